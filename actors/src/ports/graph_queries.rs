@@ -1,0 +1,40 @@
+//! Questions to the graph that the change log alone cannot answer.
+
+use async_trait::async_trait;
+use iyagi_messages::ids::{ElementId, PersonId};
+use thiserror::Error;
+
+/// Queries the graph as it is now.
+#[async_trait]
+pub trait GraphQueries: Send + Sync + 'static {
+    /// Who has an edge labelled `via` to `person`, by id, at most `limit` behind `after`.
+    async fn followers_of(
+        &self,
+        person: &PersonId,
+        via: &str,
+        after: Option<&PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, GraphFault>;
+
+    /// Who has an edge with one of the labels `authored` to `thing`.
+    async fn owner_of(
+        &self,
+        thing: &ElementId,
+        authored: &[String],
+    ) -> Result<Option<PersonId>, GraphFault>;
+
+    /// A vertex's labels; empty if there is no such vertex.
+    async fn labels_of(&self, vertex: &ElementId) -> Result<Vec<String>, GraphFault>;
+
+    /// One value of a vertex's property, as text.
+    async fn property_of(
+        &self,
+        vertex: &ElementId,
+        key: &str,
+    ) -> Result<Option<String>, GraphFault>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("the graph cannot be queried: {0}")]
+pub struct GraphFault(pub String);

@@ -1,0 +1,62 @@
+//! The table of what is known about every file, with the semantics of conditional writes in DynamoDB.
+
+use async_trait::async_trait;
+use iyagi_messages::media::{MetadataItem, Thumbnails};
+use iyagi_messages::object::{ObjectKey, Sequencer};
+use thiserror::Error;
+
+/// Holds one item per object.
+#[async_trait]
+pub trait MetadataTable: Send + Sync + 'static {
+    /// Stores an item unless the table knows a later write or removal of the object. Thumbnails of the same write stay.
+    async fn record(&self, item: MetadataItem) -> Result<Written, MetadataFault>;
+
+    /// Attaches thumbnails unless the table knows a later write or removal of the object.
+    async fn attach_thumbnails(
+        &self,
+        key: &ObjectKey,
+        thumbnails: Thumbnails,
+    ) -> Result<Written, MetadataFault>;
+
+    /// Removes an item unless the table knows a later write, and remembers the removal so that a late write of an
+    /// earlier sequencer cannot bring it back. Yields the thumbnails that it had.
+    async fn remove(
+        &self,
+        key: &ObjectKey,
+        sequencer: &Sequencer,
+    ) -> Result<(Written, Option<Thumbnails>), MetadataFault>;
+
+    /// An object's item. Thumbnails of an earlier write than the item's are left out.
+    async fn get(&self, key: &ObjectKey) -> Result<Option<MetadataItem>, MetadataFault>;
+
+    /// Items under `prefix` in order of key, at most `limit` behind `after`.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&ObjectKey>,
+        limit: u32,
+    ) -> Result<MetadataPage, MetadataFault>;
+}
+
+/// Whether a conditional write took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It did.
+    Yes,
+    /// The table knows something later.
+    Outdated,
+}
+
+/// Some of the items under a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataPage {
+    /// In order of key.
+    pub items: Vec<MetadataItem>,
+    /// Ask again behind this key for more.
+    pub next: Option<ObjectKey>,
+}
+
+/// Why a call to the table failed.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("the metadata table failed: {0}")]
+pub struct MetadataFault(pub String);

@@ -1,0 +1,17 @@
+//! What an actor needs from the world, one trait a file. Adapters live in the daemon.
+
+pub mod change_stream;
+pub mod clock;
+pub mod graph_queries;
+pub mod metadata_table;
+pub mod object_store;
+pub mod push_gateway;
+pub mod queue;
+
+pub use change_stream::{ChangeStream, Position, StreamFault};
+pub use clock::Clock;
+pub use graph_queries::{GraphFault, GraphQueries};
+pub use metadata_table::{MetadataFault, MetadataPage, MetadataTable, Written};
+pub use object_store::{ObjectInfo, ObjectPage, ObjectStore, PutOptions, StoreFault};
+pub use push_gateway::{GatewayFault, Payload, PushGateway};
+pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};

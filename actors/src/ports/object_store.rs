@@ -1,0 +1,99 @@
+//! A bucket of objects, with the semantics of S3.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use iyagi_messages::object::{ObjectKey, Sequencer};
+use thiserror::Error;
+
+/// Holds objects.
+#[async_trait]
+pub trait ObjectStore: Send + Sync + 'static {
+    /// An object's bytes and facts, if it has at most `bytes_max`.
+    async fn get(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault>;
+
+    /// An object's facts.
+    async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault>;
+
+    /// Stores an object, whole or not at all. Objects outside the derived prefix raise a notification.
+    async fn put(
+        &self,
+        key: &ObjectKey,
+        bytes: Vec<u8>,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault>;
+
+    /// Removes an object; it is no error if it is not there.
+    async fn delete(&self, key: &ObjectKey) -> Result<(), StoreFault>;
+
+    /// Keys under `prefix` in order, at most `limit` behind `after`.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&ObjectKey>,
+        limit: u32,
+    ) -> Result<ObjectPage, StoreFault>;
+}
+
+/// What is stored beside the bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// MIME type.
+    pub content_type: Option<String>,
+    /// `Cache-Control` for whoever serves it.
+    pub cache_control: Option<String>,
+    /// Further metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: String,
+    /// The order of its last write.
+    pub sequencer: Sequencer,
+    /// What was stored beside the bytes.
+    pub options: PutOptions,
+}
+
+/// Some of the objects under a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectPage {
+    /// In order of key.
+    pub objects: Vec<ObjectInfo>,
+    /// Ask again behind this key for more.
+    pub next: Option<ObjectKey>,
+}
+
+/// Why a call to the store failed.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum StoreFault {
+    /// No such object.
+    #[error("there is no object `{0}`")]
+    NotFound(ObjectKey),
+    /// More bytes than the caller takes.
+    #[error("object `{key}` has {size} bytes; at most {max} are read")]
+    TooLarge {
+        /// The object.
+        key: ObjectKey,
+        /// Its size.
+        size: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The store has no room or may not write.
+    #[error("the object store cannot write: {0}")]
+    Full(String),
+    /// The store cannot be reached, or stumbled.
+    #[error("the object store failed: {0}")]
+    Unavailable(String),
+}

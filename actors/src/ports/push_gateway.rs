@@ -1,0 +1,52 @@
+//! What hands a push to a phone's push service. It never retries by itself.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use iyagi_messages::device::Platform;
+use iyagi_messages::ids::{DeviceToken, PushId};
+use iyagi_messages::push::FailureClass;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Sends pushes.
+#[async_trait]
+pub trait PushGateway: Send + Sync + 'static {
+    /// Makes one attempt; yields the gateway's own id.
+    async fn send(&self, payload: &Payload) -> Result<String, GatewayFault>;
+}
+
+/// One push as the phone gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    /// The push; also Android's `tag` and APNs's `apns-collapse-id`, so that a repeat replaces itself.
+    pub push_id: PushId,
+    /// The phone.
+    pub device: DeviceToken,
+    /// Its push service.
+    pub platform: Platform,
+    /// First line.
+    pub title: String,
+    /// Second line.
+    pub body: String,
+    /// Where a tap leads.
+    pub link: String,
+    /// Groups notifications on the phone.
+    pub category: String,
+    /// How long the push service may hold it.
+    pub ttl_seconds: u32,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("the push gateway answered {code} ({class}): {detail}")]
+pub struct GatewayFault {
+    /// Which rule applies.
+    pub class: FailureClass,
+    /// The gateway's own word.
+    pub code: String,
+    /// The gateway's own sentence.
+    pub detail: String,
+    /// How long the gateway asks to wait.
+    pub retry_after: Option<Duration>,
+}

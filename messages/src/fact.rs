@@ -1,0 +1,460 @@
+//! Everything that can be written in the journal, one type per kind, with its schema version.
+//!
+//! A kind is `noun.past_participle`. An optional field may be added without a new version; a renamed field or a
+//! changed meaning takes a new version and an entry in [`UPCASTS`]. Every kind and version keeps a golden file
+//! under `messages/tests/golden/` that must decode for ever.
+
+use serde::de::{self, Deserializer};
+use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::cursor::Cursor;
+use crate::device::Device;
+use crate::ids::{DeviceToken, Incarnation, PersonId, SubscriptionId, TemplateId, Timestamp};
+use crate::letter::Letter;
+use crate::media::Variant;
+use crate::object::{ObjectKey, Sequencer};
+use crate::push::{FailureClass, Push, SuppressReason};
+use crate::subscription::Subscription;
+
+macro_rules! facts {
+    ($( $(#[$doc:meta])* $kind:literal v $version:literal => $name:ident { $( $(#[$field_doc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+            pub struct $name { $( $(#[$field_doc])* pub $field: $type, )* }
+
+            impl From<$name> for Fact {
+                fn from(body: $name) -> Self {
+                    Self::$name(body)
+                }
+            }
+        )*
+
+        /// Something that happened.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Fact {
+            $( $(#[$doc])* $name($name), )*
+            /// A kind that this build does not know: kept, counted and passed over.
+            Unknown(UnknownFact),
+        }
+
+        /// Every kind with its current schema version.
+        pub const KINDS: &[(&str, u16)] = &[ $( ($kind, $version), )* ];
+
+        impl Fact {
+            /// The kind, such as `push.requested`.
+            pub fn kind(&self) -> &str {
+                match self {
+                    $( Self::$name(_) => $kind, )*
+                    Self::Unknown(unknown) => &unknown.kind,
+                }
+            }
+
+            /// The schema version that [`Fact::body`] writes.
+            pub fn version(&self) -> u16 {
+                match self {
+                    $( Self::$name(_) => $version, )*
+                    Self::Unknown(unknown) => unknown.version,
+                }
+            }
+
+            /// The body as JSON.
+            pub fn body(&self) -> String {
+                let json = match self {
+                    $( Self::$name(body) => serde_json::to_string(body), )*
+                    Self::Unknown(unknown) => Ok(unknown.body.clone()),
+                };
+                json.expect("a fact has only text keys, so it is always JSON")
+            }
+
+            fn decode_current(kind: &str, version: u16, body: &str) -> Result<Self, DecodeError> {
+                match kind {
+                    $( $kind if version == $version => serde_json::from_str(body).map(Self::$name), )*
+                    _ => return Ok(Self::Unknown(UnknownFact {
+                        kind: kind.to_owned(), version, body: body.to_owned(),
+                    })),
+                }
+                .map_err(|error| DecodeError {
+                    kind: kind.to_owned(), version, reason: error.to_string(),
+                })
+            }
+        }
+    };
+}
+
+facts! {
+    /// Every record up to `to` is settled or has its pushes in this same append.
+    "cursor.advanced" v 1 => CursorAdvanced {
+        /// The last operation that is done with.
+        to: Cursor,
+        /// Commits since the previous advance.
+        commits: u64,
+        /// Records since the previous advance.
+        records: u64,
+    }
+    /// A commit of the graph led to pushes.
+    "commit.matched" v 1 => CommitMatched {
+        /// The commit's last operation.
+        commit: Cursor,
+        /// When the commit was requested.
+        at: Timestamp,
+        /// How many records it has.
+        records: u64,
+        /// How many pushes it led to.
+        pushes: u64,
+    }
+    /// A change is to be told to a device. This is the outbox entry.
+    "push.requested" v 1 => PushRequested {
+        /// The push.
+        push: Push,
+    }
+    /// The gateway is about to be called: durable before the call.
+    "push.attempted" v 1 => PushAttempted {
+        /// Which attempt, from 1.
+        attempt: u32,
+    }
+    /// The gateway took it.
+    "push.accepted" v 1 => PushAccepted {
+        /// Which attempt.
+        attempt: u32,
+        /// The gateway's own id, for its delivery reports.
+        gateway_id: String,
+    }
+    /// An attempt failed.
+    "push.failed" v 1 => PushFailed {
+        /// Which attempt.
+        attempt: u32,
+        /// Which rule applies.
+        class: FailureClass,
+        /// The gateway's own word.
+        code: String,
+        /// The gateway's own sentence.
+        detail: String,
+        /// When it is tried again; absent if it is not.
+        retry_at: Option<Timestamp>,
+        /// Whether the attempt counts against the limit.
+        counted: bool,
+    }
+    /// It will not be sent, and nobody needs to mend anything.
+    "push.suppressed" v 1 => PushSuppressed {
+        /// Why.
+        reason: SuppressReason,
+    }
+    /// A job was given up; its letter is on its way to the dead-letter queue.
+    "letter.requested" v 1 => LetterRequested {
+        /// The letter.
+        letter: Letter,
+    }
+    /// The dead-letter queue holds the letter.
+    "letter.dead_lettered" v 1 => LetterDeadLettered {
+        /// Which time the job was given up.
+        generation: u32,
+        /// The queue's message id.
+        message_id: String,
+    }
+    /// The job is tried anew.
+    "letter.redriven" v 1 => LetterRedriven {
+        /// Which time the job had been given up.
+        generation: u32,
+        /// Who asked for it.
+        by: String,
+    }
+    /// The job is given up for good.
+    "letter.purged" v 1 => LetterPurged {
+        /// Which time the job had been given up.
+        generation: u32,
+        /// Who asked for it.
+        by: String,
+    }
+    /// A phone can be reached.
+    "device.registered" v 1 => DeviceRegistered {
+        /// The phone.
+        device: Device,
+    }
+    /// A phone can no longer be reached.
+    "device.removed" v 1 => DeviceRemoved {
+        /// Its token.
+        token: DeviceToken,
+        /// `signed_out` or `endpoint_dead`.
+        reason: String,
+    }
+    /// Someone wants to hear of something.
+    "subscription.created" v 1 => SubscriptionCreated {
+        /// What they want to hear of.
+        subscription: Subscription,
+    }
+    /// Someone no longer wants to hear of it.
+    "subscription.removed" v 1 => SubscriptionRemoved {
+        /// Which subscription.
+        id: SubscriptionId,
+        /// Whose it was.
+        owner: PersonId,
+    }
+    /// Someone no longer wants a default notification.
+    "template.opted_out" v 1 => TemplateOptedOut {
+        /// Who.
+        person: PersonId,
+        /// Of which notification.
+        template: TemplateId,
+    }
+    /// Someone wants a default notification again.
+    "template.opted_in" v 1 => TemplateOptedIn {
+        /// Who.
+        person: PersonId,
+        /// Of which notification.
+        template: TemplateId,
+    }
+    /// A picture's derived files are stored.
+    "thumbnail.rendered" v 1 => ThumbnailRendered {
+        /// The picture.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// The derived files.
+        variants: Vec<Variant>,
+    }
+    /// No thumbnail can be made of an object.
+    "thumbnail.failed" v 1 => ThumbnailFailed {
+        /// The object.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// Why, as a stable word.
+        reason: String,
+        /// Why, in words.
+        detail: String,
+    }
+    /// An object's derived files are gone with it.
+    "thumbnail.removed" v 1 => ThumbnailRemoved {
+        /// The object.
+        key: ObjectKey,
+        /// The removal.
+        sequencer: Sequencer,
+    }
+    /// An object's metadata item is stored.
+    "metadata.recorded" v 1 => MetadataRecorded {
+        /// The object.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// What the content is.
+        content_type: String,
+        /// Bytes.
+        size: u64,
+        /// SHA-256 of the content, hexadecimal.
+        sha256: String,
+    }
+    /// An object's metadata item is gone with it.
+    "metadata.removed" v 1 => MetadataRemoved {
+        /// The object.
+        key: ObjectKey,
+        /// The removal.
+        sequencer: Sequencer,
+    }
+    /// An actor failed and was rebuilt.
+    "actor.restarted" v 1 => ActorRestarted {
+        /// The actor.
+        actor: String,
+        /// The incarnation that failed.
+        incarnation: Incarnation,
+        /// Why.
+        reason: String,
+        /// How long it was kept down.
+        delay_ms: u64,
+    }
+    /// An actor failed more often than its supervisor bears.
+    "actor.escalated" v 1 => ActorEscalated {
+        /// The actor.
+        actor: String,
+        /// Why.
+        reason: String,
+    }
+    /// An actor was told to stop taking messages.
+    "actor.paused" v 1 => ActorPaused {
+        /// The actor.
+        actor: String,
+        /// Who asked for it.
+        by: String,
+    }
+    /// An actor was told to take messages again.
+    "actor.resumed" v 1 => ActorResumed {
+        /// The actor.
+        actor: String,
+        /// Who asked for it.
+        by: String,
+    }
+    /// A pool has another number of workers.
+    "pool.resized" v 1 => PoolResized {
+        /// The pool.
+        pool: String,
+        /// Workers before.
+        from: u32,
+        /// Workers now.
+        to: u32,
+        /// Who asked for it.
+        by: String,
+    }
+    /// The daemon came up.
+    "daemon.started" v 1 => DaemonStarted {
+        /// Its version.
+        version: String,
+    }
+    /// The daemon went down in order.
+    "daemon.stopped" v 1 => DaemonStopped {
+        /// Whether everything in hand was finished within the deadline.
+        drained: bool,
+    }
+}
+
+/// A fact of a kind or version that this build does not know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnknownFact {
+    /// Its kind.
+    pub kind: String,
+    /// Its schema version.
+    pub version: u16,
+    /// Its body as JSON.
+    pub body: String,
+}
+
+/// A body that is not of its kind.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("the body of {kind} v{version} cannot be read: {reason}")]
+pub struct DecodeError {
+    /// The kind.
+    pub kind: String,
+    /// The version it was written with.
+    pub version: u16,
+    /// What the parser expected.
+    pub reason: String,
+}
+
+/// Lifts a body of `kind` from one schema version to the next.
+pub struct Upcast {
+    /// The kind.
+    pub kind: &'static str,
+    /// The version that it reads; it writes the next.
+    pub from: u16,
+    /// The change.
+    pub lift: fn(Value) -> Value,
+}
+
+/// Every step from an old schema to a newer one.
+pub const UPCASTS: &[Upcast] = &[];
+
+impl Fact {
+    /// Reads a body, lifting it to the current schema first.
+    pub fn decode(kind: &str, version: u16, body: &str) -> Result<Self, DecodeError> {
+        if UPCASTS
+            .iter()
+            .any(|step| step.kind == kind && step.from == version)
+        {
+            let (version, body) = upcast(UPCASTS, kind, version, body)?;
+            return Self::decode_current(kind, version, &body);
+        }
+        Self::decode_current(kind, version, body)
+    }
+}
+
+fn upcast(
+    steps: &[Upcast],
+    kind: &str,
+    version: u16,
+    body: &str,
+) -> Result<(u16, String), DecodeError> {
+    let mut value: Value = serde_json::from_str(body).map_err(|error| DecodeError {
+        kind: kind.to_owned(),
+        version,
+        reason: error.to_string(),
+    })?;
+    let mut version = version;
+    while let Some(step) = steps
+        .iter()
+        .find(|step| step.kind == kind && step.from == version)
+    {
+        value = (step.lift)(value);
+        version += 1;
+    }
+    Ok((version, value.to_string()))
+}
+
+impl Serialize for Fact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let body: Value = serde_json::from_str(&self.body()).map_err(serde::ser::Error::custom)?;
+        let mut fields = serializer.serialize_struct("Fact", 3)?;
+        fields.serialize_field("kind", self.kind())?;
+        fields.serialize_field("v", &self.version())?;
+        fields.serialize_field("body", &body)?;
+        fields.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Fact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Wire {
+            kind: String,
+            v: u16,
+            body: Value,
+        }
+        let wire = Wire::deserialize(deserializer)?;
+        Self::decode(&wire.kind, wire.v, &wire.body.to_string()).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_body_is_lifted_through_every_version_in_turn() {
+        let steps = [
+            Upcast {
+                kind: "a.done",
+                from: 1,
+                lift: |mut body| {
+                    let old = body["who"].take();
+                    json!({ "person": old })
+                },
+            },
+            Upcast {
+                kind: "a.done",
+                from: 2,
+                lift: |mut body| {
+                    body["times"] = json!(1);
+                    body
+                },
+            },
+            Upcast {
+                kind: "b.done",
+                from: 1,
+                lift: |_| json!("never"),
+            },
+        ];
+        let lifted = upcast(&steps, "a.done", 1, r#"{"who": "minji"}"#).expect("lifts");
+        assert_eq!(
+            lifted,
+            (3, json!({"person": "minji", "times": 1}).to_string())
+        );
+        let current = upcast(&steps, "a.done", 3, r#"{"x": 1}"#).expect("passes");
+        assert_eq!(current, (3, json!({"x": 1}).to_string()));
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_build_is_kept_as_it_is() {
+        let fact = Fact::decode("star.born", 3, r#"{"mass": 1.0}"#).expect("kept");
+        assert_eq!((fact.kind(), fact.version()), ("star.born", 3));
+        assert_eq!(fact.body(), r#"{"mass": 1.0}"#);
+    }
+
+    #[test]
+    fn a_broken_body_names_its_kind() {
+        let error = Fact::decode("push.attempted", 1, "{}").unwrap_err();
+        assert_eq!(error.kind, "push.attempted");
+        assert!(error.reason.contains("attempt"));
+    }
+}

@@ -1,0 +1,70 @@
+//! A dead letter: a job that was given up and that a person or time can mend.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{LetterId, PersonId, PushId, Timestamp};
+
+/// A job that was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// The same failed job always has the same letter.
+    pub id: LetterId,
+    /// How often the job has been given up, from 1; part of the queue's deduplication id.
+    pub generation: u32,
+    /// The job.
+    pub origin: Origin,
+    /// Why, as a stable word: a failure class or a reason code.
+    pub reason: String,
+    /// Why, in words.
+    pub detail: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
+/// The job that a letter stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "job")]
+pub enum Origin {
+    /// A push.
+    Push {
+        /// The push.
+        push: PushId,
+        /// Its recipient, for order per person on redrive.
+        recipient: PersonId,
+    },
+    /// A consumer's work on an object.
+    Object {
+        /// `thumbnails` or `metadata`.
+        consumer: String,
+        /// The object's key, decoded.
+        key: String,
+        /// The queue message to send again.
+        message: String,
+    },
+}
+
+impl Origin {
+    /// The job's kind as it stands in listings and metrics.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Push { .. } => "push",
+            Self::Object { consumer, .. } => consumer,
+        }
+    }
+}
+
+impl fmt::Display for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} letter {} ({})",
+            self.origin.name(),
+            self.id,
+            self.reason
+        )
+    }
+}

@@ -1,0 +1,463 @@
+//! Objects in the store and the notifications that tell of them, in every shape that S3 sends.
+//!
+//! Source of the shapes: Amazon S3 User Guide, "Event message structure"; Amazon SNS Developer Guide, "Fanout to SQS".
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// Longest key that S3 accepts, in bytes of UTF-8.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// A valid object key. It is bytes: never normalised, so that NFC and NFD spellings stay two objects.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ObjectKey(String);
+
+/// A key that no object may have.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum InvalidKey {
+    /// Nothing there.
+    #[error("the key is empty")]
+    Empty,
+    /// Longer than S3 allows.
+    #[error("the key has {bytes} bytes; at most {KEY_BYTES_MAX} are allowed")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A segment that could leave the store's folder.
+    #[error("the key `{0}` has an empty, `.` or `..` segment")]
+    Segment(String),
+    /// A NUL or another control character.
+    #[error("the key {0:?} has a control character")]
+    Control(String),
+    /// Percent-encoding that is no UTF-8.
+    #[error("the key `{0}` does not decode to UTF-8")]
+    Encoding(String),
+}
+
+impl ObjectKey {
+    /// Checks a key as clients write it, undecoded.
+    pub fn new(key: impl Into<String>) -> Result<Self, InvalidKey> {
+        let key = key.into();
+        if key.is_empty() {
+            return Err(InvalidKey::Empty);
+        }
+        if key.len() > KEY_BYTES_MAX {
+            return Err(InvalidKey::TooLong { bytes: key.len() });
+        }
+        if key.chars().any(char::is_control) {
+            return Err(InvalidKey::Control(key));
+        }
+        if key
+            .split('/')
+            .any(|segment| matches!(segment, "" | "." | ".."))
+        {
+            return Err(InvalidKey::Segment(key));
+        }
+        Ok(Self(key))
+    }
+
+    /// Decodes a key as it stands in an S3 notification: a form-urlencoded path, decoded exactly once.
+    pub fn from_notification(encoded: &str) -> Result<Self, InvalidKey> {
+        let spaced = encoded.replace('+', " ");
+        let decoded = percent_decode_str(&spaced)
+            .decode_utf8()
+            .map_err(|_| InvalidKey::Encoding(encoded.to_owned()))?;
+        Self::new(decoded)
+    }
+
+    /// The key as S3 writes it into a notification.
+    pub fn to_notification(&self) -> String {
+        const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+            .remove(b'/')
+            .remove(b'-')
+            .remove(b'_')
+            .remove(b'.')
+            .remove(b'*')
+            .remove(b' ');
+        utf8_percent_encode(&self.0, KEPT)
+            .to_string()
+            .replace(' ', "+")
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ObjectKey {
+    type Error = InvalidKey;
+
+    fn try_from(key: String) -> Result<Self, InvalidKey> {
+        Self::new(key)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The order of writes to one key: a hexadecimal number of any length, compared as a number.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequencer(pub String);
+
+impl Sequencer {
+    fn digits(&self) -> &str {
+        self.0.trim_start_matches('0')
+    }
+}
+
+impl PartialEq for Sequencer {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Sequencer {}
+
+impl PartialOrd for Sequencer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sequencer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mine, theirs) = (self.digits(), other.digits());
+        mine.len().cmp(&theirs.len()).then_with(|| {
+            mine.bytes()
+                .map(|digit| digit.to_ascii_lowercase())
+                .cmp(theirs.bytes().map(|digit| digit.to_ascii_lowercase()))
+        })
+    }
+}
+
+impl fmt::Display for Sequencer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectEventKind {
+    /// It was written, by whatever call.
+    Created,
+    /// It was deleted, or hidden behind a delete marker.
+    Removed,
+    /// A lifecycle rule removed it; the sequencer is then that of the write that it removes.
+    Expired,
+}
+
+/// One object's change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectEvent {
+    /// What happened.
+    pub kind: ObjectEventKind,
+    /// The bucket.
+    pub bucket: String,
+    /// The key, decoded.
+    pub key: ObjectKey,
+    /// Size in bytes, where the notification says it.
+    pub size: Option<u64>,
+    /// The entity tag, where the notification says it. Not a digest in general.
+    pub etag: Option<String>,
+    /// The version, in versioned buckets.
+    pub version_id: Option<String>,
+    /// The order among changes to this key.
+    pub sequencer: Sequencer,
+}
+
+/// What a queue message about the object store says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notification {
+    /// Objects changed.
+    Objects(Vec<ObjectEvent>),
+    /// The store checks that the queue is there; nothing to do.
+    Test,
+}
+
+/// A message that is no notification of an object store.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum UnknownNotification {
+    /// Not JSON.
+    #[error("the message is not JSON: {0}")]
+    NotJson(String),
+    /// JSON of another kind.
+    #[error(
+        "the message is neither an S3 notification, nor an SNS envelope, nor an EventBridge event"
+    )]
+    Shape,
+    /// A record that lacks something or has a newer major version.
+    #[error("record {index}: {reason}")]
+    Record {
+        /// Which record, from 0.
+        index: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key that no object may have.
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
+}
+
+impl Notification {
+    /// Reads a queue message: raw S3, wrapped in an SNS envelope, or from EventBridge.
+    pub fn parse(body: &str) -> Result<Self, UnknownNotification> {
+        let value: Value = serde_json::from_str(body)
+            .map_err(|error| UnknownNotification::NotJson(error.to_string()))?;
+        Self::from_value(&value)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, UnknownNotification> {
+        if let Some(records) = value.get("Records").and_then(Value::as_array) {
+            let events = records
+                .iter()
+                .enumerate()
+                .map(|(index, record)| from_s3(index, record));
+            return Ok(Self::Objects(events.collect::<Result<_, _>>()?));
+        }
+        if value.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
+            return Ok(Self::Test);
+        }
+        if value.get("Type").and_then(Value::as_str) == Some("Notification") {
+            let inner = value.get("Message").and_then(Value::as_str);
+            // One level only: an envelope in an envelope is nothing that SNS makes.
+            let inner = inner.ok_or(UnknownNotification::Shape)?;
+            let inner: Value = serde_json::from_str(inner)
+                .map_err(|error| UnknownNotification::NotJson(error.to_string()))?;
+            if inner.get("Type").is_some() {
+                return Err(UnknownNotification::Shape);
+            }
+            return Self::from_value(&inner);
+        }
+        if value.get("source").and_then(Value::as_str) == Some("aws.s3") {
+            return Ok(Self::Objects(vec![from_event_bridge(value)?]));
+        }
+        Err(UnknownNotification::Shape)
+    }
+}
+
+impl ObjectEvent {
+    /// The event as S3 would send it, with `at` as an ISO 8601 time.
+    pub fn to_notification(&self, at: &str) -> Value {
+        let name = match self.kind {
+            ObjectEventKind::Created => "ObjectCreated:Put",
+            ObjectEventKind::Removed => "ObjectRemoved:Delete",
+            ObjectEventKind::Expired => "LifecycleExpiration:Delete",
+        };
+        let mut object = serde_json::json!({
+            "key": self.key.to_notification(),
+            "sequencer": self.sequencer,
+        });
+        let fields = [
+            ("size", self.size.map(Value::from)),
+            ("eTag", self.etag.clone().map(Value::from)),
+            ("versionId", self.version_id.clone().map(Value::from)),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                object[name] = value;
+            }
+        }
+        serde_json::json!({ "Records": [{
+            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "local", "eventTime": at, "eventName": name,
+            "s3": {
+                "s3SchemaVersion": "1.0", "configurationId": "iyagi",
+                "bucket": { "name": self.bucket, "arn": format!("arn:aws:s3:::{}", self.bucket) },
+                "object": object,
+            },
+        }]})
+    }
+}
+
+fn from_s3(index: usize, record: &Value) -> Result<ObjectEvent, UnknownNotification> {
+    let wrong = |reason: &str| UnknownNotification::Record {
+        index,
+        reason: reason.to_owned(),
+    };
+    let version =
+        text(record, "/eventVersion").ok_or_else(|| wrong("`eventVersion` is missing"))?;
+    if !version.starts_with("2.") {
+        return Err(wrong(&format!("eventVersion {version} is not 2.x")));
+    }
+    let name = text(record, "/eventName").ok_or_else(|| wrong("`eventName` is missing"))?;
+    let kind =
+        kind_of(&name).ok_or_else(|| wrong(&format!("eventName `{name}` is not handled")))?;
+    let key = text(record, "/s3/object/key").ok_or_else(|| wrong("`s3.object.key` is missing"))?;
+    Ok(ObjectEvent {
+        kind,
+        bucket: text(record, "/s3/bucket/name")
+            .ok_or_else(|| wrong("`s3.bucket.name` is missing"))?,
+        key: ObjectKey::from_notification(&key)?,
+        size: record.pointer("/s3/object/size").and_then(Value::as_u64),
+        etag: text(record, "/s3/object/eTag"),
+        version_id: text(record, "/s3/object/versionId"),
+        sequencer: Sequencer(text(record, "/s3/object/sequencer").unwrap_or_default()),
+    })
+}
+
+/// `EventBridge` sends keys undecoded and other field names.
+fn from_event_bridge(value: &Value) -> Result<ObjectEvent, UnknownNotification> {
+    let wrong = |reason: &str| UnknownNotification::Record {
+        index: 0,
+        reason: reason.to_owned(),
+    };
+    let detail_type = text(value, "/detail-type").unwrap_or_default();
+    let lifecycle =
+        text(value, "/detail/reason").is_some_and(|reason| reason.contains("Lifecycle"));
+    let kind = match detail_type.as_str() {
+        "Object Created" => ObjectEventKind::Created,
+        "Object Deleted" if lifecycle => ObjectEventKind::Expired,
+        "Object Deleted" => ObjectEventKind::Removed,
+        other => return Err(wrong(&format!("detail-type `{other}` is not handled"))),
+    };
+    let key =
+        text(value, "/detail/object/key").ok_or_else(|| wrong("`detail.object.key` is missing"))?;
+    Ok(ObjectEvent {
+        kind,
+        bucket: text(value, "/detail/bucket/name")
+            .ok_or_else(|| wrong("`detail.bucket.name` is missing"))?,
+        key: ObjectKey::new(key)?,
+        size: value.pointer("/detail/object/size").and_then(Value::as_u64),
+        etag: text(value, "/detail/object/etag"),
+        version_id: text(value, "/detail/object/version-id"),
+        sequencer: Sequencer(text(value, "/detail/object/sequencer").unwrap_or_default()),
+    })
+}
+
+fn kind_of(event_name: &str) -> Option<ObjectEventKind> {
+    let name = event_name.strip_prefix("s3:").unwrap_or(event_name);
+    match name.split(':').next()? {
+        "ObjectCreated" => Some(ObjectEventKind::Created),
+        "ObjectRemoved" => Some(ObjectEventKind::Removed),
+        "LifecycleExpiration" => Some(ObjectEventKind::Expired),
+        _ => None,
+    }
+}
+
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(key: &str, sequencer: &str) -> ObjectEvent {
+        ObjectEvent {
+            kind: ObjectEventKind::Created,
+            bucket: "media".to_owned(),
+            key: ObjectKey::new(key).expect("valid"),
+            size: Some(3),
+            etag: None,
+            version_id: None,
+            sequencer: Sequencer(sequencer.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_key_survives_the_notification_byte_for_byte() {
+        // NFC and NFD spellings of the same word are two objects.
+        for key in [
+            "profile/user+1/한글 사진+100% (1).jpg",
+            "posts/1/\u{1112}\u{1161}\u{11ab}.jpg",
+            "a:b/c*d",
+        ] {
+            let body = event(key, "0A")
+                .to_notification("2026-01-01T00:00:00.000Z")
+                .to_string();
+            let Ok(Notification::Objects(events)) = Notification::parse(&body) else {
+                panic!("{body}")
+            };
+            assert_eq!(events, vec![event(key, "0A")]);
+        }
+    }
+
+    #[test]
+    fn an_sns_envelope_is_opened_once() {
+        let inner = event("posts/1/a.jpg", "1").to_notification("t").to_string();
+        let envelope = serde_json::json!({"Type": "Notification", "Message": inner});
+        assert!(matches!(
+            Notification::parse(&envelope.to_string()),
+            Ok(Notification::Objects(_))
+        ));
+        let twice = serde_json::json!({"Type": "Notification", "Message": envelope.to_string()});
+        assert_eq!(
+            Notification::parse(&twice.to_string()),
+            Err(UnknownNotification::Shape)
+        );
+    }
+
+    #[test]
+    fn the_stores_test_event_is_not_an_error() {
+        let body = r#"{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}"#;
+        assert_eq!(Notification::parse(body), Ok(Notification::Test));
+    }
+
+    #[test]
+    fn sequencers_compare_as_numbers_whatever_their_padding() {
+        let order = |a: &str, b: &str| Sequencer(a.to_owned()).cmp(&Sequencer(b.to_owned()));
+        assert_eq!(
+            order("0055AED6DCD90281E5", "55aed6dcd90281e5"),
+            Ordering::Equal
+        );
+        assert_eq!(order("9", "0010"), Ordering::Less);
+        assert_eq!(order("00B", "00A"), Ordering::Greater);
+    }
+
+    #[test]
+    fn keys_that_could_leave_the_store_are_refused() {
+        assert_eq!(ObjectKey::new(""), Err(InvalidKey::Empty));
+        for key in ["../secret", "a/../b", "/etc/passwd", "a//b", "a/./b", "a/"] {
+            assert!(
+                matches!(ObjectKey::new(key), Err(InvalidKey::Segment(_))),
+                "{key}"
+            );
+        }
+        assert!(matches!(
+            ObjectKey::new("a\0b"),
+            Err(InvalidKey::Control(_))
+        ));
+        assert!(ObjectKey::new("k".repeat(KEY_BYTES_MAX)).is_ok());
+        let long = ObjectKey::new("k".repeat(KEY_BYTES_MAX + 1));
+        assert_eq!(long, Err(InvalidKey::TooLong { bytes: 1025 }));
+        assert!(matches!(
+            ObjectKey::from_notification("%2e%2e%2fx"),
+            Err(InvalidKey::Segment(_))
+        ));
+        assert!(matches!(
+            ObjectKey::from_notification("%FF"),
+            Err(InvalidKey::Encoding(_))
+        ));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_valid_key_survives_the_notification(key in "\\PC{1,40}") {
+            if let Ok(key) = ObjectKey::new(key) {
+                proptest::prop_assert_eq!(ObjectKey::from_notification(&key.to_notification()), Ok(key));
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A push: who is told of which change on which device, and every way it can end.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Cursor;
+use crate::device::Platform;
+use crate::ids::{DeviceToken, ElementId, PersonId, PushId, TemplateId, Timestamp};
+
+/// One notification for one device. It carries ids, never the text: that is rendered when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// Derived from commit, element, template, recipient and device.
+    pub id: PushId,
+    /// Who is told.
+    pub recipient: PersonId,
+    /// The phone; absent when the person has none, which suppresses the push at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceToken>,
+    /// The push service of the phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Language of the texts.
+    pub locale: String,
+    /// The kind of notification.
+    pub template: TemplateId,
+    /// The template's category.
+    pub category: String,
+    /// The commit that it tells of.
+    pub commit: Cursor,
+    /// The changed element.
+    pub element: ElementId,
+    /// Who did it, where the change says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<PersonId>,
+    /// What it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<ElementId>,
+    /// The property that changed, for subscriptions to a property.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// When the change was requested.
+    pub at: Timestamp,
+    /// From when on it is stale.
+    pub expires_at: Timestamp,
+    /// What to do with an attempt whose outcome a crash swallowed.
+    #[serde(default)]
+    pub on_unknown_outcome: OnUnknownOutcome,
+}
+
+/// What to do with an attempt whose outcome a crash swallowed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknownOutcome {
+    /// Send again with the same id and collapse key, so that the phone replaces the first copy.
+    #[default]
+    Resend,
+    /// Never send twice, at the price of a push that perhaps never left.
+    GiveUp,
+}
+
+/// Why a push was not sent although its change matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressReason {
+    /// The recipient did it themselves.
+    Myself,
+    /// The recipient has opted out, or unsubscribed meanwhile.
+    Unsubscribed,
+    /// The recipient has no phone registered.
+    NoDevice,
+    /// The phone was signed out or handed to someone else meanwhile.
+    DeviceGone,
+    /// The push service says that the token is dead.
+    EndpointDead,
+    /// It is older than its category allows.
+    Stale,
+    /// A crash swallowed the outcome and its category forbids sending twice.
+    UnknownOutcome,
+}
+
+impl SuppressReason {
+    /// The reason as it stands in metrics and the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Myself => "myself",
+            Self::Unsubscribed => "unsubscribed",
+            Self::NoDevice => "no_device",
+            Self::DeviceGone => "device_gone",
+            Self::EndpointDead => "endpoint_dead",
+            Self::Stale => "stale",
+            Self::UnknownOutcome => "unknown_outcome",
+        }
+    }
+}
+
+impl fmt::Display for SuppressReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What kind of failure a gateway answered with; each has one rule.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The service stumbled: try again later, a bounded number of times.
+    Transient,
+    /// The service asks for patience: try again later, without counting the attempt.
+    Throttled,
+    /// The token is dead: the device is dropped, nothing is retried.
+    EndpointDead,
+    /// This payload will never be accepted: dead letter at once.
+    Poison,
+    /// The platform application is disabled: stop pulling for everybody until it is mended.
+    ApplicationBroken,
+    /// Credentials or permissions are wrong: stop pulling for everybody until they are mended.
+    ConfigurationBroken,
+    /// No answer: it may or may not have been accepted.
+    Unknown,
+}
+
+impl FailureClass {
+    /// The class as it stands in metrics and the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled => "throttled",
+            Self::EndpointDead => "endpoint_dead",
+            Self::Poison => "poison",
+            Self::ApplicationBroken => "application_broken",
+            Self::ConfigurationBroken => "configuration_broken",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

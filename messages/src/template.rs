@@ -1,0 +1,61 @@
+//! Notifications that everybody gets unless they opt out, and the texts that announce a change.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::TemplateId;
+use crate::push::OnUnknownOutcome;
+use crate::subscription::{Anchor, When};
+
+/// A kind of notification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// The template's name, also in opt-outs and the journal.
+    pub id: TemplateId,
+    /// Where changes are looked for; absent for texts that only explicit subscriptions use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
+    /// What else must hold.
+    #[serde(default)]
+    pub when: When,
+    /// Groups templates on the phone and in preferences.
+    pub category: String,
+    /// Seconds after the change from which a push would only annoy.
+    pub ttl_seconds: u32,
+    /// What to do with an attempt whose outcome a crash swallowed.
+    #[serde(default)]
+    pub on_unknown_outcome: OnUnknownOutcome,
+    /// Texts by locale; `en` is the fallback and must be present.
+    pub texts: BTreeMap<String, Texts>,
+    /// Where a tap leads; the placeholders of the texts hold here too.
+    #[serde(default = "default_link")]
+    pub link: String,
+}
+
+fn default_link() -> String {
+    "iyagi://inbox".to_owned()
+}
+
+/// What a phone shows. `{actor}`, `{subject}`, `{title}`, `{key}` and `{value}` are filled in when the push is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Texts {
+    /// First line.
+    pub title: String,
+    /// Second line.
+    pub body: String,
+}
+
+impl Template {
+    /// The texts for a locale such as `ko` or `ko-KR`, else English.
+    pub fn texts_for(&self, locale: &str) -> Option<&Texts> {
+        let language = locale.split(['-', '_']).next().unwrap_or(locale);
+        self.texts
+            .get(locale)
+            .or_else(|| self.texts.get(language))
+            .or_else(|| self.texts.get("en"))
+    }
+}
