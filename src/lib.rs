@@ -1,1 +1,3 @@
-//! placeholder
+//! The daemon: configuration, wiring, HTTP, and the adapters of each port.
+
+pub mod embedded;

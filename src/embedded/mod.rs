@@ -1,0 +1,3 @@
+//! Every port on one machine, with no account.
+
+pub mod sqlite;
