@@ -1,0 +1,185 @@
+//! From a file to pixels, by the decoders of the `image` crate, none of which sees a byte before
+//! the headers were probed and admitted.
+
+use std::io::{BufRead, Cursor, Error, Read, Result as IoResult, Seek, SeekFrom};
+
+use image::codecs::webp::WebPDecoder;
+use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, jpeg::JpegDecoder, png::PngDecoder};
+use image::error::{ImageError, ImageResult};
+use image::{AnimationDecoder, ColorType, Frames, ImageDecoder};
+
+use crate::error::RenderError;
+use crate::format::Format;
+use crate::limits::{Limits, Quantity};
+use crate::probe::Probe;
+use crate::raster::{Raster, blank};
+
+/// Decodes the picture, or of an animation the first frame that is not blank.
+pub(crate) fn decode(
+    bytes: &[u8],
+    probe: &Probe,
+    limits: &Limits,
+    cancel: &dyn Fn() -> bool,
+) -> Result<Raster, RenderError> {
+    let decode = Decode {
+        probe,
+        limits,
+        cancel,
+    };
+    let source = Interruptible {
+        bytes: Cursor::new(bytes),
+        cancel,
+    };
+    match probe.format {
+        Format::Jpeg => decode.still(JpegDecoder::new(source)),
+        // Of an animated PNG, the still that it carries for viewers that do not animate.
+        Format::Png => decode.still(PngDecoder::with_limits(source, decode.allocation())),
+        Format::WebP if !probe.animated => decode.still(WebPDecoder::new(source)),
+        Format::WebP => {
+            let decoder = decode.checked(WebPDecoder::new(source))?;
+            decode.agrees(&decoder)?;
+            decode.first_visible(decoder.into_frames())
+        }
+        Format::Gif => {
+            let decoder = decode.checked(GifDecoder::new(source))?;
+            decode.agrees(&decoder)?;
+            decode.first_visible(decoder.into_frames())
+        }
+        Format::Bmp => decode.still(BmpDecoder::new(source)),
+        found => Err(RenderError::NotAPicture { found }),
+    }
+}
+
+struct Decode<'a> {
+    probe: &'a Probe,
+    limits: &'a Limits,
+    cancel: &'a dyn Fn() -> bool,
+}
+
+impl Decode<'_> {
+    fn still(&self, decoder: ImageResult<impl ImageDecoder>) -> Result<Raster, RenderError> {
+        let decoder = self.checked(decoder)?;
+        self.agrees(&decoder)?;
+        let (width, height) = decoder.dimensions();
+        let colour = decoder.color_type();
+        let mut samples = vec![0; decoder.total_bytes() as usize];
+        self.checked(decoder.read_image(&mut samples))?;
+        Ok(Raster::new(width, height, colour, samples))
+    }
+
+    fn first_visible(&self, frames: Frames<'_>) -> Result<Raster, RenderError> {
+        let mut first = None;
+        let mut pixels = 0;
+        for frame in frames {
+            let frame = match self.checked(frame) {
+                Ok(frame) => frame.into_buffer(),
+                // Damage after the first frame does not take that away.
+                Err(RenderError::Corrupt { .. }) if first.is_some() => break,
+                Err(error) => return Err(error),
+            };
+            pixels += self.probe.pixels();
+            if !blank(&frame) {
+                first = Some(frame);
+                break;
+            }
+            first.get_or_insert(frame);
+            if pixels >= self.limits.frames_pixels_max {
+                break;
+            }
+        }
+        let frame = first.ok_or_else(|| self.corrupt("it has no frame"))?;
+        let (width, height) = frame.dimensions();
+        Ok(Raster::new(
+            width,
+            height,
+            ColorType::Rgba8,
+            frame.into_raw(),
+        ))
+    }
+
+    /// A file that two readers understand differently is one made to get past the first of them.
+    fn agrees(&self, decoder: &impl ImageDecoder) -> Result<(), RenderError> {
+        if decoder.dimensions() != (self.probe.width, self.probe.height) {
+            return Err(self.corrupt("it says its size twice, and differently"));
+        }
+        Quantity::DecodeBytes.within(decoder.total_bytes(), self.limits.decode_bytes_max)
+    }
+
+    fn allocation(&self) -> image::Limits {
+        let mut allocation = image::Limits::no_limits();
+        allocation.max_alloc = Some(self.limits.decode_bytes_max);
+        allocation
+    }
+
+    fn checked<T>(&self, result: ImageResult<T>) -> Result<T, RenderError> {
+        result.map_err(|error| match error {
+            // Decoders wrap the error of the reader in many ways; the cause is asked instead.
+            _ if (self.cancel)() => RenderError::Cancelled,
+            ImageError::Unsupported(error) => RenderError::Unsupported {
+                format: self.probe.format,
+                why: error.to_string(),
+            },
+            ImageError::Limits(_) => RenderError::TooLarge {
+                what: Quantity::DecodeBytes,
+                got: self
+                    .probe
+                    .estimated_decode_bytes
+                    .max(self.limits.decode_bytes_max + 1),
+                limit: self.limits.decode_bytes_max,
+            },
+            error => self.corrupt(&error.to_string()),
+        })
+    }
+
+    fn corrupt(&self, why: &str) -> RenderError {
+        RenderError::Corrupt {
+            format: self.probe.format,
+            why: why.to_owned(),
+        }
+    }
+}
+
+/// Reads until cancelled. Decoders cannot be stopped, but most read as they go; a JPEG is read
+/// whole, and bounded by its limits alone.
+struct Interruptible<'a> {
+    bytes: Cursor<&'a [u8]>,
+    cancel: &'a dyn Fn() -> bool,
+}
+
+impl Interruptible<'_> {
+    /// Handed out at once, so that a decoder comes back often enough.
+    const PIECE_LEN: usize = 32 * 1024;
+
+    fn go_on(&self) -> IoResult<()> {
+        if (self.cancel)() {
+            Err(Error::other("cancelled"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Read for Interruptible<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        self.go_on()?;
+        self.bytes.read(buffer)
+    }
+}
+
+impl BufRead for Interruptible<'_> {
+    fn fill_buf(&mut self) -> IoResult<&[u8]> {
+        self.go_on()?;
+        let rest = self.bytes.fill_buf()?;
+        Ok(&rest[..rest.len().min(Self::PIECE_LEN)])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.bytes.consume(amount);
+    }
+}
+
+impl Seek for Interruptible<'_> {
+    fn seek(&mut self, position: SeekFrom) -> IoResult<u64> {
+        self.bytes.seek(position)
+    }
+}

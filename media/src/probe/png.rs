@@ -1,0 +1,140 @@
+//! The chunks of a PNG, animated or not.
+
+use std::io::Read;
+
+use flate2::bufread::ZlibDecoder;
+
+use super::{Colour, Probe, be_u32, orientation};
+use crate::format::Format;
+
+const SIGNATURE_LEN: usize = 8;
+
+pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
+    let mut chunks = Chunks::new(bytes);
+    let Some((b"IHDR", header)) = chunks.next() else {
+        return Err("it ends before it says its size");
+    };
+    let [_, _, _, _, _, _, _, _, bits, colour_type, ..] = *header else {
+        return Err("its header chunk is cut short");
+    };
+    let (colour, channels, mut alpha) = match colour_type {
+        0 => (Colour::Gray, 1, false),
+        2 => (Colour::Rgb, 3, false),
+        3 => (Colour::Indexed, 3, false),
+        4 => (Colour::Gray, 1, true),
+        6 => (Colour::Rgb, 3, true),
+        _ => return Err("its colour type is none that PNG has"),
+    };
+    let mut frames = 1;
+    let mut upright = 1;
+    let mut complete = false;
+    for (kind, data) in chunks {
+        match kind {
+            b"tRNS" => alpha = true,
+            b"acTL" => frames = be_u32(data, 0).unwrap_or(1).max(1),
+            b"eXIf" => upright = orientation(data),
+            b"IEND" => complete = true,
+            _ => {}
+        }
+    }
+    let width = be_u32(header, 0).unwrap_or(0);
+    let height = be_u32(header, 4).unwrap_or(0);
+    let stored = (channels + u64::from(alpha)) * if bits == 16 { 2 } else { 1 };
+    // Grey is spread to three channels into a second buffer, after 16 bits became 8 in place.
+    let spread = if colour == Colour::Gray {
+        3 + u64::from(alpha)
+    } else {
+        0
+    };
+    let pixels = u64::from(width) * u64::from(height);
+    Ok(Probe {
+        format: Format::Png,
+        width,
+        height,
+        frames,
+        animated: frames > 1,
+        bits_per_channel: bits,
+        colour,
+        alpha,
+        orientation: upright,
+        scans: 1,
+        complete,
+        estimated_decode_bytes: pixels.saturating_mul(stored + spread),
+    })
+}
+
+/// Bytes of text and colour profile once inflated, over all chunks. Counting stops after `limit`,
+/// so a bomb costs no more than what is allowed.
+pub(crate) fn inflated_text_bytes(bytes: &[u8], limit: u64) -> u64 {
+    let mut total = 0;
+    for (kind, data) in Chunks::new(bytes) {
+        if total > limit {
+            break;
+        }
+        total += match kind {
+            b"tEXt" => data.len() as u64,
+            b"iCCP" | b"zTXt" => {
+                compressed_after(data, 1).map_or(0, |z| inflated(z, limit - total))
+            }
+            b"iTXt" => international_text(data, limit - total),
+            _ => 0,
+        };
+    }
+    total
+}
+
+/// What follows a keyword, the 0 that ends it, and `fixed` bytes.
+fn compressed_after(data: &[u8], fixed: usize) -> Option<&[u8]> {
+    let keyword = data.iter().position(|byte| *byte == 0)?;
+    data.get(keyword + 1 + fixed..)
+}
+
+fn international_text(data: &[u8], limit: u64) -> u64 {
+    let compressed = compressed_after(data, 0).and_then(|rest| rest.first()) == Some(&1);
+    // After the two flags come a language and a translated keyword, each ended by 0.
+    let text = compressed_after(data, 2)
+        .and_then(|rest| compressed_after(rest, 0))
+        .and_then(|rest| compressed_after(rest, 0));
+    match text {
+        Some(text) if compressed => inflated(text, limit),
+        _ => data.len() as u64,
+    }
+}
+
+fn inflated(zlib: &[u8], limit: u64) -> u64 {
+    let mut inflater = ZlibDecoder::new(zlib).take(limit + 1);
+    // A broken stream is worth what came out before it broke: a decoder gets no further either.
+    let mut total = 0;
+    let mut piece = [0; 8 * 1024];
+    while let Ok(read @ 1..) = inflater.read(&mut piece) {
+        total += read as u64;
+    }
+    total
+}
+
+/// Walks chunks up to and with `IEND`. Ends early where one is cut short.
+struct Chunks<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Chunks<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            rest: bytes.get(SIGNATURE_LEN..).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = (&'a [u8; 4], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        const CHECKSUM_LEN: usize = 4;
+        let length = be_u32(self.rest, 0)? as usize;
+        let kind = self.rest.get(4..)?.first_chunk()?;
+        let data = self.rest.get(8..length.checked_add(8)?)?;
+        let next = self.rest.get(8 + length + CHECKSUM_LEN..)?;
+        self.rest = if kind == b"IEND" { &[] } else { next };
+        Some((kind, data))
+    }
+}
