@@ -1,0 +1,14 @@
+//! What the picture engine promises, on pictures made for the purpose.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot make its input has failed"
+)]
+
+mod bombs;
+mod content;
+mod hostile;
+mod orientation;
+mod privacy;
+mod quality;
+mod sample;
