@@ -8,6 +8,18 @@
 //! - [`journal`]: what the journal promises, and the state that is folded from it
 //! - [`ports`]: what an actor needs from the world, one file each
 
+pub mod dlq_keeper;
+pub mod health;
 pub mod journal;
+pub mod media_job;
+pub mod media_topic;
+pub mod metadata_recorder;
 pub mod ports;
+pub mod projections;
+pub mod push_sender;
+pub mod queue_intake;
 pub mod runtime;
+pub mod stream_poller;
+pub mod subscription_matcher;
+pub mod thumbnail_worker;
+pub mod tree;

@@ -227,13 +227,6 @@ facts! {
         /// Why, in words.
         detail: String,
     }
-    /// An object's derived files are gone with it.
-    "thumbnail.removed" v 1 => ThumbnailRemoved {
-        /// The object.
-        key: ObjectKey,
-        /// The removal.
-        sequencer: Sequencer,
-    }
     /// An object's metadata item is stored.
     "metadata.recorded" v 1 => MetadataRecorded {
         /// The object.
@@ -244,8 +237,8 @@ facts! {
         content_type: String,
         /// Bytes.
         size: u64,
-        /// SHA-256 of the content, hexadecimal.
-        sha256: String,
+        /// SHA-256 of the content, hexadecimal; absent for files too large to read.
+        sha256: Option<String>,
     }
     /// An object's metadata item is gone with it.
     "metadata.removed" v 1 => MetadataRemoved {

@@ -22,8 +22,9 @@ pub struct MetadataItem {
     pub content_type: String,
     /// Bytes.
     pub size: u64,
-    /// SHA-256 of the content, hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of the content, hexadecimal; absent for files too large to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Pixels across and down, upright, for pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Dimensions>,

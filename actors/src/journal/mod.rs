@@ -2,6 +2,22 @@
 //!
 //! **Invariant:** nothing is done that was not first appended, and an effect runs only after its cause is durable.
 
+mod draft;
 mod port;
 
+pub use draft::Draft;
 pub use port::{Append, Appended, CommitHook, Expected, Journal, JournalFault, Recorded, Snapshot};
+
+use crate::runtime::Fault;
+
+impl From<JournalFault> for Fault {
+    /// A journal that cannot be written or trusted ends the daemon; a lost race is decided anew.
+    fn from(fault: JournalFault) -> Self {
+        let reason = fault.to_string();
+        match fault {
+            JournalFault::Conflict { .. } => Self::retry(std::time::Duration::ZERO, reason),
+            JournalFault::Corrupt { .. } | JournalFault::Stopped(_) => Self::fatal(reason),
+            JournalFault::Unreadable(_) => Self::worker(reason),
+        }
+    }
+}

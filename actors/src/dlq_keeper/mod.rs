@@ -1,0 +1,332 @@
+//! `DlqKeeper`: the only one who writes, lists, redrives and purges dead letters.
+//!
+//! The journal is the truth about letters; the FIFO queue is where operators and other tools find them.
+//! Told: [`DlqMessage`]. Writes: `letter.dead_lettered`, `letter.redriven`, `letter.purged`.
+//!
+//! **Invariant:** a letter that is requested in the journal reaches the queue, however often the keeper dies; a letter
+//! leaves the queue only after its redrive or purge is durable.
+
+mod message;
+mod reply;
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{Fact, LetterDeadLettered, LetterPurged, LetterRedriven};
+use iyagi_messages::ids::{LetterId, PushId};
+use iyagi_messages::letter::Origin;
+use serde::Serialize;
+
+pub use message::{DeadLetter, deduplication_id, group_id};
+pub use reply::Reply;
+
+use crate::journal::{Draft, Journal};
+use crate::ports::{Outgoing, Queue, QueueFault};
+use crate::projections::{LetterState, Projections};
+use crate::push_sender::PushJob;
+use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, PoolHandle, Worker};
+
+/// What the keeper is told.
+#[derive(Debug)]
+pub enum DlqMessage {
+    /// A letter was requested in the journal: put it in the queue.
+    Deposit(LetterId),
+    /// Put every letter in the queue that a crash kept out of it.
+    Recover,
+    /// Try jobs anew.
+    Redrive {
+        /// Which.
+        letters: Vec<LetterId>,
+        /// Who asks for it.
+        by: String,
+        /// Gets the result.
+        reply: Reply<Settled>,
+    },
+    /// Give jobs up for good.
+    Purge {
+        /// Which.
+        letters: Vec<LetterId>,
+        /// Who asks for it.
+        by: String,
+        /// Gets the result.
+        reply: Reply<Settled>,
+    },
+}
+
+/// What a redrive or a purge did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// Letters that were redriven or purged.
+    pub done: Vec<LetterId>,
+    /// Letters that were not, because they are unknown or no longer wait.
+    pub skipped: Vec<LetterId>,
+}
+
+/// What the keeper works with.
+pub struct DlqKeeperContext {
+    /// Where everything is written before it is done.
+    pub journal: Arc<dyn Journal>,
+    /// Which letters wait.
+    pub projections: Arc<Projections>,
+    /// The FIFO dead-letter queue.
+    pub queue: Arc<dyn Queue>,
+    /// Takes redriven pushes. Set once the pool exists, which itself needs the keeper's mailbox.
+    pub pushes: OnceLock<PoolHandle<PushJob>>,
+    /// Queues of the consumers of objects, for redriven media jobs.
+    pub consumers: Vec<Arc<dyn Queue>>,
+}
+
+/// How long a letter is hidden while the keeper looks at it.
+const SWEEP_VISIBILITY: Duration = Duration::from_secs(30);
+/// Letters that one look at the queue takes, as many as SQS gives.
+const SWEEP_BATCH: usize = 10;
+
+/// Keeps the dead letters.
+pub struct DlqKeeper {
+    me: Incarnation,
+    context: Arc<DlqKeeperContext>,
+}
+
+impl DlqKeeper {
+    /// A keeper with nothing in hand.
+    pub fn new(me: Incarnation, context: Arc<DlqKeeperContext>) -> Self {
+        Self { me, context }
+    }
+
+    fn waiting(&self, id: LetterId) -> Option<LetterState> {
+        self.context
+            .projections
+            .outbox()
+            .letter(id)
+            .filter(|state| state.waiting)
+            .cloned()
+    }
+
+    async fn deposit(&self, id: LetterId) -> Result<(), Fault> {
+        let Some(state) = self.waiting(id).filter(|state| state.message_id.is_none()) else {
+            return Ok(());
+        };
+        let letter = &state.letter;
+        let message = Outgoing {
+            body: DeadLetter::of(letter).to_json(),
+            group: Some(group_id(letter)),
+            deduplication_id: Some(deduplication_id(letter)),
+            ..Outgoing::default()
+        };
+        let sent = self
+            .context
+            .queue
+            .send(vec![message])
+            .await
+            .map_err(|fault| down(&fault))?;
+        let sent = sent
+            .into_iter()
+            .next()
+            .expect("one result for one message")
+            .map_err(|fault| down(&fault))?;
+        let generation = letter.generation;
+        let fact = LetterDeadLettered {
+            generation,
+            message_id: sent.message_id,
+        };
+        self.append(&state, fact.into()).await
+    }
+
+    async fn recover(&self) -> Result<(), Fault> {
+        let missing: Vec<LetterId> = {
+            let outbox = self.context.projections.outbox();
+            let missing = outbox.letters().filter(|state| state.message_id.is_none());
+            missing.map(|state| state.letter.id).collect()
+        };
+        for id in missing {
+            self.deposit(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn redrive(&self, letters: &[LetterId], by: &str) -> Result<Settled, Fault> {
+        let mut settled = Settled::default();
+        for id in letters {
+            let Some(state) = self.waiting(*id) else {
+                settled.skipped.push(*id);
+                continue;
+            };
+            let origin = &state.letter.origin;
+            if let Origin::Object {
+                consumer, message, ..
+            } = origin
+            {
+                // Sent first: a crash before the append repeats the job, which is a no-op; the other way round it
+                // would be lost.
+                self.send_to_consumer(consumer, message).await?;
+            }
+            let generation = state.letter.generation;
+            self.append(
+                &state,
+                LetterRedriven {
+                    generation,
+                    by: by.to_owned(),
+                }
+                .into(),
+            )
+            .await?;
+            if let Origin::Push { push, .. } = origin {
+                self.offer(*push).await;
+            }
+            settled.done.push(*id);
+        }
+        self.sweep(&settled.done).await?;
+        Ok(settled)
+    }
+
+    async fn purge(&self, letters: &[LetterId], by: &str) -> Result<Settled, Fault> {
+        let mut settled = Settled::default();
+        for id in letters {
+            let Some(state) = self.waiting(*id) else {
+                settled.skipped.push(*id);
+                continue;
+            };
+            let generation = state.letter.generation;
+            self.append(
+                &state,
+                LetterPurged {
+                    generation,
+                    by: by.to_owned(),
+                }
+                .into(),
+            )
+            .await?;
+            settled.done.push(*id);
+        }
+        self.sweep(&settled.done).await?;
+        Ok(settled)
+    }
+
+    async fn append(&self, state: &LetterState, fact: Fact) -> Result<(), Fault> {
+        let entity = Entity::new("letter", state.letter.id);
+        let mut draft = Draft::new(&self.me, &state.corr);
+        draft.expect(entity.clone(), state.seq);
+        draft.follow(state.last_event, entity, fact);
+        self.context.journal.append(draft.finish()).await?;
+        Ok(())
+    }
+
+    async fn offer(&self, id: PushId) {
+        let push = self
+            .context
+            .projections
+            .outbox()
+            .push(id)
+            .map(|state| Arc::clone(&state.push));
+        let (Some(push), Some(pool)) = (push, self.context.pushes.get()) else {
+            return;
+        };
+        if pool.submit(PushJob { push }).await.is_err() {
+            tracing::warn!(push = %id, "the push pool is gone; the push is sent at the next start");
+        }
+    }
+
+    async fn send_to_consumer(&self, consumer: &str, message: &str) -> Result<(), Fault> {
+        let queue = self
+            .context
+            .consumers
+            .iter()
+            .find(|queue| queue.name() == consumer);
+        let queue = queue.ok_or_else(|| {
+            Fault::job(format!(
+                "the letter's consumer `{consumer}` does not run here"
+            ))
+        })?;
+        let message = Outgoing {
+            body: message.to_owned(),
+            ..Outgoing::default()
+        };
+        for sent in queue
+            .send(vec![message])
+            .await
+            .map_err(|fault| down(&fault))?
+        {
+            sent.map_err(|fault| down(&fault))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes letters from the queue that no longer wait, until each of `settled` is gone or everything was seen.
+    async fn sweep(&self, settled: &[LetterId]) -> Result<(), Fault> {
+        let queue = &self.context.queue;
+        let mut sought: HashSet<LetterId> = settled.iter().copied().collect();
+        let mut kept = Vec::new();
+        while !sought.is_empty() {
+            let received = queue
+                .receive(SWEEP_BATCH, Duration::ZERO, SWEEP_VISIBILITY)
+                .await;
+            let received = received.map_err(|fault| down(&fault))?;
+            if received.is_empty() {
+                break;
+            }
+            let mut gone = Vec::new();
+            for message in received {
+                match DeadLetter::parse(&message.body) {
+                    Ok(found) if self.waiting(found.letter.id).is_none() => {
+                        sought.remove(&found.letter.id);
+                        gone.push(message.receipt);
+                    }
+                    Ok(_) => kept.push(message.receipt),
+                    Err(error) => {
+                        tracing::warn!(%error, message = message.message_id, "a foreign message in the dead-letter queue is left there");
+                        kept.push(message.receipt);
+                    }
+                }
+            }
+            queue.delete(&gone).await.map_err(|fault| down(&fault))?;
+        }
+        for receipt in kept {
+            queue
+                .change_visibility(&receipt, Duration::ZERO)
+                .await
+                .map_err(|fault| down(&fault))?;
+        }
+        Ok(())
+    }
+}
+
+impl Worker for DlqKeeper {
+    type Msg = DlqMessage;
+
+    async fn handle(&mut self, message: &DlqMessage, _: &Cx<DlqMessage>) -> Result<Done, Fault> {
+        match message {
+            DlqMessage::Deposit(id) => self.deposit(*id).await?,
+            DlqMessage::Recover => self.recover().await?,
+            DlqMessage::Redrive { letters, by, reply } => {
+                reply.send(self.redrive(letters, by).await?);
+            }
+            DlqMessage::Purge { letters, by, reply } => reply.send(self.purge(letters, by).await?),
+        }
+        Ok(Done::Finished)
+    }
+
+    async fn set_aside(&mut self, message: &DlqMessage, history: &[Failure]) -> Result<(), Fault> {
+        // The letters themselves are in the journal: the next `Recover` or operator's call finds them.
+        tracing::error!(
+            ?message,
+            ?history,
+            "a message to the dead-letter keeper is given up"
+        );
+        Ok(())
+    }
+
+    fn kind(message: &DlqMessage) -> &'static str {
+        match message {
+            DlqMessage::Deposit(_) => "Deposit",
+            DlqMessage::Recover => "Recover",
+            DlqMessage::Redrive { .. } => "Redrive",
+            DlqMessage::Purge { .. } => "Purge",
+        }
+    }
+}
+
+fn down(fault: &QueueFault) -> Fault {
+    Fault::dependency(fault.to_string())
+}

@@ -1,0 +1,152 @@
+//! What every consumer of objects does alike: read the notification, and write off what cannot be done.
+
+use std::sync::Arc;
+
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{Fact, LetterRequested};
+use iyagi_messages::ids::{Incarnation as Writer, LetterId};
+use iyagi_messages::letter::{Letter, Origin};
+use iyagi_messages::media::DERIVED_PREFIX;
+use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
+
+use crate::dlq_keeper::DlqMessage;
+use crate::journal::{Draft, Journal, JournalFault};
+use crate::ports::{Clock, QueueFault, StoreFault};
+use crate::projections::Projections;
+use crate::queue_intake::Delivery;
+use crate::runtime::{Fault, Mailbox};
+
+/// Writes what happens to objects.
+#[derive(Clone)]
+pub struct MediaJournal {
+    /// Where everything is written.
+    pub journal: Arc<dyn Journal>,
+    /// Which letters were written before.
+    pub projections: Arc<Projections>,
+    /// Takes what is given up.
+    pub dlq: Mailbox<DlqMessage>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why an object's job is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// As a stable word.
+    pub reason: String,
+    /// In words.
+    pub detail: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// The objects that a delivery tells of, without those that iyagi itself derived; or why it cannot be read.
+pub fn objects_of(delivery: &Delivery) -> Result<Vec<ObjectEvent>, GivenUp> {
+    match Notification::parse(&delivery.received.body) {
+        Ok(Notification::Test) => Ok(Vec::new()),
+        Ok(Notification::Objects(mut events)) => {
+            events.retain(|event| !event.key.as_str().starts_with(DERIVED_PREFIX));
+            Ok(events)
+        }
+        Err(unknown) => Err(GivenUp {
+            reason: "unknown_notification".to_owned(),
+            detail: unknown.to_string(),
+            attempts: delivery.received.receive_count,
+        }),
+    }
+}
+
+impl MediaJournal {
+    /// Writes that a consumer did something with one write of an object. Doing it again writes nothing again.
+    pub async fn record(
+        &self,
+        writer: &Writer,
+        key: &ObjectKey,
+        sequencer: &Sequencer,
+        fact: Fact,
+    ) -> Result<(), JournalFault> {
+        let mut draft = Draft::new(writer, correlation(key, sequencer));
+        let noun = fact.kind().split('.').next().unwrap_or_default().to_owned();
+        draft.begin(
+            &upstream(key, sequencer, &fact.body()),
+            Entity::new(&noun, key),
+            fact,
+        );
+        self.journal.append(draft.finish()).await.map(|_| ())
+    }
+
+    /// Writes that a consumer gave up, with its own fact about it if it has one, and posts the letter.
+    pub async fn give_up(
+        &self,
+        writer: &Writer,
+        delivery: &Delivery,
+        object: Option<(&ObjectKey, &Sequencer)>,
+        why: GivenUp,
+        fact: Option<Fact>,
+    ) -> Result<(), JournalFault> {
+        let (key, sequencer) = object.map_or_else(
+            || (delivery.received.message_id.clone(), Sequencer::default()),
+            |(key, sequencer)| (key.to_string(), sequencer.clone()),
+        );
+        let consumer = delivery.consumer();
+        let id = LetterId::of_object(consumer, &key, &sequencer.0);
+        let known = self.projections.outbox().letter(id).cloned();
+        if known.as_ref().is_some_and(|state| state.waiting) {
+            // The same job was given up before and waits: a second delivery of it adds nothing.
+            return Ok(());
+        }
+        let generation = known.map_or(0, |state| state.letter.generation) + 1;
+        let letter = Letter {
+            id,
+            generation,
+            origin: Origin::Object {
+                consumer: consumer.to_owned(),
+                key: key.clone(),
+                message: delivery.received.body.clone(),
+            },
+            reason: why.reason,
+            detail: why.detail,
+            attempts: why.attempts,
+            at: self.clock.now(),
+        };
+        let corr = format!("upload:{key}#{sequencer}");
+        let mut draft = Draft::new(writer, corr);
+        let upstream = format!("{id}.{generation}");
+        let letter_entity = Entity::new("letter", id);
+        let requested = LetterRequested { letter };
+        match fact {
+            Some(fact) => {
+                let noun = fact.kind().split('.').next().unwrap_or_default().to_owned();
+                let cause = draft.begin(&upstream, Entity::new(&noun, &key), fact);
+                draft.follow(cause, letter_entity, requested);
+            }
+            None => {
+                draft.begin(&upstream, letter_entity, requested);
+            }
+        }
+        self.journal.append(draft.finish()).await?;
+        if self.dlq.tell(DlqMessage::Deposit(id)).await.is_err() {
+            tracing::warn!(letter = %id, "the dead-letter keeper is gone; it deposits the letter when it returns");
+        }
+        Ok(())
+    }
+}
+
+/// What an upload's events began with.
+pub fn correlation(key: &ObjectKey, sequencer: &Sequencer) -> String {
+    format!("upload:{key}#{sequencer}")
+}
+
+fn upstream(key: &ObjectKey, sequencer: &Sequencer, body: &str) -> String {
+    format!("{}:{key}|{sequencer}|{body}", key.as_str().len())
+}
+
+/// A store that cannot be used stops the pool, not the job.
+pub fn store_down(fault: &StoreFault) -> Fault {
+    Fault::dependency(fault.to_string())
+}
+
+/// A queue that cannot be used stops the pool, not the job.
+pub fn queue_down(fault: &QueueFault) -> Fault {
+    Fault::dependency(fault.to_string())
+}

@@ -1,0 +1,66 @@
+//! What a file is: a pure function of its bytes.
+
+use std::fmt::Write;
+
+use iyagi_media::{probe, sniff};
+use iyagi_messages::ids::Timestamp;
+use iyagi_messages::media::{Dimensions, MetadataItem, owner_of_key};
+use sha2::{Digest, Sha256};
+
+use crate::ports::ObjectInfo;
+
+/// Describes a file. Without its bytes, because it is too large to read, it is known by what the store says.
+pub fn describe(
+    info: &ObjectInfo,
+    version_id: Option<String>,
+    bytes: Option<&[u8]>,
+    now: Timestamp,
+) -> MetadataItem {
+    let stated = info.options.content_type.clone();
+    let mut item = MetadataItem {
+        key: info.key.clone(),
+        owner: owner_of_key(&info.key),
+        sequencer: info.sequencer.clone(),
+        version_id,
+        content_type: stated.unwrap_or_else(|| "application/octet-stream".to_owned()),
+        size: info.size,
+        sha256: None,
+        dimensions: None,
+        animated: false,
+        defect: None,
+        recorded_at: now,
+        thumbnails: None,
+    };
+    let Some(bytes) = bytes else {
+        item.defect = Some("it is too large to be read".to_owned());
+        return item;
+    };
+    item.sha256 = Some(hexadecimal(&Sha256::digest(bytes)));
+    let format = sniff(bytes);
+    if format != iyagi_media::Format::Unknown {
+        format.content_type().clone_into(&mut item.content_type);
+    }
+    if bytes.is_empty() {
+        item.defect = Some("it is empty".to_owned());
+    } else if format.is_picture() {
+        match probe(bytes) {
+            Ok(picture) => {
+                let (width, height) = picture.upright();
+                item.dimensions = Some(Dimensions { width, height });
+                item.animated = picture.animated;
+                item.defect = (!picture.complete).then(|| "it is truncated".to_owned());
+            }
+            Err(error) => item.defect = Some(error.to_string()),
+        }
+    }
+    item
+}
+
+fn hexadecimal(digest: &[u8]) -> String {
+    digest
+        .iter()
+        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+            text
+        })
+}

@@ -1,0 +1,175 @@
+//! `MetadataRecorder`: writes down what every uploaded file is.
+//!
+//! Told: [`Delivery`] from the queue `metadata`. Writes: `metadata.recorded`, `metadata.removed`, `letter.requested`.
+//!
+//! **Invariant:** a message leaves its queue only after its outcome is durable; the later write of an object wins.
+
+mod description;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi_messages::fact::{MetadataRecorded, MetadataRemoved};
+use iyagi_messages::ids::Incarnation as Writer;
+use iyagi_messages::object::{ObjectEvent, ObjectEventKind};
+
+pub use self::description::describe;
+use crate::media_job::{GivenUp, MediaJournal, objects_of, queue_down, store_down};
+use crate::ports::{MetadataTable, ObjectStore, StoreFault, Written};
+use crate::queue_intake::Delivery;
+use crate::runtime::{CpuPool, Cx, Done, Failure, Fault, Incarnation, Worker};
+
+/// What every recorder works with.
+pub struct MetadataRecorderContext {
+    /// Where outcomes are written.
+    pub media: MediaJournal,
+    /// Where files are read.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where items are stored.
+    pub table: Arc<dyn MetadataTable>,
+    /// Where files are hashed.
+    pub cpu: CpuPool,
+    /// Larger files are listed without being read.
+    pub bytes_max: u64,
+    /// How long hashing one file may take.
+    pub deadline: Duration,
+}
+
+/// Records metadata, one file at a time.
+pub struct MetadataRecorder {
+    me: Writer,
+    context: Arc<MetadataRecorderContext>,
+}
+
+impl MetadataRecorder {
+    /// A recorder with nothing in hand.
+    pub fn new(me: &Incarnation, context: Arc<MetadataRecorderContext>) -> Self {
+        Self {
+            me: Writer(me.to_string()),
+            context,
+        }
+    }
+
+    async fn one(&self, event: &ObjectEvent) -> Result<(), Fault> {
+        match event.kind {
+            ObjectEventKind::Created => self.record(event).await,
+            ObjectEventKind::Removed | ObjectEventKind::Expired => self.remove(event).await,
+        }
+    }
+
+    async fn record(&self, event: &ObjectEvent) -> Result<(), Fault> {
+        let MetadataRecorderContext {
+            store,
+            table,
+            cpu,
+            media,
+            ..
+        } = &*self.context;
+        let now = media.clock.now();
+        let item = match store.get(&event.key, self.context.bytes_max).await {
+            Ok((bytes, info)) => {
+                let version = event.version_id.clone();
+                let work = move || describe(&info, version, Some(&bytes), now);
+                let described = cpu.run(self.context.deadline, work).await;
+                described.map_err(|error| Fault::worker(error.to_string()))?
+            }
+            // Deleted meanwhile: its removal has an event of its own.
+            Err(StoreFault::NotFound(_)) => return Ok(()),
+            Err(StoreFault::TooLarge { .. }) => match store.head(&event.key).await {
+                Ok(info) => describe(&info, event.version_id.clone(), None, now),
+                Err(StoreFault::NotFound(_)) => return Ok(()),
+                Err(fault) => return Err(store_down(&fault)),
+            },
+            Err(fault) => return Err(store_down(&fault)),
+        };
+        let recorded = MetadataRecorded {
+            key: item.key.clone(),
+            sequencer: item.sequencer.clone(),
+            content_type: item.content_type.clone(),
+            size: item.size,
+            sha256: item.sha256.clone(),
+        };
+        let written = table.record(item).await;
+        match written.map_err(|fault| Fault::dependency(fault.to_string()))? {
+            Written::Yes => {
+                let (key, sequencer) = (recorded.key.clone(), recorded.sequencer.clone());
+                media
+                    .record(&self.me, &key, &sequencer, recorded.into())
+                    .await?;
+            }
+            Written::Outdated => {
+                tracing::debug!(key = %event.key, "a later write of the object is already recorded");
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, event: &ObjectEvent) -> Result<(), Fault> {
+        let removed = self
+            .context
+            .table
+            .remove(&event.key, &event.sequencer)
+            .await;
+        let (written, _) = removed.map_err(|fault| Fault::dependency(fault.to_string()))?;
+        if written == Written::Yes {
+            let fact = MetadataRemoved {
+                key: event.key.clone(),
+                sequencer: event.sequencer.clone(),
+            };
+            let media = &self.context.media;
+            media
+                .record(&self.me, &event.key, &event.sequencer, fact.into())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Worker for MetadataRecorder {
+    type Msg = Delivery;
+
+    async fn handle(&mut self, delivery: &Delivery, _: &Cx<Delivery>) -> Result<Done, Fault> {
+        match objects_of(delivery) {
+            Ok(events) => {
+                for event in &events {
+                    self.one(event).await?;
+                }
+            }
+            Err(why) => {
+                self.context
+                    .media
+                    .give_up(&self.me, delivery, None, why, None)
+                    .await?;
+            }
+        }
+        delivery.done().await.map_err(|fault| queue_down(&fault))?;
+        Ok(Done::Finished)
+    }
+
+    async fn set_aside(&mut self, delivery: &Delivery, history: &[Failure]) -> Result<(), Fault> {
+        let detail = history
+            .iter()
+            .map(Failure::reason)
+            .collect::<Vec<_>>()
+            .join("; ");
+        for event in objects_of(delivery).unwrap_or_default() {
+            let why = GivenUp {
+                reason: "worker_died".to_owned(),
+                detail: detail.clone(),
+                attempts: delivery.received.receive_count,
+            };
+            let object = Some((&event.key, &event.sequencer));
+            self.context
+                .media
+                .give_up(&self.me, delivery, object, why, None)
+                .await?;
+        }
+        delivery.done().await.map_err(|fault| queue_down(&fault))
+    }
+
+    async fn hand_back(&mut self, delivery: Delivery) {
+        if let Err(fault) = delivery.give_back(Duration::ZERO).await {
+            tracing::warn!(%fault, "a job was not handed back; it comes again when its receipt runs out");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the actors know, folded from the journal and kept up to date by its commits.
+//!
+//! **Invariant:** a projection never knows more than the journal, and an append that has resolved is folded.
+
+mod audience;
+mod outbox;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use iyagi_messages::event::Event;
+use iyagi_messages::ids::Pos;
+use serde::{Deserialize, Serialize};
+
+pub use audience::{Audience, Following};
+pub use outbox::{Counts, LetterState, Outbox};
+
+use crate::journal::{Journal, JournalFault, Snapshot};
+
+/// Version of the folding code: another one discards the snapshot and folds from the beginning.
+const CODE_VERSION: u32 = 1;
+const SNAPSHOT: &str = "projections";
+/// Events that are read at once while folding.
+const PAGE: usize = 10_000;
+
+/// Every projection, behind locks that are never held across an await.
+pub struct Projections {
+    outbox: RwLock<Outbox>,
+    audience: RwLock<Audience>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    outbox: Outbox,
+    audience: Audience,
+}
+
+impl Projections {
+    /// Folds the newest snapshot and what came after it, and from then on every commit.
+    pub async fn recover(journal: &dyn Journal) -> Result<Arc<Self>, JournalFault> {
+        let snapshot = journal.snapshot(SNAPSHOT, CODE_VERSION).await?;
+        let body = snapshot.and_then(|snapshot| match serde_json::from_slice(&snapshot.body) {
+            Ok(body) => Some((body, snapshot.pos)),
+            Err(error) => {
+                tracing::warn!(%error, "the snapshot is unreadable and is folded anew");
+                None
+            }
+        });
+        let (body, mut pos) = body.unwrap_or((
+            Body {
+                outbox: Outbox::default(),
+                audience: Audience::default(),
+            },
+            Pos::default(),
+        ));
+        let projections = Arc::new(Self {
+            outbox: RwLock::new(body.outbox),
+            audience: RwLock::new(body.audience),
+        });
+        loop {
+            let events = journal.read(pos, PAGE).await?;
+            let Some(last) = events.last() else { break };
+            pos = last.pos;
+            projections.apply(&events);
+        }
+        let folded = Arc::clone(&projections);
+        journal.on_commit(Arc::new(move |events| folded.apply(events)));
+        Ok(projections)
+    }
+
+    /// Keeps the folded state so that the next start has less to fold.
+    pub async fn save(&self, journal: &dyn Journal) -> Result<Pos, JournalFault> {
+        let (pos, body) = {
+            // The outbox is locked first by whoever locks both, so this is one consistent moment.
+            let outbox = self.outbox();
+            let audience = self.audience();
+            let body = serde_json::to_vec(
+                &(BodyRef {
+                    outbox: &outbox,
+                    audience: &audience,
+                }),
+            );
+            (
+                outbox.pos,
+                body.expect("projections have only text keys, so they are always JSON"),
+            )
+        };
+        let snapshot = Snapshot {
+            code_version: CODE_VERSION,
+            pos,
+            body,
+        };
+        journal.save_snapshot(SNAPSHOT, snapshot).await?;
+        Ok(pos)
+    }
+
+    /// Pushes, letters and the cursor.
+    pub fn outbox(&self) -> RwLockReadGuard<'_, Outbox> {
+        self.outbox.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Devices, subscriptions and opt-outs.
+    pub fn audience(&self) -> RwLockReadGuard<'_, Audience> {
+        self.audience.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, events: &[Event]) {
+        let mut outbox = self.outbox.write().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            outbox.apply(event);
+        }
+        if events.iter().any(|event| Audience::concerns(&event.fact)) {
+            let mut audience = self
+                .audience
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                audience.apply(event);
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct BodyRef<'a> {
+    outbox: &'a Outbox,
+    audience: &'a Audience,
+}

@@ -1,0 +1,317 @@
+//! `PushSender`: takes one push through its next step until it is settled or must wait.
+//!
+//! Owns nothing but the attempt in hand. Told: [`PushJob`], in lanes per phone. Writes: `push.attempted`, `push.accepted`,
+//! `push.failed`, `push.suppressed`, `letter.requested`, `device.removed`.
+//!
+//! **Invariant:** the gateway is called only after `push.attempted` is durable, and never by a replay.
+
+pub mod decision;
+pub mod rendering;
+pub mod state;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{DeviceRemoved, Fact, PushAttempted, PushFailed, PushSuppressed};
+use iyagi_messages::ids::{EventId, LetterId, PushId};
+use iyagi_messages::push::{FailureClass, Push};
+
+use self::decision::{Outcome, Recipient, RetryPolicy, Step, after_attempt, next_step};
+use self::rendering::{Names, Unrenderable, render};
+use self::state::PushState;
+use crate::dlq_keeper::DlqMessage;
+use crate::journal::{Draft, Journal, JournalFault};
+use crate::ports::{Clock, GatewayFault, PushGateway};
+use crate::projections::{Audience, Projections};
+use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, LaneKey, Mailbox, Worker};
+use crate::subscription_matcher::matching::Templates;
+
+/// A push to take to its next step. Offering one twice is harmless: the journal knows where it stands.
+#[derive(Debug, Clone)]
+pub struct PushJob {
+    /// The push.
+    pub push: Arc<Push>,
+}
+
+impl PushJob {
+    /// Pushes to one phone are sent one at a time and in order.
+    pub fn lane(&self) -> Option<LaneKey> {
+        let mut hasher = DefaultHasher::new();
+        self.push.recipient.hash(&mut hasher);
+        self.push.device.hash(&mut hasher);
+        Some(LaneKey(hasher.finish()))
+    }
+}
+
+/// What every sender works with.
+pub struct PushSenderContext {
+    /// Where everything is written before it is done.
+    pub journal: Arc<dyn Journal>,
+    /// Where pushes and phones stand.
+    pub projections: Arc<Projections>,
+    /// Hands a push to the phone's push service.
+    pub gateway: Arc<dyn PushGateway>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Names and titles for the texts.
+    pub names: Names,
+    /// The texts.
+    pub templates: Arc<Templates>,
+    /// When and how often to try again.
+    pub retry: RetryPolicy,
+    /// How long one call to the gateway may take.
+    pub gateway_timeout: Duration,
+    /// Takes what is given up.
+    pub dlq: Mailbox<DlqMessage>,
+}
+
+/// Sends pushes, one at a time.
+pub struct PushSender {
+    me: Incarnation,
+    context: Arc<PushSenderContext>,
+}
+
+impl PushSender {
+    /// A sender with nothing in hand.
+    pub fn new(me: Incarnation, context: Arc<PushSenderContext>) -> Self {
+        Self { me, context }
+    }
+
+    async fn step(&self, id: PushId) -> Result<Option<Done>, Fault> {
+        let Some((state, cause, recipient)) = self.look_up(id) else {
+            return Ok(Some(Done::Finished));
+        };
+        let now = self.context.clock.now();
+        match next_step(&state, recipient, now) {
+            Step::Settled => Ok(Some(Done::Finished)),
+            Step::WaitUntil(at) => {
+                let wait = Duration::from_millis(at.since_ms(now));
+                Ok(Some(Done::Held {
+                    until: tokio::time::Instant::now() + wait,
+                }))
+            }
+            Step::Suppress(reason) => {
+                self.append(&state, cause, vec![PushSuppressed { reason }.into()])
+                    .await?;
+                Ok(None)
+            }
+            Step::RecordUnknown { attempt } => {
+                let unknown = GatewayFault {
+                    class: FailureClass::Unknown,
+                    code: "no_outcome".to_owned(),
+                    detail: "the sender died before the gateway's answer was recorded".to_owned(),
+                    retry_after: None,
+                };
+                self.record(&state, cause, attempt, Err(unknown)).await?;
+                Ok(None)
+            }
+            Step::Attempt { attempt } => {
+                let attempted = self.append(&state, cause, vec![PushAttempted { attempt }.into()]);
+                attempted.await?;
+                let Some((state, cause, _)) = self.look_up(id) else {
+                    return Ok(Some(Done::Finished));
+                };
+                let answer = self.call_gateway(&state.push).await;
+                self.record(&state, cause, attempt, answer).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn look_up(&self, id: PushId) -> Option<(PushState, EventId, Recipient)> {
+        let outbox = self.context.projections.outbox();
+        let state = outbox.push(id)?.clone();
+        let cause = outbox.last_event(id)?;
+        drop(outbox);
+        let recipient = recipient_of(&state.push, &self.context.projections.audience());
+        Some((state, cause, recipient))
+    }
+
+    async fn call_gateway(&self, push: &Push) -> Result<String, GatewayFault> {
+        let fault = |class, code: &str, detail: String| GatewayFault {
+            class,
+            code: code.to_owned(),
+            detail,
+            retry_after: None,
+        };
+        let Some(template) = self.context.templates.get(&push.template) else {
+            let detail = format!("template `{}` is not configured", push.template);
+            return Err(fault(FailureClass::Poison, "no_template", detail));
+        };
+        let now = self.context.clock.now();
+        let payload = match render(push, template, &self.context.names, now).await {
+            Ok(payload) => payload,
+            Err(Unrenderable::Graph(error)) => {
+                return Err(fault(FailureClass::Transient, "graph", error.to_string()));
+            }
+            Err(error) => {
+                return Err(fault(
+                    FailureClass::Poison,
+                    "unrenderable",
+                    error.to_string(),
+                ));
+            }
+        };
+        let call = self.context.gateway.send(&payload);
+        tokio::time::timeout(self.context.gateway_timeout, call)
+            .await
+            .unwrap_or_else(|_| {
+                let detail = format!("no answer within {:?}", self.context.gateway_timeout);
+                Err(fault(FailureClass::Unknown, "timeout", detail))
+            })
+    }
+
+    async fn record(
+        &self,
+        state: &PushState,
+        cause: EventId,
+        attempt: u32,
+        answer: Result<String, GatewayFault>,
+    ) -> Result<(), Fault> {
+        let letter_id = LetterId::of_push(state.push.id);
+        let generation = self.context.projections.outbox().generation(letter_id);
+        let now = self.context.clock.now();
+        let outcome = after_attempt(state, attempt, answer, generation, now, self.context.retry);
+        self.append_outcome(state, cause, &outcome).await?;
+        if outcome.letter.is_some() {
+            self.post(letter_id).await;
+        }
+        match outcome.platform_broken {
+            Some(reason) => Err(Fault::dependency(reason)),
+            None => Ok(()),
+        }
+    }
+
+    async fn append(
+        &self,
+        state: &PushState,
+        cause: EventId,
+        facts: Vec<Fact>,
+    ) -> Result<(), JournalFault> {
+        let outcome = Outcome {
+            facts,
+            letter: None,
+            endpoint_dead: false,
+            platform_broken: None,
+        };
+        self.append_outcome(state, cause, &outcome).await
+    }
+
+    async fn append_outcome(
+        &self,
+        state: &PushState,
+        cause: EventId,
+        outcome: &Outcome,
+    ) -> Result<(), JournalFault> {
+        let entity = Entity::new("push", state.push.id);
+        let mut draft = Draft::new(&self.me, correlation(&state.push));
+        draft.expect(entity.clone(), state.seq);
+        let mut cause = cause;
+        for fact in &outcome.facts {
+            cause = draft.follow(cause, entity.clone(), fact.clone());
+        }
+        if let Some(letter) = &outcome.letter {
+            let entity = Entity::new("letter", letter.id);
+            draft.follow(cause, entity, decision::letter_requested(letter.clone()));
+        }
+        if let (true, Some(token)) = (outcome.endpoint_dead, &state.push.device) {
+            let known = self.context.projections.audience().device(token).cloned();
+            // Someone else may have signed in on the phone meanwhile; their registration stays.
+            if known.is_some_and(|device| device.person == state.push.recipient) {
+                let reason = "endpoint_dead".to_owned();
+                let removed = DeviceRemoved {
+                    token: token.clone(),
+                    reason,
+                };
+                draft.follow(cause, Entity::new("device", token), removed);
+            }
+        }
+        self.context
+            .journal
+            .append(draft.finish())
+            .await
+            .map(|_| ())
+    }
+
+    async fn post(&self, letter: LetterId) {
+        // A keeper that is gone finds the letter in the journal when it comes back.
+        if self
+            .context
+            .dlq
+            .tell(DlqMessage::Deposit(letter))
+            .await
+            .is_err()
+        {
+            tracing::warn!(%letter, "the dead-letter keeper is gone; it deposits the letter when it returns");
+        }
+    }
+}
+
+impl Worker for PushSender {
+    type Msg = PushJob;
+
+    async fn handle(&mut self, job: &PushJob, _: &Cx<PushJob>) -> Result<Done, Fault> {
+        loop {
+            if let Some(done) = self.step(job.push.id).await? {
+                return Ok(done);
+            }
+        }
+    }
+
+    async fn set_aside(&mut self, job: &PushJob, history: &[Failure]) -> Result<(), Fault> {
+        let Some((state, cause, _)) = self.look_up(job.push.id) else {
+            return Ok(());
+        };
+        let letter_id = LetterId::of_push(state.push.id);
+        let generation = self.context.projections.outbox().generation(letter_id) + 1;
+        let fault = GatewayFault {
+            class: FailureClass::Poison,
+            code: "worker_died".to_owned(),
+            detail: history
+                .iter()
+                .map(Failure::reason)
+                .collect::<Vec<_>>()
+                .join("; "),
+            retry_after: None,
+        };
+        let now = self.context.clock.now();
+        let attempts = state.attempts;
+        let failed = PushFailed {
+            attempt: attempts,
+            class: fault.class,
+            code: fault.code.clone(),
+            detail: fault.detail.clone(),
+            retry_at: None,
+            counted: true,
+        };
+        let letter = decision::letter(&state.push, &fault, attempts, generation, now);
+        let outcome = Outcome {
+            facts: vec![failed.into()],
+            letter: Some(letter),
+            endpoint_dead: false,
+            platform_broken: None,
+        };
+        self.append_outcome(&state, cause, &outcome).await?;
+        self.post(letter_id).await;
+        Ok(())
+    }
+}
+
+/// What is known of a push's recipient now.
+pub fn recipient_of(push: &Push, audience: &Audience) -> Recipient {
+    let device = push
+        .device
+        .as_ref()
+        .and_then(|token| audience.device(token));
+    Recipient {
+        device_registered: device.is_some_and(|device| device.person == push.recipient),
+        subscribed: !audience.has_opted_out(&push.recipient, &push.template),
+    }
+}
+
+/// What a push's events began with.
+pub fn correlation(push: &Push) -> String {
+    format!("commit:{}", push.commit.commit)
+}

@@ -1,0 +1,119 @@
+//! A push's life as the journal tells it, and nothing that the journal does not tell.
+
+use std::sync::Arc;
+
+use iyagi_messages::fact::Fact;
+use iyagi_messages::ids::{Seq, Timestamp};
+use iyagi_messages::push::{FailureClass, Push, SuppressReason};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A push and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushState {
+    /// The push.
+    pub push: Arc<Push>,
+    /// The last event of its entity, for the next append.
+    pub seq: Seq,
+    /// Attempts that count against the limit, since it was requested or last redriven.
+    pub counted_attempts: u32,
+    /// All attempts.
+    pub attempts: u32,
+    /// What comes next.
+    pub stage: Stage,
+}
+
+/// Where a push stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// To be sent, not before the given moment.
+    Pending {
+        /// The moment; absent for at once.
+        not_before: Option<Timestamp>,
+    },
+    /// The gateway has been called; no outcome is recorded yet.
+    Attempting,
+    /// The gateway took it.
+    Accepted,
+    /// It was not worth sending.
+    Suppressed {
+        /// Why.
+        reason: SuppressReason,
+    },
+    /// It was given up; its letter waits.
+    Dead {
+        /// Class of the failure that ended it.
+        class: FailureClass,
+    },
+}
+
+impl Stage {
+    /// The four columns of the conservation law.
+    pub fn is_pending(self) -> bool {
+        matches!(self, Self::Pending { .. } | Self::Attempting)
+    }
+}
+
+/// A fact that cannot follow the push's history: the journal contradicts itself.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("{kind} cannot happen to a push that is {stage:?}")]
+pub struct Impossible {
+    /// The fact's kind.
+    pub kind: String,
+    /// Where the push stood.
+    pub stage: Stage,
+}
+
+impl PushState {
+    /// A push that was just requested.
+    pub fn requested(push: Arc<Push>, seq: Seq) -> Self {
+        Self {
+            push,
+            seq,
+            counted_attempts: 0,
+            attempts: 0,
+            stage: Stage::Pending { not_before: None },
+        }
+    }
+
+    /// Folds the next fact of the push's entity.
+    pub fn apply(&mut self, fact: &Fact, seq: Seq) -> Result<(), Impossible> {
+        let impossible = |stage| Impossible {
+            kind: fact.kind().to_owned(),
+            stage,
+        };
+        self.stage = match (fact, self.stage) {
+            (Fact::PushAttempted(attempted), Stage::Pending { .. }) => {
+                self.attempts = attempted.attempt;
+                Stage::Attempting
+            }
+            (Fact::PushAccepted(_), Stage::Attempting) => Stage::Accepted,
+            // A push that kills its sender before the gateway is called fails without an attempt.
+            (Fact::PushFailed(failed), Stage::Attempting | Stage::Pending { .. }) => {
+                self.counted_attempts += u32::from(failed.counted);
+                match failed.retry_at {
+                    Some(at) => Stage::Pending {
+                        not_before: Some(at),
+                    },
+                    None => Stage::Dead {
+                        class: failed.class,
+                    },
+                }
+            }
+            (
+                Fact::PushSuppressed(suppressed),
+                Stage::Pending { .. } | Stage::Attempting | Stage::Dead { .. },
+            ) => Stage::Suppressed {
+                reason: suppressed.reason,
+            },
+            (Fact::LetterRedriven(_), Stage::Dead { .. }) => {
+                self.counted_attempts = 0;
+                Stage::Pending { not_before: None }
+            }
+            (_, stage) => return Err(impossible(stage)),
+        };
+        self.seq = seq;
+        Ok(())
+    }
+}

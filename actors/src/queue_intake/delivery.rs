@@ -1,0 +1,89 @@
+//! A received message on its way through a pool.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::ports::{Queue, QueueFault, Received};
+
+/// A received message that someone is working on. Its queue has it until [`Delivery::done`].
+pub struct Delivery {
+    /// The message.
+    pub received: Received,
+    queue: Arc<dyn Queue>,
+    deliveries: Arc<Deliveries>,
+}
+
+impl Delivery {
+    /// Notes a message as in work.
+    pub fn new(queue: Arc<dyn Queue>, received: Received, deliveries: &Arc<Deliveries>) -> Self {
+        let mut in_work = deliveries.in_work();
+        in_work.insert(received.message_id.clone(), received.receipt.clone());
+        drop(in_work);
+        Self {
+            received,
+            queue,
+            deliveries: Arc::clone(deliveries),
+        }
+    }
+
+    /// The name of the message's queue, which is the consumer's name.
+    pub fn consumer(&self) -> &str {
+        self.queue.name()
+    }
+
+    /// Deletes the message: its work is durable.
+    pub async fn done(&self) -> Result<(), QueueFault> {
+        self.queue
+            .delete(std::slice::from_ref(&self.received.receipt))
+            .await
+    }
+
+    /// Gives the message back, to come again after a while.
+    pub async fn give_back(&self, after: Duration) -> Result<(), QueueFault> {
+        self.queue
+            .change_visibility(&self.received.receipt, after)
+            .await
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.deliveries.in_work().remove(&self.received.message_id);
+    }
+}
+
+/// Receipts of everything in work, so that they can be renewed.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    receipts: Mutex<HashMap<String, String>>,
+}
+
+impl Deliveries {
+    /// How many messages are in work.
+    pub fn len(&self) -> usize {
+        self.in_work().len()
+    }
+
+    /// Whether nothing is in work.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Hides everything in work for another `visibility`.
+    pub async fn renew(&self, queue: &dyn Queue, visibility: Duration) {
+        let receipts: Vec<String> = self.in_work().values().cloned().collect();
+        for receipt in receipts {
+            match queue.change_visibility(&receipt, visibility).await {
+                Ok(()) | Err(QueueFault::NotInFlight { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a receipt was not renewed; its message may be done twice");
+                }
+            }
+        }
+    }
+
+    fn in_work(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

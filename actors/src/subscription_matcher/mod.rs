@@ -1,0 +1,284 @@
+//! `SubscriptionMatcher`: turns commits of the graph into pushes.
+//!
+//! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
+//! `commit.matched`, `push.requested`, `push.suppressed` and `cursor.advanced`.
+//!
+//! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
+//! never matched again.
+
+pub mod graph;
+pub mod matching;
+
+use std::sync::Arc;
+
+use iyagi_messages::change::Commit;
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{CommitMatched, CursorAdvanced, PushRequested, PushSuppressed};
+use iyagi_messages::ids::Timestamp;
+use iyagi_messages::push::Push;
+
+use self::graph::{Graph, GraphModel};
+use self::matching::{Templates, pushes_of};
+use crate::journal::{Draft, Journal, JournalFault, Snapshot};
+use crate::ports::{ChangeStream, Clock, Position, StreamFault};
+use crate::projections::Projections;
+use crate::push_sender::decision::gate;
+use crate::push_sender::{PushJob, recipient_of};
+use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, PoolHandle, Worker};
+use crate::stream_poller::assembler::Assembler;
+
+/// Whole commits, in order, without a gap among them.
+#[derive(Debug)]
+pub struct Commits(pub Vec<Commit>);
+
+/// What the matcher works with.
+pub struct SubscriptionMatcherContext {
+    /// Where everything is written before it is done.
+    pub journal: Arc<dyn Journal>,
+    /// The cursor, and who wants to hear of what.
+    pub projections: Arc<Projections>,
+    /// The change log, to rebuild the graph from.
+    pub stream: Arc<dyn ChangeStream>,
+    /// What the graph's labels mean.
+    pub model: GraphModel,
+    /// Default notifications and texts.
+    pub templates: Arc<Templates>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Takes the pushes.
+    pub pushes: PoolHandle<PushJob>,
+}
+
+/// Version of the folding code: another one discards the snapshot and folds from the beginning.
+const GRAPH_VERSION: u32 = 1;
+const GRAPH_SNAPSHOT: &str = "graph";
+/// Records folded between two snapshots; bounds what a restart folds again.
+const SNAPSHOT_RECORDS: u64 = 50_000;
+/// Records in one page while the graph is rebuilt.
+const REBUILD_PAGE: u32 = 10_000;
+
+/// Matches commits.
+pub struct SubscriptionMatcher {
+    me: Incarnation,
+    context: Arc<SubscriptionMatcherContext>,
+    graph: Graph,
+    since_snapshot: u64,
+}
+
+impl SubscriptionMatcher {
+    /// A matcher whose graph is as of the cursor: the newest snapshot, and the change log from there on.
+    pub async fn recover(
+        me: Incarnation,
+        context: Arc<SubscriptionMatcherContext>,
+    ) -> Result<Self, Fault> {
+        let cursor = context.projections.outbox().cursor;
+        let graph = match load(&*context.journal).await? {
+            Some(graph) if graph.cursor <= cursor => graph,
+            _ => Graph::default(),
+        };
+        let mut matcher = Self {
+            me,
+            context,
+            graph,
+            since_snapshot: 0,
+        };
+        matcher.catch_up().await?;
+        matcher.offer_pending().await;
+        Ok(matcher)
+    }
+
+    /// Folds what lies between the snapshot and the cursor. Nothing is matched.
+    async fn catch_up(&mut self) -> Result<(), Fault> {
+        let cursor = self.context.projections.outbox().cursor;
+        let mut assembler = Assembler::behind(self.graph.cursor);
+        while assembler.done() < cursor {
+            let from = match assembler.position() {
+                start if start.commit == 0 => Position::TrimHorizon,
+                position => Position::After(position),
+            };
+            let page = match self.context.stream.fetch(from, REBUILD_PAGE).await {
+                Ok(page) => page,
+                Err(fault @ (StreamFault::Expired | StreamFault::NotFound { .. })) => {
+                    tracing::error!(
+                        from = %self.graph.cursor, to = %cursor, %fault,
+                        "the stream no longer has what the graph needs; followers and makers from before are unknown"
+                    );
+                    self.graph.cursor = cursor;
+                    return Ok(());
+                }
+                Err(fault) => return Err(Fault::dependency(fault.to_string())),
+            };
+            let commits = assembler
+                .take(page)
+                .map_err(|gap| Fault::dependency(gap.to_string()))?;
+            for commit in commits
+                .iter()
+                .filter(|commit| commit.number <= cursor.commit)
+            {
+                self.graph.fold(commit, &self.context.model);
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers pushes that a crash kept from the senders. One that is with them already is offered in vain.
+    async fn offer_pending(&self) {
+        let pending = self.context.projections.outbox().pending();
+        if !pending.is_empty() {
+            tracing::info!(
+                pushes = pending.len(),
+                "pending pushes are offered to the senders again"
+            );
+        }
+        self.offer(pending.into_iter().map(|state| state.push))
+            .await;
+    }
+
+    async fn offer(&self, pushes: impl Iterator<Item = Arc<Push>>) {
+        for push in pushes {
+            if self.context.pushes.submit(PushJob { push }).await.is_err() {
+                tracing::warn!("the push pool is gone; pending pushes are sent at the next start");
+                return;
+            }
+        }
+    }
+
+    async fn match_commits(&mut self, commits: &[Commit]) -> Result<(), Fault> {
+        let (cursor, cursor_seq) = {
+            let outbox = self.context.projections.outbox();
+            (outbox.cursor, outbox.cursor_seq)
+        };
+        let new: Vec<&Commit> = commits
+            .iter()
+            .filter(|commit| commit.number > cursor.commit)
+            .collect();
+        let Some(last) = new.last() else {
+            self.offer_pending().await;
+            return Ok(());
+        };
+        let mut draft = Draft::new(&self.me, format!("commit:{}", last.number));
+        let mut requested = Vec::new();
+        for commit in &new {
+            let pushes = {
+                let audience = self.context.projections.audience();
+                let SubscriptionMatcherContext {
+                    model, templates, ..
+                } = &*self.context;
+                pushes_of(commit, &mut self.graph, model, &audience, templates)
+            };
+            self.request(commit, pushes, &mut draft, &mut requested);
+        }
+        let records: u64 = new.iter().map(|commit| commit.records.len() as u64).sum();
+        let advanced = CursorAdvanced {
+            to: last.end(),
+            commits: new.len() as u64,
+            records,
+        };
+        let cursor_entity = Entity::new("cursor", "graph");
+        draft.correlate(format!("commit:{}", last.number));
+        draft.expect(cursor_entity.clone(), cursor_seq);
+        draft.begin(&last.end().to_string(), cursor_entity, advanced);
+        if let Err(fault) = self.context.journal.append(draft.finish()).await {
+            // The graph is ahead of the journal now, so only a rebuilt matcher may go on.
+            return Err(match fault {
+                JournalFault::Conflict { .. } => Fault::worker(fault.to_string()),
+                fault => fault.into(),
+            });
+        }
+        self.offer(requested.into_iter()).await;
+        self.since_snapshot += records;
+        if self.since_snapshot >= SNAPSHOT_RECORDS {
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    fn request(
+        &self,
+        commit: &Commit,
+        pushes: Vec<Push>,
+        draft: &mut Draft,
+        requested: &mut Vec<Arc<Push>>,
+    ) {
+        if pushes.is_empty() {
+            return;
+        }
+        let now = self.context.clock.now();
+        draft.correlate(format!("commit:{}", commit.number));
+        let matched = CommitMatched {
+            commit: commit.end(),
+            at: commit.at,
+            records: commit.records.len() as u64,
+            pushes: pushes.len() as u64,
+        };
+        let entity = Entity::new("commit", commit.number);
+        let cause = draft.begin(&commit.number.to_string(), entity, matched);
+        let audience = self.context.projections.audience();
+        for push in pushes {
+            let entity = Entity::new("push", push.id);
+            let suppressed = gate(&push, recipient_of(&push, &audience), now);
+            let id = draft.follow(cause, entity.clone(), PushRequested { push: push.clone() });
+            match suppressed {
+                Some(reason) => {
+                    draft.follow(id, entity, PushSuppressed { reason });
+                }
+                None => requested.push(Arc::new(push)),
+            }
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), Fault> {
+        let body = serde_json::to_vec(&self.graph);
+        let body = body.expect("the graph has only text and number keys, so it is always JSON");
+        let pos = self.context.projections.outbox().pos;
+        let snapshot = Snapshot {
+            code_version: GRAPH_VERSION,
+            pos,
+            body,
+        };
+        self.context
+            .journal
+            .save_snapshot(GRAPH_SNAPSHOT, snapshot)
+            .await?;
+        self.since_snapshot = 0;
+        Ok(())
+    }
+}
+
+async fn load(journal: &dyn Journal) -> Result<Option<Graph>, JournalFault> {
+    let snapshot = journal.snapshot(GRAPH_SNAPSHOT, GRAPH_VERSION).await?;
+    Ok(
+        snapshot.and_then(|snapshot| match serde_json::from_slice(&snapshot.body) {
+            Ok(graph) => Some(graph),
+            Err(error) => {
+                tracing::warn!(%error, "the graph's snapshot is unreadable and is folded anew");
+                None
+            }
+        }),
+    )
+}
+
+impl Worker for SubscriptionMatcher {
+    type Msg = Commits;
+
+    async fn handle(&mut self, commits: &Commits, _: &Cx<Commits>) -> Result<Done, Fault> {
+        self.match_commits(&commits.0).await?;
+        Ok(Done::Finished)
+    }
+
+    /// A commit that kills its matcher cannot be left out without breaking the promise about the cursor, so this
+    /// fails, which stops the daemon where a person can see why.
+    async fn set_aside(&mut self, commits: &Commits, history: &[Failure]) -> Result<(), Fault> {
+        let first = commits.0.first().map_or(0, |commit| commit.number);
+        let last = commits.0.last().map_or(0, |commit| commit.number);
+        let reason = history.last().map_or("no reason", Failure::reason);
+        Err(Fault::fatal(format!(
+            "commits {first} to {last} cannot be matched: {reason}"
+        )))
+    }
+}
+
+/// How far the log's time is behind the clock, for a commit requested at `at`.
+pub fn lag_ms(now: Timestamp, at: Timestamp) -> u64 {
+    now.since_ms(at)
+}

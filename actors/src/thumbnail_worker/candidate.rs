@@ -1,0 +1,69 @@
+//! Which objects get thumbnails, and where those are stored.
+
+use iyagi_media::{OutputFormat, Preset};
+use iyagi_messages::ids::EventId;
+use iyagi_messages::media::DERIVED_PREFIX;
+use iyagi_messages::object::ObjectKey;
+
+/// File name endings that say "picture". What ends like this and is none is a dead letter, not somebody else's work.
+const PICTURE_ENDINGS: [&str; 11] = [
+    "jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif", "avif", "tif", "tiff",
+];
+
+/// Whether a key lies where pictures get thumbnails.
+pub fn is_candidate(key: &ObjectKey, prefixes: &[String]) -> bool {
+    prefixes
+        .iter()
+        .any(|prefix| key.as_str().starts_with(prefix.as_str()))
+}
+
+/// Whether a key's ending says "picture".
+pub(super) fn claims_to_be_a_picture(key: &ObjectKey) -> bool {
+    let ending = key
+        .as_str()
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| PICTURE_ENDINGS.contains(&ending.as_str()))
+}
+
+/// Where a derived picture is stored: the same content and preset always give the same key.
+pub fn derived_key(sha256: &str, preset: &Preset, format: OutputFormat) -> ObjectKey {
+    let recipe = serde_json::to_string(preset).expect("a preset is plain data");
+    let recipe = EventId::root("preset", &recipe).to_string();
+    let extension = format.extension();
+    let name = &preset.name;
+    let key = format!(
+        "{DERIVED_PREFIX}{}/{sha256}/{name}-{}.{extension}",
+        &sha256[..2],
+        &recipe[..8]
+    );
+    ObjectKey::new(key).expect("a digest and a checked preset name make a valid key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preset(longest_side: u32) -> Preset {
+        let value = serde_json::json!({
+            "name": "small", "longest_side": longest_side, "formats": ["jpeg"],
+        });
+        serde_json::from_value(value).expect("a preset")
+    }
+
+    #[test]
+    fn a_changed_preset_has_another_key() {
+        let key = |side| derived_key(&"ab".repeat(32), &preset(side), OutputFormat::Jpeg);
+        assert_eq!(key(128), key(128));
+        assert_ne!(key(128), key(129));
+        assert!(key(128).as_str().starts_with("derived/ab/abab"));
+    }
+
+    #[test]
+    fn only_pictures_under_the_prefixes_are_candidates() {
+        let prefixes = ["profile/".to_owned(), "posts/".to_owned()];
+        let candidate = |key: &str| is_candidate(&ObjectKey::new(key).expect("valid"), &prefixes);
+        assert!(candidate("profile/minji/me.jpg") && candidate("posts/1/x"));
+        assert!(!candidate("derived/ab/x.jpg") && !candidate("profiles/minji/me.jpg"));
+    }
+}

@@ -1,0 +1,415 @@
+//! The whole supervision tree, top to bottom:
+//!
+//! ```text
+//! root                      one for one
+//! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription
+//! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
+//! ├── push                  one for one    PushSender pool, DlqKeeper
+//! └── media                 one for one    metadata-intake → MetadataRecorder pool,
+//!                                          thumbnails-intake → ThumbnailWorker pool
+//! ```
+//!
+//! The journal stands outside: it is a thread of its own, and without it nothing here goes on.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use iyagi_media::{Limits, Preset};
+use tokio::sync::watch;
+
+use crate::dlq_keeper::{DlqKeeper, DlqKeeperContext, DlqMessage};
+use crate::health::Health;
+use crate::journal::{Journal, JournalFault};
+use crate::media_job::MediaJournal;
+use crate::media_topic::{Fan, MediaTopic, MediaTopicContext, Notice, QueueSubscription};
+use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
+use crate::ports::{
+    ChangeStream, Clock, GraphQueries, MetadataTable, ObjectStore, PushGateway, Queue,
+};
+use crate::projections::Projections;
+use crate::push_sender::decision::RetryPolicy;
+use crate::push_sender::rendering::Names;
+use crate::push_sender::{PushJob, PushSender, PushSenderContext};
+use crate::queue_intake::{Deliveries, Delivery, QueueIntake, QueueIntakeContext, Receive};
+use crate::runtime::{
+    ChildSpec, CpuPool, Fault, Group, Intensity, Mailbox, Placement, PoolHandle, PoolSpec,
+    Strategy, System,
+};
+use crate::stream_poller::{Poll, PollPace, StreamPoller, StreamPollerContext};
+use crate::subscription_matcher::graph::GraphModel;
+use crate::subscription_matcher::matching::Templates;
+use crate::subscription_matcher::{Commits, SubscriptionMatcher, SubscriptionMatcherContext};
+use crate::thumbnail_worker::{ThumbnailWorker, ThumbnailWorkerContext};
+
+/// The world, as far as the actors touch it.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where everything is written before it is done.
+    pub journal: Arc<dyn Journal>,
+    /// The graph's change log.
+    pub stream: Arc<dyn ChangeStream>,
+    /// Questions to the graph.
+    pub graph: Arc<dyn GraphQueries>,
+    /// Hands pushes to push services.
+    pub gateway: Arc<dyn PushGateway>,
+    /// Uploaded and derived files.
+    pub store: Arc<dyn ObjectStore>,
+    /// What is known about files.
+    pub table: Arc<dyn MetadataTable>,
+    /// The FIFO dead-letter queue.
+    pub dead_letters: Arc<dyn Queue>,
+    /// Where the object store puts notifications, if nobody outside fans them out.
+    pub media_intake: Option<Arc<dyn Queue>>,
+    /// The consumers' own queues.
+    pub thumbnails: Arc<dyn Queue>,
+    /// The consumers' own queues.
+    pub metadata: Arc<dyn Queue>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How the actors work.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How fast the stream is asked.
+    pub pace: PollPace,
+    /// What the graph's labels mean.
+    pub model: GraphModel,
+    /// Default notifications and texts.
+    pub templates: Arc<Templates>,
+    /// Pushes that may be with the gateway at once; a crash repeats at most as many.
+    pub push_max_in_flight: usize,
+    /// Pushes that the senders take on; the rest waits in the journal.
+    pub push_backlog: usize,
+    /// When and how often a push is tried again.
+    pub retry: RetryPolicy,
+    /// How long one call to the gateway may take.
+    pub gateway_timeout: Duration,
+    /// Pictures that are worked on at once.
+    pub thumbnail_workers: usize,
+    /// Files whose metadata is recorded at once.
+    pub metadata_workers: usize,
+    /// Threads for pixels and hashes.
+    pub cpu_threads: usize,
+    /// Which thumbnails to make.
+    pub presets: Vec<Preset>,
+    /// What is not even decoded.
+    pub limits: Limits,
+    /// Key prefixes whose pictures get thumbnails.
+    pub thumbnail_prefixes: Vec<String>,
+    /// Larger files are listed without being read.
+    pub file_bytes_max: u64,
+    /// How long one picture may take.
+    pub media_deadline: Duration,
+}
+
+/// The running tree, as far as others speak to it.
+pub struct Tree {
+    /// What is folded from the journal.
+    pub projections: Arc<Projections>,
+    /// How the dependencies are.
+    pub health: Arc<Health>,
+    /// Takes redrives and purges.
+    pub dlq: Mailbox<DlqMessage>,
+    /// The senders.
+    pub pushes: PoolHandle<PushJob>,
+}
+
+/// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
+pub const ROOT_INTENSITY: Intensity = Intensity {
+    max: 3,
+    within: Duration::from_mins(1),
+};
+/// Messages of whole commits between poller and matcher; each has up to a few thousand records.
+const COMMITS_BETWEEN: usize = 4;
+/// Notifications that a subscription may be behind the topic.
+const TOPIC_BACKLOG: usize = 256;
+/// A worker restarts at once and seldom; a group is given up when its children keep failing.
+const GROUP_INTENSITY: Intensity = Intensity {
+    max: 5,
+    within: Duration::from_mins(1),
+};
+
+/// Starts every actor, from the sinks up to the sources.
+pub async fn plant(
+    system: &System,
+    ports: &Ports,
+    settings: &Settings,
+) -> Result<Tree, JournalFault> {
+    let projections = Projections::recover(&*ports.journal).await?;
+    let health = Arc::new(Health::default());
+    let group = |name: &str, strategy| system.group(name, strategy, GROUP_INTENSITY);
+    // Declared in the order in which a drain empties them.
+    let fan_out = group("media-fan-out", Strategy::OneForOne);
+    let ingest = group("ingest", Strategy::RestForOne);
+    let push = group("push", Strategy::OneForOne);
+    let media = group("media", Strategy::OneForOne);
+
+    let (pushes, dlq) = push_group(&push, ports, settings, &projections);
+    ingest_group(&ingest, ports, settings, &projections, &health, &pushes);
+    media_group(&media, ports, settings, &projections, &health, &dlq);
+    if let Some(intake) = &ports.media_intake {
+        fan_out_group(&fan_out, ports, intake, &health);
+    }
+    Ok(Tree {
+        projections,
+        health,
+        dlq,
+        pushes,
+    })
+}
+
+fn push_group(
+    group: &Group,
+    ports: &Ports,
+    settings: &Settings,
+    projections: &Arc<Projections>,
+) -> (PoolHandle<PushJob>, Mailbox<DlqMessage>) {
+    let keeper = Arc::new(DlqKeeperContext {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(projections),
+        queue: Arc::clone(&ports.dead_letters),
+        pushes: OnceLock::new(),
+        consumers: vec![Arc::clone(&ports.thumbnails), Arc::clone(&ports.metadata)],
+    });
+    let context = Arc::clone(&keeper);
+    let dlq = group.child(on("push", ChildSpec::new("dlq-keeper")), move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(DlqKeeper::new(me, context)) }
+    });
+    let context = Arc::new(PushSenderContext {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(projections),
+        gateway: Arc::clone(&ports.gateway),
+        clock: Arc::clone(&ports.clock),
+        names: Names::new(
+            Arc::clone(&ports.graph),
+            Arc::clone(&ports.clock),
+            settings.model.clone(),
+        ),
+        templates: Arc::clone(&settings.templates),
+        retry: settings.retry,
+        gateway_timeout: settings.gateway_timeout,
+        dlq: dlq.for_sender("push-sender"),
+    });
+    let spec = PoolSpec {
+        capacity: settings.push_backlog,
+        lane: PushJob::lane,
+        ..PoolSpec::new(
+            on("push", ChildSpec::new("push-sender")),
+            settings.push_max_in_flight,
+        )
+    };
+    let pushes = group.pool(spec, move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(PushSender::new(me, context)) }
+    });
+    let known = keeper.pushes.set(pushes.for_sender("dlq-keeper"));
+    debug_assert!(known.is_ok(), "the pool is made once");
+    tell_now(&dlq, DlqMessage::Recover);
+    (pushes, dlq)
+}
+
+fn ingest_group(
+    group: &Group,
+    ports: &Ports,
+    settings: &Settings,
+    projections: &Arc<Projections>,
+    health: &Arc<Health>,
+    pushes: &PoolHandle<PushJob>,
+) {
+    // The matcher is declared behind the poller, whose mailbox it must have first: so the poller learns of it late.
+    let (matcher, late) = watch::channel(None::<Mailbox<Commits>>);
+    let (poller_ports, poller_health) = (ports.clone(), Arc::clone(health));
+    let (poller_projections, pace) = (Arc::clone(projections), settings.pace);
+    let spec = ChildSpec {
+        source: true,
+        ..on("ingest", ChildSpec::new("stream-poller"))
+    };
+    let poller = group.child(spec, move |_| {
+        let mut late = late.clone();
+        let (ports, projections) = (poller_ports.clone(), Arc::clone(&poller_projections));
+        let health = Arc::clone(&poller_health);
+        async move {
+            let known = late.wait_for(Option::is_some).await;
+            let known = known.map_err(|_| Fault::fatal("the matcher was never planted"))?;
+            let matcher = known
+                .as_ref()
+                .map(|mailbox| mailbox.for_sender("stream-poller"));
+            let context = StreamPollerContext {
+                stream: ports.stream,
+                projections,
+                matcher: matcher.expect("waited for"),
+                health,
+                clock: ports.clock,
+                pace,
+            };
+            Ok(StreamPoller::new(Arc::new(context)))
+        }
+    });
+    let context = Arc::new(SubscriptionMatcherContext {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(projections),
+        stream: Arc::clone(&ports.stream),
+        model: settings.model.clone(),
+        templates: Arc::clone(&settings.templates),
+        clock: Arc::clone(&ports.clock),
+        pushes: pushes.for_sender("subscription-matcher"),
+    });
+    let spec = ChildSpec {
+        mailbox_capacity: COMMITS_BETWEEN,
+        ..on("ingest", ChildSpec::new("subscription-matcher"))
+    };
+    let mailbox = group.child(spec, move |me| {
+        let context = Arc::clone(&context);
+        SubscriptionMatcher::recover(me, context)
+    });
+    matcher.send_replace(Some(mailbox));
+    tell_now(&poller, Poll);
+}
+
+fn media_group(
+    group: &Group,
+    ports: &Ports,
+    settings: &Settings,
+    projections: &Arc<Projections>,
+    health: &Arc<Health>,
+    dlq: &Mailbox<DlqMessage>,
+) {
+    let cpu = CpuPool::new("media-cpu", settings.cpu_threads);
+    let media = MediaJournal {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(projections),
+        dlq: dlq.for_sender("media"),
+        clock: Arc::clone(&ports.clock),
+    };
+    let context = Arc::new(MetadataRecorderContext {
+        media: media.clone(),
+        store: Arc::clone(&ports.store),
+        table: Arc::clone(&ports.table),
+        cpu: cpu.clone(),
+        bytes_max: settings.file_bytes_max,
+        deadline: settings.media_deadline,
+    });
+    let child = on("media", ChildSpec::new("metadata-recorder"));
+    let recorders = group.pool(few(child, settings.metadata_workers), move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(MetadataRecorder::new(&me, context)) }
+    });
+    let context = Arc::new(ThumbnailWorkerContext {
+        media,
+        store: Arc::clone(&ports.store),
+        table: Arc::clone(&ports.table),
+        cpu,
+        presets: settings.presets.clone(),
+        limits: settings.limits.clone(),
+        prefixes: settings.thumbnail_prefixes.clone(),
+        deadline: settings.media_deadline,
+    });
+    let child = on("media", ChildSpec::new("thumbnail-worker"));
+    let workers = group.pool(few(child, settings.thumbnail_workers), move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(ThumbnailWorker::new(&me, context)) }
+    });
+    intake(
+        group,
+        "metadata-intake",
+        &ports.metadata,
+        &recorders,
+        health,
+        ports,
+    );
+    intake(
+        group,
+        "thumbnails-intake",
+        &ports.thumbnails,
+        &workers,
+        health,
+        ports,
+    );
+}
+
+fn intake(
+    group: &Group,
+    name: &str,
+    queue: &Arc<dyn Queue>,
+    pool: &PoolHandle<Delivery>,
+    health: &Arc<Health>,
+    ports: &Ports,
+) {
+    let context = Arc::new(QueueIntakeContext {
+        queue: Arc::clone(queue),
+        pool: pool.for_sender(name),
+        deliveries: Arc::new(Deliveries::default()),
+        health: Arc::clone(health),
+        clock: Arc::clone(&ports.clock),
+    });
+    let spec = ChildSpec {
+        source: true,
+        ..waiting(on("media", ChildSpec::new(name)))
+    };
+    let mailbox = group.child(spec, move |_| {
+        let context = Arc::clone(&context);
+        async move { Ok(QueueIntake::new(context)) }
+    });
+    tell_now(&mailbox, Receive);
+}
+
+fn fan_out_group(group: &Group, ports: &Ports, intake: &Arc<dyn Queue>, health: &Arc<Health>) {
+    let topic = group.broadcast::<Notice>("media-notices", TOPIC_BACKLOG);
+    let consumers = [&ports.metadata, &ports.thumbnails];
+    let context = Arc::new(MediaTopicContext {
+        intake: Arc::clone(intake),
+        topic: topic.clone(),
+        subscriptions: consumers.len(),
+        health: Arc::clone(health),
+        clock: Arc::clone(&ports.clock),
+    });
+    let spec = ChildSpec {
+        source: true,
+        ..waiting(on("media", ChildSpec::new("media-topic")))
+    };
+    let mailbox = group.child(spec, move |_| {
+        let context = Arc::clone(&context);
+        async move { Ok(MediaTopic::new(context)) }
+    });
+    for queue in consumers {
+        let queue = Arc::clone(queue);
+        let name = format!("{}-subscription", queue.name());
+        let subscription = group.child(on("media", ChildSpec::new(&*name)), move |_| {
+            let queue = Arc::clone(&queue);
+            async move { Ok(QueueSubscription::new(queue)) }
+        });
+        topic.subscribe(&name, subscription, |notice| notice);
+    }
+    tell_now(&mailbox, Fan);
+}
+
+/// Actors of one kind of work share a thread.
+fn on(thread: &str, spec: ChildSpec) -> ChildSpec {
+    ChildSpec {
+        placement: Placement::Arbiter(thread.to_owned()),
+        ..spec
+    }
+}
+
+/// A pool that takes on little more than it works on: the rest stays in its queue, where other hosts can have it.
+fn few(child: ChildSpec, size: usize) -> PoolSpec<Delivery> {
+    PoolSpec {
+        capacity: size * 2,
+        ..PoolSpec::new(child, size)
+    }
+}
+
+/// A long poll is no sign of being stuck.
+fn waiting(spec: ChildSpec) -> ChildSpec {
+    ChildSpec {
+        stuck_after: Duration::from_mins(5),
+        ..spec
+    }
+}
+
+fn tell_now<M: Send + 'static>(mailbox: &Mailbox<M>, message: M) {
+    let told = mailbox.try_tell(message);
+    debug_assert!(told.is_ok(), "a new mailbox has room");
+}
