@@ -262,7 +262,7 @@ fn ask_tree<W: Worker>(
             reason: reason.to_owned(),
         },
         Verdict::Stop => Next::Finish,
-        Verdict::Fail => Next::GiveUp,
+        Verdict::Fail { .. } => Next::GiveUp,
     }
 }
 

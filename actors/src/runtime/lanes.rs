@@ -153,7 +153,7 @@ impl<J> Lanes<J> {
 
     /// Takes every job that is not given out, each lane in order.
     pub(super) fn take_all(&mut self) -> Vec<J> {
-        let mut lanes = self.jobs.iter().map(|(lane, _)| *lane).collect::<Vec<_>>();
+        let mut lanes = self.jobs.keys().copied().collect::<Vec<_>>();
         lanes.sort_unstable();
         self.ready.clear();
         self.held.clear();

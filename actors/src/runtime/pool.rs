@@ -215,7 +215,10 @@ impl<M: Send + 'static> PoolCore<M> {
             let kept = state.retiring.min(size - before);
             state.retiring -= kept;
             for _ in before + kept..size {
-                let index = (1..).find(|index| !state.workers.contains_key(index));
+                let lowest_free = 1..=state.workers.len() + 1;
+                let index = lowest_free
+                    .into_iter()
+                    .find(|index| !state.workers.contains_key(index));
                 let index = index.expect("there are more numbers than workers");
                 let hand = (self.hire)(self, format!("{}-{index}", self.record.name));
                 state.workers.insert(index, hand);

@@ -29,7 +29,10 @@ pub(super) enum Verdict {
     /// The child is not to be restarted.
     Stop,
     /// Nobody bears it: the system has failed.
-    Fail,
+    Fail {
+        /// Groups that gave up on the way, innermost first.
+        escalated: Vec<String>,
+    },
 }
 
 /// The windows, streaks and strategies of every group and child.
@@ -138,7 +141,9 @@ impl Tree {
         };
         let child_bears = self.count(child, now);
         let Some(group) = self.nodes[child.0].parent else {
-            return Verdict::Fail;
+            return Verdict::Fail {
+                escalated: Vec::new(),
+            };
         };
         if child_bears && self.count(group, now) {
             let bounce = self
@@ -175,7 +180,7 @@ impl Tree {
             }
             failing = parent;
         }
-        Verdict::Fail
+        Verdict::Fail { escalated }
     }
 
     /// The pause before the next restart; none if the child is not to be restarted.
@@ -306,7 +311,7 @@ pub(super) fn stable_hash(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    const WITHIN: Duration = Duration::from_secs(60);
+    const WITHIN: Duration = Duration::from_mins(1);
 
     fn family(strategy: Strategy, max: u32) -> (Tree, Vec<NodeId>) {
         let mut tree = Tree::new(
@@ -395,7 +400,8 @@ mod tests {
             tree.failed(ids[0], now, false),
             Verdict::Restart { .. }
         ));
-        assert_eq!(tree.failed(ids[0], now, false), Verdict::Fail);
+        let escalated = vec!["family".to_owned()];
+        assert_eq!(tree.failed(ids[0], now, false), Verdict::Fail { escalated });
     }
 
     #[test]

@@ -417,20 +417,21 @@ impl Shared {
             Verdict::Restart {
                 bounce, escalated, ..
             } => {
-                for group in escalated {
-                    self.note_escalated(group, &record.name, reason);
-                }
+                self.note_escalated(escalated, &record.name, reason);
                 self.bounce(bounce);
             }
             Verdict::Stop => {}
-            Verdict::Fail => self.fail(&record.name, reason),
+            Verdict::Fail { escalated } => {
+                self.note_escalated(escalated, &record.name, reason);
+                self.fail(&record.name, reason);
+            }
         }
         verdict
     }
 
     /// The system has failed. The first failure is the one that counts.
     pub(super) fn fail(&self, actor: &str, reason: &str) {
-        self.note_escalated("root", actor, reason);
+        self.note_escalated(&["root".to_owned()], actor, reason);
         self.failed.send_if_modified(|failed| {
             let first = failed.is_none();
             if first {
@@ -461,13 +462,15 @@ impl Shared {
         }
     }
 
-    fn note_escalated(&self, group: &str, actor: &str, reason: &str) {
-        tracing::error!(group, actor, reason, "failure escalated");
-        self.observer.on(&RuntimeEvent::Escalated {
-            group: group.to_owned(),
-            actor: actor.to_owned(),
-            reason: reason.to_owned(),
-        });
+    fn note_escalated(&self, groups: &[String], actor: &str, reason: &str) {
+        for group in groups {
+            tracing::error!(group, actor, reason, "failure escalated");
+            self.observer.on(&RuntimeEvent::Escalated {
+                group: group.clone(),
+                actor: actor.to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
     }
 }
 

@@ -47,6 +47,7 @@ impl Group {
     }
 
     /// A group within this one.
+    #[must_use]
     pub fn group(&self, name: &str, strategy: Strategy, intensity: Intensity) -> Self {
         Self::new(
             Arc::clone(&self.shared),
