@@ -75,15 +75,11 @@ async fn a_pool_scaled_to_nothing_keeps_its_jobs_until_it_has_workers_again() {
     .await;
 }
 
-fn lane_of(job: &u32) -> Option<LaneKey> {
-    Some(LaneKey::of(&(job % 20)))
-}
-
 #[tokio::test(start_paused = true)]
 async fn lanes_keep_their_order_under_panics_holds_and_resizes() {
     local(async {
-        let (_system, _) = system();
-        let group = _system.group("push", Strategy::OneForOne, endless());
+        let (system, _) = system();
+        let group = system.group("push", Strategy::OneForOne, endless());
         let log = Log::default();
         let script = |job: u32, attempt| match (job % 11, attempt) {
             (3, 0) => Act::Panic,
@@ -94,7 +90,7 @@ async fn lanes_keep_their_order_under_panics_holds_and_resizes() {
         };
         let spec = PoolSpec {
             capacity: 128,
-            lane: lane_of,
+            lane: |job| Some(LaneKey::of(&(job % 20))),
             ..PoolSpec::new(sturdy("push"), 4)
         };
         let pool = group.pool(spec, scripted(script, &log));
@@ -120,8 +116,8 @@ async fn lanes_keep_their_order_under_panics_holds_and_resizes() {
 #[tokio::test(start_paused = true)]
 async fn a_held_job_occupies_no_worker() {
     local(async {
-        let (_system, _) = system();
-        let group = _system.group("push", Strategy::OneForOne, endless());
+        let (system, _) = system();
+        let group = system.group("push", Strategy::OneForOne, endless());
         let log = Log::default();
         let script = |job, attempt| match (job, attempt) {
             (0..5, 0) => Act::HoldFor(60 * SECOND),
@@ -180,7 +176,7 @@ async fn a_poisonous_job_is_set_aside_and_its_lane_goes_on() {
         let log = Log::default();
         let script = |job, _| if job == 20 { Act::Panic } else { Act::Finish };
         let spec = PoolSpec {
-            lane: lane_of,
+            lane: |job| Some(LaneKey::of(&(job % 20))),
             ..PoolSpec::new(sturdy("push"), 2)
         };
         let pool = group.pool(spec, scripted(script, &log));

@@ -248,7 +248,7 @@ impl Worker for Loop {
     type Msg = u32;
 
     async fn handle(&mut self, count: &u32, cx: &Cx<u32>) -> Result<Done, Fault> {
-        self.log.tried.lock().unwrap().push(*count);
+        self.log.note_tried(*count);
         cx.tell_self_after(SECOND, count + 1);
         assert!(*count != 3 || cx.attempt() > 0, "at three");
         Ok(Done::Finished)

@@ -10,8 +10,7 @@ use support::{Act, Log, SECOND, endless, local, scripted, seeded, sturdy, system
 
 fn brittle(job: u32, attempt: u32) -> Act {
     match (job, attempt) {
-        (13, 0) => Act::Panic,
-        (66, _) => Act::Panic,
+        (13, 0) | (66, _) => Act::Panic,
         (99, _) => Act::Fail(Fault::fatal("the journal is full")),
         _ => Act::Finish,
     }
@@ -37,6 +36,7 @@ fn family(strategy: Strategy) -> Family {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 async fn rebuilds_when_b_fails(strategy: Strategy) -> Vec<usize> {
     local(async {
         let family = family(strategy);

@@ -71,31 +71,23 @@ impl<M: Send + Sync + 'static> Broadcast<M> {
         C: Fn(Arc<M>) -> N + Send + 'static,
     {
         let (backlog, mut waiting) = mpsc::channel::<Arc<M>>(self.topic.record.capacity);
-        let pending = Arc::new(AtomicUsize::new(0));
-        let abandoned = Arc::new(AtomicBool::new(false));
-        let entry = Subscriber {
-            name: subscriber.into(),
-            backlog,
-            pending: Arc::clone(&pending),
-            abandoned: Arc::clone(&abandoned),
-        };
-        let record = Arc::clone(&self.topic.record);
-        self.topic.subscribers().push(entry);
+        let line = Arc::new(Line {
+            subscriber: subscriber.into(),
+            pending: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            record: Arc::clone(&self.topic.record),
+        });
+        let end = LineEnd(Arc::clone(&line));
+        self.topic.subscribers().push(Subscriber { backlog, line });
         let forward = async move {
+            let LineEnd(line) = &end;
             while let Some(message) = waiting.recv().await {
-                let open = !abandoned.load(SeqCst) && outlet.accept(convert(message)).await;
-                if !open {
-                    waiting.close();
-                    let lost = waiting.len() + 1;
-                    pending.store(0, SeqCst);
-                    tracing::error!(topic = %record.name, lost, "subscriber is gone; its backlog is left to the source");
-                    record.statistics.failed.fetch_add(lost as u64, Relaxed);
-                    record.signal_drain();
+                if line.closed.load(SeqCst) || !outlet.accept(convert(message)).await {
                     return;
                 }
-                pending.fetch_sub(1, SeqCst);
-                record.statistics.handled.fetch_add(1, Relaxed);
-                record.signal_drain();
+                line.pending.fetch_sub(1, SeqCst);
+                line.record.statistics.handled.fetch_add(1, Relaxed);
+                line.record.signal_drain();
             }
         };
         self.topic
@@ -109,7 +101,7 @@ impl<M: Send + Sync + 'static> Broadcast<M> {
         topic.record.statistics.received.fetch_add(1, Relaxed);
         let subscribers = topic.subscribers();
         let deliveries = subscribers.iter().map(|subscriber| Delivery {
-            subscriber: Arc::clone(&subscriber.name),
+            subscriber: Arc::clone(&subscriber.line.subscriber),
             outcome: topic.deliver(subscriber, message),
         });
         deliveries.collect()
@@ -118,7 +110,9 @@ impl<M: Send + Sync + 'static> Broadcast<M> {
     /// Delivers a message to one subscriber again; `Dead` if there is none of that name.
     pub fn deliver(&self, subscriber: &str, message: &Arc<M>) -> Outcome {
         let subscribers = self.topic.subscribers();
-        let found = subscribers.iter().find(|known| &*known.name == subscriber);
+        let found = subscribers
+            .iter()
+            .find(|known| &*known.line.subscriber == subscriber);
         found.map_or(Outcome::Dead, |subscriber| {
             self.topic.deliver(subscriber, message)
         })
@@ -165,10 +159,44 @@ pub(super) struct Topic<M: Send + Sync + 'static> {
 }
 
 struct Subscriber<M> {
-    name: Arc<str>,
     backlog: mpsc::Sender<Arc<M>>,
-    pending: Arc<AtomicUsize>,
-    abandoned: Arc<AtomicBool>,
+    line: Arc<Line>,
+}
+
+/// The way to one subscriber, as its topic and its forwarder see it.
+struct Line {
+    subscriber: Arc<str>,
+    pending: AtomicUsize,
+    closed: AtomicBool,
+    record: Arc<Record>,
+}
+
+impl Line {
+    fn pending(&self) -> usize {
+        if self.closed.load(SeqCst) {
+            0
+        } else {
+            self.pending.load(SeqCst)
+        }
+    }
+}
+
+/// Held by the forwarder: however it ends, what it leaves behind is counted and said.
+struct LineEnd(Arc<Line>);
+
+impl Drop for LineEnd {
+    fn drop(&mut self) {
+        let Line {
+            subscriber, record, ..
+        } = &*self.0;
+        let left = self.0.pending();
+        self.0.closed.store(true, SeqCst);
+        if left > 0 {
+            record.statistics.failed.fetch_add(left as u64, Relaxed);
+            tracing::error!(topic = %record.name, %subscriber, left, "subscriber is gone; what waited for it is left to the source");
+        }
+        record.signal_drain();
+    }
 }
 
 impl<M: Send + Sync + 'static> Topic<M> {
@@ -189,9 +217,12 @@ impl<M: Send + Sync + 'static> Topic<M> {
 
     fn deliver(&self, subscriber: &Subscriber<M>, message: &Arc<M>) -> Outcome {
         let statistics = &self.record.statistics;
+        if subscriber.line.closed.load(SeqCst) {
+            return Outcome::Dead;
+        }
         match subscriber.backlog.try_reserve() {
             Ok(room) => {
-                let depth = subscriber.pending.fetch_add(1, SeqCst) + 1;
+                let depth = subscriber.line.pending.fetch_add(1, SeqCst) + 1;
                 statistics.peak.fetch_max(depth as u64, Relaxed);
                 room.send(Arc::clone(message));
                 Outcome::Accepted
@@ -211,7 +242,7 @@ impl<M: Send + Sync + 'static> TopicControl for Topic<M> {
         let subscribers = self.subscribers();
         let depths = subscribers
             .iter()
-            .map(|subscriber| subscriber.pending.load(SeqCst));
+            .map(|subscriber| subscriber.line.pending());
         depths.max().unwrap_or(0)
     }
 
@@ -219,7 +250,7 @@ impl<M: Send + Sync + 'static> TopicControl for Topic<M> {
         let subscribers = self.subscribers();
         subscribers
             .iter()
-            .map(|subscriber| subscriber.pending.load(SeqCst))
+            .map(|subscriber| subscriber.line.pending())
             .sum()
     }
 
@@ -230,8 +261,8 @@ impl<M: Send + Sync + 'static> TopicControl for Topic<M> {
             .handed_back
             .fetch_add(left as u64, Relaxed);
         self.record.give(order::STOP);
-        for subscriber in self.subscribers().drain(..) {
-            subscriber.abandoned.store(true, SeqCst);
+        for subscriber in self.subscribers().iter() {
+            subscriber.line.closed.store(true, SeqCst);
         }
         self.record.set_state(ActorState::Stopped);
         self.record.signal();

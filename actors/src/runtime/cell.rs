@@ -316,8 +316,10 @@ async fn work<W: Worker>(core: Rc<Core<W>>) -> Option<Exit> {
             .expect("a message is taken before the work begins");
         let now = Instant::now();
         record.taken(W::kind(&envelope.message), envelope.accepted, now);
-        let queued = now.duration_since(envelope.accepted);
-        record.count(|statistics| statistics.queue_time.record(queued));
+        if envelope.history.is_empty() {
+            let queued = now.duration_since(envelope.accepted);
+            record.count(|statistics| statistics.queue_time.record(queued));
+        }
     }
     loop {
         let envelope = in_hand

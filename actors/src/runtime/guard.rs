@@ -312,6 +312,7 @@ async fn finish<W: Worker>(core: &Rc<Core<W>>, body: &mut Body<W>) {
     }
     let worker = core.slot.borrow_mut().worker.take();
     drop_worker(core, worker);
+    record.let_go();
     record.set_state(ActorState::Stopped);
     if let Some(pool) = &core.pool {
         pool.gone(record);

@@ -108,6 +108,10 @@ impl Log {
         self.done.lock().unwrap().clone()
     }
 
+    pub fn note_tried(&self, job: u32) {
+        self.tried.lock().unwrap().push(job);
+    }
+
     pub fn tried(&self) -> Vec<u32> {
         self.tried.lock().unwrap().clone()
     }
