@@ -2,6 +2,7 @@
 
 pub mod change_stream;
 pub mod clock;
+pub mod contract;
 pub mod graph_queries;
 pub mod metadata_table;
 pub mod object_store;

@@ -99,8 +99,8 @@ pub struct QueueDepth {
 /// Why a call to a queue failed.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum QueueFault {
-    /// The message is not one that the queue takes.
-    #[error("queue {queue} refuses the message: {reason}")]
+    /// The message, or the whole call, is not one that the queue takes.
+    #[error("queue {queue} refuses the request: {reason}")]
     Refused {
         /// The queue.
         queue: String,

@@ -1,0 +1,261 @@
+//! What every metadata table promises.
+
+use iyagi_messages::ids::Timestamp;
+use iyagi_messages::media::{MetadataItem, Thumbnails, Variant};
+use iyagi_messages::object::{ObjectKey, Sequencer};
+
+use crate::ports::{MetadataTable, Written};
+
+/// Every check, on keys below `prefix`, which must be empty.
+pub async fn all(table: &dyn MetadataTable, prefix: &str) {
+    an_item_is_read_as_it_was_recorded(table, prefix).await;
+    a_late_write_is_outdated(table, prefix).await;
+    thumbnails_wait_for_their_item_and_go_with_it(table, prefix).await;
+    a_removal_bars_what_came_before_it(table, prefix).await;
+    sequencers_count_as_numbers(table, prefix).await;
+    any_order_of_the_same_changes_ends_the_same(table, prefix).await;
+    a_listing_is_in_byte_order_and_pages_without_gaps(table, prefix).await;
+    wildcards_in_a_prefix_are_plain_characters(table, prefix).await;
+}
+
+/// What goes in comes out.
+pub async fn an_item_is_read_as_it_was_recorded(table: &dyn MetadataTable, prefix: &str) {
+    // Spelled in NFC and NFD: two files.
+    let composed = item(&key(prefix, "read/\u{d55c}.jpg"), 1);
+    let decomposed = MetadataItem {
+        size: 2,
+        ..item(&key(prefix, "read/\u{1112}\u{1161}\u{11ab}.jpg"), 1)
+    };
+    for item in [&composed, &decomposed] {
+        assert_eq!(table.get(&item.key).await, Ok(None));
+        assert_eq!(table.record(item.clone()).await, Ok(Written::Yes));
+    }
+    for item in [composed, decomposed] {
+        let twice = table.record(item.clone()).await;
+        assert_eq!(twice, Ok(Written::Yes), "a repeat changes nothing");
+        assert_eq!(table.get(&item.key).await, Ok(Some(item)));
+    }
+}
+
+/// The latest write wins, in whatever order they arrive.
+pub async fn a_late_write_is_outdated(table: &dyn MetadataTable, prefix: &str) {
+    let key = key(prefix, "late/a.jpg");
+    assert_eq!(table.record(item(&key, 2)).await, Ok(Written::Yes));
+    assert_eq!(table.record(item(&key, 1)).await, Ok(Written::Outdated));
+    let late = table.attach_thumbnails(&key, thumbnails(&key, 1)).await;
+    assert_eq!(late, Ok(Written::Outdated));
+    let late = table.remove(&key, &sequencer(1)).await;
+    assert_eq!(late, Ok((Written::Outdated, None)));
+    assert_eq!(table.get(&key).await, Ok(Some(item(&key, 2))));
+}
+
+/// Thumbnails may be made before the item is recorded; those of an earlier write are not shown.
+pub async fn thumbnails_wait_for_their_item_and_go_with_it(
+    table: &dyn MetadataTable,
+    prefix: &str,
+) {
+    let key = key(prefix, "thumbnails/a.jpg");
+    let made = thumbnails(&key, 1);
+    let attached = table.attach_thumbnails(&key, made.clone()).await;
+    assert_eq!(attached, Ok(Written::Yes));
+    assert_eq!(table.get(&key).await, Ok(None), "no item yet");
+    assert_eq!(table.record(item(&key, 1)).await, Ok(Written::Yes));
+    let complete = MetadataItem {
+        thumbnails: Some(made.clone()),
+        ..item(&key, 1)
+    };
+    assert_eq!(table.get(&key).await, Ok(Some(complete.clone())));
+    assert_eq!(table.record(item(&key, 1)).await, Ok(Written::Yes));
+    assert_eq!(table.get(&key).await, Ok(Some(complete)), "they stay");
+    assert_eq!(table.record(item(&key, 2)).await, Ok(Written::Yes));
+    assert_eq!(table.get(&key).await, Ok(Some(item(&key, 2))));
+}
+
+/// A removal is remembered, so that a straggler cannot bring the item back.
+pub async fn a_removal_bars_what_came_before_it(table: &dyn MetadataTable, prefix: &str) {
+    let key = key(prefix, "removed/a.jpg");
+    let made = thumbnails(&key, 1);
+    table.record(item(&key, 1)).await.expect("records");
+    table
+        .attach_thumbnails(&key, made.clone())
+        .await
+        .expect("attaches");
+    // An expiry carries the sequencer of the very write that it removes.
+    let removed = table.remove(&key, &sequencer(1)).await;
+    assert_eq!(removed, Ok((Written::Yes, Some(made))));
+    assert_eq!(table.get(&key).await, Ok(None));
+    assert_eq!(table.record(item(&key, 1)).await, Ok(Written::Outdated));
+    let straggler = table.attach_thumbnails(&key, thumbnails(&key, 1)).await;
+    assert_eq!(straggler, Ok(Written::Outdated));
+    assert_eq!(table.get(&key).await, Ok(None));
+    assert_eq!(table.record(item(&key, 2)).await, Ok(Written::Yes));
+    assert_eq!(table.get(&key).await, Ok(Some(item(&key, 2))));
+}
+
+/// `a` is later than `9`, `10` later than `f`, padding says nothing.
+pub async fn sequencers_count_as_numbers(table: &dyn MetadataTable, prefix: &str) {
+    let key = key(prefix, "numbers/a.jpg");
+    let at = |sequencer: &str| MetadataItem {
+        sequencer: Sequencer(sequencer.to_owned()),
+        ..item(&key, 0)
+    };
+    for later in ["9", "00A", "f", "0010"] {
+        assert_eq!(table.record(at(later)).await, Ok(Written::Yes), "{later}");
+    }
+    assert_eq!(table.record(at("0000F")).await, Ok(Written::Outdated));
+}
+
+/// Notifications come late, twice and in any order; the end is the same.
+pub async fn any_order_of_the_same_changes_ends_the_same(table: &dyn MetadataTable, prefix: &str) {
+    const ROUNDS: u64 = 40;
+    for seed in 0..ROUNDS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut changes: Vec<Change> = (0..random.u64(1..7))
+            .map(|number| match random.u8(0..3) {
+                0 => Change::Record(number),
+                1 => Change::Attach(number / 2),
+                _ => Change::Remove(number),
+            })
+            .collect();
+        let in_order = key(prefix, &format!("order/{seed}/a"));
+        for change in &changes {
+            change.apply(table, &in_order).await;
+        }
+        let repeats: Vec<_> = changes.iter().filter(|_| random.bool()).copied().collect();
+        changes.extend(repeats);
+        random.shuffle(&mut changes);
+        let shuffled = key(prefix, &format!("order/{seed}/b"));
+        for change in &changes {
+            change.apply(table, &shuffled).await;
+        }
+        let expected = table.get(&in_order).await.expect("reads");
+        let found = table.get(&shuffled).await.expect("reads");
+        let renamed = found.map(|item| MetadataItem {
+            key: in_order.clone(),
+            ..item
+        });
+        assert_eq!(renamed, expected, "seed {seed}: {changes:?}");
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Record(u64),
+    Attach(u64),
+    Remove(u64),
+}
+
+impl Change {
+    async fn apply(self, table: &dyn MetadataTable, key: &ObjectKey) {
+        match self {
+            Self::Record(number) => table.record(item(key, number)).await.map(drop),
+            // The same variants whatever the key, so that two keys can be compared.
+            Self::Attach(number) => {
+                let made = thumbnails(&item_key("any"), number);
+                table.attach_thumbnails(key, made).await.map(drop)
+            }
+            Self::Remove(number) => table.remove(key, &sequencer(number)).await.map(drop),
+        }
+        .expect("the table answers");
+    }
+}
+
+/// Pages of any size give every item once.
+pub async fn a_listing_is_in_byte_order_and_pages_without_gaps(
+    table: &dyn MetadataTable,
+    prefix: &str,
+) {
+    let mut keys: Vec<_> = ["b", "a", "a/b", "B", "\u{d55c}", "a b", "a+b", "\u{1f600}"]
+        .iter()
+        .map(|name| key(prefix, &format!("list/{name}")))
+        .collect();
+    for key in &keys {
+        table.record(item(key, 1)).await.expect("records");
+    }
+    let gone = key(prefix, "list/gone");
+    table.record(item(&gone, 1)).await.expect("records");
+    table.remove(&gone, &sequencer(2)).await.expect("removes");
+    keys.sort();
+    let under = format!("{prefix}list/");
+    for limit in [1, 3, 8, 100] {
+        let mut listed = Vec::new();
+        let mut after = None;
+        loop {
+            let page = table.list(&under, after.as_ref(), limit).await;
+            let page = page.expect("lists");
+            assert!(page.items.len() <= limit as usize);
+            listed.extend(page.items.into_iter().map(|item| item.key));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, keys, "limit {limit}");
+    }
+}
+
+/// `%` and `_` are letters like any other, and case counts.
+pub async fn wildcards_in_a_prefix_are_plain_characters(table: &dyn MetadataTable, prefix: &str) {
+    for name in ["wild/%a", "wild/_a", "wild/xa", "wild/Xa"] {
+        let recorded = table.record(item(&key(prefix, name), 1)).await;
+        assert_eq!(recorded, Ok(Written::Yes));
+    }
+    for (under, found) in [
+        ("wild/%", "wild/%a"),
+        ("wild/_", "wild/_a"),
+        ("wild/x", "wild/xa"),
+    ] {
+        let page = table.list(&format!("{prefix}{under}"), None, 10).await;
+        let keys: Vec<_> = page
+            .expect("lists")
+            .items
+            .into_iter()
+            .map(|i| i.key)
+            .collect();
+        assert_eq!(keys, [key(prefix, found)]);
+    }
+}
+
+fn key(prefix: &str, name: &str) -> ObjectKey {
+    item_key(&format!("{prefix}{name}"))
+}
+
+fn item_key(text: &str) -> ObjectKey {
+    ObjectKey::new(text).expect("a valid key")
+}
+
+fn sequencer(number: u64) -> Sequencer {
+    Sequencer(format!("{number:018X}"))
+}
+
+fn item(key: &ObjectKey, number: u64) -> MetadataItem {
+    MetadataItem {
+        key: key.clone(),
+        owner: None,
+        sequencer: sequencer(number),
+        version_id: None,
+        content_type: "image/jpeg".to_owned(),
+        size: 1,
+        sha256: "00".repeat(32),
+        dimensions: None,
+        animated: false,
+        defect: None,
+        recorded_at: Timestamp(i64::try_from(number).expect("small")),
+        thumbnails: None,
+    }
+}
+
+fn thumbnails(key: &ObjectKey, number: u64) -> Thumbnails {
+    Thumbnails {
+        sequencer: sequencer(number),
+        dominant_colour: "#808080".to_owned(),
+        variants: vec![Variant {
+            preset: "small".to_owned(),
+            content_type: "image/webp".to_owned(),
+            key: item_key(&format!("derived/{key}")),
+            width: 128,
+            height: 96,
+            size: number,
+        }],
+    }
+}
