@@ -1,3 +1,4 @@
 //! Every port on one machine, with no account.
 
+pub mod queues;
 pub mod sqlite;
