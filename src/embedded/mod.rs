@@ -1,4 +1,5 @@
 //! Every port on one machine, with no account.
 
+pub mod graph;
 pub mod queues;
 pub mod sqlite;

@@ -1,0 +1,96 @@
+//! Questions to the graph as it is now, each answered from one index.
+
+use async_trait::async_trait;
+use iyagi_actors::ports::{GraphFault, GraphQueries};
+use iyagi_messages::ids::{ElementId, PersonId};
+use iyagi_messages::stream::TypedValue;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::EmbeddedGraph;
+use super::statement;
+
+#[async_trait]
+impl GraphQueries for EmbeddedGraph {
+    async fn followers_of(
+        &self,
+        person: &PersonId,
+        via: &str,
+        after: Option<&PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, GraphFault> {
+        let (person, via) = (person.0.clone(), via.to_owned());
+        // No id is empty, so everybody is behind the empty one.
+        let after = after.map_or_else(String::new, |after| after.0.clone());
+        self.ask(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT source FROM edges
+                     WHERE target = ?1 AND label = ?2 AND source > ?3
+                     ORDER BY source LIMIT ?4",
+                )?
+                .query_map(params![person, via, after, limit], |row| {
+                    row.get(0).map(PersonId)
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    async fn owner_of(
+        &self,
+        thing: &ElementId,
+        authored: &[String],
+    ) -> Result<Option<PersonId>, GraphFault> {
+        let (thing, authored) = (thing.0.clone(), authored.to_vec());
+        self.ask(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT source FROM edges WHERE target = ?1 AND label = ?2 ORDER BY source LIMIT 1",
+            )?;
+            for label in authored {
+                let owner = statement
+                    .query_row([&thing, &label], |row| row.get(0).map(PersonId))
+                    .optional()?;
+                if owner.is_some() {
+                    return Ok(owner);
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    async fn labels_of(&self, vertex: &ElementId) -> Result<Vec<String>, GraphFault> {
+        let vertex = vertex.0.clone();
+        self.ask(move |connection| statement::labels(connection, &vertex))
+            .await
+    }
+
+    async fn property_of(
+        &self,
+        vertex: &ElementId,
+        key: &str,
+    ) -> Result<Option<String>, GraphFault> {
+        let (vertex, key) = (vertex.0.clone(), key.to_owned());
+        let values = self
+            .ask(move |connection| statement::values(connection, &vertex, &key))
+            .await?;
+        let Some(value) = values.first() else {
+            return Ok(None);
+        };
+        serde_json::from_str::<TypedValue>(value.as_json())
+            .map(|value| Some(value.text()))
+            .map_err(|error| GraphFault(format!("a stored value cannot be read: {error}")))
+    }
+}
+
+impl EmbeddedGraph {
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, GraphFault> {
+        self.database
+            .read(question)
+            .await
+            .map_err(|error| GraphFault(error.to_string()))
+    }
+}
