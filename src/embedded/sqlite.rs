@@ -5,14 +5,13 @@
 //! any more, because SQLite cannot know what reached the disk.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// A SQLite file that many readers and one writer share.
 #[derive(Clone)]
@@ -24,7 +23,8 @@ pub struct Database {
 struct Shared {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
-    stopped: AtomicBool,
+    /// Why nothing is written any more, once that is so.
+    stopped: watch::Sender<Option<String>>,
 }
 
 /// Why a database call failed; `E` is the caller's own refusal, which undoes its write alone.
@@ -91,7 +91,7 @@ impl Database {
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             readers: Mutex::default(),
-            stopped: AtomicBool::new(false),
+            stopped: watch::Sender::new(None),
         });
         let (jobs, queue) = mpsc::unbounded_channel();
         let name = path
@@ -110,7 +110,18 @@ impl Database {
 
     /// Whether a full disk or an I/O error has ended all writing.
     pub fn has_stopped(&self) -> bool {
-        self.shared.stopped.load(Ordering::Acquire)
+        self.shared.stopped.borrow().is_some()
+    }
+
+    /// Resolves with the reason once a full disk or an I/O error has ended all writing.
+    pub async fn stopped(&self) -> String {
+        let mut stopped = self.shared.stopped.subscribe();
+        let reason = stopped.wait_for(Option::is_some).await;
+        // The sender lives as long as `self`, so the wait ends only with a reason.
+        reason.map_or_else(
+            |_| String::new(),
+            |reason| reason.clone().unwrap_or_default(),
+        )
     }
 
     /// The file.
@@ -383,18 +394,32 @@ fn is_disk_failure(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Says that nothing is written any more, even if the writer's thread ends by a panic.
+struct WriterEnd<'a>(&'a Shared);
+
+impl Drop for WriterEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stopped.send_if_modified(|stopped| {
+            let modified = stopped.is_none();
+            stopped.get_or_insert_with(|| "the writer has ended".to_owned());
+            modified
+        });
+    }
+}
+
 fn write_groups(
     connection: &Connection,
     mut queue: mpsc::UnboundedReceiver<Box<dyn Job>>,
     shared: &Shared,
 ) {
+    let _end = WriterEnd(shared);
     let mut stopped: Option<String> = None;
     let mut group = Vec::with_capacity(GROUP_MAX);
     while queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
         if stopped.is_none() {
             stopped = commit_group(connection, &mut group, &shared.path).err();
             if let Some(reason) = &stopped {
-                shared.stopped.store(true, Ordering::Release);
+                shared.stopped.send_replace(Some(reason.clone()));
                 tracing::error!(file = %shared.path.display(), reason, "no more writes are taken");
             }
         }

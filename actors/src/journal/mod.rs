@@ -2,10 +2,13 @@
 //!
 //! **Invariant:** nothing is done that was not first appended, and an effect runs only after its cause is durable.
 
+pub mod contract;
 mod draft;
+mod memory;
 mod port;
 
 pub use draft::Draft;
+pub use memory::MemoryJournal;
 pub use port::{Append, Appended, CommitHook, Expected, Journal, JournalFault, Recorded, Snapshot};
 
 use crate::runtime::Fault;

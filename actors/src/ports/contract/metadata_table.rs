@@ -236,7 +236,7 @@ fn item(key: &ObjectKey, number: u64) -> MetadataItem {
         version_id: None,
         content_type: "image/jpeg".to_owned(),
         size: 1,
-        sha256: "00".repeat(32),
+        sha256: Some("00".repeat(32)),
         dimensions: None,
         animated: false,
         defect: None,

@@ -1,0 +1,234 @@
+//! The journal in one SQLite file.
+//!
+//! One writer thread gives out positions and makes whatever waits durable as one group; hooks run in that thread, in
+//! order of position, before an append resolves. Each row carries a checksum over all its fields, checked on every
+//! read, and opening reads every row: a torn tail is cut back to the last durable group by SQLite itself, anything
+//! else that is missing or changed refuses to open and names the last whole position.
+//!
+//! # Layout
+//! - `rows`: how an event lies in its table
+//! - `writer`: appends
+//! - `lookup`: finds positions by id and entity without one random page per event
+//! - `scan`: the check on opening
+//! - `snapshots`: folded state
+//! - `reader`, `trace`, `verify`: read-only access for the command line, next to a live daemon
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use iyagi_actors::journal::{Append, Appended, CommitHook, Journal, JournalFault, Snapshot};
+use iyagi_actors::ports::Clock;
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::ids::{EventId, Pos};
+use rusqlite::Connection;
+use thiserror::Error;
+
+use self::lookup::Recent;
+use self::rows::{Draft, SCHEMA};
+use self::scan::ScanFault;
+use self::writer::{Request, Writer, Written, lock};
+use crate::embedded::sqlite::{Database, DatabaseError};
+
+mod lookup;
+mod queries;
+mod rows;
+mod scan;
+mod snapshots;
+mod writer;
+
+/// The journal in one SQLite file; clones share it.
+#[derive(Clone)]
+pub struct SqliteJournal {
+    database: Database,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    hooks: Mutex<Vec<CommitHook>>,
+    /// Locked by the database's writer thread alone.
+    writer: Mutex<Writer>,
+    recent: Mutex<Recent>,
+}
+
+/// Why a journal cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file cannot be opened, or is no journal of this build.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Its events are damaged.
+    #[error(transparent)]
+    Fault(#[from] JournalFault),
+}
+
+impl From<ScanFault> for OpenError {
+    fn from(fault: ScanFault) -> Self {
+        match fault {
+            ScanFault::Database(error) => Self::Database(error),
+            ScanFault::Journal(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl SqliteJournal {
+    /// Opens or creates a journal, and reads all of it to see that it is whole. It blocks meanwhile.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let database = Database::open(path, &SCHEMA).map_err(damage_of_open)?;
+        let sound = scan::scan(path)?;
+        let shared = Shared {
+            clock,
+            hooks: Mutex::default(),
+            writer: Mutex::new(Writer::new(sound.head, sound.covered)),
+            recent: Mutex::new(sound.recent),
+        };
+        Ok(Self {
+            database,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Resolves with the reason once a full disk or an I/O error has ended all appends.
+    pub async fn stopped(&self) -> String {
+        self.database.stopped().await
+    }
+
+    /// Whether a full disk or an I/O error has ended all appends.
+    pub fn has_stopped(&self) -> bool {
+        self.database.has_stopped()
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection, &Mutex<Recent>) -> Result<T, JournalFault> + Send + 'static,
+    ) -> Result<T, JournalFault> {
+        let shared = Arc::clone(&self.shared);
+        self.database
+            .read(move |connection| Ok(query(connection, &shared.recent)))
+            .await
+            .map_err(read_fault)?
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    async fn append(&self, append: Append) -> Result<Appended, JournalFault> {
+        let Append {
+            actor,
+            events,
+            expected,
+        } = append;
+        let drafts = events
+            .into_iter()
+            .map(|event| Draft::new(event, &actor))
+            .collect();
+        let request = Request {
+            actor,
+            drafts,
+            expected,
+        };
+        let (writing, committed) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let written = self
+            .database
+            .write_then(
+                move |connection| {
+                    let at = writing.clock.now();
+                    lock(&writing.writer).append(connection, &writing.recent, request, at)
+                },
+                move |written| committed.announce(written),
+            )
+            .await;
+        written.map(|written| written.appended).map_err(write_fault)
+    }
+
+    fn on_commit(&self, hook: CommitHook) {
+        lock(&self.shared.hooks).push(hook);
+    }
+
+    async fn read(&self, after: Pos, limit: usize) -> Result<Vec<Event>, JournalFault> {
+        self.query(move |connection, _| queries::read(connection, after, limit))
+            .await
+    }
+
+    async fn entity(&self, entity: &Entity) -> Result<Vec<Event>, JournalFault> {
+        let entity = entity.clone();
+        self.query(move |connection, recent| queries::entity(connection, recent, &entity))
+            .await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, JournalFault> {
+        self.query(move |connection, recent| queries::event(connection, recent, id))
+            .await
+    }
+
+    async fn caused_by(&self, id: EventId) -> Result<Vec<Event>, JournalFault> {
+        self.query(move |connection, recent| queries::caused_by(connection, recent, id))
+            .await
+    }
+
+    async fn head(&self) -> Result<Pos, JournalFault> {
+        self.query(|connection, _| queries::head(connection)).await
+    }
+
+    async fn save_snapshot(&self, name: &str, snapshot: Snapshot) -> Result<(), JournalFault> {
+        let name = name.to_owned();
+        self.database
+            .write(move |connection| Ok(snapshots::save(connection, &name, &snapshot)?))
+            .await
+            .map_err(write_fault)
+    }
+
+    async fn snapshot(
+        &self,
+        name: &str,
+        code_version: u32,
+    ) -> Result<Option<Snapshot>, JournalFault> {
+        let name = name.to_owned();
+        self.database
+            .read(move |connection| snapshots::newest(connection, &name, code_version))
+            .await
+            .map_err(read_fault)
+    }
+}
+
+impl Shared {
+    fn announce(&self, written: &Written) {
+        if !written.turns.is_empty() {
+            let mut recent = lock(&self.recent);
+            for turn in &written.turns {
+                recent.forget(*turn);
+            }
+        }
+        if written.events.is_empty() {
+            return;
+        }
+        let hooks = lock(&self.hooks);
+        for hook in hooks.iter() {
+            hook(&written.events);
+        }
+    }
+}
+
+fn damage_of_open(error: DatabaseError) -> OpenError {
+    match error {
+        DatabaseError::Statement { source, .. } => rows::statement_fault(0, &source).into(),
+        other => other.into(),
+    }
+}
+
+fn write_fault(error: DatabaseError<JournalFault>) -> JournalFault {
+    match error {
+        DatabaseError::Refused(fault) => fault,
+        stopped @ DatabaseError::Stopped { .. } => JournalFault::Stopped(stopped.to_string()),
+        // The statements of this append alone were undone; nothing of it was acknowledged.
+        other => JournalFault::Unreadable(other.to_string()),
+    }
+}
+
+fn read_fault(error: DatabaseError) -> JournalFault {
+    match error {
+        DatabaseError::Statement { source, .. } => rows::statement_fault(0, &source),
+        other => JournalFault::Unreadable(other.to_string()),
+    }
+}

@@ -1,0 +1,247 @@
+//! Finds positions by id and by entity, which are both as good as random.
+//!
+//! An index on random keys dirties one page per entry, so a small commit would write far more index than events.
+//! Here new entries wait in memory, sorted, and go to their table one slice of the key space at a time: entries of
+//! one slice lie side by side, so many share a page. What a slice's table does not cover yet is read back from the
+//! last events when the journal is opened.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use iyagi_messages::ids::EventId;
+use rusqlite::{Connection, params};
+
+/// Parts of the key space, by a key's leading bits.
+pub(super) const SLICES: usize = 64;
+/// Events between two slices' turns: what waits in memory is about `SLICES` times that.
+const EVENTS_PER_TURN: u64 = 512;
+
+/// What an entry is found by: 64 bits of the id or of the entity's hash. Two keys may collide, so whoever finds a
+/// position checks its row.
+pub(super) type Key = i64;
+
+/// An id's key.
+pub(super) fn id_key(id: EventId) -> Key {
+    let head = id.0.first_chunk().expect("an id has 16 bytes");
+    Key::from_be_bytes(*head)
+}
+
+/// An entity's key: FNV-1a, finished so that its leading bits are spread as well. It is stored, so it never changes.
+pub(super) fn entity_key(entity: &str) -> Key {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in entity.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    spread(hash) as Key
+}
+
+/// A number that stands for an entry in an order-independent sum over many.
+pub(super) fn digest(key: Key, pos: u64) -> u64 {
+    spread((key as u64) ^ spread(pos.wrapping_add(0x9e37_79b9_7f4a_7c15)))
+}
+
+fn spread(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
+pub(super) fn slice_of(key: Key) -> usize {
+    (key as u64 >> 58) as usize
+}
+
+fn keys_of(slice: usize) -> RangeInclusive<Key> {
+    let first = (slice as u64) << 58;
+    (first as Key)..=((first | ((1 << 58) - 1)) as Key)
+}
+
+/// What a lookup finds: an event's own id, or its entity.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By {
+    Id,
+    Entity,
+}
+
+impl By {
+    pub(super) const ALL: [Self; 2] = [Self::Id, Self::Entity];
+
+    pub(super) const fn table(self) -> &'static str {
+        match self {
+            Self::Id => "lookup_id",
+            Self::Entity => "lookup_entity",
+        }
+    }
+
+    const fn insert(self) -> &'static str {
+        match self {
+            Self::Id => "INSERT INTO lookup_id(key, pos) VALUES(?1, ?2)",
+            Self::Entity => "INSERT INTO lookup_entity(key, pos) VALUES(?1, ?2)",
+        }
+    }
+
+    const fn select(self) -> &'static str {
+        match self {
+            Self::Id => "SELECT pos FROM lookup_id WHERE key = ?1",
+            Self::Entity => "SELECT pos FROM lookup_entity WHERE key = ?1",
+        }
+    }
+}
+
+/// Up to which position each slice's tables are complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Covered(Box<[u64; SLICES]>);
+
+impl Covered {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut covered = Box::new([0; SLICES]);
+        let mut statement = connection.prepare_cached("SELECT slice, pos FROM lookup_slice")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let slice = usize::try_from(row.get::<_, i64>(0)?).ok();
+            if let Some(pos) = slice.and_then(|slice| covered.get_mut(slice)) {
+                *pos = row.get::<_, i64>(1)? as u64;
+            }
+        }
+        Ok(Self(covered))
+    }
+
+    pub(super) fn holds(&self, key: Key, pos: u64) -> bool {
+        pos <= self.0[slice_of(key)]
+    }
+
+    pub(super) fn max(&self) -> u64 {
+        self.0.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// Entries that wait for their slice's turn.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    ids: BTreeSet<(Key, u64)>,
+    entities: BTreeSet<(Key, u64)>,
+}
+
+impl Recent {
+    fn of(&mut self, by: By) -> &mut BTreeSet<(Key, u64)> {
+        match by {
+            By::Id => &mut self.ids,
+            By::Entity => &mut self.entities,
+        }
+    }
+
+    pub(super) fn insert(&mut self, by: By, key: Key, pos: u64) {
+        self.of(by).insert((key, pos));
+    }
+
+    pub(super) fn merge(&mut self, mut other: Self) {
+        for by in By::ALL {
+            self.of(by).append(other.of(by));
+        }
+    }
+
+    pub(super) fn positions(&self, by: By, key: Key) -> Vec<u64> {
+        let set = match by {
+            By::Id => &self.ids,
+            By::Entity => &self.entities,
+        };
+        set.range((key, 0)..=(key, u64::MAX))
+            .map(|&(_, pos)| pos)
+            .collect()
+    }
+
+    /// Forgets what is behind `head`: it was undone.
+    pub(super) fn truncate(&mut self, head: u64) {
+        for by in By::ALL {
+            self.of(by).retain(|&(_, pos)| pos <= head);
+        }
+    }
+
+    /// Forgets what a slice's tables now hold durably.
+    pub(super) fn forget(&mut self, turn: Turn) {
+        for by in By::ALL {
+            let held = self.waiting(by, turn.slice, 0, turn.upto);
+            let set = self.of(by);
+            for entry in held {
+                set.remove(&entry);
+            }
+        }
+    }
+
+    fn waiting(&self, by: By, slice: usize, after: u64, upto: u64) -> Vec<(Key, u64)> {
+        let set = match by {
+            By::Id => &self.ids,
+            By::Entity => &self.entities,
+        };
+        let keys = keys_of(slice);
+        set.range((*keys.start(), 0)..=(*keys.end(), u64::MAX))
+            .filter(|&&(_, pos)| pos > after && pos <= upto)
+            .copied()
+            .collect()
+    }
+}
+
+/// One slice whose tables were brought up to a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    slice: usize,
+    upto: u64,
+}
+
+/// Takes the slices' turns.
+#[derive(Debug)]
+pub(super) struct Turns {
+    covered: Covered,
+    next: usize,
+    since: u64,
+}
+
+impl Turns {
+    pub(super) fn new(covered: Covered, head: u64) -> Self {
+        // The slice that is furthest behind has waited longest.
+        let oldest = (0..SLICES).min_by_key(|&slice| covered.0[slice]);
+        let since = head.saturating_sub(covered.max());
+        Self {
+            covered,
+            next: oldest.unwrap_or(0),
+            since,
+        }
+    }
+
+    /// Counts `events` that now end at `head`, and writes the slices whose turn has come.
+    pub(super) fn take(
+        &mut self,
+        connection: &Connection,
+        recent: &Recent,
+        events: u64,
+        head: u64,
+    ) -> rusqlite::Result<Vec<Turn>> {
+        let mut taken = Vec::new();
+        self.since += events;
+        while self.since >= EVENTS_PER_TURN && taken.len() < SLICES {
+            self.since -= EVENTS_PER_TURN;
+            let slice = self.next;
+            self.next = (slice + 1) % SLICES;
+            for by in By::ALL {
+                let mut insert = connection.prepare_cached(by.insert())?;
+                for (key, pos) in recent.waiting(by, slice, self.covered.0[slice], head) {
+                    insert.execute(params![key, pos as i64])?;
+                }
+            }
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO lookup_slice(slice, pos) VALUES(?1, ?2)")?
+                .execute(params![slice as i64, head as i64])?;
+            self.covered.0[slice] = head;
+            taken.push(Turn { slice, upto: head });
+        }
+        // After a turn of every slice nothing waits, however many events came.
+        self.since %= EVENTS_PER_TURN;
+        Ok(taken)
+    }
+}
+
+/// Positions that a key's table holds.
+pub(super) fn stored(connection: &Connection, by: By, key: Key) -> rusqlite::Result<Vec<u64>> {
+    let mut statement = connection.prepare_cached(by.select())?;
+    let positions = statement.query_map([key], |row| row.get::<_, i64>(0).map(|pos| pos as u64))?;
+    positions.collect()
+}

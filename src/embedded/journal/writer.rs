@@ -1,0 +1,277 @@
+//! Appends, in the database's writer thread: places are given out here, so positions are gapless.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use iyagi_actors::journal::{Appended, Expected, JournalFault};
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::lookup::{self, By, Covered, Recent, Turn, Turns, entity_key, id_key};
+use super::rows::{Draft, Place};
+use crate::embedded::sqlite::WriteFault;
+
+/// An append on its way to the writer.
+pub(super) struct Request {
+    pub(super) actor: Incarnation,
+    pub(super) drafts: Vec<Draft>,
+    pub(super) expected: Vec<Expected>,
+}
+
+/// What one append wrote.
+pub(super) struct Written {
+    pub(super) appended: Appended,
+    pub(super) events: Vec<Event>,
+    /// Slices to forget once the append is durable.
+    pub(super) turns: Vec<Turn>,
+}
+
+/// Where the journal stands, as its one writer knows it.
+pub(super) struct Writer {
+    head: u64,
+    turns: Turns,
+    heads: Heads,
+    /// Set while rows are written; still set afterwards only if they were undone.
+    dirty: bool,
+}
+
+type Fault = WriteFault<JournalFault>;
+
+impl Writer {
+    pub(super) fn new(head: u64, covered: Covered) -> Self {
+        Self {
+            head,
+            turns: Turns::new(covered, head),
+            heads: Heads::default(),
+            dirty: false,
+        }
+    }
+
+    pub(super) fn append(
+        &mut self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        request: Request,
+        at: Timestamp,
+    ) -> Result<Written, Fault> {
+        if self.dirty {
+            self.reload(connection, recent)?;
+        }
+        let Request {
+            actor,
+            drafts,
+            expected,
+        } = request;
+        let given = drafts.len();
+        let fresh = new_drafts(connection, recent, drafts)?;
+        let duplicates = given - fresh.len();
+        if fresh.is_empty() && duplicates > 0 {
+            return Ok(self.written(duplicates, Vec::new(), Vec::new()));
+        }
+        self.check(connection, recent, expected)?;
+        self.dirty = true;
+        let first = self.head + 1;
+        let mut events = Vec::with_capacity(fresh.len());
+        for draft in fresh {
+            events.push(self.insert(connection, recent, draft, &actor, at)?);
+        }
+        let turns = self
+            .turns
+            .take(connection, &lock(recent), self.head + 1 - first, self.head)?;
+        self.dirty = false;
+        Ok(self.written(duplicates, events, turns))
+    }
+
+    fn written(&self, duplicates: usize, events: Vec<Event>, turns: Vec<Turn>) -> Written {
+        let appended = Appended {
+            last: Pos(self.head),
+            duplicates,
+        };
+        Written {
+            appended,
+            events,
+            turns,
+        }
+    }
+
+    fn check(
+        &mut self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        expected: Vec<Expected>,
+    ) -> Result<(), Fault> {
+        for Expected { entity, seq } in expected {
+            let actual = Seq(self.head_of(connection, recent, &entity)?);
+            if actual != seq {
+                let conflict = JournalFault::Conflict {
+                    entity,
+                    expected: seq,
+                    actual,
+                };
+                return Err(WriteFault::Refused(conflict));
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        draft: Draft,
+        actor: &Incarnation,
+        at: Timestamp,
+    ) -> rusqlite::Result<Event> {
+        let cause_pos = match draft.event.cause {
+            Some(cause) => position_of(connection, recent, cause)?,
+            None => None,
+        };
+        let seq = self.head_of(connection, recent, &draft.event.entity)? + 1;
+        let pos = self.head + 1;
+        let event = draft.insert(
+            connection,
+            Place {
+                pos,
+                seq,
+                at,
+                cause_pos,
+            },
+            actor,
+        )?;
+        self.head = pos;
+        self.heads.set(&event.entity, seq);
+        let mut recent = lock(recent);
+        recent.insert(By::Id, id_key(event.id), pos);
+        recent.insert(By::Entity, entity_key(&event.entity.0), pos);
+        Ok(event)
+    }
+
+    fn head_of(
+        &mut self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        entity: &Entity,
+    ) -> rusqlite::Result<u64> {
+        if let Some(seq) = self.heads.get(entity) {
+            return Ok(seq);
+        }
+        let mut positions = candidates(connection, recent, By::Entity, entity_key(&entity.0))?;
+        positions.sort_unstable();
+        for pos in positions.into_iter().rev() {
+            let seq = connection
+                .prepare_cached("SELECT seq FROM event WHERE pos = ?1 AND entity = ?2")?
+                .query_row((pos as i64, &entity.0), |row| row.get::<_, i64>(0))
+                .optional()?;
+            if let Some(seq) = seq {
+                self.heads.set(entity, seq as u64);
+                return Ok(seq as u64);
+            }
+        }
+        Ok(0)
+    }
+
+    /// Takes everything from the file again after statements were undone.
+    fn reload(&mut self, connection: &Connection, recent: &Mutex<Recent>) -> rusqlite::Result<()> {
+        let head = head(connection)?;
+        lock(recent).truncate(head);
+        *self = Self::new(head, Covered::load(connection)?);
+        Ok(())
+    }
+}
+
+/// Position of the last event.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT coalesce(max(pos), 0) FROM event")?
+        .query_row([], |row| row.get::<_, i64>(0).map(|pos| pos as u64))
+}
+
+/// Position of the event with an id.
+pub(super) fn position_of(
+    connection: &Connection,
+    recent: &Mutex<Recent>,
+    id: EventId,
+) -> rusqlite::Result<Option<u64>> {
+    for pos in candidates(connection, recent, By::Id, id_key(id))? {
+        let found = connection
+            .prepare_cached("SELECT 1 FROM event WHERE pos = ?1 AND id = ?2")?
+            .exists((pos as i64, &id.0[..]))?;
+        if found {
+            return Ok(Some(pos));
+        }
+    }
+    Ok(None)
+}
+
+/// Positions that a key may stand for.
+///
+/// Memory is asked first: an entry leaves it only once its table holds it durably, so none is missed in between.
+pub(super) fn candidates(
+    connection: &Connection,
+    recent: &Mutex<Recent>,
+    by: By,
+    key: lookup::Key,
+) -> rusqlite::Result<Vec<u64>> {
+    let mut positions = lock(recent).positions(by, key);
+    for pos in lookup::stored(connection, by, key)? {
+        if !positions.contains(&pos) {
+            positions.push(pos);
+        }
+    }
+    Ok(positions)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is behind these locks is changed in single steps, so a panic elsewhere leaves it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn new_drafts(
+    connection: &Connection,
+    recent: &Mutex<Recent>,
+    drafts: Vec<Draft>,
+) -> rusqlite::Result<Vec<Draft>> {
+    let mut ids = HashSet::with_capacity(drafts.len());
+    let mut fresh = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let id = draft.event.id;
+        if ids.insert(id) && position_of(connection, recent, id)?.is_none() {
+            fresh.push(draft);
+        }
+    }
+    Ok(fresh)
+}
+
+/// Entities whose last number is remembered; the rest is looked up.
+const HEADS_MAX: usize = 65_536;
+
+/// Last numbers of the entities that were used lately: what was not used for half of [`HEADS_MAX`] others goes.
+#[derive(Default)]
+struct Heads {
+    young: HashMap<Entity, u64>,
+    old: HashMap<Entity, u64>,
+}
+
+impl Heads {
+    fn get(&mut self, entity: &Entity) -> Option<u64> {
+        if let Some(seq) = self.young.get(entity) {
+            return Some(*seq);
+        }
+        let (entity, seq) = self.old.remove_entry(entity)?;
+        self.young.insert(entity, seq);
+        Some(seq)
+    }
+
+    fn set(&mut self, entity: &Entity, seq: u64) {
+        if let Some(known) = self.young.get_mut(entity) {
+            *known = seq;
+            return;
+        }
+        if self.young.len() >= HEADS_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(entity);
+        self.young.insert(entity.clone(), seq);
+    }
+}
