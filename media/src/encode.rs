@@ -9,7 +9,7 @@ use crate::error::RenderError;
 use crate::raster::{Layout, Raster};
 
 /// A kind of thumbnail, as the configuration names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
     /// Name, part of keys and URLs.
@@ -90,7 +90,7 @@ pub enum PresetError {
 }
 
 /// A format that thumbnails are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
     /// JPEG, for every client there is.

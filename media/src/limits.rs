@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::probe::{Probe, png};
 
 /// The most that one picture may cost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Size of the file. The largest JPEG a phone writes, 64 megapixels at full quality, is about

@@ -1,0 +1,200 @@
+//! What the daemon is told: one typed tree, the same in the file, the environment and the flags.
+//!
+//! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use iyagi_actors::push_sender::decision::RetryPolicy;
+use iyagi_actors::stream_poller::PollPace;
+use iyagi_actors::subscription_matcher::graph::GraphModel;
+use iyagi_media::{Limits, OutputFormat, Preset};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where state is kept.
+    pub data: DataConfig,
+    /// Where the daemon listens.
+    pub http: HttpConfig,
+    /// How the graph's change log is read.
+    pub stream: PollPace,
+    /// What the graph's labels mean.
+    pub graph: GraphModel,
+    /// How pushes are sent.
+    pub push: PushConfig,
+    /// What is made of uploaded files.
+    pub media: MediaConfig,
+    /// What is written to the log.
+    pub log: LogConfig,
+    /// How the daemon stops.
+    pub drain: DrainConfig,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The folder of journal, graph, queues and files. One daemon at a time uses it.
+    pub dir: PathBuf,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("data"),
+        }
+    }
+}
+
+/// Where the daemon listens. Both listeners are loopback only until sign-in exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address of the public API. Port 0 takes a free one.
+    pub public: SocketAddr,
+    /// Address of metrics, health and operations. Port 0 takes a free one.
+    pub operations: SocketAddr,
+    /// Largest body of a JSON request, in bytes.
+    pub body_bytes_max: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            public: loopback(8080),
+            operations: loopback(9090),
+            body_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// How pushes are sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushConfig {
+    /// Pushes that may be with the gateway at once; a crash repeats at most as many.
+    pub max_in_flight: usize,
+    /// Pushes that the senders take on; the rest waits in the journal.
+    pub backlog: usize,
+    /// How long one call to the gateway may take, in milliseconds.
+    pub gateway_timeout_ms: u64,
+    /// File of notification templates; the built-in ones if absent.
+    pub templates: Option<PathBuf>,
+    /// When and how often a push is tried again.
+    pub retry: RetryPolicy,
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 16,
+            backlog: 10_000,
+            gateway_timeout_ms: 10_000,
+            templates: None,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// What is made of uploaded files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MediaConfig {
+    /// The bucket's name, as it stands in notifications.
+    pub bucket: String,
+    /// A folder whose files are uploaded as they appear; none if absent.
+    pub drop_folder: Option<PathBuf>,
+    /// Largest upload, in bytes; larger files are refused.
+    pub file_bytes_max: u64,
+    /// Key prefixes whose pictures get thumbnails.
+    pub thumbnail_prefixes: Vec<String>,
+    /// Pictures that are worked on at once.
+    pub thumbnail_workers: usize,
+    /// Files whose metadata is recorded at once.
+    pub metadata_workers: usize,
+    /// Threads for pixels and hashes; 0 for one per core.
+    pub cpu_threads: usize,
+    /// How long one picture may take, in milliseconds.
+    pub deadline_ms: u64,
+    /// What is not even decoded.
+    pub limits: Limits,
+    /// Which thumbnails to make.
+    pub presets: Vec<Preset>,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        let preset = |name: &str, longest_side| Preset {
+            name: name.to_owned(),
+            longest_side,
+            formats: vec![OutputFormat::Jpeg, OutputFormat::WebP],
+            quality: 80,
+            background: [255, 255, 255],
+        };
+        Self {
+            bucket: "iyagi".to_owned(),
+            drop_folder: None,
+            file_bytes_max: 200 * 1024 * 1024,
+            thumbnail_prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
+            thumbnail_workers: 2,
+            metadata_workers: 2,
+            cpu_threads: 0,
+            deadline_ms: 30_000,
+            limits: Limits::default(),
+            presets: vec![
+                preset("small", 128),
+                preset("medium", 320),
+                preset("large", 1080),
+            ],
+        }
+    }
+}
+
+/// What is written to the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// Level, or a filter such as `info,iyagi::http=debug`.
+    pub filter: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// For people or for machines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One readable line an event.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the daemon stops.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrainConfig {
+    /// How long a stop waits for what is in hand, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for DrainConfig {
+    fn default() -> Self {
+        Self { timeout_ms: 30_000 }
+    }
+}

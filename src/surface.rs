@@ -1,0 +1,39 @@
+//! What the listeners and the command line speak to: the running daemon, without its adapters' names where a port will do.
+
+use std::sync::Arc;
+
+use iyagi_actors::journal::Journal;
+use iyagi_actors::ports::{Clock, MetadataTable, ObjectStore, Queue};
+use iyagi_actors::runtime::System;
+use iyagi_actors::subscription_matcher::matching::Templates;
+use iyagi_actors::tree::Tree;
+use iyagi_messages::ids::Timestamp;
+
+use crate::config::Config;
+use crate::embedded::graph::EmbeddedGraph;
+
+/// The running daemon.
+pub struct Surface {
+    /// What it was told.
+    pub config: Config,
+    /// Its actors.
+    pub actors: System,
+    /// What is folded from the journal, and the mailboxes that operators write to.
+    pub tree: Tree,
+    /// The journal.
+    pub journal: Arc<dyn Journal>,
+    /// The graph and its change log.
+    pub graph: Arc<EmbeddedGraph>,
+    /// Uploaded and derived files.
+    pub store: Arc<dyn ObjectStore>,
+    /// What is known about files.
+    pub table: Arc<dyn MetadataTable>,
+    /// The queues, for their depths.
+    pub queues: Vec<Arc<dyn Queue>>,
+    /// Default notifications and texts.
+    pub templates: Arc<Templates>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// When it came up.
+    pub started_at: Timestamp,
+}
