@@ -10,6 +10,7 @@
 
 pub mod dlq_keeper;
 pub mod health;
+pub mod invariants;
 pub mod journal;
 pub mod media_job;
 pub mod media_topic;
