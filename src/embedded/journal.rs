@@ -11,6 +11,7 @@
 //! - `lookup`: finds positions by id and entity without one random page per event
 //! - `scan`: the check on opening
 //! - `snapshots`: folded state
+//! - `queries`: what is read
 //! - `reader`, `trace`, `verify`: read-only access for the command line, next to a live daemon
 
 use std::path::Path;
@@ -32,10 +33,17 @@ use crate::embedded::sqlite::{Database, DatabaseError};
 
 mod lookup;
 mod queries;
+mod reader;
 mod rows;
 mod scan;
 mod snapshots;
+mod trace;
+mod verify;
 mod writer;
+
+pub use self::reader::{Filter, JournalReader};
+pub use self::trace::{CONSEQUENCES_MAX, Trace, TraceNode};
+pub use self::verify::{DAMAGES_MAX, Damage, Report};
 
 /// The journal in one SQLite file; clones share it.
 #[derive(Clone)]

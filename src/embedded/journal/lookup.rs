@@ -109,6 +109,10 @@ impl Covered {
         pos <= self.0[slice_of(key)]
     }
 
+    pub(super) fn min(&self) -> u64 {
+        self.0.iter().copied().min().unwrap_or(0)
+    }
+
     pub(super) fn max(&self) -> u64 {
         self.0.iter().copied().max().unwrap_or(0)
     }

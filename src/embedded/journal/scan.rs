@@ -164,7 +164,7 @@ fn missing(whole: u64) -> JournalFault {
     }
 }
 
-fn stored_digest(connection: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn stored_digest(connection: &Connection) -> rusqlite::Result<u64> {
     let mut sum = 0_u64;
     for by in By::ALL {
         let mut statement = connection.prepare(&format!("SELECT key, pos FROM {}", by.table()))?;
@@ -177,7 +177,7 @@ fn stored_digest(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(sum)
 }
 
-fn entry_digest(by: By, key: i64, pos: u64) -> u64 {
+pub(super) fn entry_digest(by: By, key: i64, pos: u64) -> u64 {
     // The same entry means another thing in the other table.
     match by {
         By::Id => digest(key, pos),

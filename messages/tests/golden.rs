@@ -1,0 +1,353 @@
+//! Every kind and version that was ever written must decode for ever.
+//!
+//! `golden/<kind>.v<version>.json` holds one body. A new kind or version gets its file by running this test with
+//! `GOLDEN=new`, which writes what is missing and never changes what is there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use iyagi_messages::change::ChangeKind;
+use iyagi_messages::cursor::Cursor;
+use iyagi_messages::device::{Device, Platform};
+use iyagi_messages::fact::*;
+use iyagi_messages::ids::{LetterId, PushId, Timestamp};
+use iyagi_messages::letter::{Letter, Origin};
+use iyagi_messages::media::Variant;
+use iyagi_messages::object::{ObjectKey, Sequencer};
+use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
+use iyagi_messages::subscription::{Anchor, Direction, Subscription, When};
+use serde_json::Value;
+
+#[test]
+fn every_kind_has_a_golden_file_that_decodes_to_its_sample() {
+    let samples = samples();
+    let sampled: Vec<_> = samples
+        .iter()
+        .map(|fact| (fact.kind(), fact.version()))
+        .collect();
+    assert_eq!(
+        sampled, KINDS,
+        "one sample per kind, in the order of the kinds"
+    );
+    for fact in samples {
+        let path = folder().join(file_name(fact.kind(), fact.version()));
+        if !path.exists() && std::env::var_os("GOLDEN").is_some_and(|value| value == "new") {
+            std::fs::write(&path, pretty(&fact.body())).expect("written");
+        }
+        let golden = read(&path);
+        let decoded = Fact::decode(fact.kind(), fact.version(), &golden);
+        assert_eq!(decoded.as_ref(), Ok(&fact), "{}", path.display());
+    }
+}
+
+#[test]
+fn current_golden_files_are_unchanged_by_writing_them_again() {
+    for &(kind, version) in KINDS {
+        let golden = read(&folder().join(file_name(kind, version)));
+        let fact = Fact::decode(kind, version, &golden).expect("decodes");
+        let (before, after): (Value, Value) = (json(&golden), json(&fact.body()));
+        assert_eq!(after, before, "{kind} v{version}");
+    }
+}
+
+#[test]
+fn golden_files_of_every_version_ever_written_decode() {
+    let known: BTreeSet<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+    let entries = std::fs::read_dir(folder()).expect("the folder is there");
+    for entry in entries {
+        let path = entry.expect("readable").path();
+        let (kind, version) = parse_name(&path);
+        assert!(
+            known.contains(kind.as_str()),
+            "{kind} was dropped, but journals hold it"
+        );
+        let fact = Fact::decode(&kind, version, &read(&path)).expect("decodes");
+        let current = KINDS
+            .iter()
+            .find(|(known, _)| *known == kind)
+            .map(|(_, version)| *version);
+        let lifted = matches!(fact, Fact::Unknown(_)).then_some("not lifted");
+        assert_eq!(
+            lifted, None,
+            "{kind} v{version} has no way to the current version"
+        );
+        assert_eq!(Some(fact.version()), current, "{kind} v{version}");
+    }
+}
+
+#[test]
+fn a_field_of_a_newer_build_does_not_hinder_reading() {
+    for &(kind, version) in KINDS {
+        let mut body = json(&read(&folder().join(file_name(kind, version))));
+        body["added_later"] = Value::from(1);
+        let decoded = Fact::decode(kind, version, &body.to_string());
+        assert!(decoded.is_ok(), "{kind}: {decoded:?}");
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn file_name(kind: &str, version: u16) -> String {
+    format!("{kind}.v{version}.json")
+}
+
+fn parse_name(path: &Path) -> (String, u16) {
+    let name = path.file_name().expect("a file").to_string_lossy();
+    let stem = name
+        .strip_suffix(".json")
+        .expect("only JSON files are here");
+    let (kind, version) = stem.rsplit_once(".v").expect("<kind>.v<version>.json");
+    (
+        kind.to_owned(),
+        version.parse().expect("a version is a number"),
+    )
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; write it with GOLDEN=new and commit it",
+            path.display()
+        )
+    })
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("a golden file is JSON")
+}
+
+fn pretty(body: &str) -> String {
+    format!("{:#}\n", json(body))
+}
+
+fn key(key: &str) -> ObjectKey {
+    ObjectKey::new(key).expect("a valid key")
+}
+
+/// One fact per kind with every optional field filled in, in the order of [`KINDS`].
+fn samples() -> Vec<Fact> {
+    let at = Timestamp(1_767_225_600_123);
+    let person = || "person-민지".into();
+    let push_id = PushId::derive(17, &"edge-9".into(), &"follow".into(), &person(), None);
+    let sequencer = || Sequencer("0055AED6DCD90281E5".to_owned());
+    let actor = || "push-3".to_owned();
+    let by = || "operator".to_owned();
+    vec![
+        CursorAdvanced {
+            to: Cursor::new(17, 3),
+            commits: 2,
+            records: 9,
+        }
+        .into(),
+        CommitMatched {
+            commit: Cursor::new(17, 3),
+            at,
+            records: 4,
+            pushes: 1,
+        }
+        .into(),
+        PushRequested {
+            push: push(push_id, at),
+        }
+        .into(),
+        PushAttempted { attempt: 1 }.into(),
+        PushAccepted {
+            attempt: 1,
+            gateway_id: "message-4711".to_owned(),
+        }
+        .into(),
+        PushFailed {
+            attempt: 2,
+            class: FailureClass::Throttled,
+            code: "ThrottledException".to_owned(),
+            detail: "Rate exceeded".to_owned(),
+            retry_at: Some(at.plus_ms(1_500)),
+            counted: true,
+        }
+        .into(),
+        PushSuppressed {
+            reason: SuppressReason::Stale,
+        }
+        .into(),
+        LetterRequested {
+            letter: letter(push_id, at),
+        }
+        .into(),
+        LetterDeadLettered {
+            generation: 1,
+            message_id: "letter-1".to_owned(),
+        }
+        .into(),
+        LetterRedriven {
+            generation: 1,
+            by: by(),
+        }
+        .into(),
+        LetterPurged {
+            generation: 2,
+            by: by(),
+        }
+        .into(),
+        DeviceRegistered {
+            device: Device {
+                token: "fcm:APA91b".into(),
+                person: person(),
+                platform: Platform::Fcm,
+                locale: "ko".to_owned(),
+            },
+        }
+        .into(),
+        DeviceRemoved {
+            token: "fcm:APA91b".into(),
+            reason: "endpoint_dead".to_owned(),
+        }
+        .into(),
+        SubscriptionCreated {
+            subscription: subscription(),
+        }
+        .into(),
+        SubscriptionRemoved {
+            id: "subscription-1".into(),
+            owner: person(),
+        }
+        .into(),
+        TemplateOptedOut {
+            person: person(),
+            template: "follow".into(),
+        }
+        .into(),
+        TemplateOptedIn {
+            person: person(),
+            template: "follow".into(),
+        }
+        .into(),
+        ThumbnailRendered {
+            key: key("posts/1/한글.jpg"),
+            sequencer: sequencer(),
+            variants: vec![Variant {
+                preset: "small".to_owned(),
+                content_type: "image/webp".to_owned(),
+                key: key("derived/thumbnails/abc/128.webp"),
+                width: 128,
+                height: 96,
+                size: 4_096,
+            }],
+        }
+        .into(),
+        ThumbnailFailed {
+            key: key("posts/1/broken.jpg"),
+            sequencer: sequencer(),
+            reason: "truncated".to_owned(),
+            detail: "the file ends after 12 bytes".to_owned(),
+        }
+        .into(),
+        ThumbnailRemoved {
+            key: key("posts/1/한글.jpg"),
+            sequencer: sequencer(),
+        }
+        .into(),
+        MetadataRecorded {
+            key: key("posts/1/한글.jpg"),
+            sequencer: sequencer(),
+            content_type: "image/jpeg".to_owned(),
+            size: 123_456,
+            sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+        }
+        .into(),
+        MetadataRemoved {
+            key: key("posts/1/한글.jpg"),
+            sequencer: sequencer(),
+        }
+        .into(),
+        ActorRestarted {
+            actor: actor(),
+            incarnation: "push-3#12".into(),
+            reason: "index out of bounds".to_owned(),
+            delay_ms: 200,
+        }
+        .into(),
+        ActorEscalated {
+            actor: actor(),
+            reason: "6 restarts in 60 s".to_owned(),
+        }
+        .into(),
+        ActorPaused {
+            actor: actor(),
+            by: by(),
+        }
+        .into(),
+        ActorResumed {
+            actor: actor(),
+            by: by(),
+        }
+        .into(),
+        PoolResized {
+            pool: "push".to_owned(),
+            from: 2,
+            to: 8,
+            by: by(),
+        }
+        .into(),
+        DaemonStarted {
+            version: "0.1.0".to_owned(),
+        }
+        .into(),
+        DaemonStopped { drained: true }.into(),
+    ]
+}
+
+fn push(id: PushId, at: Timestamp) -> Push {
+    Push {
+        id,
+        recipient: "person-민지".into(),
+        device: Some("fcm:APA91b".into()),
+        platform: Some(Platform::Apns),
+        locale: "ko".to_owned(),
+        template: "follow".into(),
+        category: "social".to_owned(),
+        commit: Cursor::new(17, 3),
+        element: "edge-9".into(),
+        actor: Some("person-alex".into()),
+        subject: Some("story-5".into()),
+        key: Some("title".to_owned()),
+        at,
+        expires_at: at.plus_ms(3_600_000),
+        on_unknown_outcome: OnUnknownOutcome::GiveUp,
+    }
+}
+
+fn letter(push: PushId, at: Timestamp) -> Letter {
+    Letter {
+        id: LetterId::of_push(push),
+        generation: 1,
+        origin: Origin::Push {
+            push,
+            recipient: "person-민지".into(),
+        },
+        reason: "transient".to_owned(),
+        detail: "503 Service Unavailable".to_owned(),
+        attempts: 5,
+        at,
+    }
+}
+
+fn subscription() -> Subscription {
+    Subscription {
+        id: "subscription-1".into(),
+        owner: "person-민지".into(),
+        anchor: Anchor::Incident {
+            vertex: "story-5".into(),
+            dir: Direction::In,
+        },
+        when: When {
+            change: vec![ChangeKind::Created],
+            labels: vec!["comments".to_owned()],
+            other_labels: vec!["person".to_owned()],
+            keys: vec!["title".to_owned()],
+        },
+        template: "subscription".into(),
+        effective_after: 17,
+    }
+}
