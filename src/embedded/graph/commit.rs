@@ -7,9 +7,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::log::LogWriter;
-use super::operations::Step;
 use super::rejection::{CommitRejected, List, Problem};
 use super::statement::{self, Edge, Kind, Statement};
+use super::step::Step;
 use super::value::StoredValue;
 use crate::embedded::sqlite::WriteFault;
 
@@ -126,8 +126,8 @@ impl Writer<'_> {
                 id,
                 labels,
                 properties,
-            } => self.add_vertex(id, labels, properties),
-            Step::DropVertex { id } => self.drop_vertex(id),
+            } => self.add_vertex(&id, labels, properties),
+            Step::DropVertex { id } => self.drop_vertex(&id),
             Step::AddEdge {
                 id,
                 from,
@@ -137,7 +137,7 @@ impl Writer<'_> {
             } => {
                 let ends = Ends { from, to, label };
                 let id = id.unwrap_or_else(|| self.derive_id(index, &ends));
-                self.add_edge(id, ends, properties)
+                self.add_edge(&id, ends, properties)
             }
             Step::DropEdge { id } => match statement::edge(self.connection, &id)? {
                 Some(edge) => self.drop_edges(vec![edge]),
@@ -151,25 +151,25 @@ impl Writer<'_> {
 
     fn add_vertex(
         &mut self,
-        id: ElementId,
+        id: &ElementId,
         labels: Vec<String>,
         properties: Vec<(String, StoredValue)>,
     ) -> Applied<()> {
-        self.check_unused(&id)?;
+        self.check_unused(id)?;
         for label in labels {
             let vertex = id.clone();
             self.change(true, &Statement::Label { vertex, label })?;
         }
-        self.add_properties(Kind::Vertex, &id, properties)
+        self.add_properties(Kind::Vertex, id, properties)
     }
 
     fn add_edge(
         &mut self,
-        id: ElementId,
+        id: &ElementId,
         ends: Ends,
         properties: Vec<(String, StoredValue)>,
     ) -> Applied<()> {
-        self.check_unused(&id)?;
+        self.check_unused(id)?;
         for (path, end) in [(&["from"], &ends.from), (&["to"], &ends.to)] {
             if !statement::vertex_exists(self.connection, end)? {
                 return refuse(path, Problem::MissingVertex { id: end.0.clone() });
@@ -182,7 +182,7 @@ impl Writer<'_> {
             label: ends.label,
         };
         self.change(true, &Statement::Edge(edge))?;
-        self.add_properties(Kind::Edge, &id, properties)
+        self.add_properties(Kind::Edge, id, properties)
     }
 
     fn add_properties(
@@ -217,13 +217,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn drop_vertex(&mut self, id: ElementId) -> Applied<()> {
+    fn drop_vertex(&mut self, id: &ElementId) -> Applied<()> {
         let labels = statement::labels(self.connection, id.as_str())?;
         if labels.is_empty() {
-            return refuse(&["id"], not_there("vertex", &id));
+            return refuse(&["id"], not_there("vertex", id));
         }
-        self.drop_edges(statement::incident_edges(self.connection, &id)?)?;
-        self.remove_properties(Kind::Vertex, &id)?;
+        self.drop_edges(statement::incident_edges(self.connection, id)?)?;
+        self.remove_properties(Kind::Vertex, id)?;
         for label in labels {
             let vertex = id.clone();
             self.change(false, &Statement::Label { vertex, label })?;

@@ -6,7 +6,8 @@
 //! its edges before a vertex. A commit that changes nothing gets no number.
 //!
 //! # Layout
-//! - `operations`, `records`: the two forms of a commit, checked before anything touches the file
+//! - `operations`, `records`, `request`: the two forms of a commit, and the body that they come in
+//! - `step`: the check of operations before anything touches the file; `rejection`: why a commit was refused
 //! - `value`, `statement`: what the graph is made of
 //! - `commit`: applies a commit and writes its log
 //! - `log`: the log, its pages and its trimming; the [`ChangeStream`] port
@@ -24,6 +25,7 @@ mod records;
 mod rejection;
 mod request;
 mod statement;
+mod step;
 mod value;
 pub mod wire;
 
@@ -75,7 +77,7 @@ impl EmbeddedGraph {
         &self,
         operations: Vec<Operation>,
     ) -> Result<Committed, DatabaseError<CommitRejected>> {
-        let steps = operations::check(operations).map_err(DatabaseError::Refused)?;
+        let steps = step::check(operations).map_err(DatabaseError::Refused)?;
         let at = self.clock.now();
         self.write(move |connection| commit::apply(connection, steps, at))
             .await

@@ -1,17 +1,15 @@
 //! Raw stream records as a commit: each is one statement, added or removed exactly as written.
 
-use std::collections::HashMap;
-
 use iyagi_messages::ids::{ElementId, Timestamp};
 use iyagi_messages::stream::{Op, RecordData, RecordKind, StreamRecord};
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::commit::{Applied, Committed, Refusal, Writer, at_entry, not_there, refuse};
-use super::operations::check_count;
+use super::commit::{Applied, Committed, Writer, at_entry, not_there, refuse};
 use super::rejection::{CommitRejected, List, Problem};
 use super::statement::{self, Edge, Kind, Statement};
+use super::step::check_count;
 use super::value::StoredValue;
 use crate::embedded::sqlite::WriteFault;
 
@@ -172,159 +170,97 @@ pub(super) fn apply(
     changes: &[Change],
     at: Timestamp,
 ) -> Result<Committed, WriteFault<CommitRejected>> {
+    let at_entry = |index, fault| at_entry(List::Records, index, fault);
     let mut writer = Writer::open(connection, at)?;
-    let mut pending = Pending::default();
+    let mut unlabelled: Vec<(usize, &ElementId)> = Vec::new();
     for (index, change) in changes.iter().enumerate() {
-        apply_one(&mut writer, change).map_err(|fault| at_entry(List::Records, index, fault))?;
-        pending.note(index, change);
+        apply_one(&mut writer, change).map_err(|fault| at_entry(index, fault))?;
+        if let (false, Statement::Label { vertex, .. }) = (change.add, &change.statement) {
+            unlabelled.push((index, vertex));
+        }
     }
-    pending.check(connection)?;
+    // Only the end of the commit tells a vertex that is gone from one that changed its label.
+    for (index, vertex) in unlabelled {
+        if !statement::vertex_exists(connection, vertex)? {
+            check_alone(connection, vertex).map_err(|fault| at_entry(index, fault))?;
+        }
+    }
     Ok(writer.finish()?)
 }
 
+const ID: &[&str] = &["data", "id"];
+
 fn apply_one(writer: &mut Writer<'_>, change: &Change) -> Applied<()> {
     let (add, statement) = (change.add, &change.statement);
-    if add {
-        check_id(writer.connection, statement)?;
-    }
+    check_elements(writer.connection, add, statement)?;
     if writer.change(add, statement)? {
+        if let (false, Statement::Edge(edge)) = (add, statement) {
+            check_alone(writer.connection, &edge.id)?;
+        }
         return Ok(());
     }
-    match (add, statement) {
-        (true, Statement::Edge(edge)) => {
-            let id = edge.id.0.clone();
-            refuse(&["data", "id"], Problem::DuplicateId { id })
-        }
-        (true, _) => refuse(&["data"], Problem::AlreadyHolds),
-        (false, _) => {
-            let what = "such statement to remove".to_owned();
-            refuse(&["data"], Problem::NotThere { what })
-        }
+    if add {
+        return refuse(&["data"], Problem::AlreadyHolds);
     }
+    let what = "such statement to remove".to_owned();
+    refuse(&["data"], Problem::NotThere { what })
 }
 
-/// An id names one element, and an edge's property holds one value.
-fn check_id(connection: &Connection, statement: &Statement) -> Applied<()> {
-    let taken = |id: &ElementId| {
-        let id = id.0.clone();
-        refuse(&["data", "id"], Problem::DuplicateId { id })
-    };
+/// An id names one element, an edge has two ends, a property has an element, and an edge's property has one value.
+fn check_elements(connection: &Connection, add: bool, statement: &Statement) -> Applied<()> {
+    let taken = |id: &ElementId| refuse(ID, Problem::DuplicateId { id: id.0.clone() });
     match statement {
-        Statement::Label { vertex, .. } if statement::edge(connection, vertex)?.is_some() => {
-            taken(vertex)
+        Statement::Label { vertex, .. } => match statement::kind_of(connection, vertex)? {
+            Some(Kind::Edge) => taken(vertex),
+            Some(Kind::Vertex) | None => Ok(()),
+        },
+        Statement::Edge(edge) if add => {
+            if statement::kind_of(connection, &edge.id)?.is_some() {
+                return taken(&edge.id);
+            }
+            check_vertex(connection, &["data", "from"], &edge.source)?;
+            check_vertex(connection, &["data", "to"], &edge.target)
         }
-        Statement::Edge(edge) if statement::vertex_exists(connection, &edge.id)? => taken(&edge.id),
+        Statement::Edge(_) => Ok(()),
+        Statement::Property {
+            of: Kind::Vertex,
+            element,
+            ..
+        } => check_vertex(connection, ID, element),
         Statement::Property {
             of: Kind::Edge,
             element,
             key,
-            value,
+            ..
         } => {
-            let values = statement::values(connection, element.as_str(), key)?;
-            if values.iter().any(|held| held != value) {
+            if statement::edge(connection, element)?.is_none() {
+                return refuse(ID, not_there("edge", element));
+            }
+            if add && !statement::values(connection, element.as_str(), key)?.is_empty() {
                 return refuse(&["data", "key"], Problem::EdgeHoldsOne);
             }
             Ok(())
         }
-        _ => Ok(()),
     }
 }
 
-/// What can be judged only at the end of the commit: records of one element may come in any order, and a vertex may
-/// lose its last label to get another.
-#[derive(Default)]
-struct Pending<'c> {
-    by_id: HashMap<&'c ElementId, Vec<Expectation>>,
+fn check_vertex(
+    connection: &Connection,
+    path: &'static [&'static str],
+    id: &ElementId,
+) -> Applied<()> {
+    if statement::vertex_exists(connection, id)? {
+        return Ok(());
+    }
+    refuse(path, Problem::MissingVertex { id: id.0.clone() })
 }
 
-struct Expectation {
-    index: usize,
-    kind: Kind,
-    refusal: Refusal,
-}
-
-impl<'c> Pending<'c> {
-    fn note(&mut self, index: usize, change: &'c Change) {
-        let id: &'static [&'static str] = &["data", "id"];
-        let missing = |id: &ElementId| Problem::MissingVertex { id: id.0.clone() };
-        let left = |id: &ElementId| Problem::LeftBehind { id: id.0.clone() };
-        match (change.add, &change.statement) {
-            (true, Statement::Label { .. }) => {}
-            (false, Statement::Label { vertex, .. }) => {
-                self.expect(vertex, index, Kind::Vertex, id, left(vertex));
-            }
-            (true, Statement::Edge(edge)) => {
-                let (from, to) = (&edge.source, &edge.target);
-                self.expect(from, index, Kind::Vertex, &["data", "from"], missing(from));
-                self.expect(to, index, Kind::Vertex, &["data", "to"], missing(to));
-            }
-            (false, Statement::Edge(edge)) => {
-                self.expect(&edge.id, index, Kind::Edge, id, left(&edge.id));
-            }
-            (
-                true,
-                Statement::Property {
-                    of: Kind::Vertex,
-                    element,
-                    ..
-                },
-            ) => {
-                self.expect(element, index, Kind::Vertex, id, missing(element));
-            }
-            (
-                true,
-                Statement::Property {
-                    of: Kind::Edge,
-                    element,
-                    ..
-                },
-            ) => {
-                self.expect(element, index, Kind::Edge, id, not_there("edge", element));
-            }
-            (false, Statement::Property { .. }) => {}
-        }
+/// What is gone has neither properties nor edges.
+fn check_alone(connection: &Connection, gone: &ElementId) -> Applied<()> {
+    if statement::is_mentioned(connection, gone)? {
+        return refuse(ID, Problem::LeftBehind { id: gone.0.clone() });
     }
-
-    fn expect(
-        &mut self,
-        id: &'c ElementId,
-        index: usize,
-        kind: Kind,
-        path: &'static [&'static str],
-        problem: Problem,
-    ) {
-        let refusal = Refusal { path, problem };
-        let expectation = Expectation {
-            index,
-            kind,
-            refusal,
-        };
-        self.by_id.entry(id).or_default().push(expectation);
-    }
-
-    /// What does not exist may have neither properties nor edges. Reports the first record that breaks it.
-    fn check(self, connection: &Connection) -> Result<(), WriteFault<CommitRejected>> {
-        let mut broken: Option<Expectation> = None;
-        for (id, expectations) in self.by_id {
-            let kind = statement::kind_of(connection, id)?;
-            if kind.is_none() && !statement::is_mentioned(connection, id)? {
-                continue;
-            }
-            let first = expectations
-                .into_iter()
-                .find(|expectation| kind != Some(expectation.kind));
-            if let Some(first) = first
-                && broken
-                    .as_ref()
-                    .is_none_or(|broken| first.index < broken.index)
-            {
-                broken = Some(first);
-            }
-        }
-        broken.map_or(Ok(()), |Expectation { index, refusal, .. }| {
-            Err(at_entry(List::Records, index, WriteFault::Refused(refusal)))
-        })
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ pub enum Problem {
 impl Problem {
     /// What to do about it.
     pub fn cure(&self) -> String {
-        let meant = |meant: &Option<&'static str>| {
+        let meant = |meant: Option<&'static str>| {
             meant.map_or_else(String::new, |name| format!("did you mean `{name}`? "))
         };
         match self {
@@ -149,11 +149,11 @@ impl Problem {
             }
             Self::UnknownOperation { meant: name, .. } => format!(
                 "{}operations are {}",
-                meant(name),
+                meant(*name),
                 super::operations::names().join(", ")
             ),
             Self::UnknownField { meant: name } => {
-                format!("{}correct the name or leave the field out", meant(name))
+                format!("{}correct the name or leave the field out", meant(*name))
             }
             Self::Missing => "add the field".to_owned(),
             Self::Expected { .. } => "correct the field".to_owned(),
@@ -181,7 +181,9 @@ impl Problem {
             Self::EdgeHoldsOne => {
                 "replace the value with set_property, or remove it first".to_owned()
             }
-            Self::LeftBehind { .. } => "remove them in the same commit".to_owned(),
+            Self::LeftBehind { .. } => {
+                "remove them before it, in this commit or an earlier one".to_owned()
+            }
         }
     }
 }

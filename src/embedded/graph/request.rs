@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::operations::{self, Operation};
 use super::records::PgRecord;
 use super::rejection::{CommitRejected, List, Problem};
-use super::{Committed, EmbeddedGraph};
+use super::{Committed, EmbeddedGraph, step};
 use crate::embedded::sqlite::DatabaseError;
 
 /// A commit as a client sends it.
@@ -63,7 +63,7 @@ fn parse_each<T>(
     entries: &[&RawValue],
     parse: impl Fn(usize, &str) -> Result<T, CommitRejected>,
 ) -> Result<Vec<T>, CommitRejected> {
-    operations::check_count(list, entries.len())?;
+    step::check_count(list, entries.len())?;
     entries
         .iter()
         .enumerate()

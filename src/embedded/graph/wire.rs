@@ -287,7 +287,7 @@ mod tests {
         ] {
             match StreamQuery::parse(query) {
                 Err(StreamFault::InvalidRequest(reason)) => {
-                    assert!(reason.contains(name), "{reason}")
+                    assert!(reason.contains(name), "{reason}");
                 }
                 other => panic!("{query}: {other:?}"),
             }
