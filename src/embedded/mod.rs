@@ -2,5 +2,7 @@
 
 pub mod graph;
 pub mod journal;
+pub mod objects;
 pub mod queues;
 pub mod sqlite;
+mod unique_id;

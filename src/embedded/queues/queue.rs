@@ -10,10 +10,10 @@ use iyagi_messages::ids::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
-use uuid::{NoContext, Uuid};
 
 use super::{QueueConfig, Shared, limits, statements};
 use crate::embedded::sqlite::WriteFault;
+use crate::embedded::unique_id::unique_id;
 
 /// Longest wait for a first message, as in SQS; who wants more asks again.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -99,7 +99,7 @@ impl Queue for EmbeddedQueue {
             .map(|message| {
                 limits::check_message(&self.config.name, &message)?;
                 Ok(statements::Arrival {
-                    message_id: message_id(now),
+                    message_id: unique_id(now).to_string(),
                     sent_at: now,
                     visible_at: later(now, message.delay),
                     message,
@@ -209,11 +209,4 @@ impl Queue for EmbeddedQueue {
 
 fn later(now: Timestamp, duration: Duration) -> Timestamp {
     now.plus_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn message_id(now: Timestamp) -> String {
-    let ms = u64::try_from(now.0).unwrap_or(0);
-    let nanoseconds = u32::try_from(ms % 1000).expect("below 1,000") * 1_000_000;
-    let at = uuid::Timestamp::from_unix(NoContext, ms / 1000, nanoseconds);
-    Uuid::new_v7(at).to_string()
 }

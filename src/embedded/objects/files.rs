@@ -1,0 +1,137 @@
+//! The bytes of objects as files: written aside, moved to where people look, deleted. All of it blocks.
+//!
+//! A write's bytes are durable in `incoming/` before the index names them and move to `files/` after, so a reader
+//! looks in both places and a crash in between only leaves a move to be finished.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The folders of a store.
+pub(super) struct Files {
+    incoming: PathBuf,
+    files: PathBuf,
+}
+
+/// Which file holds a write's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// The write; its file's name until it is in place.
+    pub(super) write_id: String,
+    /// The file's path once it is in place.
+    pub(super) file: String,
+}
+
+impl Files {
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        let opened = Self {
+            incoming: folder.join("incoming"),
+            files: folder.join("files"),
+        };
+        fs::create_dir_all(&opened.incoming)?;
+        fs::create_dir_all(&opened.files)?;
+        sync_folder(folder)?;
+        Ok(opened)
+    }
+
+    /// Makes bytes durable aside. Whatever fails leaves nothing behind.
+    pub(super) fn stage(&self, write_id: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.incoming.join(write_id);
+        let written = File::create_new(&path).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        let durable = written.and_then(|()| sync_folder(&self.incoming));
+        if durable.is_err() {
+            // What cannot be removed either is removed when the store is opened next.
+            fs::remove_file(&path).ok();
+        }
+        durable
+    }
+
+    /// Moves a staged file to its place.
+    pub(super) fn settle(&self, stored: &Stored) -> io::Result<()> {
+        let path = self.files.join(&stored.file);
+        self.create_parents(&path)?;
+        match fs::rename(self.incoming.join(&stored.write_id), path) {
+            // A later write has already replaced and removed it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            moved => moved,
+        }
+    }
+
+    /// A new folder must be durable before a file moves into it, or the file could be lost with it.
+    fn create_parents(&self, path: &Path) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(&self.files);
+        if parent.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(parent)?;
+        for folder in parent.ancestors().skip(1) {
+            sync_folder(folder)?;
+            if folder == self.files {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a file of known size; `None` if it is not there.
+    pub(super) fn read(&self, stored: &Stored, size: u64) -> io::Result<Option<Vec<u8>>> {
+        for path in self.places(stored) {
+            let file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+            // One byte more would show that something else has changed the file.
+            file.take(size.saturating_add(1)).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 != size {
+                return Err(io::Error::new(
+                    ErrorKind::InvalidData,
+                    "the file was changed outside the store",
+                ));
+            }
+            return Ok(Some(bytes));
+        }
+        Ok(None)
+    }
+
+    /// Deletes a file wherever it is.
+    pub(super) fn remove(&self, stored: &Stored) -> io::Result<()> {
+        for path in self.places(stored) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                removed => return removed,
+            }
+        }
+        Ok(())
+    }
+
+    /// In place, or still aside, or moved into place between the first two looks.
+    fn places(&self, stored: &Stored) -> [PathBuf; 3] {
+        let settled = self.files.join(&stored.file);
+        [
+            settled.clone(),
+            self.incoming.join(&stored.write_id),
+            settled,
+        ]
+    }
+
+    /// The writes that are still aside.
+    pub(super) fn staged(&self) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(&self.incoming)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.collect()
+    }
+
+    /// Deletes a file that is aside and belongs to no object.
+    pub(super) fn discard_staged(&self, write_id: &str) -> io::Result<()> {
+        fs::remove_file(self.incoming.join(write_id))
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,333 @@
+//! Objects in a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use iyagi::embedded::objects::EmbeddedObjects;
+use iyagi::embedded::queues::{EmbeddedQueues, QueueConfig};
+use iyagi_actors::ports::contract;
+use iyagi_actors::ports::{
+    Clock, ObjectStore, Outgoing, PutOptions, Queue, QueueDepth, QueueFault, Received, Sent,
+    StoreFault,
+};
+use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey};
+
+use crate::TokioClock;
+
+fn queue(folder: &Path, clock: &Arc<dyn Clock>) -> Arc<dyn Queue> {
+    let queues = EmbeddedQueues::open(&folder.join("queues.db"), Arc::clone(clock));
+    let config = QueueConfig {
+        name: "media".to_owned(),
+        redrive: None,
+    };
+    queues.expect("opens").queue(config).expect("valid")
+}
+
+async fn open(
+    folder: &Path,
+    queue: Option<Arc<dyn Queue>>,
+    clock: &Arc<dyn Clock>,
+) -> EmbeddedObjects {
+    EmbeddedObjects::open(&folder.join("store"), "media", queue, Arc::clone(clock))
+        .await
+        .expect("opens")
+}
+
+fn key(key: &str) -> ObjectKey {
+    ObjectKey::new(key).expect("a valid key")
+}
+
+async fn put(store: &dyn ObjectStore, name: &str, text: &str) {
+    let put = store
+        .put(&key(name), text.into(), PutOptions::default())
+        .await;
+    put.expect("stores");
+}
+
+async fn read(store: &dyn ObjectStore, name: &str) -> String {
+    let (bytes, _) = store.get(&key(name), 1024).await.expect("reads");
+    String::from_utf8(bytes).expect("text")
+}
+
+async fn events(queue: &dyn Queue) -> Vec<ObjectEvent> {
+    let received = queue
+        .receive(10, Duration::ZERO, Duration::from_mins(1))
+        .await
+        .expect("receives");
+    let parse = |message: &Received| match Notification::parse(&message.body) {
+        Ok(Notification::Objects(events)) => events,
+        other => panic!("{other:?}"),
+    };
+    received.iter().flat_map(parse).collect()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn keep_the_contract() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TokioClock::start();
+    let queue = queue(folder.path(), &clock);
+    let store = open(folder.path(), Some(Arc::clone(&queue)), &clock).await;
+    contract::object_store::all(&store, &*queue, "under/test/").await;
+}
+
+#[tokio::test]
+async fn a_restart_keeps_objects_and_the_order_of_sequencers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TokioClock::start();
+    let store = open(folder.path(), None, &clock).await;
+    let options = PutOptions {
+        content_type: Some("text/plain".to_owned()),
+        ..PutOptions::default()
+    };
+    let before = store.put(&key("a"), b"1".to_vec(), options).await;
+    let before = before.expect("stores");
+    put(&store, "a/b", "2").await;
+    drop(store);
+    // A clock that was set back must not make later writes look earlier.
+    let earlier = Arc::new(Fixed(0));
+    let store = open(folder.path(), None, &(earlier as Arc<dyn Clock>)).await;
+    assert_eq!(store.head(&key("a")).await, Ok(before.clone()));
+    assert_eq!(read(&store, "a/b").await, "2");
+    put(&store, "a", "3").await;
+    let after = store.head(&key("a")).await.expect("is there");
+    assert!(after.sequencer > before.sequencer);
+    assert_eq!(after.sequencer.0.len(), 18);
+}
+
+struct Fixed(i64);
+
+impl Clock for Fixed {
+    fn now(&self) -> iyagi_messages::ids::Timestamp {
+        iyagi_messages::ids::Timestamp(self.0)
+    }
+}
+
+/// As if the process died between storing the object and reaching the queue.
+struct Unreachable;
+
+#[async_trait]
+impl Queue for Unreachable {
+    fn name(&self) -> &'static str {
+        "unreachable"
+    }
+
+    async fn send(&self, _: Vec<Outgoing>) -> Result<Vec<Result<Sent, QueueFault>>, QueueFault> {
+        Err(self.fault())
+    }
+
+    async fn receive(
+        &self,
+        _: usize,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Vec<Received>, QueueFault> {
+        Err(self.fault())
+    }
+
+    async fn delete(&self, _: &[String]) -> Result<(), QueueFault> {
+        Err(self.fault())
+    }
+
+    async fn change_visibility(&self, _: &str, _: Duration) -> Result<(), QueueFault> {
+        Err(self.fault())
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, QueueFault> {
+        Err(self.fault())
+    }
+
+    async fn purge(&self) -> Result<(), QueueFault> {
+        Err(self.fault())
+    }
+}
+
+impl Unreachable {
+    fn fault(&self) -> QueueFault {
+        QueueFault::Unavailable {
+            queue: self.name().to_owned(),
+            reason: "gone".to_owned(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_object_and_notification_loses_neither() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TokioClock::start();
+    let store = open(folder.path(), Some(Arc::new(Unreachable)), &clock).await;
+    for number in 0..12 {
+        put(&store, &format!("posts/{number}"), "x").await;
+    }
+    store.delete(&key("posts/0")).await.expect("removes");
+    put(&store, "derived/a", "x").await;
+    drop(store);
+
+    let queue = queue(folder.path(), &clock);
+    let store = open(folder.path(), Some(Arc::clone(&queue)), &clock).await;
+    let mut told = events(&*queue).await;
+    told.extend(events(&*queue).await);
+    assert_eq!(told.len(), 13);
+    assert!(told.iter().all(|event| event.bucket == "media"));
+    assert!(told.is_sorted_by(|a, b| a.sequencer < b.sequencer));
+    put(&store, "posts/12", "x").await;
+    assert_eq!(events(&*queue).await.len(), 1, "nothing is told again");
+}
+
+#[tokio::test]
+async fn a_crash_in_the_middle_of_a_write_leaves_the_object_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TokioClock::start();
+    let incoming = folder.path().join("store/incoming");
+    let files = folder.path().join("store/files");
+    let store = open(folder.path(), None, &clock).await;
+    put(&store, "posts/1.jpg", "committed").await;
+    drop(store);
+    // Committed but not yet moved; and begun but not committed.
+    let settled = files_below(&files).remove(0);
+    let name = settled
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let write_id = name.trim_start_matches("1~").trim_end_matches(".jpg");
+    fs::rename(&settled, incoming.join(write_id)).expect("moves");
+    fs::write(incoming.join("0123456789abcdef"), "half an obj").expect("writes");
+
+    let store = open(folder.path(), None, &clock).await;
+    assert_eq!(read(&store, "posts/1.jpg").await, "committed");
+    assert_eq!(files_below(&incoming), Vec::<PathBuf>::new());
+    assert_eq!(files_below(&files), [settled]);
+}
+
+#[tokio::test]
+async fn replaced_and_removed_objects_leave_no_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), None, &TokioClock::start()).await;
+    for text in ["1", "2", "3"] {
+        put(&store, "profile/나/1.jpg", text).await;
+    }
+    let files = files_below(&folder.path().join("store/files"));
+    assert_eq!(files.len(), 1);
+    assert!(files[0].to_string_lossy().contains("profile/나/1~"));
+    store
+        .delete(&key("profile/나/1.jpg"))
+        .await
+        .expect("removes");
+    assert_eq!(
+        files_below(&folder.path().join("store/files")),
+        Vec::<PathBuf>::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_sees_one_whole_version_while_it_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), None, &TokioClock::start()).await;
+    put(&store, "a", "0").await;
+    let writer = async {
+        for number in 1..=100_usize {
+            put(&store, "a", &number.to_string().repeat(number)).await;
+        }
+    };
+    let reader = async {
+        for _ in 0..400 {
+            let (bytes, info) = store.get(&key("a"), 1024).await.expect("reads");
+            assert_eq!(bytes.len() as u64, info.size);
+            let first = bytes.len();
+            let text = String::from_utf8(bytes).expect("text");
+            let number = (0..=100_usize).find(|n| n.to_string().repeat((*n).max(1)) == text);
+            assert!(number.is_some(), "{first} bytes of no version: {text}");
+        }
+    };
+    tokio::join!(writer, reader);
+}
+
+const FULL_DISK: &str = "IYAGI_TEST_FULL_DISK";
+
+/// A limit on the size of files stands for the full disk: the write fails half way in the same manner.
+#[test]
+fn a_full_disk_is_told_and_leaves_no_half_object() {
+    if let Some(folder) = std::env::var_os(FULL_DISK) {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        return runtime.block_on(fill_the_disk(Path::new(&folder)));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact \"$1\"";
+    let name = "objects::a_full_disk_is_told_and_leaves_no_half_object";
+    let again = Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().expect("a test binary"))
+        .arg(name)
+        .env(FULL_DISK, folder.path())
+        .output()
+        .expect("runs");
+    let output = String::from_utf8_lossy(&again.stdout);
+    assert!(again.status.success(), "{output}");
+    assert!(output.contains("1 passed"), "{output}");
+}
+
+async fn fill_the_disk(folder: &Path) {
+    let store = open(folder, None, &TokioClock::start()).await;
+    put(&store, "a", "old").await;
+    let bytes = vec![7; 8 * 1024 * 1024];
+    let refused = store.put(&key("a"), bytes, PutOptions::default()).await;
+    assert!(matches!(refused, Err(StoreFault::Full(_))), "{refused:?}");
+    assert_eq!(read(&store, "a").await, "old");
+    assert_eq!(
+        files_below(&folder.join("store/incoming")),
+        Vec::<PathBuf>::new()
+    );
+    put(&store, "a", "new").await;
+    assert_eq!(read(&store, "a").await, "new");
+}
+
+#[test]
+fn every_known_shape_of_a_notification_is_read() {
+    let Some(fixtures) = std::env::var_os("IYAGI_FIXTURES") else {
+        return;
+    };
+    let mut count = 0;
+    for path in files_below(&Path::new(&fixtures).join("s3")) {
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("text");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        // A whole SQS message: its body is what a receiver gets.
+        let body = value["body"].as_str().map_or(text, str::to_owned);
+        let parsed = Notification::parse(&body);
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        match &name[..2] {
+            "10" | "11" => assert_eq!(parsed, Ok(Notification::Test), "{name}"),
+            // An announcement of something else, in an SNS envelope.
+            "14" => assert!(parsed.is_err(), "{name}"),
+            _ => assert!(
+                matches!(parsed, Ok(Notification::Objects(_))),
+                "{name}: {parsed:?}"
+            ),
+        }
+        count += 1;
+    }
+    assert_eq!(count, 16);
+}
