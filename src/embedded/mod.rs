@@ -2,6 +2,7 @@
 
 pub mod graph;
 pub mod journal;
+pub mod metadata;
 pub mod objects;
 pub mod queues;
 pub mod sqlite;
