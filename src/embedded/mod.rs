@@ -4,6 +4,7 @@ pub mod graph;
 pub mod journal;
 pub mod metadata;
 pub mod objects;
+pub mod push_log;
 pub mod queues;
 pub mod sqlite;
 mod unique_id;

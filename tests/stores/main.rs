@@ -2,6 +2,7 @@
 
 mod metadata;
 mod objects;
+mod push_log;
 mod queues;
 
 use std::sync::Arc;

@@ -1,0 +1,186 @@
+//! The push gateway that writes down what it is given.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi::embedded::push_log::{FaultClass, FaultRule, PushLog, accepted_per_push, read_accepted};
+use iyagi_actors::ports::{GatewayFault, Payload, PushGateway};
+use iyagi_messages::device::Platform;
+use iyagi_messages::ids::PushId;
+use iyagi_messages::push::FailureClass;
+use tokio::time::Instant;
+
+use crate::TokioClock;
+
+fn open(folder: &Path) -> PushLog {
+    PushLog::open(&folder.join("push.ndjson"), TokioClock::start()).expect("opens")
+}
+
+fn push(number: u64, device: &str) -> Payload {
+    Payload {
+        push_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
+        device: device.into(),
+        platform: Platform::Fcm,
+        title: "새 팔로워".to_owned(),
+        body: "민수 \"follows\" you\n".to_owned(),
+        link: "iyagi://people/1".to_owned(),
+        category: "social".to_owned(),
+        ttl_seconds: 3600,
+    }
+}
+
+fn rule(class: FaultClass) -> FaultRule {
+    FaultRule {
+        device: None,
+        class,
+        times: None,
+        retry_after_seconds: None,
+    }
+}
+
+async fn fault(gateway: &PushLog, payload: &Payload) -> GatewayFault {
+    gateway
+        .send(payload)
+        .await
+        .expect_err("it was told to fail")
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_readable_over_a_restart_and_a_cut_off_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("push.ndjson");
+    let gateway = open(folder.path());
+    let mut tap = gateway.subscribe();
+    let first = gateway.send(&push(1, "phone")).await.expect("accepts");
+    gateway.send(&push(1, "phone")).await.expect("accepts");
+    assert_eq!(tap.recv().await.expect("told").gateway_id, first);
+    assert_eq!(gateway.tail().len(), 2);
+    // As a killed process leaves it: nothing flushed, the last line cut off.
+    std::mem::forget(gateway);
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .expect("opens");
+    file.write_all(b"{\"at\":17").expect("writes");
+    assert_eq!(read_accepted(&path).expect("opens").count(), 2);
+
+    let gateway = open(folder.path());
+    gateway.send(&push(2, "phone")).await.expect("accepts");
+    let accepted: Vec<_> = read_accepted(&path)
+        .expect("opens")
+        .collect::<Result<_, _>>()
+        .expect("every line is whole");
+    assert_eq!(accepted.len(), 3);
+    assert_eq!(accepted[0].payload, push(1, "phone"));
+    assert_eq!(accepted[0].gateway_id, first);
+    let counts = accepted_per_push(&path).expect("reads");
+    assert_eq!(counts[&push(1, "phone").push_id], 2);
+    assert_eq!(counts[&push(2, "phone").push_id], 1);
+}
+
+#[tokio::test]
+async fn a_rule_fails_its_device_as_often_as_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = open(folder.path());
+    let throttled = FaultRule {
+        device: Some("slow".into()),
+        times: Some(2),
+        retry_after_seconds: Some(3),
+        ..rule(FaultClass::Throttled)
+    };
+    gateway.add_fault(throttled.clone());
+    assert_eq!(gateway.faults(), vec![throttled]);
+    gateway.send(&push(1, "other")).await.expect("accepts");
+    for _ in 0..2 {
+        let fault = fault(&gateway, &push(2, "slow")).await;
+        assert_eq!(fault.class, FailureClass::Throttled);
+        assert_eq!(fault.retry_after, Some(Duration::from_secs(3)));
+    }
+    assert_eq!(gateway.faults(), vec![]);
+    gateway.send(&push(2, "slow")).await.expect("accepts");
+    let counts = gateway.accepted_per_push().expect("reads");
+    assert_eq!(
+        counts[&push(2, "slow").push_id],
+        1,
+        "refused is not accepted"
+    );
+}
+
+#[tokio::test]
+async fn every_class_answers_as_sns_does_until_it_is_cleared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = open(folder.path());
+    for (class, expected, code) in [
+        (
+            FaultClass::Transient,
+            FailureClass::Transient,
+            "InternalError",
+        ),
+        (
+            FaultClass::Poison,
+            FailureClass::Poison,
+            "ParameterValueInvalid",
+        ),
+        (
+            FaultClass::ApplicationBroken,
+            FailureClass::ApplicationBroken,
+            "PlatformApplicationDisabled",
+        ),
+        (
+            FaultClass::Dead,
+            FailureClass::EndpointDead,
+            "EndpointDisabled",
+        ),
+        (
+            FaultClass::Dead,
+            FailureClass::EndpointDead,
+            "InvalidParameter",
+        ),
+    ] {
+        gateway.add_fault(rule(class));
+        let fault = fault(&gateway, &push(1, "phone")).await;
+        assert_eq!((fault.class, fault.code.as_str()), (expected, code));
+        gateway.clear_faults();
+    }
+    gateway.send(&push(1, "phone")).await.expect("accepts");
+}
+
+#[tokio::test]
+async fn a_timeout_after_accept_is_unknown_to_the_caller_and_known_to_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = open(folder.path());
+    gateway.add_fault(FaultRule {
+        times: Some(1),
+        ..rule(FaultClass::TimeoutAfterAccept)
+    });
+    let lost = fault(&gateway, &push(1, "phone")).await;
+    assert_eq!(lost.class, FailureClass::Unknown);
+    gateway.send(&push(1, "phone")).await.expect("accepts");
+    let counts = gateway.accepted_per_push().expect("reads");
+    assert_eq!(counts[&push(1, "phone").push_id], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_delays_every_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = open(folder.path());
+    gateway.set_latency(Duration::from_millis(250));
+    let started = Instant::now();
+    gateway.send(&push(1, "phone")).await.expect("accepts");
+    assert_eq!(started.elapsed().as_millis(), 250);
+}
+
+#[tokio::test]
+async fn the_tail_in_memory_is_bounded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = Arc::new(open(folder.path()));
+    for number in 0..2000 {
+        gateway.send(&push(number, "phone")).await.expect("accepts");
+    }
+    let tail = gateway.tail();
+    assert_eq!(tail.len(), 1024);
+    assert_eq!(tail[1023].payload, push(1999, "phone"));
+}
