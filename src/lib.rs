@@ -2,9 +2,14 @@
 //!
 //! # Layout
 //! - [`config`]: what the daemon is told, and what a mistake in it gets
+//! - [`daemon`]: from start to stop; the one place where ports meet adapters
 //! - [`embedded`]: every port on one machine, with no account
+//! - [`http`]: the public and the operations listener
 //! - [`surface`]: what the listeners and the command line speak to
 
+pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod embedded;
+pub mod http;
 pub mod surface;

@@ -1,5 +1,6 @@
 //! What the listeners and the command line speak to: the running daemon, without its adapters' names where a port will do.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use iyagi_actors::journal::Journal;
@@ -11,6 +12,7 @@ use iyagi_messages::ids::Timestamp;
 
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
+use crate::embedded::push_log::PushLog;
 
 /// The running daemon.
 pub struct Surface {
@@ -22,6 +24,10 @@ pub struct Surface {
     pub tree: Tree,
     /// The journal.
     pub journal: Arc<dyn Journal>,
+    /// The journal's file, for readers beside its writer.
+    pub journal_path: PathBuf,
+    /// The push gateway that writes down what it accepts.
+    pub push_log: Arc<PushLog>,
     /// The graph and its change log.
     pub graph: Arc<EmbeddedGraph>,
     /// Uploaded and derived files.

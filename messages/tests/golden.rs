@@ -243,17 +243,14 @@ fn samples() -> Vec<Fact> {
             detail: "the file ends after 12 bytes".to_owned(),
         }
         .into(),
-        ThumbnailRemoved {
-            key: key("posts/1/한글.jpg"),
-            sequencer: sequencer(),
-        }
-        .into(),
         MetadataRecorded {
             key: key("posts/1/한글.jpg"),
             sequencer: sequencer(),
             content_type: "image/jpeg".to_owned(),
             size: 123_456,
-            sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+            sha256: Some(
+                "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+            ),
         }
         .into(),
         MetadataRemoved {

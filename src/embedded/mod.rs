@@ -1,5 +1,6 @@
 //! Every port on one machine, with no account.
 
+pub mod drop_folder;
 pub mod graph;
 pub mod journal;
 pub mod metadata;

@@ -1,5 +1,6 @@
 //! The embedded stores keep what the ports promise, and what is theirs alone: restarts, crashes, full disks.
 
+mod drop_folder;
 mod metadata;
 mod objects;
 mod push_log;

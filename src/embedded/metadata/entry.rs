@@ -117,7 +117,7 @@ mod tests {
             version_id: None,
             content_type: "image/jpeg".to_owned(),
             size: u64::from(number),
-            sha256: String::new(),
+            sha256: None,
             dimensions: None,
             animated: false,
             defect: None,

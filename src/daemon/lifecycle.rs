@@ -1,0 +1,157 @@
+//! Writes the actors' lives into the journal, and keeps snapshots, for as long as the daemon is up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi_actors::journal::Draft;
+use iyagi_actors::ports::Clock;
+use iyagi_actors::runtime::{Observer, RuntimeEvent};
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{ActorEscalated, ActorRestarted, Fact};
+use iyagi_messages::ids::{EventId, Incarnation, Pos, Timestamp};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::embedded::objects::DropFolder;
+use crate::surface::Surface;
+
+/// Events between two snapshots of the projections; bounds what a start folds again.
+const SNAPSHOT_EVENTS: u64 = 50_000;
+/// How often the distance to the last snapshot is looked at.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Logs what happens to actors and passes on what belongs in the journal.
+struct Watcher {
+    clock: Arc<dyn Clock>,
+    facts: mpsc::UnboundedSender<(Timestamp, Fact)>,
+}
+
+/// A lifecycle that does not write yet: the journal is opened before the actors, the surface after them.
+pub(super) struct Observed {
+    facts: mpsc::UnboundedReceiver<(Timestamp, Fact)>,
+}
+
+/// The tasks beside the actors.
+pub(super) struct Lifecycle {
+    started: EventId,
+    tasks: std::cell::RefCell<Vec<JoinHandle<()>>>,
+}
+
+impl Lifecycle {
+    /// An observer for the actors, and what it will be told.
+    pub(super) fn observe(clock: &Arc<dyn Clock>) -> (Arc<dyn Observer>, Observed) {
+        let (facts, received) = mpsc::unbounded_channel();
+        let watcher = Watcher { clock: Arc::clone(clock), facts };
+        (Arc::new(watcher), Observed { facts: received })
+    }
+
+    /// Uploads what appears in the drop folder, if there is one.
+    pub(super) fn watch_drop_folder(&self, surface: &Arc<Surface>) {
+        let Some(folder) = &surface.config.media.drop_folder else { return };
+        let drop_folder =
+            DropFolder::new(folder, Arc::clone(&surface.store), Arc::clone(&surface.clock));
+        self.spawn(async move { drop_folder.run().await });
+    }
+
+    /// Ends every task and yields the event that the daemon came up with.
+    pub(super) async fn end(self) -> EventId {
+        for task in self.tasks.into_inner() {
+            task.abort();
+            // Cancelled is what it should be.
+            task.await.ok();
+        }
+        self.started
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "held and ended by the lifecycle itself")]
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.borrow_mut().push(tokio::spawn(task));
+    }
+}
+
+impl Observed {
+    /// Begins to write, for the daemon that came up with the event `started`.
+    pub(super) fn record(self, surface: &Arc<Surface>, started: EventId) -> Lifecycle {
+        let lifecycle = Lifecycle { started, tasks: std::cell::RefCell::default() };
+        lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
+        lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
+        lifecycle
+    }
+}
+
+async fn record(
+    surface: Arc<Surface>,
+    started: EventId,
+    mut facts: mpsc::UnboundedReceiver<(Timestamp, Fact)>,
+) {
+    let mut written: u64 = 0;
+    while let Some((at, fact)) = facts.recv().await {
+        let (Fact::ActorRestarted(ActorRestarted { actor, .. })
+        | Fact::ActorEscalated(ActorEscalated { actor, .. })) = &fact
+        else {
+            continue;
+        };
+        written += 1;
+        let upstream = format!("{started}|{}|{written}", at.0);
+        let entity = Entity::new("actor", actor);
+        let mut draft = Draft::new(&"supervisor", "daemon");
+        draft.begin(&upstream, entity, fact);
+        if let Err(fault) = surface.journal.append(draft.finish()).await {
+            tracing::error!(%fault, "an actor's restart is not in the journal");
+        }
+    }
+}
+
+async fn keep_snapshots(surface: Arc<Surface>) {
+    let mut saved = Pos::default();
+    let mut interval = tokio::time::interval(SNAPSHOT_INTERVAL);
+    loop {
+        interval.tick().await;
+        let head = surface.tree.projections.outbox().pos;
+        if head.0 - saved.0 < SNAPSHOT_EVENTS {
+            continue;
+        }
+        match surface.tree.projections.save(&*surface.journal).await {
+            Ok(pos) => saved = pos,
+            Err(fault) => tracing::warn!(%fault, "no snapshot was kept; the next start folds more"),
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn on(&self, event: &RuntimeEvent) {
+        match event {
+            RuntimeEvent::Restarted { name, incarnation, reason, delay } => {
+                tracing::warn!(actor = name, incarnation, reason, ?delay, "an actor is rebuilt");
+                self.pass_on(ActorRestarted {
+                    actor: name.clone(),
+                    incarnation: Incarnation(format!("{name}#{incarnation}")),
+                    reason: reason.clone(),
+                    delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                });
+            }
+            RuntimeEvent::Escalated { group, actor, reason } => {
+                tracing::error!(group, actor, reason, "a failure is passed up");
+                self.pass_on(ActorEscalated { actor: actor.clone(), reason: reason.clone() });
+            }
+            RuntimeEvent::SetAside { name, deaths, reason, .. } => {
+                tracing::error!(actor = name, deaths, reason, "a message is set aside");
+            }
+            RuntimeEvent::Failed { name, reason, .. } => {
+                tracing::warn!(actor = name, reason, "a message failed");
+            }
+            RuntimeEvent::BreakerOpened { pool, reason, delay } => {
+                tracing::warn!(pool, reason, ?delay, "a dependency is down; the pool waits");
+            }
+            RuntimeEvent::BreakerClosed { pool } => tracing::info!(pool, "the pool works again"),
+            other => tracing::debug!(?other, "runtime"),
+        }
+    }
+}
+
+impl Watcher {
+    fn pass_on(&self, fact: impl Into<Fact>) {
+        // Nobody listens any more once the daemon is down.
+        self.facts.send((self.clock.now(), fact.into())).ok();
+    }
+}

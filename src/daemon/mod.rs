@@ -1,0 +1,224 @@
+//! The daemon from start to stop: the one place where ports meet adapters.
+
+mod adapters;
+mod data_lock;
+mod lifecycle;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi_actors::journal::{Draft, JournalFault};
+use iyagi_actors::ports::Clock;
+use iyagi_actors::runtime::{DrainReport, Escalation, System};
+use iyagi_actors::subscription_matcher::matching::Templates;
+use iyagi_actors::tree::{ROOT_INTENSITY, Settings, plant};
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{DaemonStarted, DaemonStopped};
+use thiserror::Error;
+use tokio::task::LocalSet;
+
+pub use adapters::{Adapters, AdapterError};
+pub use data_lock::{DataLock, LockError};
+
+use self::lifecycle::Lifecycle;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::http::{HttpError, Listeners, serve};
+use crate::surface::Surface;
+
+/// A daemon that is up.
+pub struct Daemon {
+    /// What listeners and the command line speak to.
+    pub surface: Arc<Surface>,
+    /// Where it listens.
+    pub listeners: Listeners,
+    adapters: Adapters,
+    lifecycle: Lifecycle,
+    _lock: DataLock,
+}
+
+/// Why a daemon did not come up, or went down.
+#[derive(Debug, Error)]
+pub enum DaemonError {
+    /// Another daemon has the data folder, or nobody can.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A store cannot be opened.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// The journal cannot be folded or written.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The threads cannot be started.
+    #[error("the daemon cannot start its threads: {0}")]
+    Threads(std::io::Error),
+    /// An actor kept failing.
+    #[error("actor {} failed more often than its supervisors bear: {}", .0.actor, .0.reason)]
+    Escalated(Escalation),
+    /// A store met a full disk or an I/O error.
+    #[error("a store has stopped, so nothing is acknowledged any more: {0}")]
+    StoreStopped(String),
+}
+
+/// Runs a daemon until it is told to stop, or until it cannot go on.
+pub fn run(config: Config, templates: Templates) -> Result<(), DaemonError> {
+    block_on(async {
+        let daemon = Daemon::start(config, templates).await?;
+        daemon.announce();
+        let end = tokio::select! {
+            () = stop_signal() => Ok(()),
+            failure = daemon.failed() => Err(failure),
+        };
+        if let Err(failure) = &end {
+            tracing::error!(%failure, "the daemon goes down");
+        }
+        let report = daemon.stop().await;
+        tracing::info!(clean = report.clean(), took = ?report.took, "drained");
+        end
+    })
+}
+
+/// Runs a future where a daemon can live: on a runtime with a thread of its own for actors that name none.
+pub fn block_on<T>(future: impl Future<Output = Result<T, DaemonError>>) -> Result<T, DaemonError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("iyagi")
+        .enable_all()
+        .build()
+        .map_err(DaemonError::Threads)?;
+    let result = LocalSet::new().block_on(&runtime, future);
+    // A blocking call that hangs must not keep a stopped daemon alive.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+impl Daemon {
+    /// Opens every store, folds the journal, starts the actors and listens.
+    pub async fn start(config: Config, templates: Templates) -> Result<Self, DaemonError> {
+        let lock = DataLock::take(&config.data.dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let started_at = clock.now();
+        let adapters = Adapters::open(&config, &clock).await?;
+        let templates = Arc::new(templates);
+        let (observer, lifecycle) = Lifecycle::observe(&clock);
+        let actors = System::new(started_at.0.unsigned_abs(), ROOT_INTENSITY, observer);
+        let settings = settings(&config, &templates);
+        let ports = adapters.ports();
+        let tree = plant(&actors, &ports, &settings).await?;
+        let mut draft = Draft::new(&"daemon", "daemon");
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let upstream = format!("{}#{}", started_at.0, std::process::id());
+        let daemon = Entity::new("daemon", "iyagi");
+        let started = draft.begin(&upstream, daemon, DaemonStarted { version });
+        ports.journal.append(draft.finish()).await?;
+        let surface = Arc::new(Surface {
+            config,
+            actors,
+            tree,
+            journal: Arc::clone(&ports.journal),
+            journal_path: adapters.journal_path.clone(),
+            graph: Arc::clone(&adapters.graph),
+            push_log: Arc::clone(&adapters.push_log),
+            store: ports.store,
+            table: ports.table,
+            queues: adapters.queues.clone(),
+            templates,
+            clock,
+            started_at,
+        });
+        let lifecycle = lifecycle.record(&surface, started);
+        lifecycle.watch_drop_folder(&surface);
+        let listeners = serve(Arc::clone(&surface)).await?;
+        Ok(Self { surface, listeners, adapters, lifecycle, _lock: lock })
+    }
+
+    /// Resolves when the daemon cannot go on.
+    pub async fn failed(&self) -> DaemonError {
+        tokio::select! {
+            escalation = self.surface.actors.failed() => DaemonError::Escalated(escalation),
+            reason = self.adapters.stopped() => DaemonError::StoreStopped(reason),
+        }
+    }
+
+    /// Stops taking work, finishes what is in hand, and keeps what the next start needs.
+    pub async fn stop(self) -> DrainReport {
+        // A supervisor that is not there needs no notice.
+        sd_notify::notify(&[sd_notify::NotifyState::Stopping]).ok();
+        let now = self.surface.clock.now();
+        self.surface.tree.health.report("drain", false, "the daemon is stopping", now);
+        let timeout = Duration::from_millis(self.surface.config.drain.timeout_ms);
+        let report = self.surface.actors.drain(timeout).await;
+        for actor in report.actors.iter().filter(|actor| !actor.stopped_in_time) {
+            tracing::warn!(actor = actor.name, "did not stop in time");
+        }
+        self.listeners.stop().await;
+        if let Err(fault) = self.lifecycle.finish(&self.surface, report.clean()).await {
+            tracing::error!(%fault, "the end of the daemon is not in the journal");
+        }
+        report
+    }
+
+    /// Says where it listens, to the log and to systemd.
+    pub fn announce(&self) {
+        tracing::info!(
+            public = %self.listeners.public, operations = %self.listeners.operations,
+            data = %self.surface.config.data.dir.display(),
+            "the daemon is up; both listeners are loopback only until sign-in exists"
+        );
+        sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
+    }
+}
+
+fn settings(config: &Config, templates: &Arc<Templates>) -> Settings {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = config.media.cpu_threads;
+    Settings {
+        pace: config.stream,
+        model: config.graph.clone(),
+        templates: Arc::clone(templates),
+        push_max_in_flight: config.push.max_in_flight,
+        push_backlog: config.push.backlog,
+        retry: config.push.retry,
+        gateway_timeout: Duration::from_millis(config.push.gateway_timeout_ms),
+        thumbnail_workers: config.media.thumbnail_workers,
+        metadata_workers: config.media.metadata_workers,
+        cpu_threads: if threads == 0 { cores } else { threads },
+        presets: config.media.presets.clone(),
+        limits: config.media.limits.clone(),
+        thumbnail_prefixes: config.media.thumbnail_prefixes.clone(),
+        file_bytes_max: config.media.file_bytes_max,
+        media_deadline: Duration::from_millis(config.media.deadline_ms),
+    }
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await.is_some(),
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be watched for");
+                std::future::pending().await
+            }
+        }
+    };
+    tokio::select! {
+        _ = terminated => tracing::info!("told to stop by SIGTERM"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("told to stop by SIGINT"),
+    }
+}
+
+impl Lifecycle {
+    async fn finish(self, surface: &Surface, drained: bool) -> Result<(), JournalFault> {
+        let started = self.end().await;
+        let mut draft = Draft::new(&"daemon", "daemon");
+        draft.follow(started, Entity::new("daemon", "iyagi"), DaemonStopped { drained });
+        surface.journal.append(draft.finish()).await?;
+        surface.tree.projections.save(&*surface.journal).await?;
+        Ok(())
+    }
+}
