@@ -1,8 +1,10 @@
 //! Objects in a folder.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,6 +216,75 @@ async fn a_crash_in_the_middle_of_a_write_leaves_the_object_as_it_was() {
     assert_eq!(read(&store, "posts/1.jpg").await, "committed");
     assert_eq!(files_below(&incoming), Vec::<PathBuf>::new());
     assert_eq!(files_below(&files), [settled]);
+}
+
+const KILLED: &str = "IYAGI_TEST_KILLED";
+
+/// A process that stores objects one after the other is killed after so many of them, wherever it then is.
+#[test]
+fn a_killed_process_has_kept_and_notified_every_object_that_it_acknowledged() {
+    if let Some(folder) = std::env::var_os(KILLED) {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        return runtime.block_on(store_until_killed(Path::new(&folder)));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "objects::a_killed_process_has_kept_and_notified_every_object_that_it_acknowledged";
+    let mut acknowledged = Vec::new();
+    for kill_after in [1, 7, 23, 4, 11] {
+        let mut child = Command::new(std::env::current_exe().expect("a test binary"))
+            .args(["--exact", name, "--nocapture"])
+            .env(KILLED, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("runs");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let stored = output
+            .lines()
+            .map(|line| line.expect("text"))
+            .filter_map(|line| Some(line.split_once("stored ")?.1.to_owned()));
+        acknowledged.extend(stored.take(kill_after));
+        child.kill().expect("kills");
+        child.wait().expect("ends");
+    }
+    assert_eq!(acknowledged.len(), 46);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(Fixed(0));
+        let queue = queue(folder.path(), &clock);
+        let store = open(folder.path(), Some(Arc::clone(&queue)), &clock).await;
+        let mut told = BTreeSet::new();
+        loop {
+            let events = events(&*queue).await;
+            if events.is_empty() {
+                break;
+            }
+            told.extend(events.into_iter().map(|event| event.key));
+        }
+        for name in &acknowledged {
+            assert_eq!(read(&store, name).await, *name);
+            assert!(told.contains(&key(name)), "{name} was not notified");
+        }
+        let listed = store.list("", None, 1000).await.expect("lists").objects;
+        assert_eq!(
+            listed.len(),
+            told.len(),
+            "an object and its event come together"
+        );
+        assert_eq!(
+            files_below(&folder.path().join("store/files")).len(),
+            listed.len()
+        );
+    });
+}
+
+async fn store_until_killed(folder: &Path) {
+    let clock: Arc<dyn Clock> = Arc::new(Fixed(0));
+    let store = open(folder, Some(queue(folder, &clock)), &clock).await;
+    for number in 0.. {
+        let name = format!("posts/{}/{number}.txt", std::process::id());
+        put(&store, &name, &name).await;
+        println!("stored {name}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,273 @@
+//! The store as its blocking threads see it: the order of steps in which a change is safe.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use iyagi_actors::ports::queue::BATCH_MAX;
+use iyagi_actors::ports::{ObjectInfo, Outgoing, PutOptions, Queue, QueueFault, Sent, StoreFault};
+use iyagi_messages::ids::Timestamp;
+use iyagi_messages::object::ObjectKey;
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+
+use super::files::{Files, Stored};
+use super::{ObjectsError, index, layout};
+use crate::embedded::sqlite::{Database, DatabaseError, Schema, WriteFault};
+use crate::embedded::unique_id::unique_id;
+
+const SCHEMA: Schema = Schema {
+    application_id: 0x6979_4f62,
+    migrations: &[include_str!("schema.sql")],
+};
+/// How often a reader looks again when its object was replaced under its hands.
+const READ_ATTEMPTS_MAX: usize = 16;
+
+/// The files, their index and who is told. Every call blocks.
+pub(super) struct Store {
+    bucket: String,
+    files: Files,
+    pub(super) database: Database,
+    notifications: Option<Arc<dyn Queue>>,
+    /// The last notification that the queue has; locked while some are on their way, so that none is sent twice.
+    sent_through: Mutex<i64>,
+}
+
+impl Store {
+    pub(super) fn open(
+        folder: &Path,
+        bucket: String,
+        notifications: Option<Arc<dyn Queue>>,
+    ) -> Result<Self, ObjectsError> {
+        let files = std::fs::create_dir_all(folder).and_then(|()| Files::open(folder));
+        let files = files.map_err(|source| ObjectsError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            bucket,
+            files,
+            database: Database::open(&folder.join("objects.db"), &SCHEMA)?,
+            notifications,
+            sent_through: Mutex::default(),
+        })
+    }
+
+    pub(super) fn get(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        for _ in 0..READ_ATTEMPTS_MAX {
+            let found = self.database.read_blocking(|c| index::find(c, key));
+            let found = found.map_err(|error| from_database(&error))?;
+            let (info, stored) = found.ok_or_else(|| StoreFault::NotFound(key.clone()))?;
+            if info.size > bytes_max {
+                return Err(StoreFault::TooLarge {
+                    key: key.clone(),
+                    size: info.size,
+                    max: bytes_max,
+                });
+            }
+            match self.files.read(&stored, info.size) {
+                Ok(Some(bytes)) => return Ok((bytes, info)),
+                // Replaced since the index was read: look again.
+                Ok(None) => {}
+                Err(error) => return Err(StoreFault::Unavailable(format!("{key}: {error}"))),
+            }
+        }
+        Err(StoreFault::Unavailable(format!(
+            "the file of `{key}` is gone"
+        )))
+    }
+
+    pub(super) fn put(
+        &self,
+        runtime: &Handle,
+        key: ObjectKey,
+        bytes: &[u8],
+        options: PutOptions,
+        at: Timestamp,
+    ) -> Result<ObjectInfo, StoreFault> {
+        let write_id = unique_id(at).simple().to_string();
+        let stored = Stored {
+            file: layout::file_of(&key, &write_id),
+            write_id,
+        };
+        self.files
+            .stage(&stored.write_id, bytes)
+            .map_err(|error| from_io(&error))?;
+        let write = index::Write {
+            key,
+            stored: stored.clone(),
+            size: bytes.len() as u64,
+            etag: etag(bytes),
+            options,
+        };
+        let change = self.change(at);
+        // If this fails, nobody knows whether it reached the disk, so the staged file stays until the next start.
+        let (info, replaced) = self.write(runtime, move |c| index::put(c, write, &change))?;
+        if let Err(error) = self.files.settle(&stored) {
+            tracing::warn!(key = %info.key, %error, "object stays aside until the next start");
+        }
+        self.discard(replaced);
+        self.deliver_or_keep(runtime);
+        Ok(info)
+    }
+
+    pub(super) fn delete(
+        &self,
+        runtime: &Handle,
+        key: ObjectKey,
+        at: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let change = self.change(at);
+        let removed = self.write(runtime, move |c| index::delete(c, &key, &change))?;
+        self.discard(removed);
+        self.deliver_or_keep(runtime);
+        Ok(())
+    }
+
+    fn change(&self, at: Timestamp) -> index::Change {
+        index::Change {
+            at,
+            bucket: self.bucket.clone(),
+            notify: self.notifications.is_some(),
+        }
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let work = move |connection: &Connection| {
+            work(connection).map_err(WriteFault::<std::convert::Infallible>::from)
+        };
+        let written = runtime.block_on(self.database.write(work));
+        written.map_err(|error| from_database(&error))
+    }
+
+    /// A write that nobody needs to wait for: if it is lost, the next start does the same again.
+    fn write_some_time(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) {
+        let work = move |connection: &Connection| {
+            work(connection).map_err(WriteFault::<std::convert::Infallible>::from)
+        };
+        // The first poll hands the write to the writer, who does it whether or not anybody waits.
+        self.database.write(work).now_or_never();
+    }
+
+    fn discard(&self, unowned: Option<Stored>) {
+        let Some(stored) = unowned else {
+            return;
+        };
+        match self.files.remove(&stored) {
+            Ok(()) => self.write_some_time(move |c| index::forget_garbage(c, &stored.write_id)),
+            Err(error) => {
+                tracing::warn!(file = %stored.file, %error, "replaced file stays until the next start");
+            }
+        }
+    }
+
+    fn deliver_or_keep(&self, runtime: &Handle) {
+        if let Err(error) = self.deliver(runtime) {
+            tracing::error!(%error, "notifications wait for the next change or start");
+        }
+    }
+
+    /// Hands every notification to the queue that it does not have yet.
+    pub(super) fn deliver(&self, runtime: &Handle) -> Result<(), ObjectsError> {
+        let Some(queue) = &self.notifications else {
+            return Ok(());
+        };
+        let mut sent_through = self
+            .sent_through
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let unsent = self
+                .database
+                .read_blocking(|c| index::unsent(c, *sent_through, BATCH_MAX))?;
+            if unsent.is_empty() {
+                return Ok(());
+            }
+            for ((id, _), sent) in unsent.iter().zip(send(runtime, &**queue, &unsent)?) {
+                sent?;
+                *sent_through = *id;
+            }
+            let through = *sent_through;
+            self.write_some_time(move |c| index::forget_sent(c, through));
+        }
+    }
+
+    /// Puts files in place that the index already names, and deletes those that it never came to name.
+    pub(super) fn finish_moves(&self) -> Result<io::Result<()>, DatabaseError> {
+        let staged = match self.files.staged() {
+            Ok(staged) => staged,
+            Err(error) => return Ok(Err(error)),
+        };
+        for write_id in staged {
+            let find = |connection: &Connection| index::of_write(connection, &write_id);
+            let finished = match self.database.read_blocking(find)? {
+                Some(stored) => self.files.settle(&stored),
+                None => self.files.discard_staged(&write_id),
+            };
+            if finished.is_err() {
+                return Ok(finished);
+            }
+            tracing::info!(write_id, "unfinished write cleared up");
+        }
+        Ok(Ok(()))
+    }
+
+    pub(super) fn delete_garbage(&self) -> Result<(), DatabaseError> {
+        for stored in self.database.read_blocking(index::garbage)? {
+            self.discard(Some(stored));
+        }
+        Ok(())
+    }
+}
+
+type SendResults = Vec<Result<Sent, QueueFault>>;
+
+fn send(
+    runtime: &Handle,
+    queue: &dyn Queue,
+    unsent: &[(i64, String)],
+) -> Result<SendResults, QueueFault> {
+    let messages = unsent.iter().map(|(_, body)| Outgoing {
+        body: body.clone(),
+        ..Outgoing::default()
+    });
+    runtime.block_on(queue.send(messages.collect()))
+}
+
+pub(super) fn from_database(error: &DatabaseError) -> StoreFault {
+    match error {
+        DatabaseError::Stopped { .. } => StoreFault::Full(error.to_string()),
+        other => StoreFault::Unavailable(other.to_string()),
+    }
+}
+
+fn from_io(error: &io::Error) -> StoreFault {
+    match error.kind() {
+        ErrorKind::StorageFull
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::FileTooLarge
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::PermissionDenied => StoreFault::Full(error.to_string()),
+        _ => StoreFault::Unavailable(error.to_string()),
+    }
+}
+
+/// As long as S3's; an entity tag is for comparing, not a digest in general.
+fn etag(bytes: &[u8]) -> String {
+    let mut half = [0; 16];
+    half.copy_from_slice(&Sha256::digest(bytes)[..16]);
+    format!("{:032x}", u128::from_be_bytes(half))
+}
