@@ -73,10 +73,16 @@ impl Adapters {
         let dir = &config.data.dir;
         let journal_path = dir.join("journal.db");
         let journal = open_journal(&journal_path, clock).await?;
-        let graph = Arc::new(EmbeddedGraph::open(&dir.join("graph.db"), Arc::clone(clock))?);
+        let graph = Arc::new(EmbeddedGraph::open(
+            &dir.join("graph.db"),
+            Arc::clone(clock),
+        )?);
         let queue_files = EmbeddedQueues::open(&dir.join("queues.db"), Arc::clone(clock))?;
         let queue = |name: &str| {
-            queue_files.queue(QueueConfig { name: name.to_owned(), redrive: None })
+            queue_files.queue(QueueConfig {
+                name: name.to_owned(),
+                redrive: None,
+            })
         };
         let intake = queue("media-topic")?;
         let thumbnails = queue("thumbnails")?;
@@ -164,5 +170,7 @@ async fn open_journal(
 fn open_push_log(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<PushLog>, AdapterError> {
     let path = dir.join("push.ndjson");
     let opened = PushLog::open(&path, Arc::clone(clock));
-    Ok(Arc::new(opened.map_err(|source| AdapterError::PushLog { path, source })?))
+    Ok(Arc::new(opened.map_err(|source| {
+        AdapterError::PushLog { path, source }
+    })?))
 }

@@ -36,11 +36,19 @@ pub enum LockError {
 impl DataLock {
     /// Makes the folder if need be, and takes it.
     pub fn take(dir: &Path) -> Result<Self, LockError> {
-        let unusable = |source| LockError::Unusable { dir: dir.to_owned(), source };
+        let unusable = |source| LockError::Unusable {
+            dir: dir.to_owned(),
+            source,
+        };
         fs::create_dir_all(dir).map_err(unusable)?;
         let path = dir.join("lock");
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let mut file = file.map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -48,8 +56,15 @@ impl DataLock {
                 let holder = fs::read_to_string(&path).unwrap_or_default();
                 let holder = holder.trim();
                 let known = !holder.is_empty();
-                let holder = if known { format!(" (process {holder})") } else { String::new() };
-                return Err(LockError::Taken { dir: dir.to_owned(), holder });
+                let holder = if known {
+                    format!(" (process {holder})")
+                } else {
+                    String::new()
+                };
+                return Err(LockError::Taken {
+                    dir: dir.to_owned(),
+                    holder,
+                });
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
@@ -68,7 +83,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let first = DataLock::take(dir.path()).expect("free");
         let error = DataLock::take(dir.path()).expect_err("taken");
-        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
         drop(first);
         DataLock::take(dir.path()).expect("free again");
     }

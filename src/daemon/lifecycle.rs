@@ -12,7 +12,7 @@ use iyagi_messages::ids::{EventId, Incarnation, Pos, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::embedded::objects::DropFolder;
+use crate::embedded::drop_folder::DropFolder;
 use crate::surface::Surface;
 
 /// Events between two snapshots of the projections; bounds what a start folds again.
@@ -41,16 +41,27 @@ impl Lifecycle {
     /// An observer for the actors, and what it will be told.
     pub(super) fn observe(clock: &Arc<dyn Clock>) -> (Arc<dyn Observer>, Observed) {
         let (facts, received) = mpsc::unbounded_channel();
-        let watcher = Watcher { clock: Arc::clone(clock), facts };
+        let watcher = Watcher {
+            clock: Arc::clone(clock),
+            facts,
+        };
         (Arc::new(watcher), Observed { facts: received })
     }
 
     /// Uploads what appears in the drop folder, if there is one.
     pub(super) fn watch_drop_folder(&self, surface: &Arc<Surface>) {
-        let Some(folder) = &surface.config.media.drop_folder else { return };
-        let drop_folder =
-            DropFolder::new(folder, Arc::clone(&surface.store), Arc::clone(&surface.clock));
-        self.spawn(async move { drop_folder.run().await });
+        let Some(folder) = &surface.config.media.drop_folder else {
+            return;
+        };
+        let drop_folder = DropFolder::new(
+            folder,
+            Arc::clone(&surface.store),
+            Arc::clone(&surface.clock),
+        );
+        self.spawn(async move {
+            let Err(error) = drop_folder.run().await;
+            tracing::error!(%error, "the drop folder is no longer watched");
+        });
     }
 
     /// Ends every task and yields the event that the daemon came up with.
@@ -63,7 +74,10 @@ impl Lifecycle {
         self.started
     }
 
-    #[expect(clippy::disallowed_methods, reason = "held and ended by the lifecycle itself")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "held and ended by the lifecycle itself"
+    )]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.borrow_mut().push(tokio::spawn(task));
     }
@@ -72,7 +86,10 @@ impl Lifecycle {
 impl Observed {
     /// Begins to write, for the daemon that came up with the event `started`.
     pub(super) fn record(self, surface: &Arc<Surface>, started: EventId) -> Lifecycle {
-        let lifecycle = Lifecycle { started, tasks: std::cell::RefCell::default() };
+        let lifecycle = Lifecycle {
+            started,
+            tasks: std::cell::RefCell::default(),
+        };
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
         lifecycle
@@ -121,8 +138,19 @@ async fn keep_snapshots(surface: Arc<Surface>) {
 impl Observer for Watcher {
     fn on(&self, event: &RuntimeEvent) {
         match event {
-            RuntimeEvent::Restarted { name, incarnation, reason, delay } => {
-                tracing::warn!(actor = name, incarnation, reason, ?delay, "an actor is rebuilt");
+            RuntimeEvent::Restarted {
+                name,
+                incarnation,
+                reason,
+                delay,
+            } => {
+                tracing::warn!(
+                    actor = name,
+                    incarnation,
+                    reason,
+                    ?delay,
+                    "an actor is rebuilt"
+                );
                 self.pass_on(ActorRestarted {
                     actor: name.clone(),
                     incarnation: Incarnation(format!("{name}#{incarnation}")),
@@ -130,17 +158,33 @@ impl Observer for Watcher {
                     delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
                 });
             }
-            RuntimeEvent::Escalated { group, actor, reason } => {
+            RuntimeEvent::Escalated {
+                group,
+                actor,
+                reason,
+            } => {
                 tracing::error!(group, actor, reason, "a failure is passed up");
-                self.pass_on(ActorEscalated { actor: actor.clone(), reason: reason.clone() });
+                self.pass_on(ActorEscalated {
+                    actor: actor.clone(),
+                    reason: reason.clone(),
+                });
             }
-            RuntimeEvent::SetAside { name, deaths, reason, .. } => {
+            RuntimeEvent::SetAside {
+                name,
+                deaths,
+                reason,
+                ..
+            } => {
                 tracing::error!(actor = name, deaths, reason, "a message is set aside");
             }
             RuntimeEvent::Failed { name, reason, .. } => {
                 tracing::warn!(actor = name, reason, "a message failed");
             }
-            RuntimeEvent::BreakerOpened { pool, reason, delay } => {
+            RuntimeEvent::BreakerOpened {
+                pool,
+                reason,
+                delay,
+            } => {
                 tracing::warn!(pool, reason, ?delay, "a dependency is down; the pool waits");
             }
             RuntimeEvent::BreakerClosed { pool } => tracing::info!(pool, "the pool works again"),

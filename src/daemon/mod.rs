@@ -18,7 +18,7 @@ use iyagi_messages::fact::{DaemonStarted, DaemonStopped};
 use thiserror::Error;
 use tokio::task::LocalSet;
 
-pub use adapters::{Adapters, AdapterError};
+pub use adapters::{AdapterError, Adapters};
 pub use data_lock::{DataLock, LockError};
 
 use self::lifecycle::Lifecycle;
@@ -133,7 +133,13 @@ impl Daemon {
         let lifecycle = lifecycle.record(&surface, started);
         lifecycle.watch_drop_folder(&surface);
         let listeners = serve(Arc::clone(&surface)).await?;
-        Ok(Self { surface, listeners, adapters, lifecycle, _lock: lock })
+        Ok(Self {
+            surface,
+            listeners,
+            adapters,
+            lifecycle,
+            _lock: lock,
+        })
     }
 
     /// Resolves when the daemon cannot go on.
@@ -149,7 +155,10 @@ impl Daemon {
         // A supervisor that is not there needs no notice.
         sd_notify::notify(&[sd_notify::NotifyState::Stopping]).ok();
         let now = self.surface.clock.now();
-        self.surface.tree.health.report("drain", false, "the daemon is stopping", now);
+        self.surface
+            .tree
+            .health
+            .report("drain", false, "the daemon is stopping", now);
         let timeout = Duration::from_millis(self.surface.config.drain.timeout_ms);
         let report = self.surface.actors.drain(timeout).await;
         for actor in report.actors.iter().filter(|actor| !actor.stopped_in_time) {
@@ -216,7 +225,11 @@ impl Lifecycle {
     async fn finish(self, surface: &Surface, drained: bool) -> Result<(), JournalFault> {
         let started = self.end().await;
         let mut draft = Draft::new(&"daemon", "daemon");
-        draft.follow(started, Entity::new("daemon", "iyagi"), DaemonStopped { drained });
+        draft.follow(
+            started,
+            Entity::new("daemon", "iyagi"),
+            DaemonStopped { drained },
+        );
         surface.journal.append(draft.finish()).await?;
         surface.tree.projections.save(&*surface.journal).await?;
         Ok(())

@@ -22,7 +22,10 @@ pub struct HttpError;
 
 /// Listens.
 pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
-    Ok(Listeners { public: surface.config.http.public, operations: surface.config.http.operations })
+    Ok(Listeners {
+        public: surface.config.http.public,
+        operations: surface.config.http.operations,
+    })
 }
 
 impl Listeners {
