@@ -1,0 +1,5 @@
+//! The whole daemon in one process, over real embedded stores: what goes in at one end comes out at the other.
+
+mod media;
+mod push;
+mod world;

@@ -1,0 +1,143 @@
+//! From an upload to its thumbnails and its metadata item.
+
+use iyagi_actors::ports::{ObjectStore, PutOptions};
+use iyagi_messages::media::MetadataItem;
+use iyagi_messages::object::ObjectKey;
+
+use crate::world::{World, play};
+
+const PHOTO: &[u8] = include_bytes!("../../demo/media/posts/story-deep-sky/pilot.jpg");
+
+async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
+    let key = ObjectKey::new(key).expect("a key");
+    let put = world
+        .daemon
+        .surface
+        .store
+        .put(&key, bytes.to_vec(), PutOptions::default());
+    put.await.expect("stored");
+    key
+}
+
+async fn item(world: &World, key: &ObjectKey) -> Option<MetadataItem> {
+    world.daemon.surface.table.get(key).await.expect("readable")
+}
+
+async fn recorded(
+    world: &World,
+    key: &ObjectKey,
+    ready: impl Fn(&MetadataItem) -> bool,
+) -> MetadataItem {
+    for _ in 0..2_000 {
+        if let Some(item) = item(world, key).await
+            && ready(&item)
+        {
+            return item;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("{key} has no such item: {:?}", item(world, key).await)
+}
+
+#[test]
+fn a_picture_gets_its_thumbnails_and_its_item_and_the_same_bytes_the_same_keys() {
+    let report = play(async |world| {
+        let first = upload(&world, "posts/1/사진 (1)+.jpg", PHOTO).await;
+        let second = upload(&world, "profile/minji/me.png", PHOTO).await;
+        let has_thumbnails = |item: &MetadataItem| item.thumbnails.is_some();
+        let one = recorded(&world, &first, has_thumbnails).await;
+        let two = recorded(&world, &second, has_thumbnails).await;
+        assert_eq!(one.content_type, "image/jpeg");
+        assert_eq!(
+            two.content_type, "image/jpeg",
+            "content counts, not the name"
+        );
+        assert_eq!(two.owner.as_deref(), Some("minji"));
+        let thumbnails = one.thumbnails.expect("waited for");
+        let variants = thumbnails.variants.clone();
+        assert_eq!(variants.len(), 6, "three presets in two formats");
+        assert_eq!(two.thumbnails.expect("waited for").variants, variants);
+        for variant in variants {
+            let stored = world
+                .daemon
+                .surface
+                .store
+                .get(&variant.key, 10_000_000)
+                .await;
+            let (bytes, info) = stored.expect("stored");
+            assert_eq!(bytes.len() as u64, variant.size);
+            assert!(
+                info.options
+                    .cache_control
+                    .is_some_and(|value| value.contains("immutable"))
+            );
+        }
+        world
+    });
+    assert_eq!(report.pictures_without_outcome, []);
+    assert_eq!(report.letters_waiting, 0);
+}
+
+#[test]
+fn what_cannot_have_a_thumbnail_has_an_item_that_says_what_it_is_and_a_letter_that_says_why() {
+    let truncated = &PHOTO[..PHOTO.len() / 2];
+    let report = play(async |world| {
+        let cases: [(&str, &[u8], &str); 4] = [
+            ("posts/1/truncated.jpg", truncated, "corrupt"),
+            ("posts/1/empty.jpg", b"", "empty"),
+            ("posts/1/text.jpg", b"this is no picture", "not_a_picture"),
+            ("posts/1/clip.mp3", b"ID3\x03\0\0\0\0\0\0", ""),
+        ];
+        for (key, bytes, reason) in cases {
+            let key = upload(&world, key, bytes).await;
+            let item = recorded(&world, &key, |_| true).await;
+            assert_eq!(item.size, bytes.len() as u64);
+            let letters = || -> Vec<String> {
+                let outbox = world.daemon.surface.tree.projections.outbox();
+                let mine = outbox.letters().filter(|state| {
+                    serde_json::to_string(&state.letter.origin)
+                        .is_ok_and(|origin| origin.contains(key.as_str()))
+                });
+                mine.map(|state| state.letter.reason.clone()).collect()
+            };
+            if reason.is_empty() {
+                assert_eq!(
+                    letters(),
+                    Vec::<String>::new(),
+                    "a recording is somebody else's work"
+                );
+            } else {
+                world
+                    .until("the letter is written", || !letters().is_empty())
+                    .await;
+                assert_eq!(letters(), [reason]);
+            }
+        }
+        world
+    });
+    assert_eq!(report.letters_waiting, 3);
+    assert_eq!(report.letters_on_their_way, 0);
+}
+
+#[test]
+fn the_last_write_of_a_file_wins_and_its_removal_removes_the_item() {
+    play(async |world| {
+        let key = upload(&world, "posts/1/note.txt", b"one").await;
+        upload(&world, "posts/1/note.txt", b"twice").await;
+        recorded(&world, &key, |item| item.size == 5).await;
+        world
+            .daemon
+            .surface
+            .store
+            .delete(&key)
+            .await
+            .expect("deleted");
+        for _ in 0..2_000 {
+            if item(&world, &key).await.is_none() {
+                return world;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("the item outlives its file")
+    });
+}
