@@ -133,14 +133,17 @@ fn visible(
     now: Timestamp,
     max: usize,
 ) -> rusqlite::Result<Vec<Candidate>> {
-    // A FIFO group is blocked while any of its messages is in flight, and otherwise comes in order of arrival.
+    // A FIFO group is blocked while any of its messages is in flight, and otherwise comes in order of arrival. The
+    // planner would rather sort everything that is due than walk the index from the oldest on.
     let sql = if is_fifo(queue) {
-        "SELECT * FROM message
-         WHERE queue = :queue AND visible_at <= :now AND message_group IS NOT NULL
-             AND message_group NOT IN (
-                 SELECT message_group FROM message WHERE queue = :queue AND visible_at > :now
-             )
-         ORDER BY id LIMIT :max"
+        "SELECT * FROM message WHERE id IN (
+             SELECT id FROM message INDEXED BY message_fifo
+             WHERE queue = :queue AND visible_at <= :now AND message_group IS NOT NULL
+                 AND message_group NOT IN (
+                     SELECT message_group FROM message WHERE queue = :queue AND visible_at > :now
+                 )
+             ORDER BY id LIMIT :max
+         ) ORDER BY id"
     } else {
         "SELECT * FROM message
          WHERE queue = :queue AND visible_at <= :now
