@@ -1,6 +1,5 @@
 //! One queue: its limits, its waiting and its waking. What happens to rows is in `statements`.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,9 +128,8 @@ impl Queue for EmbeddedQueue {
         limits::check_receive(&self.config.name, max, visibility)?;
         let deadline = Instant::now() + wait.min(WAIT_MAX);
         loop {
-            let mut arrival = pin!(self.arrivals.notified());
-            // Listen before looking, or a message that comes in between is slept through.
-            arrival.as_mut().enable();
+            // It listens from here on: a message that comes while we look is not slept through.
+            let arrival = self.arrivals.notified();
             let now = self.shared.clock.now();
             let taken = self.take(now, max, visibility).await?;
             if !taken.messages.is_empty() || Instant::now() >= deadline {
