@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use iyagi_actors::runtime::{
-    ActorKind, ActorState, Fault, LaneKey, PoolSpec, RuntimeEvent, Strategy,
+    ActorKind, ActorState, ChildSpec, Fault, LaneKey, Placement, PoolSpec, RuntimeEvent, Strategy,
 };
 use support::{Act, Log, SECOND, endless, local, scripted, sturdy, system, until};
 
@@ -194,4 +194,50 @@ async fn a_poisonous_job_is_set_aside_and_its_lane_goes_on() {
         assert_eq!(snapshot.state, ActorState::Idle);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_holds_for_workers_on_another_thread_than_those_who_resize_them() {
+    let (system, _) = system();
+    let group = system.group("push", Strategy::OneForOne, endless());
+    let log = Log::default();
+    let script = |job: u32, attempt| match (job % 97, attempt) {
+        (3, 0) => Act::Panic,
+        (5, 0) => Act::HoldFor(Duration::from_millis(2)),
+        (7, _) => Act::FinishAfter(Duration::from_micros(50)),
+        _ => Act::Finish,
+    };
+    let child = ChildSpec {
+        placement: Placement::Arbiter("test-push".into()),
+        ..sturdy("push")
+    };
+    let spec = PoolSpec {
+        lane: |job| Some(LaneKey::of(&(job % 20))),
+        ..PoolSpec::new(child, 2)
+    };
+    let pool = group.pool(spec, scripted(script, &log));
+    let senders = (0..4).map(|sender| {
+        let pool = pool.for_sender(&format!("sender-{sender}"));
+        system.spawn_named("sender", async move {
+            for job in (sender..4_000).step_by(4) {
+                pool.submit(job).await.unwrap();
+            }
+        })
+    });
+    let senders = senders.collect::<Vec<_>>();
+    for size in [8, 3, 1, 5] {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        pool.resize(size);
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let report = system.drain(60 * SECOND).await;
+    assert!(report.clean(), "{report:?}");
+    let mut lanes = HashMap::<u32, Vec<u32>>::new();
+    for job in log.done() {
+        lanes.entry(job % 20).or_default().push(job);
+    }
+    assert!(lanes.values().all(|lane| lane.is_sorted()), "{lanes:?}");
+    assert_eq!(lanes.values().map(Vec::len).sum::<usize>(), 4_000);
 }

@@ -58,6 +58,9 @@ pub(super) struct Core<W: Worker> {
     pub(super) build: Build<W>,
     waker: RefCell<Waker>,
     cx: Cx<W::Msg>,
+    /// The end of the last message, which is the start of the next in the same poll.
+    clock: StdCell<Option<Instant>>,
+    kind: StdCell<&'static str>,
     in_a_row: StdCell<u32>,
     tick_count: StdCell<u64>,
     outages: StdCell<u32>,
@@ -92,6 +95,8 @@ impl<W: Worker> Core<W> {
             pool,
             build,
             waker: RefCell::new(Waker::noop().clone()),
+            clock: StdCell::new(None),
+            kind: StdCell::new(""),
             in_a_row: StdCell::new(0),
             tick_count: StdCell::new(0),
             outages: StdCell::new(0),
@@ -106,7 +111,9 @@ impl<W: Worker> Core<W> {
             .is_ok_and(|slot| slot.worker.is_some() && slot.in_hand.is_none())
     }
 
-    pub(super) fn set_waker(&self, waker: &Waker) {
+    /// Called at the beginning of every poll.
+    pub(super) fn begin_poll(&self, waker: &Waker) {
+        self.clock.set(None);
         let mut own = self.waker.borrow_mut();
         if !own.will_wake(waker) {
             own.clone_from(waker);
@@ -141,9 +148,11 @@ impl<W: Worker> Core<W> {
 
     /// Ends the message in hand, whatever became of it.
     pub(super) fn settle(&self, mut envelope: Envelope<W::Msg>) {
-        let took = self.record.in_hand_for(Instant::now());
+        let now = Instant::now();
+        self.clock.set(Some(now));
+        let took = self.record.in_hand_for(now);
         self.record
-            .count(|statistics| statistics.handle_time.record(took));
+            .count_often(|statistics, add| statistics.handle_time.record(took, add));
         self.record.let_go();
         if let (Some(pool), Some(ticket)) = (&self.pool, envelope.ticket.take()) {
             pool.settled(&self.record, ticket, Settled::Finished);
@@ -183,7 +192,7 @@ impl<W: Worker> Core<W> {
 
     fn finished(&self, envelope: Envelope<W::Msg>) -> Option<Exit> {
         self.record
-            .count(|statistics| _ = statistics.handled.fetch_add(1, Relaxed));
+            .count_often(|statistics, add| add(&statistics.handled, 1));
         self.outages.set(0);
         let asked = self.cx.take_ticks();
         if !asked.is_empty() {
@@ -314,11 +323,15 @@ async fn work<W: Worker>(core: Rc<Core<W>>) -> Option<Exit> {
         let envelope = in_hand
             .as_ref()
             .expect("a message is taken before the work begins");
-        let now = Instant::now();
-        record.taken(W::kind(&envelope.message), envelope.accepted, now);
+        let now = core.clock.take().unwrap_or_else(Instant::now);
+        let kind = W::kind(&envelope.message);
+        if !std::ptr::eq(core.kind.replace(kind), kind) {
+            record.takes(kind);
+        }
+        record.taken(envelope.accepted, now);
         if envelope.history.is_empty() {
             let queued = now.duration_since(envelope.accepted);
-            record.count(|statistics| statistics.queue_time.record(queued));
+            record.count_often(|statistics, add| statistics.queue_time.record(queued, add));
         }
     }
     loop {

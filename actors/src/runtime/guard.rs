@@ -90,7 +90,7 @@ async fn incarnation<W: Worker>(core: &Core<W>, body: &mut Body<W>) -> End {
     let mut ordered = pin!(urgent_order(core));
     let mut tick: Option<Pin<Box<tokio::time::Sleep>>> = None;
     poll_fn(|task| {
-        core.set_waker(task.waker());
+        core.begin_poll(task.waker());
         loop {
             match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))) {
                 Err(panic) => return Poll::Ready(End::Panicked(panic_text(&*panic))),

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::observer::RuntimeEvent;
 use super::spec::ChildSpec;
 use super::statistics::{
-    ActorKind, ActorSnapshot, ActorState, Handling, MailboxSnapshot, Statistics,
+    ActorKind, ActorSnapshot, ActorState, Add, Handling, MailboxSnapshot, Statistics, add_alone,
+    add_shared,
 };
 use super::supervision::NodeId;
 use super::system::Shared;
@@ -180,11 +181,15 @@ impl Record {
         self.restart_at_us.store(self.us(at), Relaxed);
     }
 
-    pub(super) fn taken(&self, message: &'static str, accepted: Instant, now: Instant) {
+    /// What kind of message is taken in hand from now on.
+    pub(super) fn takes(&self, kind: &'static str) {
         *self
             .in_hand
             .lock()
-            .expect("no panic happens while it is held") = message;
+            .expect("no panic happens while it is held") = kind;
+    }
+
+    pub(super) fn taken(&self, accepted: Instant, now: Instant) {
         self.in_hand_accepted_us.store(self.us(accepted), Relaxed);
         self.in_hand_since_us.store(self.us(now), Relaxed);
         self.set_state(ActorState::Running);
@@ -238,6 +243,15 @@ impl Record {
         }
     }
 
+    /// The same for what happens with every message, where it must be cheap.
+    #[inline]
+    pub(super) fn count_often(&self, count: impl Fn(&Statistics, Add)) {
+        count(&self.statistics, add_alone);
+        if let Some(pool) = &self.pool {
+            count(&pool.statistics, add_shared);
+        }
+    }
+
     pub(super) fn snapshot(&self, now: Instant, restarts_in_window: u32) -> ActorSnapshot {
         let now_us = self.us(now);
         let ms_since = |at: u64| (at != NEVER).then(|| now_us.saturating_sub(at) / 1_000);
@@ -254,7 +268,10 @@ impl Record {
             kind: self.kind,
             state: self.visible_state(since_ms),
             incarnation: self.incarnation(),
-            handling: since_ms.map(|since_ms| Handling { message, since_ms }),
+            handling: since_ms.map(|since_ms| Handling {
+                message: without_path(message),
+                since_ms,
+            }),
             mailbox: MailboxSnapshot {
                 len: self.depth(),
                 capacity: self.capacity,
@@ -298,4 +315,10 @@ impl Record {
             _ => state,
         }
     }
+}
+
+/// The last part of a type's path, without what it is generic over.
+fn without_path(kind: &'static str) -> &'static str {
+    let kind = kind.split('<').next().unwrap_or(kind);
+    kind.rsplit("::").next().unwrap_or(kind)
 }

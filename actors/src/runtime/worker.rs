@@ -30,14 +30,10 @@ pub trait Worker: Sized + 'static {
         drop(message);
     }
 
-    /// The kind of a message, as metrics and the dashboard name it.
+    /// The kind of a message, as metrics and the dashboard name it; paths are cut off there.
     fn kind(message: &Self::Msg) -> &'static str {
         let _ = message;
-        let path = std::any::type_name::<Self::Msg>();
-        let generic = path.find('<').unwrap_or(path.len());
-        path[..generic]
-            .rfind("::")
-            .map_or(path, |at| &path[at + 2..])
+        std::any::type_name::<Self::Msg>()
     }
 }
 
