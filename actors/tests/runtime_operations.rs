@@ -221,6 +221,41 @@ async fn a_paused_actor_or_pool_keeps_what_it_gets_until_it_is_resumed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_paused_topic_or_worker_keeps_what_it_gets_and_others_go_on() {
+    local(async {
+        let (system, _) = system();
+        let group = system.group("media", Strategy::OneForOne, endless());
+        let log = Log::default();
+        let topic = group.broadcast::<u32>("topic", 8);
+        let spec = PoolSpec::new(sturdy("pool"), 2);
+        let pool = group.pool(spec, scripted(|_, _| Act::Finish, &log));
+        topic.subscribe("pool", pool, |message: Arc<u32>| *message);
+        tokio::time::sleep(SECOND).await;
+        system.pause("topic").unwrap();
+        topic.publish(&Arc::new(1));
+        tokio::time::sleep(SECOND).await;
+        assert!(log.done().is_empty());
+        system.pause("pool-1").unwrap();
+        system.resume("topic").unwrap();
+        for message in 2..=4 {
+            topic.publish(&Arc::new(message));
+        }
+        until("the other worker does it all", || {
+            log.done() == [1, 2, 3, 4]
+        })
+        .await;
+        assert_eq!(system.actor("pool-1").unwrap().counters.handled, 0);
+        system.pause("pool-2").unwrap();
+        topic.publish(&Arc::new(5));
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(log.done().len(), 4);
+        system.resume("pool-1").unwrap();
+        until("the resumed worker does it", || log.done().len() == 5).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_an_operator_to_resume() {
     local(async {
         let (system, _) = system();

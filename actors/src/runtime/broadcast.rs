@@ -82,6 +82,10 @@ impl<M: Send + Sync + 'static> Broadcast<M> {
         let forward = async move {
             let LineEnd(line) = &end;
             while let Some(message) = waiting.recv().await {
+                if line.record.told(order::PAUSE) {
+                    line.record.while_paused().await;
+                    line.record.set_state(ActorState::Idle);
+                }
                 if line.closed.load(SeqCst) || !outlet.accept(convert(message)).await {
                     return;
                 }

@@ -18,20 +18,18 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Supervise
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
-use super::fault::{Directive, Failure, Fault, FaultClass};
+use super::dispatcher::{Dispatch, Settled};
+use super::fault::{Failure, Fault};
 use super::mailbox::Envelope;
 use super::observer::RuntimeEvent;
-use super::pool::{Dispatch, Settled};
 use super::record::{Record, order};
 use super::statistics::ActorState;
 use super::supervision::stable_hash;
-use super::worker::{Cx, Done, Incarnation, Worker};
+use super::work::{incarnate, work};
+use super::worker::{Cx, Incarnation, Worker};
 
 /// Messages handled in a row before the neighbours on the thread get their turn.
 const FAIR_SHARE: u32 = 64;
-
-/// Failures kept with a message: the first, and the last ones.
-const HISTORY_MAX: usize = 16;
 
 /// Builds a worker, for every incarnation anew.
 pub(super) type Build<W> = Box<dyn Fn(Incarnation) -> LocalBoxFuture<'static, Result<W, Fault>>>;
@@ -57,10 +55,10 @@ pub(super) struct Core<W: Worker> {
     pub(super) pool: Option<Arc<dyn Dispatch<W::Msg> + Send + Sync>>,
     pub(super) build: Build<W>,
     waker: RefCell<Waker>,
-    cx: Cx<W::Msg>,
+    pub(super) cx: Cx<W::Msg>,
     /// The end of the last message, which is the start of the next in the same poll.
-    clock: StdCell<Option<Instant>>,
-    kind: StdCell<&'static str>,
+    pub(super) clock: StdCell<Option<Instant>>,
+    pub(super) kind: StdCell<&'static str>,
     in_a_row: StdCell<u32>,
     tick_count: StdCell<u64>,
     outages: StdCell<u32>,
@@ -180,7 +178,7 @@ impl<W: Worker> Core<W> {
     }
 
     /// After a message: end, or ask the pool for the next.
-    fn next(&self) -> Option<Exit> {
+    pub(super) fn next(&self) -> Option<Exit> {
         let exit = self.pending_exit();
         if exit.is_none()
             && let Some(pool) = &self.pool
@@ -190,7 +188,7 @@ impl<W: Worker> Core<W> {
         exit
     }
 
-    fn finished(&self, envelope: Envelope<W::Msg>) -> Option<Exit> {
+    pub(super) fn finished(&self, envelope: Envelope<W::Msg>) -> Option<Exit> {
         self.record
             .count_often(|statistics, add| add(&statistics.handled, 1));
         self.outages.set(0);
@@ -207,7 +205,7 @@ impl<W: Worker> Core<W> {
         self.next()
     }
 
-    fn let_fail(&self, envelope: Envelope<W::Msg>, reason: &str) -> Option<Exit> {
+    pub(super) fn let_fail(&self, envelope: Envelope<W::Msg>, reason: &str) -> Option<Exit> {
         self.note_failed(reason);
         self.settle(envelope);
         self.next()
@@ -224,7 +222,11 @@ impl<W: Worker> Core<W> {
         });
     }
 
-    fn give_back(&self, mut envelope: Envelope<W::Msg>, settled: GiveBack) -> Option<Exit> {
+    pub(super) fn give_back(
+        &self,
+        mut envelope: Envelope<W::Msg>,
+        settled: GiveBack,
+    ) -> Option<Exit> {
         let pool = self.pool.as_ref().expect("only a pool takes a job back");
         let ticket = envelope.ticket.take().expect("a pool's job has a ticket");
         self.record.let_go();
@@ -246,13 +248,13 @@ impl<W: Worker> Core<W> {
     }
 
     /// Keeps the message in hand for a while, visible as backing off.
-    async fn wait_in_place(&self, until: Instant) {
+    pub(super) async fn wait_in_place(&self, until: Instant) {
         self.record.set_state(ActorState::BackingOff);
         tokio::time::sleep_until(until).await;
         self.record.set_state(ActorState::Running);
     }
 
-    fn outage_delay(&self) -> std::time::Duration {
+    pub(super) fn outage_delay(&self) -> std::time::Duration {
         let outages = self.outages.get();
         self.outages.set(outages.saturating_add(1));
         self.record
@@ -262,165 +264,9 @@ impl<W: Worker> Core<W> {
     }
 }
 
-enum GiveBack {
+pub(super) enum GiveBack {
     Held(Instant),
     Outage(String),
-}
-
-/// Keeps the first failure of a message and its last ones.
-pub(super) fn remember(history: &mut Vec<Failure>, failure: Failure) {
-    if history.len() >= HISTORY_MAX {
-        history.remove(1);
-    }
-    history.push(failure);
-}
-
-/// Starts an incarnation: builds the worker, then sees to the message in hand.
-async fn incarnate<W: Worker>(core: Rc<Core<W>>) -> Option<Exit> {
-    let record = &core.record;
-    record.obeyed(order::BOUNCE | order::CANCEL);
-    record.set_state(ActorState::Starting);
-    let number = record.next_incarnation();
-    core.cx.incarnate(number);
-    core.cx.begin(0);
-    match (core.build)(core.cx.incarnation()).await {
-        Ok(worker) => core.slot.borrow_mut().worker = Some(worker),
-        Err(fault) => {
-            let failure = core.failure(&fault);
-            return Some(match fault.class {
-                FaultClass::Fatal => Exit::Escalated(failure),
-                _ => Exit::Failed(failure),
-            });
-        }
-    }
-    record.set_state(ActorState::Idle);
-    record.observe(&RuntimeEvent::Started {
-        name: record.name.to_string(),
-        incarnation: number,
-    });
-    if core.slot.borrow().in_hand.is_some() {
-        return work(Rc::clone(&core)).await;
-    }
-    core.next()
-}
-
-/// Sees the message in hand through to one of its ends.
-#[expect(
-    clippy::await_holding_refcell_ref,
-    reason = "the slot is the worker's for as long as it works; everyone else only tries to borrow"
-)]
-async fn work<W: Worker>(core: Rc<Core<W>>) -> Option<Exit> {
-    let mut slot = core.slot.borrow_mut();
-    let Slot { worker, in_hand } = &mut *slot;
-    let worker = worker
-        .as_mut()
-        .expect("a worker is built before a message is taken");
-    let record = &core.record;
-    if !record.unordered() {
-        record.while_paused().await;
-    }
-    {
-        let envelope = in_hand
-            .as_ref()
-            .expect("a message is taken before the work begins");
-        let now = core.clock.take().unwrap_or_else(Instant::now);
-        let kind = W::kind(&envelope.message);
-        if !std::ptr::eq(core.kind.replace(kind), kind) {
-            record.takes(kind);
-        }
-        record.taken(envelope.accepted, now);
-        if envelope.history.is_empty() {
-            let queued = now.duration_since(envelope.accepted);
-            record.count_often(|statistics, add| statistics.queue_time.record(queued, add));
-        }
-    }
-    loop {
-        let envelope = in_hand
-            .as_mut()
-            .expect("a message leaves the hand only by its end");
-        if envelope.doomed {
-            if let Err(fault) = worker.set_aside(&envelope.message, &envelope.history).await {
-                return Some(Exit::Failed(core.failure(&fault)));
-            }
-            let deaths = envelope.deaths;
-            let reason = envelope
-                .history
-                .last()
-                .map_or("", Failure::reason)
-                .to_owned();
-            note_set_aside(record, deaths, reason);
-            core.settle(in_hand.take().expect("it was just set aside"));
-            return core.next();
-        }
-        core.cx.begin(envelope.deaths);
-        let fault = match worker.handle(&envelope.message, &core.cx).await {
-            Ok(Done::Finished) => {
-                return core.finished(in_hand.take().expect("it was just handled"));
-            }
-            Ok(Done::Held { until }) if core.pool.is_some() => {
-                let envelope = in_hand.take().expect("it was just handled");
-                return core.give_back(envelope, GiveBack::Held(until));
-            }
-            Ok(Done::Held { until }) => {
-                core.wait_in_place(until).await;
-                continue;
-            }
-            Err(fault) => fault,
-        };
-        let failure = core.failure(&fault);
-        record.count(|statistics| statistics.failure(failure.reason(), failure.at()));
-        let deadly = failure.deadly();
-        let deaths = envelope.deaths + u32::from(deadly);
-        remember(&mut envelope.history, failure.clone());
-        match (record.spec.decide)(&failure, deaths, record.spec.max_deaths) {
-            Directive::Resume => {
-                let envelope = in_hand.take().expect("it was just handled");
-                return core.let_fail(envelope, failure.reason());
-            }
-            Directive::Retry { after } => {
-                let outage = fault.class == FaultClass::Dependency;
-                match (core.pool.is_some(), outage) {
-                    (true, true) => {
-                        let envelope = in_hand.take().expect("it was just handled");
-                        let reason = failure.reason().to_owned();
-                        return core.give_back(envelope, GiveBack::Outage(reason));
-                    }
-                    (true, false) => {
-                        let envelope = in_hand.take().expect("it was just handled");
-                        return core.give_back(envelope, GiveBack::Held(Instant::now() + after));
-                    }
-                    (false, true) => {
-                        let delay = core.outage_delay().max(after);
-                        core.wait_in_place(Instant::now() + delay).await;
-                    }
-                    (false, false) => core.wait_in_place(Instant::now() + after).await,
-                }
-            }
-            Directive::Restart => {
-                envelope.deaths = deaths;
-                return Some(Exit::Failed(failure));
-            }
-            Directive::DeadLetter => {
-                envelope.deaths = deaths;
-                envelope.doomed = true;
-                if deadly {
-                    return Some(Exit::Failed(failure));
-                }
-            }
-            Directive::Escalate => return Some(Exit::Escalated(failure)),
-        }
-    }
-}
-
-fn note_set_aside(record: &Record, deaths: u32, reason: String) {
-    record.count(|statistics| _ = statistics.set_aside.fetch_add(1, Relaxed));
-    tracing::warn!(actor = %record.name, deaths, reason, "message set aside");
-    record.observe(&RuntimeEvent::SetAside {
-        name: record.name.to_string(),
-        incarnation: record.incarnation(),
-        deaths,
-        reason,
-    });
 }
 
 /// The actix actor. `Actor::stopping` is never implemented: it may run while a panic unwinds.

@@ -7,8 +7,9 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::record::{Record, order};
+use super::register::{Control, Entry};
 use super::statistics::{ActorKind, ActorState, Counters};
-use super::system::{Control, Entry, System};
+use super::system::System;
 
 /// What an actor that was told to stop is given for handing back before it is left behind.
 const HAND_BACK_GRACE: Duration = Duration::from_secs(2);

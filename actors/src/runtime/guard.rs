@@ -17,7 +17,7 @@ use actix::dev::ContextFut;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::cell::{Cell, Core, Exit, remember};
+use super::cell::{Cell, Core, Exit};
 use super::fault::{Directive, Failure, FaultClass};
 use super::mailbox::Envelope;
 use super::observer::RuntimeEvent;
@@ -25,6 +25,7 @@ use super::panic_text;
 use super::record::order;
 use super::statistics::ActorState;
 use super::supervision::Verdict;
+use super::work::remember;
 use super::worker::{Incarnation, Worker};
 
 /// Attempts at clearing a context whose own futures panic when they are dropped.
@@ -369,7 +370,7 @@ async fn hand_back<W: Worker>(core: &Rc<Core<W>>, undone: Vec<Envelope<W::Msg>>)
     };
     for mut envelope in undone {
         if let (Some(pool), Some(ticket)) = (&core.pool, envelope.ticket.take()) {
-            pool.settled(record, ticket, super::pool::Settled::Finished);
+            pool.settled(record, ticket, super::dispatcher::Settled::Finished);
         }
         let Envelope {
             message, permit, ..

@@ -6,10 +6,10 @@
 //! # Layout
 //!
 //! - `worker`, `fault`, `spec`: what an actor is, what may go wrong with it, how it is supervised
-//! - `tree`, `system`, `place`: groups and their children, the register, the threads
-//! - `cell`, `guard`: one actor's shell, and what restarts it in place
+//! - `tree`, `system`, `register`, `place`: groups and their children, orders to them, the threads
+//! - `cell`, `work`, `guard`: one actor's shell, the course of its messages, what restarts it
 //! - `supervision`, `lanes`: restarts and job order as pure state
-//! - `mailbox`, `pool`, `broadcast`: the three ways to an actor
+//! - `mailbox`, `pool` (and its `dispatcher`), `broadcast`: the three ways to an actor
 //! - `cpu_pool`, `task`: work that is not an actor
 //! - `record`, `statistics`, `observer`, `drain`: what is known of an actor, and its orderly end
 #![expect(
@@ -20,6 +20,7 @@
 mod broadcast;
 mod cell;
 mod cpu_pool;
+mod dispatcher;
 mod drain;
 mod fault;
 mod guard;
@@ -29,12 +30,14 @@ mod observer;
 mod place;
 mod pool;
 mod record;
+mod register;
 mod spec;
 mod statistics;
 mod supervision;
 mod system;
 mod task;
 mod tree;
+mod work;
 mod worker;
 
 use std::any::Any;

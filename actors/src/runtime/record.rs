@@ -8,13 +8,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::observer::RuntimeEvent;
+use super::register::Shared;
 use super::spec::ChildSpec;
 use super::statistics::{
     ActorKind, ActorSnapshot, ActorState, Add, Handling, MailboxSnapshot, Statistics, add_alone,
     add_shared,
 };
 use super::supervision::NodeId;
-use super::system::Shared;
 
 /// Marks "none" in the fields that hold a moment.
 const NEVER: u64 = u64::MAX;

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use tokio::task::JoinHandle;
 
 use super::panic_text;
-use super::system::{Counted, System};
+use super::register::Shared;
+use super::system::System;
 
 /// A future that was started beside the actors; awaiting it waits for its end.
 #[derive(Debug)]
@@ -98,5 +99,46 @@ impl System {
             .iter()
             .map(|(name, count)| (name.clone(), *count))
             .collect()
+    }
+}
+
+/// A future that runs beside the actors under a name.
+struct Counted {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+impl Counted {
+    fn new(shared: &Arc<Shared>, name: &str) -> Self {
+        let mut tasks = shared
+            .tasks
+            .lock()
+            .expect("no panic happens while it is held");
+        *tasks.entry(name.to_owned()).or_default() += 1;
+        drop(tasks);
+        Self {
+            shared: Arc::clone(shared),
+            name: name.to_owned(),
+        }
+    }
+
+    async fn run<F: Future>(self, future: F) -> F::Output {
+        future.await
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut tasks = self
+            .shared
+            .tasks
+            .lock()
+            .expect("no panic happens while it is held");
+        if let Some(count) = tasks.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                tasks.remove(&self.name);
+            }
+        }
     }
 }

@@ -9,16 +9,17 @@ use actix::{Addr, Context};
 
 use super::broadcast::{Broadcast, Topic};
 use super::cell::{Cell, Core};
+use super::dispatcher::{Dispatch, Hand, Hire, PoolCore};
 use super::fault::Fault;
 use super::guard::guard;
 use super::mailbox::Mailbox;
 use super::place::Place;
-use super::pool::{Dispatch, Hand, Hire, PoolCore, PoolHandle};
+use super::pool::PoolHandle;
 use super::record::Record;
+use super::register::{Control, Shared, pool_intensity};
 use super::spec::{ChildSpec, Intensity, PoolSpec, Strategy};
 use super::statistics::ActorKind;
 use super::supervision::{NodeId, stable_hash};
-use super::system::{Control, Shared, pool_intensity};
 use super::worker::{Incarnation, Worker};
 
 /// Actors that share their fate as the strategy says. Order of declaration is upstream first:
