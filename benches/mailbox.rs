@@ -51,29 +51,23 @@ async fn actor_round(mailbox: &Mailbox<u64>, result: &AtomicU64, done: &Notify) 
     took
 }
 
-async fn channel_round() -> Duration {
+async fn channel_round(system: &System) -> Duration {
     let (tx, mut rx) = mpsc::channel::<u64>(CAPACITY);
     let began = Instant::now();
-    let receiver = tokio::task::LocalSet::new();
-    let sum = receiver.run_until(async move {
-        let sum = sum_of(&mut rx);
-        let send = async move {
-            for message in 1..=MESSAGES {
-                tx.send(message).await.expect("the receiver lives");
-            }
-        };
-        tokio::join!(sum, send).0
+    let sum = system.spawn_local_named("sum", async move {
+        let mut total = 0;
+        while let Some(message) = rx.recv().await {
+            total += message;
+        }
+        total
     });
-    assert_eq!(sum.await, MESSAGES * (MESSAGES + 1) / 2);
-    began.elapsed()
-}
-
-async fn sum_of(rx: &mut mpsc::Receiver<u64>) -> u64 {
-    let mut total = 0;
-    while let Some(message) = rx.recv().await {
-        total += message;
+    for message in 1..=MESSAGES {
+        tx.send(message).await.expect("the receiver lives");
     }
-    total
+    drop(tx);
+    let total = sum.await.expect("adding up does not panic");
+    assert_eq!(total, MESSAGES * (MESSAGES + 1) / 2);
+    began.elapsed()
 }
 
 fn median_rate(mut rounds: Vec<Duration>) -> f64 {
@@ -103,7 +97,7 @@ async fn compare() {
     let (mut actor, mut channel) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         actor.push(actor_round(&mailbox, &result, &done).await);
-        channel.push(channel_round().await);
+        channel.push(channel_round(&system).await);
     }
     let (actor, channel) = (median_rate(actor), median_rate(channel));
     println!(

@@ -93,7 +93,7 @@ pub enum Strategy {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
-    /// On the thread that made the system.
+    /// On the thread that declares it, which must be running a `LocalSet` (an actix system does).
     Here,
     /// On an OS thread of that name, shared by all that name it.
     Arbiter(String),
