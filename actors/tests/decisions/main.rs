@@ -1,0 +1,5 @@
+//! What the actors decide, as given(events) · when(message) · then(events or fault).
+
+mod matching;
+mod polling;
+mod push;

@@ -1,0 +1,363 @@
+//! The life of a push.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi_actors::ports::GatewayFault;
+use iyagi_actors::push_sender::decision::{
+    Outcome, Recipient, RetryPolicy, Step, after_attempt, next_step,
+};
+use iyagi_actors::push_sender::state::{Impossible, PushState, Stage};
+use iyagi_messages::cursor::Cursor;
+use iyagi_messages::device::Platform;
+use iyagi_messages::fact::{
+    Fact, LetterRedriven, PushAccepted, PushAttempted, PushFailed, PushSuppressed,
+};
+use iyagi_messages::ids::{PushId, Seq, Timestamp};
+use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const POLICY: RetryPolicy = RetryPolicy {
+    attempts_max: 3,
+    backoff_ms_min: 1_000,
+    backoff_ms_max: 60_000,
+};
+const REACHABLE: Recipient = Recipient {
+    device_registered: true,
+    subscribed: true,
+};
+
+fn push(on_unknown_outcome: OnUnknownOutcome) -> Push {
+    let (element, template) = ("edge-1".into(), "like".into());
+    let device = "phone".into();
+    Push {
+        id: PushId::derive(7, &element, &template, &"minji".into(), Some(&device)),
+        recipient: "minji".into(),
+        device: Some(device),
+        platform: Some(Platform::Fcm),
+        locale: "ko".to_owned(),
+        template,
+        category: "reactions".to_owned(),
+        commit: Cursor::new(7, 3),
+        element,
+        actor: Some("daniel".into()),
+        subject: Some("story-1".into()),
+        key: None,
+        at: NOW,
+        expires_at: NOW.plus_ms(3_600_000),
+        on_unknown_outcome,
+    }
+}
+
+struct Given {
+    state: PushState,
+    now: Timestamp,
+}
+
+/// A push that was requested, and what happened to it since.
+fn given(facts: Vec<Fact>) -> Given {
+    given_push(push(OnUnknownOutcome::Resend), facts)
+}
+
+fn given_push(push: Push, facts: Vec<Fact>) -> Given {
+    let mut state = PushState::requested(Arc::new(push), Seq(1));
+    for (fact, seq) in facts.iter().zip(2..) {
+        state.apply(fact, Seq(seq)).expect("a possible history");
+    }
+    Given { state, now: NOW }
+}
+
+impl Given {
+    fn later(mut self, ms: u64) -> Self {
+        self.now = self.now.plus_ms(ms);
+        self
+    }
+
+    fn when_offered(&self, recipient: Recipient) -> Step {
+        next_step(&self.state, recipient, self.now)
+    }
+
+    fn when_answered(&self, answer: Result<&str, FailureClass>) -> Outcome {
+        let answer = answer
+            .map(str::to_owned)
+            .map_err(|class| fault(class, None));
+        after_attempt(
+            &self.state,
+            self.state.attempts,
+            answer,
+            0,
+            self.now,
+            POLICY,
+        )
+    }
+}
+
+fn fault(class: FailureClass, retry_after: Option<Duration>) -> GatewayFault {
+    GatewayFault {
+        class,
+        code: "Code".to_owned(),
+        detail: "detail".to_owned(),
+        retry_after,
+    }
+}
+
+fn attempted(attempt: u32) -> Fact {
+    PushAttempted { attempt }.into()
+}
+
+fn failed(attempt: u32, class: FailureClass, retry_at: Option<u64>) -> Fact {
+    PushFailed {
+        attempt,
+        class,
+        code: "Code".to_owned(),
+        detail: "detail".to_owned(),
+        retry_at: retry_at.map(|ms| NOW.plus_ms(ms)),
+        counted: class != FailureClass::Throttled,
+    }
+    .into()
+}
+
+fn retry_at(outcome: &Outcome) -> Option<u64> {
+    match &outcome.facts[..] {
+        [Fact::PushFailed(failed)] => failed.retry_at.map(|at| at.since_ms(NOW)),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_fresh_push_is_attempted_and_an_accepted_one_never_again() {
+    assert_eq!(
+        given(vec![]).when_offered(REACHABLE),
+        Step::Attempt { attempt: 1 }
+    );
+    let accepted = PushAccepted {
+        attempt: 1,
+        gateway_id: "g".to_owned(),
+    };
+    let settled = given(vec![attempted(1), accepted.clone().into()]);
+    assert_eq!(settled.when_offered(REACHABLE), Step::Settled);
+    let outcome = given(vec![attempted(1)]).when_answered(Ok("g"));
+    assert_eq!(outcome.facts, [Fact::from(accepted)]);
+}
+
+#[test]
+fn every_gate_is_checked_before_every_attempt_also_after_a_redrive() {
+    let redriven = || {
+        vec![
+            attempted(1),
+            failed(1, FailureClass::Poison, None),
+            LetterRedriven {
+                generation: 1,
+                by: "op".to_owned(),
+            }
+            .into(),
+        ]
+    };
+    for history in [vec![], redriven()] {
+        let given = given(history);
+        let gone = Recipient {
+            device_registered: false,
+            ..REACHABLE
+        };
+        assert_eq!(
+            given.when_offered(gone),
+            Step::Suppress(SuppressReason::DeviceGone)
+        );
+        let opted_out = Recipient {
+            subscribed: false,
+            ..REACHABLE
+        };
+        assert_eq!(
+            given.when_offered(opted_out),
+            Step::Suppress(SuppressReason::Unsubscribed)
+        );
+        let stale = given.later(3_600_000);
+        assert_eq!(
+            stale.when_offered(REACHABLE),
+            Step::Suppress(SuppressReason::Stale)
+        );
+    }
+    let own = Push {
+        actor: Some("minji".into()),
+        ..push(OnUnknownOutcome::Resend)
+    };
+    let own = given_push(own, vec![]);
+    assert_eq!(
+        own.when_offered(REACHABLE),
+        Step::Suppress(SuppressReason::Myself)
+    );
+}
+
+#[test]
+fn a_transient_failure_waits_longer_each_time_and_the_last_one_becomes_a_letter() {
+    let first = given(vec![attempted(1)]).when_answered(Err(FailureClass::Transient));
+    let first = retry_at(&first).expect("tried again");
+    assert!((500..=1_000).contains(&first), "{first}");
+    let history = vec![
+        attempted(1),
+        failed(1, FailureClass::Transient, Some(10)),
+        attempted(2),
+    ];
+    let second = given(history.clone()).when_answered(Err(FailureClass::Transient));
+    let second = retry_at(&second).expect("tried again");
+    assert!((1_000..=2_000).contains(&second), "{second}");
+    let mut history = history;
+    history.extend([failed(2, FailureClass::Transient, Some(10)), attempted(3)]);
+    let last = given(history).when_answered(Err(FailureClass::Transient));
+    let letter = last.letter.expect("given up");
+    assert_eq!(
+        (letter.generation, letter.attempts, letter.reason.as_str()),
+        (1, 3, "transient")
+    );
+}
+
+#[test]
+fn the_gateways_own_wait_is_the_least_wait() {
+    let given = given(vec![attempted(1)]);
+    let wait = Some(Duration::from_secs(90));
+    let answer = Err(fault(FailureClass::Throttled, wait));
+    let outcome = after_attempt(&given.state, 1, answer, 0, NOW, POLICY);
+    assert_eq!(retry_at(&outcome), Some(90_000));
+}
+
+#[test]
+fn throttling_is_never_counted_against_a_push() {
+    let mut history = Vec::new();
+    for attempt in 1..=20 {
+        history.push(attempted(attempt));
+        history.push(failed(attempt, FailureClass::Throttled, Some(1)));
+    }
+    history.push(attempted(21));
+    let given = given(history);
+    assert_eq!(given.state.counted_attempts, 0);
+    assert!(
+        given
+            .when_answered(Err(FailureClass::Transient))
+            .letter
+            .is_none()
+    );
+}
+
+#[test]
+fn a_push_that_waits_is_not_attempted_before_its_time() {
+    let waiting = given(vec![
+        attempted(1),
+        failed(1, FailureClass::Transient, Some(5_000)),
+    ]);
+    let until = NOW.plus_ms(5_000);
+    assert_eq!(waiting.when_offered(REACHABLE), Step::WaitUntil(until));
+    assert_eq!(
+        waiting.later(5_000).when_offered(REACHABLE),
+        Step::Attempt { attempt: 2 }
+    );
+}
+
+#[test]
+fn a_dead_endpoint_is_no_letter_and_drops_the_phone() {
+    let outcome = given(vec![attempted(1)]).when_answered(Err(FailureClass::EndpointDead));
+    assert!(outcome.endpoint_dead && outcome.letter.is_none());
+    let suppressed = PushSuppressed {
+        reason: SuppressReason::EndpointDead,
+    };
+    assert_eq!(outcome.facts.last(), Some(&suppressed.into()));
+}
+
+#[test]
+fn poison_is_a_letter_at_once_and_a_broken_platform_is_nobodys_fault() {
+    let poison = given(vec![attempted(1)]).when_answered(Err(FailureClass::Poison));
+    assert_eq!(
+        poison.letter.map(|letter| letter.reason).as_deref(),
+        Some("poison")
+    );
+    let broken = given(vec![attempted(1)]).when_answered(Err(FailureClass::ApplicationBroken));
+    assert!(broken.platform_broken.is_some() && broken.letter.is_none());
+    assert_eq!(retry_at(&broken), Some(0), "it stays pending, at no cost");
+}
+
+#[test]
+fn an_outcome_that_a_crash_swallowed_is_resolved_by_the_templates_policy() {
+    let crashed = given(vec![attempted(1)]);
+    assert_eq!(
+        crashed.when_offered(REACHABLE),
+        Step::RecordUnknown { attempt: 1 }
+    );
+    let resend = crashed.when_answered(Err(FailureClass::Unknown));
+    assert!(retry_at(&resend).is_some());
+    let crashed = given_push(push(OnUnknownOutcome::GiveUp), vec![attempted(1)]);
+    let give_up = crashed.when_answered(Err(FailureClass::Unknown));
+    let suppressed = PushSuppressed {
+        reason: SuppressReason::UnknownOutcome,
+    };
+    assert_eq!(give_up.facts.last(), Some(&suppressed.into()));
+}
+
+#[test]
+fn a_history_that_cannot_be_is_named() {
+    let mut state = given(vec![]).state;
+    let accepted = PushAccepted {
+        attempt: 1,
+        gateway_id: String::new(),
+    };
+    let error = state
+        .apply(&accepted.into(), Seq(2))
+        .expect_err("never attempted");
+    let stage = Stage::Pending { not_before: None };
+    assert_eq!(
+        error,
+        Impossible {
+            kind: "push.accepted".to_owned(),
+            stage
+        }
+    );
+}
+
+fn any_class() -> impl Strategy<Value = FailureClass> {
+    prop_oneof![
+        Just(FailureClass::Transient),
+        Just(FailureClass::Throttled),
+        Just(FailureClass::EndpointDead),
+        Just(FailureClass::Poison),
+        Just(FailureClass::ApplicationBroken),
+        Just(FailureClass::ConfigurationBroken),
+        Just(FailureClass::Unknown),
+    ]
+}
+
+proptest! {
+    /// Whatever a gateway answers, the facts can follow the history, and every push is settled, pending or dead.
+    #[test]
+    fn any_row_of_answers_is_a_possible_history(
+        answers in proptest::collection::vec(proptest::option::of(any_class()), 1..20),
+        give_up: bool,
+    ) {
+        let policy = if give_up { OnUnknownOutcome::GiveUp } else { OnUnknownOutcome::Resend };
+        let mut given = given_push(push(policy), vec![]);
+        let mut seq = 2;
+        let mut apply = |state: &mut PushState, fact: &Fact| {
+            state.apply(fact, Seq(seq)).expect("a possible history");
+            seq += 1;
+        };
+        for answer in answers {
+            given.now = NOW.plus_ms(10);
+            if let Stage::Pending { not_before: Some(at) } = given.state.stage {
+                given.now = at;
+            }
+            match given.when_offered(REACHABLE) {
+                Step::Attempt { attempt } => apply(&mut given.state, &attempted(attempt)),
+                Step::Suppress(reason) => {
+                    apply(&mut given.state, &PushSuppressed { reason }.into());
+                    break;
+                }
+                Step::Settled => break,
+                other => prop_assert!(false, "{other:?}"),
+            }
+            let outcome = given.when_answered(answer.map_or(Ok("id"), Err));
+            let dead = outcome.letter.is_some();
+            for fact in &outcome.facts {
+                apply(&mut given.state, fact);
+            }
+            prop_assert_eq!(dead, matches!(given.state.stage, Stage::Dead { .. }));
+        }
+    }
+}
