@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use iyagi::embedded::graph::{Operation, PgRecord};
+use iyagi_actors::ports::{ChangeStream, Position};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::ElementId;
-use iyagi_messages::stream::StreamRecord;
+use iyagi_messages::stream::{StreamPage, StreamRecord};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -235,6 +236,12 @@ proptest! {
                 let expected =
                     if record.is_last_op { Cursor::new(commit + 1, 1) } else { Cursor::new(commit, op + 1) };
                 assert_eq!(next.unwrap_or(Cursor::new(commit + 1, 1)), expected);
+            }
+            let query = format!("iteratorType=TRIM_HORIZON&limit={limit}");
+            let served = fixture.graph.answer(&query, false).await;
+            match fixture.graph.fetch(Position::TrimHorizon, limit).await {
+                Ok(page) => assert_eq!(StreamPage::parse(&served.body), Ok(page)),
+                Err(_) => assert_eq!((served.status, log.len()), (404, 0)),
             }
             // A second graph fed with the log is the first, and its log is the same.
             let mirror = Fixture::new();

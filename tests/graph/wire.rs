@@ -36,6 +36,29 @@ async fn the_body_of_a_page_is_the_services_own_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_page_reads_the_same_with_event_ids_of_every_published_form() {
+    let fixture = Fixture::with_people().await;
+    let query = "iteratorType=TRIM_HORIZON&limit=100";
+    let served = fixture.graph.answer(query, false).await.body;
+    let page = StreamPage::parse(&served).expect("a page");
+    let rewrite = |form: fn(&Value) -> Value| {
+        let mut body: Value = serde_json::from_slice(&served).expect("JSON");
+        body["lastEventId"] = form(&body["lastEventId"]);
+        for record in body["records"].as_array_mut().expect("records") {
+            record["eventId"] = form(&record["eventId"]);
+        }
+        StreamPage::parse(body.to_string().as_bytes())
+    };
+    let texts: fn(&Value) -> Value = |id| {
+        let text = |name: &str| id[name].to_string();
+        json!({"commitNum": text("commitNum"), "opNum": text("opNum")})
+    };
+    let joined: fn(&Value) -> Value = |id| json!(format!("{}:{}", id["commitNum"], id["opNum"]));
+    assert_eq!(rewrite(texts).as_ref(), Ok(&page));
+    assert_eq!(rewrite(joined).as_ref(), Ok(&page));
+}
+
+#[tokio::test]
 async fn a_page_is_compressed_for_who_accepts_it() {
     let fixture = Fixture::with_people().await;
     let query = "iteratorType=TRIM_HORIZON&limit=100";

@@ -4,7 +4,7 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, Timestamp};
 use rusqlite::Connection;
 use serde::Serialize;
-use uuid::Uuid;
+use sha2::{Digest, Sha256};
 
 use super::log::LogWriter;
 use super::rejection::{CommitRejected, List, Problem};
@@ -338,17 +338,23 @@ impl Writer<'_> {
     }
 
     /// An id that the same commit always gives, and no other commit of this or another graph.
+    ///
+    /// It begins with the time, the commit and the index, so that new edges go to one place of the file.
     fn derive_id(&mut self, index: usize, ends: &Ends) -> ElementId {
         let (commit, at) = (self.log.commit(), self.at.0);
-        let (from, to) = (&ends.from, &ends.to);
-        // Lengths keep "a" + "bc" apart from "ab" + "c".
-        let name = format!(
-            "{commit}|{index}|{at}|{}:{from}|{}:{to}|{}",
-            from.0.len(),
-            to.0.len(),
-            ends.label,
-        );
-        let id = ElementId(Uuid::new_v5(&EDGE_NAME_SPACE, name.as_bytes()).to_string());
+        let mut hash = Sha256::new();
+        for part in [&ends.from.0, &ends.to.0, &ends.label] {
+            // Lengths keep "a" + "bc" apart from "ab" + "c".
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(commit.to_be_bytes());
+        let mut tail = [0; 10];
+        tail[..2].copy_from_slice(&commit.to_be_bytes()[6..]);
+        tail[2..5].copy_from_slice(&(index as u32).to_be_bytes()[1..]);
+        tail[5..].copy_from_slice(&hash.finalize()[..5]);
+        let id = uuid::Builder::from_unix_timestamp_millis(at.max(0).unsigned_abs(), &tail);
+        let id = ElementId(id.into_uuid().to_string());
         self.derived_edges.push(DerivedEdge {
             index,
             id: id.clone(),
@@ -356,9 +362,6 @@ impl Writer<'_> {
         id
     }
 }
-
-/// Name space of derived edge ids.
-const EDGE_NAME_SPACE: Uuid = Uuid::from_u128(0x6979_6167_6900_5000_8000_6564_6765_6964);
 
 /// An edge's ends and label, before it has an id.
 struct Ends {

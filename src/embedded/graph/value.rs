@@ -201,4 +201,15 @@ mod tests {
             assert_eq!(StoredValue::read(&value), Err(problem), "{value}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_value_read_back_from_the_stream_is_the_same_value(number: f64, text: String) {
+            for value in [json!(number), json!(text)] {
+                let stored = StoredValue::read(&value).expect("a finite number or a text");
+                let shown: Value = serde_json::from_str(stored.as_json()).expect("JSON");
+                proptest::prop_assert_eq!(StoredValue::read(&shown), Ok(stored));
+            }
+        }
+    }
 }
