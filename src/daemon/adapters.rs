@@ -78,6 +78,14 @@ impl Adapters {
             Arc::clone(clock),
         )?);
         let queue_files = EmbeddedQueues::open(&dir.join("queues.db"), Arc::clone(clock))?;
+        // The lock on the data folder makes this daemon the only receiver.
+        let released = queue_files.release_in_flight().await?;
+        if released > 0 {
+            tracing::info!(
+                messages = released,
+                "what was in hand before is received again"
+            );
+        }
         let queue = |name: &str| {
             queue_files.queue(QueueConfig {
                 name: name.to_owned(),

@@ -98,8 +98,9 @@ impl StreamPoller {
                     Tip::AtTip => {
                         let last = self.assembler.close_at_tip();
                         self.hand_over(last.into_iter().collect()).await?;
+                        let misses = self.misses + 1;
                         self.flowing();
-                        self.misses += 1;
+                        self.misses = misses;
                         Ok(self.context.pace.at_tip(self.misses))
                     }
                     Tip::Race => Ok(self.context.pace.interval_min()),

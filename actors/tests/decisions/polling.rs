@@ -164,7 +164,7 @@ async fn a_page_of_unknown_shape_stalls_the_poller_says_why_and_loses_nothing() 
             "missing field `records`".to_owned(),
         ))
     };
-    let stalled = when(vec![page(&[1, 2]), strange()], Duration::from_secs(60)).await;
+    let stalled = when(vec![page(&[1, 2]), strange()], Duration::from_mins(1)).await;
     assert!(!stalled.ready && stalled.detail.contains("missing field `records`"));
     assert_eq!(stalled.commits, [1, 2]);
     let same_place = Position::After(Cursor::new(2, 1));
@@ -174,7 +174,7 @@ async fn a_page_of_unknown_shape_stalls_the_poller_says_why_and_loses_nothing() 
             .all(|(position, _)| *position == same_place)
     );
     let mended = vec![page(&[1, 2]), strange(), strange(), page(&[3]), tip(3)];
-    let mended = when(mended, Duration::from_secs(60)).await;
+    let mended = when(mended, Duration::from_mins(1)).await;
     assert!(mended.ready);
     assert_eq!(mended.commits, [1, 2, 3]);
 }
@@ -182,7 +182,7 @@ async fn a_page_of_unknown_shape_stalls_the_poller_says_why_and_loses_nothing() 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_misses_a_commit_is_read_again_until_it_is_there() {
     let answers = vec![page(&[1]), page(&[3]), page(&[3]), page(&[2, 3]), tip(3)];
-    let seen = when(answers, Duration::from_secs(60)).await;
+    let seen = when(answers, Duration::from_mins(1)).await;
     assert_eq!(seen.commits, [1, 2, 3]);
     assert!(seen.ready);
 }

@@ -103,6 +103,17 @@ impl EmbeddedQueues {
         )))
     }
 
+    /// Shows every received message again at once; yields how many.
+    ///
+    /// For whoever is the only one to receive, and starts anew: what is in flight was in hands that are gone.
+    pub async fn release_in_flight(&self) -> Result<usize, DatabaseError> {
+        let now = self.shared.clock.now();
+        self.shared
+            .database
+            .write(move |connection| Ok(statements::release_in_flight(connection, now)?))
+            .await
+    }
+
     /// Whether a full disk or an I/O error has ended all writing.
     pub fn has_stopped(&self) -> bool {
         self.shared.database.has_stopped()

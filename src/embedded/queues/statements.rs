@@ -252,6 +252,18 @@ pub(super) fn delete(
     Ok(run_out)
 }
 
+/// Shows everything in flight again, in every queue; yields how many messages.
+pub(super) fn release_in_flight(
+    connection: &Connection,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE message SET visible_at = ?1 WHERE receive_count > 0 AND visible_at > ?1",
+        )?
+        .execute([now.0])
+}
+
 /// Hides what is in flight with the receipt until another time; false if nothing is.
 pub(super) fn hide(
     connection: &Connection,
