@@ -111,7 +111,7 @@ impl Outbox {
         self.letters.values().filter(|state| state.waiting)
     }
 
-    /// One letter, also if it was purged or redriven.
+    /// One letter, also if it was redriven and its job is not done yet.
     pub fn letter(&self, id: LetterId) -> Option<&LetterState> {
         self.letters.get(&id)
     }
@@ -175,9 +175,28 @@ impl Outbox {
             Fact::LetterPurged(_) => {
                 self.counts.purged += 1;
                 let origin = self.advance_letter(event, |letter| letter.waiting = false);
-                if let Some(Origin::Push { push, .. }) = origin {
-                    self.open.remove(&push);
+                match origin {
+                    Some(Origin::Push { push, .. }) => {
+                        self.open.remove(&push);
+                        self.forget_letter(LetterId::of_push(push));
+                    }
+                    Some(Origin::Object { .. }) => {
+                        if let Some(id) = key_of(event, "letter/") {
+                            self.forget_letter(LetterId(id));
+                        }
+                    }
+                    None => {}
                 }
+            }
+            Fact::ThumbnailRendered(rendered) => {
+                let id =
+                    LetterId::of_object("thumbnails", rendered.key.as_str(), &rendered.sequencer.0);
+                self.forget_letter(id);
+            }
+            Fact::MetadataRecorded(recorded) => {
+                let id =
+                    LetterId::of_object("metadata", recorded.key.as_str(), &recorded.sequencer.0);
+                self.forget_letter(id);
             }
             _ => {}
         }
@@ -199,6 +218,14 @@ impl Outbox {
         self.count(after, 1);
         if matches!(after, Stage::Accepted | Stage::Suppressed { .. }) {
             self.open.remove(&id);
+            self.forget_letter(LetterId::of_push(id));
+        }
+    }
+
+    /// A settled job cannot be given up again, so how often it was is no longer needed.
+    fn forget_letter(&mut self, id: LetterId) {
+        if self.letters.get(&id).is_some_and(|state| !state.waiting) {
+            self.letters.remove(&id);
         }
     }
 
