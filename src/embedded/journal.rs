@@ -83,12 +83,12 @@ impl From<ScanFault> for OpenError {
 impl SqliteJournal {
     /// Opens or creates a journal, and reads all of it to see that it is whole. It blocks meanwhile.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let database = Database::open(path, &SCHEMA).map_err(damage_of_open)?;
+        let database = Database::open_tuned(path, &SCHEMA, tune).map_err(damage_of_open)?;
         let sound = scan::scan(path)?;
         let shared = Shared {
             clock,
             hooks: Mutex::default(),
-            writer: Mutex::new(Writer::new(sound.head, sound.covered)),
+            writer: Mutex::new(Writer::new(sound.head, sound.covered, sound.filter)),
             recent: Mutex::new(sound.recent),
         };
         Ok(Self {
@@ -139,7 +139,7 @@ impl Journal for SqliteJournal {
         let (writing, committed) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let written = self
             .database
-            .write_then(
+            .write_or_stop(
                 move |connection| {
                     let at = writing.clock.now();
                     lock(&writing.writer).append(connection, &writing.recent, request, at)
@@ -216,6 +216,16 @@ impl Shared {
             hook(&written.events);
         }
     }
+}
+
+/// Kibibytes of pages that the writer keeps: the inner pages of the lookup tables of some million events.
+const CACHE_KIB: i64 = 16 * 1024;
+/// Pages in the log before it is copied into the file: rewritten pages are then copied once for many commits.
+const CHECKPOINT_PAGES: i64 = 4_096;
+
+fn tune(writer: &Connection) -> rusqlite::Result<()> {
+    writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
 }
 
 fn damage_of_open(error: DatabaseError) -> OpenError {

@@ -85,8 +85,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 impl Database {
     /// Opens or creates the file and starts its writer.
     pub fn open(path: &Path, schema: &Schema) -> Result<Self, DatabaseError> {
+        Self::open_tuned(path, schema, |_| Ok(()))
+    }
+
+    /// Like [`Database::open`]; `tune` may set what the writer's connection alone needs.
+    pub fn open_tuned(
+        path: &Path,
+        schema: &Schema,
+        tune: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, DatabaseError> {
         let mut connection = Connection::open(path).map_err(|error| open_error(path, &error))?;
-        configure(&connection).map_err(|error| open_error(path, &error))?;
+        configure(&connection)
+            .and_then(|()| tune(&connection))
+            .map_err(|error| open_error(path, &error))?;
         migrate(&mut connection, path, schema)?;
         let shared = Arc::new(Shared {
             path: path.to_owned(),
@@ -152,8 +163,36 @@ impl Database {
         T: Send + 'static,
         E: Send + 'static,
     {
+        self.enqueue(Undo::Alone, work, committed).await
+    }
+
+    /// Like [`Database::write_then`] without the means to undo this write alone, which costs a copy of every page it
+    /// changes: `work` may refuse only before its first change, and a statement that fails stops all writing.
+    pub async fn write_or_stop<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, DatabaseError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.enqueue(Undo::WithGroup, work, committed).await
+    }
+
+    async fn enqueue<T, E>(
+        &self,
+        undo: Undo,
+        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, DatabaseError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Pending {
+            undo,
             work: Some(work),
             committed: Some(committed),
             outcome: None,
@@ -307,13 +346,23 @@ fn migrate(connection: &mut Connection, path: &Path, schema: &Schema) -> Result<
 
 /// A write with its types erased.
 trait Job: Send {
-    /// Does the work inside a savepoint. False if the whole group is lost with it.
-    fn run(&mut self, connection: &Connection, path: &Path) -> bool;
+    /// Does the work. The error is why the whole group is lost with it.
+    fn run(&mut self, connection: &Connection, path: &Path) -> Result<(), String>;
     /// Tells the caller, after the group's fate is known: `Err` carries why it was lost.
     fn finish(self: Box<Self>, path: &Path, group: Result<(), &str>);
 }
 
+/// What is undone when a write fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    /// The write alone.
+    Alone,
+    /// Its whole group.
+    WithGroup,
+}
+
 struct Pending<W, C, T, E> {
+    undo: Undo,
     work: Option<W>,
     committed: Option<C>,
     outcome: Option<Result<T, DatabaseError<E>>>,
@@ -327,12 +376,24 @@ where
     T: Send,
     E: Send,
 {
-    fn run(&mut self, connection: &Connection, path: &Path) -> bool {
+    fn run(&mut self, connection: &Connection, path: &Path) -> Result<(), String> {
         let Some(work) = self.work.take() else {
-            return true;
+            return Ok(());
         };
-        let result = in_savepoint(connection, work);
-        let group_survives = !connection.is_autocommit();
+        let result = match self.undo {
+            Undo::Alone => in_savepoint(connection, work),
+            Undo::WithGroup => work(connection),
+        };
+        let fate = match &result {
+            Err(WriteFault::Statement(source))
+                if self.undo == Undo::WithGroup
+                    || is_disk_failure(source)
+                    || connection.is_autocommit() =>
+            {
+                Err(source.to_string())
+            }
+            _ => Ok(()),
+        };
         self.outcome = Some(result.map_err(|fault| match fault {
             WriteFault::Refused(refusal) => DatabaseError::Refused(refusal),
             WriteFault::Statement(source) => DatabaseError::Statement {
@@ -340,11 +401,7 @@ where
                 source,
             },
         }));
-        let disk_failed = matches!(
-            &self.outcome,
-            Some(Err(DatabaseError::Statement { source, .. })) if is_disk_failure(source)
-        );
-        group_survives && !disk_failed
+        fate
     }
 
     fn finish(self: Box<Self>, path: &Path, group: Result<(), &str>) {
@@ -444,11 +501,12 @@ fn commit_group(
     };
     run("BEGIN IMMEDIATE")?;
     for job in group.iter_mut() {
-        if !job.run(connection, path) {
+        if let Err(reason) = job.run(connection, path) {
+            // A full disk may have rolled everything back already.
             if !connection.is_autocommit() {
                 run("ROLLBACK")?;
             }
-            return Err("the disk is full or failed".to_owned());
+            return Err(reason);
         }
     }
     run("COMMIT")

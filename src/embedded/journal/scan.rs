@@ -7,7 +7,7 @@ use iyagi_actors::journal::JournalFault;
 use iyagi_messages::ids::Pos;
 use rusqlite::Connection;
 
-use super::lookup::{By, Covered, Recent, digest, entity_key, id_key};
+use super::lookup::{By, Covered, Filter, Recent, digest, entity_key, id_key};
 use super::rows::{COLUMNS, Stored, fault_behind, statement_fault};
 use super::writer::head;
 use crate::embedded::sqlite::{DatabaseError, open_read_only};
@@ -24,6 +24,8 @@ pub(super) struct Sound {
     pub(super) covered: Covered,
     /// Entries that no table holds yet.
     pub(super) recent: Recent,
+    /// Every id and entity that is there.
+    pub(super) filter: Filter,
 }
 
 /// Why a journal cannot be used.
@@ -54,7 +56,7 @@ pub(super) fn scan(path: &Path) -> Result<Sound, ScanFault> {
     let head = match head(&connection) {
         Ok(head) => head,
         Err(error) => {
-            scan_range(path, &covered, 1, u64::MAX)?;
+            scan_range(path, &covered, (1, u64::MAX), Filter::for_journal_of(0))?;
             return Err(statement_fault(0, &error).into());
         }
     };
@@ -65,7 +67,8 @@ pub(super) fn scan(path: &Path) -> Result<Sound, ScanFault> {
             .map(|part| {
                 let (first, last) = (part * share + 1, ((part + 1) * share).min(head));
                 let covered = &covered;
-                scope.spawn(move || scan_range(path, covered, first, last))
+                let filter = Filter::for_journal_of(head);
+                scope.spawn(move || scan_range(path, covered, (first, last), filter))
             })
             .collect();
         let stored = stored_digest(&connection);
@@ -76,11 +79,13 @@ pub(super) fn scan(path: &Path) -> Result<Sound, ScanFault> {
         (parts, stored)
     });
     let mut recent = Recent::default();
+    let mut filter = Filter::for_journal_of(head);
     let mut expected = 0_u64;
     // In order of position, so that the first damage is the one that is named.
     for part in parts {
         let part = part?;
         recent.merge(part.recent);
+        filter.merge(&part.filter);
         expected = expected.wrapping_add(part.digest);
     }
     let damaged = |reason: String| JournalFault::Corrupt {
@@ -100,19 +105,30 @@ pub(super) fn scan(path: &Path) -> Result<Sound, ScanFault> {
         head,
         covered,
         recent,
+        filter,
     })
 }
 
-#[derive(Default)]
 struct Part {
     recent: Recent,
+    filter: Filter,
     digest: u64,
 }
 
-fn scan_range(path: &Path, covered: &Covered, first: u64, last: u64) -> Result<Part, ScanFault> {
+fn scan_range(
+    path: &Path,
+    covered: &Covered,
+    (first, last): (u64, u64),
+    filter: Filter,
+) -> Result<Part, ScanFault> {
     let connection = open_read_only(path)?;
     let mut whole = first - 1;
-    let part = scan_rows(&connection, covered, last, &mut whole)
+    let mut part = Part {
+        recent: Recent::default(),
+        filter,
+        digest: 0,
+    };
+    scan_rows(&connection, covered, last, &mut whole, &mut part)
         .map_err(|error| statement_fault(whole, &error))??;
     if last != u64::MAX && whole < last {
         return Err(missing(whole).into());
@@ -126,12 +142,12 @@ fn scan_rows(
     covered: &Covered,
     last: u64,
     whole: &mut u64,
-) -> rusqlite::Result<Result<Part, JournalFault>> {
+    part: &mut Part,
+) -> rusqlite::Result<Result<(), JournalFault>> {
     let sql = format!("SELECT {COLUMNS} FROM event WHERE pos > ?1 AND pos <= ?2 ORDER BY pos");
     let mut statement = connection.prepare(&sql)?;
     let last = i64::try_from(last).unwrap_or(i64::MAX);
     let mut rows = statement.query((*whole as i64, last))?;
-    let mut part = Part::default();
     while let Some(row) = rows.next()? {
         let stored = match Stored::of_row(row) {
             Ok(stored) => stored,
@@ -147,6 +163,7 @@ fn scan_rows(
             (By::Entity, entity_key(stored.entity())),
         ];
         for (by, key) in keys {
+            part.filter.insert(by, key);
             if covered.holds(key, pos) {
                 part.digest = part.digest.wrapping_add(entry_digest(by, key, pos));
             } else {
@@ -154,7 +171,7 @@ fn scan_rows(
             }
         }
     }
-    Ok(Ok(part))
+    Ok(Ok(()))
 }
 
 fn missing(whole: u64) -> JournalFault {

@@ -8,7 +8,7 @@ use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::lookup::{self, By, Covered, Recent, Turn, Turns, entity_key, id_key};
+use super::lookup::{self, By, Covered, Filter, Recent, Turn, Turns, entity_key, id_key};
 use super::rows::{Draft, Place};
 use crate::embedded::sqlite::WriteFault;
 
@@ -32,22 +32,22 @@ pub(super) struct Writer {
     head: u64,
     turns: Turns,
     heads: Heads,
-    /// Set while rows are written; still set afterwards only if they were undone.
-    dirty: bool,
+    filter: Filter,
 }
 
 type Fault = WriteFault<JournalFault>;
 
 impl Writer {
-    pub(super) fn new(head: u64, covered: Covered) -> Self {
+    pub(super) fn new(head: u64, covered: Covered, filter: Filter) -> Self {
         Self {
             head,
             turns: Turns::new(covered, head),
             heads: Heads::default(),
-            dirty: false,
+            filter,
         }
     }
 
+    /// Refuses before its first change; a statement that fails afterwards stops the database.
     pub(super) fn append(
         &mut self,
         connection: &Connection,
@@ -55,22 +55,18 @@ impl Writer {
         request: Request,
         at: Timestamp,
     ) -> Result<Written, Fault> {
-        if self.dirty {
-            self.reload(connection, recent)?;
-        }
         let Request {
             actor,
             drafts,
             expected,
         } = request;
         let given = drafts.len();
-        let fresh = new_drafts(connection, recent, drafts)?;
+        let fresh = self.new_drafts(connection, recent, drafts)?;
         let duplicates = given - fresh.len();
         if fresh.is_empty() && duplicates > 0 {
             return Ok(self.written(duplicates, Vec::new(), Vec::new()));
         }
         self.check(connection, recent, expected)?;
-        self.dirty = true;
         let first = self.head + 1;
         let mut events = Vec::with_capacity(fresh.len());
         for draft in fresh {
@@ -79,7 +75,6 @@ impl Writer {
         let turns = self
             .turns
             .take(connection, &lock(recent), self.head + 1 - first, self.head)?;
-        self.dirty = false;
         Ok(self.written(duplicates, events, turns))
     }
 
@@ -93,6 +88,25 @@ impl Writer {
             events,
             turns,
         }
+    }
+
+    fn new_drafts(
+        &self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        drafts: Vec<Draft>,
+    ) -> rusqlite::Result<Vec<Draft>> {
+        let mut ids = HashSet::with_capacity(drafts.len());
+        let mut fresh = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let id = draft.event.id;
+            let known = self.filter.may_hold(By::Id, id_key(id))
+                && position_of(connection, recent, id)?.is_some();
+            if ids.insert(id) && !known {
+                fresh.push(draft);
+            }
+        }
+        Ok(fresh)
     }
 
     fn check(
@@ -141,9 +155,15 @@ impl Writer {
         )?;
         self.head = pos;
         self.heads.set(&event.entity, seq);
+        let keys = [
+            (By::Id, id_key(event.id)),
+            (By::Entity, entity_key(&event.entity.0)),
+        ];
         let mut recent = lock(recent);
-        recent.insert(By::Id, id_key(event.id), pos);
-        recent.insert(By::Entity, entity_key(&event.entity.0), pos);
+        for (by, key) in keys {
+            recent.insert(by, key, pos);
+            self.filter.insert(by, key);
+        }
         Ok(event)
     }
 
@@ -155,6 +175,9 @@ impl Writer {
     ) -> rusqlite::Result<u64> {
         if let Some(seq) = self.heads.get(entity) {
             return Ok(seq);
+        }
+        if !self.filter.may_hold(By::Entity, entity_key(&entity.0)) {
+            return Ok(0);
         }
         let mut positions = candidates(connection, recent, By::Entity, entity_key(&entity.0))?;
         positions.sort_unstable();
@@ -169,14 +192,6 @@ impl Writer {
             }
         }
         Ok(0)
-    }
-
-    /// Takes everything from the file again after statements were undone.
-    fn reload(&mut self, connection: &Connection, recent: &Mutex<Recent>) -> rusqlite::Result<()> {
-        let head = head(connection)?;
-        lock(recent).truncate(head);
-        *self = Self::new(head, Covered::load(connection)?);
-        Ok(())
     }
 }
 
@@ -193,11 +208,21 @@ pub(super) fn position_of(
     recent: &Mutex<Recent>,
     id: EventId,
 ) -> rusqlite::Result<Option<u64>> {
-    for pos in candidates(connection, recent, By::Id, id_key(id))? {
-        let found = connection
+    let holds = |pos: u64| {
+        connection
             .prepare_cached("SELECT 1 FROM event WHERE pos = ?1 AND id = ?2")?
-            .exists((pos as i64, &id.0[..]))?;
-        if found {
+            .exists((pos as i64, &id.0[..]))
+    };
+    let key = id_key(id);
+    // Most causes are recent, and an id is there only once.
+    let waiting = lock(recent).positions(By::Id, key);
+    for pos in waiting {
+        if holds(pos)? {
+            return Ok(Some(pos));
+        }
+    }
+    for pos in lookup::stored(connection, By::Id, key)? {
+        if holds(pos)? {
             return Ok(Some(pos));
         }
     }
@@ -225,22 +250,6 @@ pub(super) fn candidates(
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // What is behind these locks is changed in single steps, so a panic elsewhere leaves it whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn new_drafts(
-    connection: &Connection,
-    recent: &Mutex<Recent>,
-    drafts: Vec<Draft>,
-) -> rusqlite::Result<Vec<Draft>> {
-    let mut ids = HashSet::with_capacity(drafts.len());
-    let mut fresh = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        let id = draft.event.id;
-        if ids.insert(id) && position_of(connection, recent, id)?.is_none() {
-            fresh.push(draft);
-        }
-    }
-    Ok(fresh)
 }
 
 /// Entities whose last number is remembered; the rest is looked up.
