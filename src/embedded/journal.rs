@@ -221,7 +221,7 @@ impl Shared {
 /// Kibibytes of pages that the writer keeps: the inner pages of the lookup tables of some million events.
 const CACHE_KIB: i64 = 16 * 1024;
 /// Pages in the log before it is copied into the file: rewritten pages are then copied once for many commits.
-const CHECKPOINT_PAGES: i64 = 4_096;
+const CHECKPOINT_PAGES: i64 = 8_192;
 
 fn tune(writer: &Connection) -> rusqlite::Result<()> {
     writer.pragma_update(None, "cache_size", -CACHE_KIB)?;

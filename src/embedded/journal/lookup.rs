@@ -12,7 +12,8 @@ use iyagi_messages::ids::EventId;
 use rusqlite::{Connection, params};
 
 /// Parts of the key space, by a key's leading bits.
-pub(super) const SLICES: usize = 64;
+pub(super) const SLICES: usize = 1 << SLICE_BITS;
+const SLICE_BITS: u32 = 8;
 /// Events between two slices' turns: what waits in memory is about `SLICES` times that.
 const EVENTS_PER_TURN: u64 = 512;
 
@@ -47,12 +48,13 @@ fn spread(mut hash: u64) -> u64 {
 }
 
 pub(super) fn slice_of(key: Key) -> usize {
-    (key as u64 >> 58) as usize
+    (key as u64 >> (u64::BITS - SLICE_BITS)) as usize
 }
 
 fn keys_of(slice: usize) -> RangeInclusive<Key> {
-    let first = (slice as u64) << 58;
-    (first as Key)..=((first | ((1 << 58) - 1)) as Key)
+    let first = (slice as u64) << (u64::BITS - SLICE_BITS);
+    let last = first | (u64::MAX >> SLICE_BITS);
+    (first as Key)..=(last as Key)
 }
 
 /// What a lookup finds: an event's own id, or its entity.
