@@ -8,4 +8,4 @@ pub mod objects;
 pub mod push_log;
 pub mod queues;
 pub mod sqlite;
-mod unique_id;
+pub(crate) mod unique_id;

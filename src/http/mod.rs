@@ -1,34 +1,188 @@
 //! The public and the operations listener.
+//!
+//! Handlers are thin: they read the request, call a function that knows no HTTP, and write what it yields. Nothing here
+//! blocks; every refusal is a problem document.
+//!
+//! # Layout
+//! - [`problem`], [`request`], [`response`]: refusals, strict reading, and what many answers have in common
+//! - [`journalled`]: writes what is asked for before it is true
+//! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
+//! - [`public`]: media, files, subscriptions, devices, the graph
+//! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
+//!
+//! **Invariant:** neither listener takes an address that other machines reach, as long as nobody signs in.
 
-use std::net::SocketAddr;
+pub mod journalled;
+pub mod listener;
+pub mod operations;
+pub mod problem;
+pub mod public;
+pub mod request;
+pub mod response;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use iyagi_actors::runtime::Task;
 use thiserror::Error;
+use tokio::sync::{Semaphore, watch};
 
+use self::listener::{Requests, Side};
 use crate::surface::Surface;
 
-/// Where the daemon listens.
+/// Whole files that are in memory at once, on their way in or out; further transfers wait.
+const TRANSFERS_MAX: usize = 8;
+/// How long a stop waits for requests in hand, in seconds.
+const STOP_SECONDS: u64 = 5;
+/// Connections that one listener holds at once.
+const CONNECTIONS_MAX: usize = 2_048;
+/// Threads for blocking calls of one listener.
+const BLOCKING_THREADS: usize = 16;
+
+/// Both listeners, up and running.
 pub struct Listeners {
     /// Address of the public API.
     pub public: SocketAddr,
     /// Address of metrics, health and operations.
     pub operations: SocketAddr,
+    stopping: watch::Sender<bool>,
+    running: Vec<Running>,
 }
 
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
-#[error("cannot listen")]
-pub struct HttpError;
+pub enum HttpError {
+    /// Other machines could reach it, and nobody would have to sign in.
+    #[error(
+        "the {side} listener cannot take {address}: sign-in does not exist yet, so it is loopback only; \
+         set http.{side} to 127.0.0.1:{} or [::1]:{}", .address.port(), .address.port()
+    )]
+    NotLoopback {
+        /// Which listener.
+        side: Side,
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// Someone else has it, or it may not be had.
+    #[error(
+        "the {side} listener cannot take {address}: {source}; set http.{side} to another address, or port 0 for a free one"
+    )]
+    Bind {
+        /// Which listener.
+        side: Side,
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
 
-/// Listens.
+/// What every handler works with.
+pub struct State {
+    /// The running daemon.
+    pub surface: Arc<Surface>,
+    /// Counts what was answered.
+    pub requests: Requests,
+    /// Bounds the files in memory.
+    pub transfers: Arc<Semaphore>,
+    /// Turns true when the listeners stop, so that endless answers end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+struct Running {
+    handle: ServerHandle,
+    task: Task<io::Result<()>>,
+}
+
+/// Takes both addresses and serves them until [`Listeners::stop`].
 pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
+    let addresses = surface.config.http.clone();
+    let (public_socket, public) = bind(Side::Public, addresses.public)?;
+    let (operations_socket, operations) = bind(Side::Operations, addresses.operations)?;
+    let (stopping, told) = watch::channel(false);
+    let actors = surface.actors.clone();
+    let state = web::Data::new(State {
+        surface,
+        requests: Requests::default(),
+        transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
+        stopping: told,
+    });
+    let mut running = Vec::new();
+    for (side, socket, address) in [
+        (Side::Public, public_socket, public),
+        (Side::Operations, operations_socket, operations),
+    ] {
+        let server = server(side, socket, &state).map_err(|source| HttpError::Bind {
+            side,
+            address,
+            source,
+        })?;
+        running.push(Running {
+            handle: server.handle(),
+            task: actors.spawn_named(&format!("http-{side}"), server),
+        });
+    }
     Ok(Listeners {
-        public: surface.config.http.public,
-        operations: surface.config.http.operations,
+        public,
+        operations,
+        stopping,
+        running,
     })
 }
 
 impl Listeners {
-    /// Stops.
-    pub async fn stop(self) {}
+    /// Takes no more connections, finishes the requests in hand, and ends.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        for Running { handle, task } in self.running {
+            handle.stop(true).await;
+            match task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a listener ended with an error"),
+                Err(error) => tracing::error!(%error, "a listener ended with an error"),
+            }
+        }
+    }
+}
+
+fn bind(side: Side, address: SocketAddr) -> Result<(TcpListener, SocketAddr), HttpError> {
+    if !address.ip().to_canonical().is_loopback() {
+        return Err(HttpError::NotLoopback { side, address });
+    }
+    let refused = |source| HttpError::Bind {
+        side,
+        address,
+        source,
+    };
+    let socket = TcpListener::bind(address).map_err(refused)?;
+    let bound = socket.local_addr().map_err(refused)?;
+    Ok((socket, bound))
+}
+
+fn server(side: Side, socket: TcpListener, state: &web::Data<State>) -> io::Result<Server> {
+    let state = state.clone();
+    let routes = match side {
+        Side::Public => public::routes,
+        Side::Operations => operations::routes,
+    };
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .app_data(side)
+            .wrap(from_fn(listener::attend))
+            .configure(routes)
+            .default_service(web::to(listener::unknown_path))
+    });
+    Ok(server
+        .workers(1)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .max_connections(CONNECTIONS_MAX)
+        .shutdown_timeout(STOP_SECONDS)
+        .disable_signals()
+        .listen(socket)?
+        .run())
 }

@@ -1,0 +1,221 @@
+//! What holds for every request: where it may come from, its log line and count, and paths that nobody serves.
+//!
+//! Nobody signs in yet, so loopback is the only wall, and a browser stands behind it: a web page of anyone must neither
+//! reach the listeners under a name of its own (DNS rebinding) nor have the browser send writes to them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
+
+use super::State;
+use super::problem::{Kind, Problem};
+
+/// One of the two listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The public API.
+    Public,
+    /// Metrics, health and operations.
+    Operations,
+}
+
+impl Side {
+    /// Its name in configuration, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Operations => "operations",
+        }
+    }
+
+    /// Whether it serves what is under this path.
+    fn has(self, path: &str) -> bool {
+        let of_operations = ["/metrics", "/livez", "/readyz", "/v1/ops"];
+        let of_public = [
+            "/v1/media",
+            "/v1/files",
+            "/v1/subscriptions",
+            "/v1/devices",
+            "/v1/graph",
+            "/propertygraph",
+            "/pg/",
+            "/gremlin",
+        ];
+        let begins = |prefix: &&str| path.starts_with(*prefix);
+        match self {
+            Self::Public => of_public.iter().any(begins),
+            Self::Operations => of_operations.iter().any(begins),
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How many requests were answered, by listener and class of status.
+#[derive(Debug, Default)]
+pub struct Requests([[AtomicU64; 5]; 2]);
+
+impl Requests {
+    fn count(&self, side: Side, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.0[side as usize][class].fetch_add(1, Relaxed);
+    }
+
+    /// Requests that were answered with `1xx` to `5xx`.
+    pub fn answered(&self, side: Side) -> [u64; 5] {
+        self.0[side as usize]
+            .each_ref()
+            .map(|count| count.load(Relaxed))
+    }
+}
+
+/// Passes a request on if it comes from here, and writes and counts how it was answered.
+pub async fn attend<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let began = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let state = request.app_data::<web::Data<State>>().cloned();
+    let side = request.app_data::<Side>().copied().unwrap_or(Side::Public);
+    let response = match check_origin(&method, request.headers()) {
+        Err(problem) => request
+            .into_response(problem.error_response())
+            .map_into_right_body(),
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+    };
+    let status = response.status();
+    if let Some(state) = state {
+        state.requests.count(side, status);
+    }
+    let ms = began.elapsed().as_millis() as u64;
+    tracing::debug!(listener = %side, %method, path, status = status.as_u16(), ms, "request");
+    Ok(response)
+}
+
+/// Answers on paths that nobody serves.
+pub async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = request.uri().path();
+    let other = match request.app_data::<Side>() {
+        Some(Side::Public) if Side::Operations.has(path) => "; the operations listener has it",
+        Some(Side::Operations) if Side::Public.has(path) => "; the public listener has it",
+        _ => "",
+    };
+    let shown: String = path.chars().take(200).collect();
+    Err(Problem::new(
+        Kind::UnknownPath,
+        format!("there is no path {shown} here{other}"),
+    ))
+}
+
+fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = text(header::HOST);
+    if !host.is_none_or(names_loopback) {
+        return Err(Problem::new(
+            Kind::ForeignOrigin,
+            "this listener is known as localhost, 127.0.0.1 or [::1] only, until sign-in exists",
+        ));
+    }
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let foreign = text(header::ORIGIN)
+        .is_some_and(|origin| host.is_none_or(|host| origin != format!("http://{host}")));
+    let fetched = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let cross = fetched.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
+    if foreign || cross {
+        return Err(Problem::new(
+            Kind::ForeignOrigin,
+            "a page of another origin may not write here",
+        ));
+    }
+    Ok(())
+}
+
+fn names_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let address = name.parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_answered() {
+        for host in [
+            "localhost:8080",
+            "LOCALHOST",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:9090",
+        ] {
+            assert_eq!(
+                check_origin(&Method::GET, &headers(&[("host", host)])),
+                Ok(()),
+                "{host}"
+            );
+        }
+        for host in [
+            "evil.example:8080",
+            "10.0.0.1",
+            "[2001:db8::1]:80",
+            "localhost.evil",
+            "",
+        ] {
+            let refused = check_origin(&Method::GET, &headers(&[("host", host)]));
+            assert_eq!(refused.unwrap_err().kind(), Kind::ForeignOrigin, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_someone_else_cannot_write() {
+        let own = [("host", "localhost:1"), ("origin", "http://localhost:1")];
+        assert_eq!(check_origin(&Method::POST, &headers(&own)), Ok(()));
+        for foreign in [
+            ("origin", "http://localhost:2"),
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
+            let refused =
+                check_origin(&Method::POST, &headers(&[("host", "localhost:1"), foreign]));
+            assert_eq!(
+                refused.unwrap_err().kind(),
+                Kind::ForeignOrigin,
+                "{foreign:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What a refused request gets: a problem document (RFC 9457) that names the thing, the field and the cure.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Map, Value, json};
+
+/// Media type of a problem document.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+macro_rules! kinds {
+    ($( $(#[$doc:meta])* $name:ident = $status:ident, $slug:literal, $title:literal; )*) => {
+        /// Every kind of problem. The slug is API: it is the end of the document's `type`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind { $( $(#[$doc])* $name, )* }
+
+        impl Kind {
+            /// The HTTP status that goes with it.
+            pub fn status(self) -> StatusCode {
+                match self { $( Self::$name => StatusCode::$status, )* }
+            }
+
+            /// The end of `type`.
+            pub fn slug(self) -> &'static str {
+                match self { $( Self::$name => $slug, )* }
+            }
+
+            /// What it is, the same for every occurrence.
+            pub fn title(self) -> &'static str {
+                match self { $( Self::$name => $title, )* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A field or a parameter that cannot be.
+    InvalidField = BAD_REQUEST, "invalid-field", "A field is invalid";
+    /// A query parameter that is not known here.
+    UnknownParameter = BAD_REQUEST, "unknown-parameter", "A query parameter is not known";
+    /// A body that is not JSON.
+    MalformedJson = BAD_REQUEST, "malformed-json", "The body is not valid JSON";
+    /// A key that no object may have.
+    InvalidKey = BAD_REQUEST, "invalid-key", "The object key is invalid";
+    /// A body that broke off.
+    BodyLost = BAD_REQUEST, "body-lost", "The body did not arrive whole";
+    /// A commit that is no commit.
+    CommitUnreadable = BAD_REQUEST, "commit-unreadable", "The commit cannot be read";
+    /// Keys that only the daemon writes.
+    ReservedKey = FORBIDDEN, "reserved-key", "The object key is reserved";
+    /// A web page of someone else, or a name that only looks like this machine.
+    ForeignOrigin = FORBIDDEN, "foreign-origin", "The request comes from elsewhere";
+    /// Nothing of that name.
+    NotFound = NOT_FOUND, "not-found", "There is no such thing";
+    /// No such path on this listener.
+    UnknownPath = NOT_FOUND, "unknown-path", "There is no such path";
+    /// No such actor.
+    UnknownActor = NOT_FOUND, "unknown-actor", "There is no such actor";
+    /// No such preset.
+    UnknownPreset = NOT_FOUND, "unknown-preset", "There is no such thumbnail preset";
+    /// A file without thumbnails.
+    NoThumbnail = NOT_FOUND, "no-thumbnail", "There is no thumbnail";
+    /// A path that takes other methods.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
+    /// No representation that the client takes.
+    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation";
+    /// A body that stalled.
+    BodyStalled = REQUEST_TIMEOUT, "body-stalled", "The body did not arrive in time";
+    /// A size of something that has none.
+    NotAPool = CONFLICT, "not-a-pool", "The actor is not a pool";
+    /// An actor that has stopped for good.
+    ActorStopped = CONFLICT, "actor-stopped", "The actor has stopped";
+    /// Someone else keeps changing the same thing.
+    Contended = CONFLICT, "contended", "Others keep changing the same thing";
+    /// More than one may have.
+    LimitReached = CONFLICT, "limit-reached", "A limit is reached";
+    /// A body beyond the limit.
+    TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    /// A commit that was refused whole.
+    CommitRejected = UNPROCESSABLE_ENTITY, "commit-rejected", "The commit was refused";
+    /// Our fault.
+    Internal = INTERNAL_SERVER_ERROR, "internal", "The daemon failed";
+    /// Not now.
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The daemon cannot do that now";
+    /// It goes on without the client.
+    StillRunning = GATEWAY_TIMEOUT, "still-running", "It takes longer than a request may";
+    /// A disk without room.
+    StorageFull = INSUFFICIENT_STORAGE, "storage-full", "Nothing more can be stored";
+}
+
+/// A refusal, ready to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    members: Map<String, Value>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// A problem of a kind; the detail names the thing and the cure.
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            members: Map::new(),
+            header: None,
+        }
+    }
+
+    /// A field that cannot be as it is.
+    pub fn invalid(field: &str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::InvalidField, detail).with("field", field)
+    }
+
+    /// A failure of ours: the log has what happened, the client learns only that it did.
+    pub fn internal(what: &'static str, error: &dyn fmt::Display) -> Self {
+        tracing::error!(%error, what, "a request failed");
+        Self::new(Kind::Internal, format!("{what} failed; the log says why"))
+    }
+
+    /// The method is not one of those that the path takes.
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        Self::new(
+            Kind::MethodNotAllowed,
+            format!("this path takes {allowed} only"),
+        )
+        .header(header::ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// Adds a member to the document.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Asks the client to come back after so many seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// What kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The document.
+    pub fn to_json(&self) -> Value {
+        let mut document = json!({
+            "type": format!("urn:iyagi:problem:{}", self.kind.slug()),
+            "title": self.kind.title(),
+            "status": self.kind.status().as_u16(),
+            "detail": self.detail,
+        });
+        for (name, value) in &self.members {
+            document[name] = value.clone();
+        }
+        document
+    }
+
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.title(), self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.kind.status());
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some((name, value)) = &self.header {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        response
+            .content_type(CONTENT_TYPE)
+            .body(self.to_json().to_string())
+    }
+}

@@ -1,0 +1,163 @@
+//! Files by key: what an object store's own API would be to its clients.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::ports::{ObjectInfo, PutOptions, StoreFault};
+use iyagi_messages::media::DERIVED_PREFIX;
+use iyagi_messages::object::{ObjectKey, Sequencer};
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::http::State;
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Query};
+use crate::http::response;
+
+const PREFIX: &str = "/v1/files/";
+/// Whoever has a copy asks whether it is still the file.
+const CACHE_CONTROL: &str = "private, max-age=0";
+
+/// What is said of a file that was stored.
+#[derive(Debug, Serialize)]
+struct Stored<'a> {
+    key: &'a ObjectKey,
+    size: u64,
+    etag: &'a str,
+    sequencer: &'a Sequencer,
+}
+
+/// `PUT /v1/files/{key}`
+pub async fn write(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let key = writable_key(&request)?;
+    let options = PutOptions {
+        content_type: content_type(&request)?,
+        ..PutOptions::default()
+    };
+    let _place = transfer(&state).await?;
+    let bytes_max = state.surface.config.media.file_bytes_max;
+    let bytes = request::body(&request, payload, bytes_max).await?;
+    let store = &state.surface.store;
+    let known = match store.head(&key).await {
+        Ok(_) => true,
+        Err(StoreFault::NotFound(_)) => false,
+        Err(fault) => return Err(problem_of(&fault)),
+    };
+    let info = store.put(&key, bytes, options).await;
+    let info = info.map_err(|fault| problem_of(&fault))?;
+    let status = if known {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let ObjectInfo {
+        key,
+        size,
+        etag,
+        sequencer,
+        ..
+    } = &info;
+    Ok(HttpResponse::build(status)
+        .insert_header((
+            header::LOCATION,
+            format!("{PREFIX}{}", response::encoded(key.as_str())),
+        ))
+        .insert_header((header::ETAG, format!("\"{etag}\"")))
+        .json(Stored {
+            key,
+            size: *size,
+            etag,
+            sequencer,
+        }))
+}
+
+/// `GET /v1/files/{key}`
+pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let key = request::object_key(request::rest(&request, PREFIX)?)?;
+    let store = &state.surface.store;
+    let info = store.head(&key).await.map_err(|fault| problem_of(&fault))?;
+    if response::client_has(request.headers(), &info.etag) {
+        return Ok(response::tagged(&request, &info.etag, CACHE_CONTROL).finish());
+    }
+    let place = transfer(&state).await?;
+    let (bytes, info) = store
+        .get(&key, u64::MAX)
+        .await
+        .map_err(|fault| problem_of(&fault))?;
+    let mut response = response::tagged(&request, &info.etag, CACHE_CONTROL);
+    for header in response::HARMLESS {
+        response.insert_header(header);
+    }
+    let content_type = info.options.content_type.as_deref();
+    response.content_type(content_type.unwrap_or("application/octet-stream"));
+    Ok(response::file(&mut response, bytes, place))
+}
+
+/// `DELETE /v1/files/{key}`
+pub async fn remove(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let key = writable_key(&request)?;
+    let removed = state.surface.store.delete(&key).await;
+    removed.map_err(|fault| problem_of(&fault))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Waits for a place among the files in memory.
+pub(super) async fn transfer(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    let place = Arc::clone(&state.transfers).acquire_owned().await;
+    place.map_err(|error| Problem::internal("the transfer", &error))
+}
+
+/// What a fault of the store is to a client.
+pub(super) fn problem_of(fault: &StoreFault) -> Problem {
+    match fault {
+        StoreFault::NotFound(key) => {
+            Problem::new(Kind::NotFound, format!("there is no file `{key}`"))
+        }
+        StoreFault::TooLarge { max, .. } => Problem::new(
+            Kind::TooLarge,
+            format!("the file has more than {max} bytes"),
+        ),
+        StoreFault::Full(reason) => {
+            tracing::error!(reason, "the object store cannot write");
+            Problem::new(
+                Kind::StorageFull,
+                "the object store cannot write: free the disk and start the daemon again",
+            )
+        }
+        StoreFault::Unavailable(reason) => Problem::internal("the object store", reason),
+    }
+}
+
+fn writable_key(request: &HttpRequest) -> Result<ObjectKey, Problem> {
+    Query::of(request, &[])?;
+    let key = request::object_key(request::rest(request, PREFIX)?)?;
+    if key.as_str().starts_with(DERIVED_PREFIX) {
+        let detail = format!("keys under {DERIVED_PREFIX} are written by the daemon alone");
+        return Err(Problem::new(Kind::ReservedKey, detail).with("field", "key"));
+    }
+    Ok(key)
+}
+
+fn content_type(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let Some(value) = request.headers().get(header::CONTENT_TYPE) else {
+        return Ok(None);
+    };
+    let text = value
+        .to_str()
+        .ok()
+        .filter(|text| text.len() <= 255 && text.contains('/'));
+    text.map(|text| Some(text.to_owned())).ok_or_else(|| {
+        Problem::invalid(
+            "Content-Type",
+            "the Content-Type is a media type such as image/jpeg",
+        )
+    })
+}

@@ -1,0 +1,263 @@
+//! What is known of files, and their thumbnails.
+//!
+//! A thumbnail's link names its version and may be kept for ever; the same path without a version is asked again every
+//! time, because the file behind a key can change.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_messages::ids::LetterId;
+use iyagi_messages::media::{MetadataItem, Variant};
+use iyagi_messages::object::ObjectKey;
+use serde_json::{Value, json};
+
+use super::files;
+use crate::http::State;
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+const PREFIX: &str = "/v1/media/";
+/// What separates a key from its preset.
+const THUMBNAILS: &str = "/thumbnails/";
+/// Whoever has a copy asks whether it is still right.
+const ASK_AGAIN: &str = "private, max-age=0";
+/// The version is in the link, so that what it shows never changes.
+const FOR_EVER: &str = "private, max-age=31536000, immutable";
+/// Items in a page that names no limit, and the most there can be.
+const LIMIT_DEFAULT: u64 = 100;
+const LIMIT_MAX: u64 = 1_000;
+/// The consumer whose letters say why there is no thumbnail.
+const CONSUMER: &str = "thumbnails";
+
+/// What a path behind `/v1/media/` names.
+#[derive(Debug, PartialEq, Eq)]
+enum Named {
+    Item(ObjectKey),
+    Thumbnail { key: ObjectKey, preset: String },
+}
+
+/// `GET /v1/media?prefix&cursor&limit`
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request, &["prefix", "cursor", "limit"])?;
+    let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as u32;
+    let after = query.cursor()?.map(ObjectKey::new).transpose();
+    let after = after.map_err(|error| Problem::invalid("cursor", error.to_string()))?;
+    let prefix = query.text("prefix").unwrap_or_default();
+    let page = state
+        .surface
+        .table
+        .list(prefix, after.as_ref(), limit)
+        .await;
+    let page = page.map_err(|fault| Problem::internal("the metadata table", &fault))?;
+    let items: Vec<Value> = page.items.iter().map(described).collect();
+    let next = page.next.map(|key| request::sealed_cursor(key.as_str()));
+    Ok(response::ok(&json!({ "items": items, "next": next })))
+}
+
+/// `GET /v1/media/{key}` and `GET /v1/media/{key}/thumbnails/{preset}`
+pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    match Named::parse(request::rest(&request, PREFIX)?)? {
+        Named::Item(key) => item(&state, &request, &key).await,
+        Named::Thumbnail { key, preset } => thumbnail(&state, &request, &key, &preset).await,
+    }
+}
+
+async fn item(
+    state: &State,
+    request: &HttpRequest,
+    key: &ObjectKey,
+) -> Result<HttpResponse, Problem> {
+    Query::of(request, &[])?;
+    let body = described(&find(&state.surface, key).await?).to_string();
+    let mut response = response::tagged(request, &response::digest([body.as_bytes()]), ASK_AGAIN);
+    Ok(response.content_type("application/json").body(body))
+}
+
+async fn thumbnail(
+    state: &State,
+    request: &HttpRequest,
+    key: &ObjectKey,
+    preset: &str,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::of(request, &["v"])?;
+    check_preset(&state.surface, preset)?;
+    let item = find(&state.surface, key).await?;
+    let variants = variants_of(&item, preset);
+    if variants.is_empty() {
+        return Err(why_none(&state.surface, &item));
+    }
+    let variant = negotiated(request, &variants)?;
+    let current = query.text("v") == Some(version_of(&variants).as_str());
+    let cache_control = if current { FOR_EVER } else { ASK_AGAIN };
+    // The derived key names the content and the recipe, so it serves as entity tag before a byte is read.
+    let etag = response::digest([variant.key.as_str().as_bytes()]);
+    let mut response = response::tagged(request, &etag, cache_control);
+    response.insert_header((header::VARY, "Accept"));
+    if response::client_has(request.headers(), &etag) {
+        return Ok(response.finish());
+    }
+    let place = files::transfer(state).await?;
+    let read = state.surface.store.get(&variant.key, u64::MAX).await;
+    let (bytes, _) = read.map_err(|fault| files::problem_of(&fault))?;
+    for header in response::HARMLESS {
+        response.insert_header(header);
+    }
+    response.content_type(variant.content_type.as_str());
+    Ok(response::file(&mut response, bytes, place))
+}
+
+impl Named {
+    /// A key that itself ends in `/thumbnails/<word>` is written with that slash as `%2F`.
+    fn parse(raw: &str) -> Result<Self, Problem> {
+        match raw.rsplit_once(THUMBNAILS) {
+            Some((key, preset)) if !preset.contains('/') => Ok(Self::Thumbnail {
+                key: request::object_key(key)?,
+                preset: request::decoded(preset, "preset")?,
+            }),
+            _ => request::object_key(raw).map(Self::Item),
+        }
+    }
+}
+
+async fn find(surface: &Surface, key: &ObjectKey) -> Result<MetadataItem, Problem> {
+    let found = surface.table.get(key).await;
+    let found = found.map_err(|fault| Problem::internal("the metadata table", &fault))?;
+    found.ok_or_else(|| {
+        let detail =
+            format!("nothing is known of `{key}`; metadata follows an upload within moments");
+        Problem::new(Kind::NotFound, detail)
+    })
+}
+
+/// The item as clients see it: every thumbnail has its link.
+fn described(item: &MetadataItem) -> Value {
+    let mut view = serde_json::to_value(item).expect("an item has only text keys");
+    let variants = view.pointer_mut("/thumbnails/variants");
+    for variant in variants.and_then(Value::as_array_mut).into_iter().flatten() {
+        let preset = variant["preset"].as_str().unwrap_or_default();
+        let version = version_of(&variants_of(item, preset));
+        let (key, preset) = (
+            response::encoded(item.key.as_str()),
+            response::encoded(preset),
+        );
+        variant["url"] = format!("{PREFIX}{key}{THUMBNAILS}{preset}?v={version}").into();
+    }
+    view
+}
+
+fn variants_of<'i>(item: &'i MetadataItem, preset: &str) -> Vec<&'i Variant> {
+    let all = item.thumbnails.iter().flat_map(|some| &some.variants);
+    all.filter(|variant| variant.preset == preset).collect()
+}
+
+fn version_of(variants: &[&Variant]) -> String {
+    response::digest(
+        variants
+            .iter()
+            .map(|variant| variant.key.as_str().as_bytes()),
+    )
+}
+
+/// The format that the client wants most; a client that does not name `WebP` gets JPEG, which everybody can show.
+fn negotiated<'i>(request: &HttpRequest, variants: &[&'i Variant]) -> Result<&'i Variant, Problem> {
+    let rank = |variant: &Variant| {
+        let (quality, named) = response::wanted(request.headers(), &variant.content_type);
+        let everybody = variant.content_type == "image/jpeg";
+        let newer = named && !everybody;
+        (quality, newer, everybody)
+    };
+    let best = variants.iter().max_by_key(|variant| rank(variant));
+    best.copied()
+        .filter(|variant| rank(variant).0 > 0)
+        .ok_or_else(|| {
+            let types: Vec<&str> = variants
+                .iter()
+                .map(|one| one.content_type.as_str())
+                .collect();
+            let detail = format!(
+                "the thumbnail comes as {}; accept one of them",
+                types.join(" or ")
+            );
+            Problem::new(Kind::NotAcceptable, detail).with("available", types)
+        })
+}
+
+fn check_preset(surface: &Surface, preset: &str) -> Result<(), Problem> {
+    let presets: Vec<&str> = surface
+        .config
+        .media
+        .presets
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    if presets.contains(&preset) {
+        return Ok(());
+    }
+    let hint = request::did_you_mean(preset, presets.iter().copied());
+    let detail = format!("there is no preset `{preset}`{hint}");
+    Err(Problem::new(Kind::UnknownPreset, detail)
+        .with("field", "preset")
+        .with("available", presets))
+}
+
+/// Says why a file has no thumbnail, and whether waiting helps.
+fn why_none(surface: &Surface, item: &MetadataItem) -> Problem {
+    let key = &item.key;
+    let problem = |reason: &str, detail: String| {
+        Problem::new(Kind::NoThumbnail, detail).with("reason", reason)
+    };
+    let letter = LetterId::of_object(CONSUMER, key.as_str(), &item.sequencer.0);
+    if let Some(state) = surface.tree.projections.outbox().letter(letter) {
+        let detail = format!(
+            "no thumbnail can be made of `{key}`: {}",
+            state.letter.detail
+        );
+        return problem(&state.letter.reason, detail).with("letter", letter.to_string());
+    }
+    if let Some(defect) = &item.defect {
+        return problem(
+            "defect",
+            format!("no thumbnail can be made of `{key}`: {defect}"),
+        );
+    }
+    let prefixes = &surface.config.media.thumbnail_prefixes;
+    let eligible = prefixes
+        .iter()
+        .any(|prefix| key.as_str().starts_with(prefix));
+    if !eligible || !item.content_type.starts_with("image/") {
+        let places = prefixes.join(", ");
+        let detail = format!("`{key}` gets no thumbnail: only pictures under {places} do");
+        return problem("not_eligible", detail);
+    }
+    problem(
+        "pending",
+        format!("the thumbnail of `{key}` is not made yet"),
+    )
+    .retry_after(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_an_item_or_its_thumbnail_and_an_encoded_slash_settles_doubt() {
+        let key = |text: &str| ObjectKey::new(text).expect("valid");
+        let item = |text| Ok(Named::Item(key(text)));
+        assert_eq!(Named::parse("posts/1/a.jpg"), item("posts/1/a.jpg"));
+        assert_eq!(
+            Named::parse("posts/1/a.jpg/thumbnails/small"),
+            Ok(Named::Thumbnail {
+                key: key("posts/1/a.jpg"),
+                preset: "small".to_owned(),
+            })
+        );
+        assert_eq!(
+            Named::parse("a/thumbnails%2Fsmall"),
+            item("a/thumbnails/small")
+        );
+        assert_eq!(Named::parse("a/thumbnails/b/c"), item("a/thumbnails/b/c"));
+    }
+}

@@ -1,0 +1,64 @@
+//! The public API. Until sign-in exists, a request names the person it speaks for.
+
+pub mod devices;
+pub mod files;
+pub mod graph;
+pub mod media;
+pub mod subscriptions;
+
+use actix_web::web::{ServiceConfig, resource};
+
+use super::response::{get, otherwise};
+use crate::embedded::graph::wire;
+
+/// Every path of the public listener.
+pub fn routes(config: &mut ServiceConfig) {
+    use actix_web::web::{delete, post, put};
+    config
+        .service(
+            resource("/v1/media")
+                .route(get(media::list))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/media/{rest:.*}")
+                .route(get(media::one))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/files/{key:.*}")
+                .route(get(files::read))
+                .route(put().to(files::write))
+                .route(delete().to(files::remove))
+                .default_service(otherwise("GET, HEAD, PUT, DELETE")),
+        )
+        .service(
+            resource("/v1/subscriptions")
+                .route(get(subscriptions::list))
+                .route(post().to(subscriptions::create))
+                .default_service(otherwise("GET, HEAD, POST")),
+        )
+        .service(
+            resource("/v1/subscriptions/{id}")
+                .route(delete().to(subscriptions::remove))
+                .default_service(otherwise("DELETE")),
+        )
+        .service(
+            resource("/v1/devices/{token}")
+                .route(put().to(devices::register))
+                .route(delete().to(devices::remove))
+                .default_service(otherwise("PUT, DELETE")),
+        )
+        .service(
+            resource("/v1/graph/commits")
+                .route(post().to(graph::commit))
+                .default_service(otherwise("POST")),
+        );
+    for path in wire::PATHS {
+        config.service(
+            resource(path)
+                .route(get(graph::stream))
+                .default_service(otherwise("GET, HEAD")),
+        );
+    }
+}

@@ -1,0 +1,371 @@
+//! Reads what a request brings, strictly: whatever is not known is refused by name, with what was probably meant.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::web::Payload;
+use futures_util::StreamExt;
+use iyagi_messages::object::ObjectKey;
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::problem::{Kind, Problem};
+
+/// How long a body may stand still before its client is given up.
+const BODY_STALL_MAX: Duration = Duration::from_secs(30);
+/// Longest id, token or name that a request may bring, in bytes.
+pub const TEXT_BYTES_MAX: usize = 1024;
+
+/// The parameters of a query string.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a raw query string; every parameter must be one of `known`, once.
+    pub fn parse(raw: &str, known: &[&str]) -> Result<Self, Problem> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
+            if !known.contains(&&*name) {
+                let hint = did_you_mean(&name, known.iter().copied());
+                let detail = format!("there is no parameter `{name}` here{hint}");
+                return Err(Problem::new(Kind::UnknownParameter, detail).with("field", &*name));
+            }
+            if parameters.iter().any(|(other, _)| *other == name) {
+                let detail = format!("the parameter `{name}` is given twice");
+                return Err(Problem::invalid(&name, detail));
+            }
+            parameters.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(parameters))
+    }
+
+    /// Reads a request's query string.
+    pub fn of(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
+        Self::parse(request.query_string(), known)
+    }
+
+    /// A parameter's text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that must be there and have an id's length.
+    pub fn required(&self, name: &str) -> Result<&str, Problem> {
+        let Some(text) = self.text(name) else {
+            let detail = format!("the query parameter `{name}` is missing");
+            return Err(Problem::invalid(name, detail));
+        };
+        check_text(name, text)?;
+        Ok(text)
+    }
+
+    /// A whole number within bounds.
+    pub fn number(
+        &self,
+        name: &str,
+        bounds: RangeInclusive<u64>,
+        default: u64,
+    ) -> Result<u64, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(default);
+        };
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = bounds.into_inner();
+            let detail = format!("`{name}` is a whole number from {least} to {most}, not `{text}`");
+            Problem::invalid(name, detail)
+        })
+    }
+
+    /// A cursor that an earlier page gave out.
+    pub fn cursor(&self) -> Result<Option<String>, Problem> {
+        let Some(text) = self.text("cursor") else {
+            return Ok(None);
+        };
+        let cursor = opened_cursor(text);
+        let detail =
+            "`cursor` is not one that an earlier page gave out; leave it out to begin anew";
+        cursor
+            .map(Some)
+            .ok_or_else(|| Problem::invalid("cursor", detail))
+    }
+}
+
+/// Hides a place in a list from clients, so that they do not build their own.
+pub fn sealed_cursor(place: &str) -> String {
+    place.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn opened_cursor(cursor: &str) -> Option<String> {
+    if !cursor.is_ascii() || !cursor.len().is_multiple_of(2) {
+        return None;
+    }
+    let bytes = (0..cursor.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&cursor[at..at + 2], 16).ok());
+    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
+}
+
+/// The fields of a JSON object, taken one by one so that a mistake is known by its field.
+#[derive(Debug)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Reads a body. An empty one is an empty object.
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            Problem::new(
+                Kind::MalformedJson,
+                format!("the body is not JSON: {error}"),
+            )
+            .with("line", error.line())
+            .with("column", error.column())
+        })?;
+        match value {
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err(Problem::new(
+                Kind::MalformedJson,
+                "the body is a JSON object, such as {\"name\": \"value\"}",
+            )),
+        }
+    }
+
+    /// A field that may be absent.
+    pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+        let Some(value) = self.0.remove(name) else {
+            return Ok(None);
+        };
+        let value = serde_json::from_value(value);
+        value
+            .map(Some)
+            .map_err(|error| Problem::invalid(name, format!("`{name}` cannot be read: {error}")))
+    }
+
+    /// A field that must be there.
+    pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Problem> {
+        self.optional(name)?
+            .ok_or_else(|| Problem::invalid(name, format!("the field `{name}` is missing")))
+    }
+
+    /// A text of an id's length that must be there.
+    pub fn required_text(&mut self, name: &str) -> Result<String, Problem> {
+        let text: String = self.required(name)?;
+        check_text(name, &text)?;
+        Ok(text)
+    }
+
+    /// Whether a field is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Refuses whatever was not taken.
+    pub fn end(self, known: &[&str]) -> Result<(), Problem> {
+        let Some(name) = self.0.keys().next() else {
+            return Ok(());
+        };
+        let hint = did_you_mean(name, known.iter().copied());
+        Err(Problem::invalid(
+            name,
+            format!("there is no field `{name}` here{hint}"),
+        ))
+    }
+}
+
+/// Refuses texts that are empty, too long for an id, or not readable.
+pub fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+    let wrong = if text.is_empty() {
+        "is empty"
+    } else if text.len() > TEXT_BYTES_MAX {
+        "has more than 1,024 bytes"
+    } else if text.chars().any(char::is_control) {
+        "has a control character"
+    } else {
+        return Ok(());
+    };
+    Err(Problem::invalid(field, format!("`{field}` {wrong}")))
+}
+
+/// The rest of a path behind `prefix`, as it was sent.
+pub fn rest<'r>(request: &'r HttpRequest, prefix: &str) -> Result<&'r str, Problem> {
+    let path = request.uri().path();
+    path.strip_prefix(prefix)
+        .ok_or_else(|| Problem::new(Kind::UnknownPath, format!("there is no path {path}")))
+}
+
+/// One segment behind `prefix`, decoded.
+pub fn segment(request: &HttpRequest, prefix: &str, field: &str) -> Result<String, Problem> {
+    decoded(rest(request, prefix)?, field)
+}
+
+/// Decodes one segment of a path, exactly once.
+pub fn decoded(raw: &str, field: &str) -> Result<String, Problem> {
+    let text = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| Problem::invalid(field, format!("`{field}` does not decode to UTF-8")))?;
+    check_text(field, &text)?;
+    Ok(text.into_owned())
+}
+
+/// Reads an id from a segment of a path.
+pub fn id<T: FromStr>(raw: &str, field: &str, expected: &str) -> Result<T, Problem> {
+    raw.parse()
+        .map_err(|_| Problem::invalid(field, format!("`{raw}` is not {expected}")))
+}
+
+/// Decodes an object key from a path, exactly once and without normalising it.
+pub fn object_key(raw: &str) -> Result<ObjectKey, Problem> {
+    let invalid = |detail: String| Problem::new(Kind::InvalidKey, detail).with("field", "key");
+    let key = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| invalid("the key does not decode to UTF-8".to_owned()))?;
+    ObjectKey::new(key).map_err(|error| invalid(error.to_string()))
+}
+
+/// Reads a body of at most `bytes_max` bytes.
+pub async fn body(
+    request: &HttpRequest,
+    mut payload: Payload,
+    bytes_max: u64,
+) -> Result<Vec<u8>, Problem> {
+    let stated = request.headers().get(header::CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if stated.is_some_and(|length| length > bytes_max) {
+        discard(payload).await;
+        return Err(too_large(bytes_max));
+    }
+    let mut body = Vec::with_capacity(stated.unwrap_or(0) as usize);
+    loop {
+        let piece = tokio::time::timeout(BODY_STALL_MAX, payload.next()).await;
+        let piece = piece.map_err(|_| {
+            let seconds = BODY_STALL_MAX.as_secs();
+            Problem::new(
+                Kind::BodyStalled,
+                format!("nothing of the body arrived for {seconds} seconds; send it again"),
+            )
+        })?;
+        let Some(piece) = piece else { return Ok(body) };
+        let piece = piece.map_err(|error| {
+            Problem::new(Kind::BodyLost, format!("the body broke off: {error}"))
+        })?;
+        if (body.len() + piece.len()) as u64 > bytes_max {
+            drop(body);
+            discard(payload).await;
+            return Err(too_large(bytes_max));
+        }
+        body.extend_from_slice(&piece);
+    }
+}
+
+fn too_large(bytes_max: u64) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        format!("the body has more than {bytes_max} bytes, which is the most that is taken"),
+    )
+    .with("bytes_max", bytes_max)
+}
+
+/// Reads on for a moment, because most clients look for an answer only after they have sent everything.
+async fn discard(mut payload: Payload) {
+    const BYTES_MAX: usize = 16 * 1024 * 1024;
+    const WITHIN: Duration = Duration::from_secs(2);
+    let read = async {
+        let mut bytes = 0;
+        while let Some(Ok(piece)) = payload.next().await {
+            bytes += piece.len();
+            if bytes > BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Whoever sends more, or more slowly, finds the connection closed.
+    tokio::time::timeout(WITHIN, read).await.ok();
+}
+
+/// The name that someone who wrote `name` may have meant.
+pub fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let close = known
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3)
+        .min();
+    close.map_or_else(String::new, |(_, candidate)| {
+        format!("; did you mean `{candidate}`?")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field_of(problem: &Problem) -> Value {
+        problem.to_json()["field"].clone()
+    }
+
+    #[test]
+    fn an_unknown_or_repeated_parameter_is_named() {
+        let problem = Query::parse("limt=3", &["limit", "prefix"]).unwrap_err();
+        assert_eq!(problem.kind(), Kind::UnknownParameter);
+        assert!(problem.to_string().contains("did you mean `limit`"));
+        let problem = Query::parse("limit=3&limit=4", &["limit"]).unwrap_err();
+        assert_eq!(field_of(&problem), "limit");
+        let query = Query::parse("limit=0", &["limit"]).expect("known");
+        assert_eq!(
+            field_of(&query.number("limit", 1..=9, 5).unwrap_err()),
+            "limit"
+        );
+    }
+
+    #[test]
+    fn a_cursor_survives_the_journey_and_a_forged_one_does_not() {
+        let place = "posts/1/한글.jpg";
+        let raw = format!("cursor={}", sealed_cursor(place));
+        let query = Query::parse(&raw, &["cursor"]).expect("known");
+        assert_eq!(query.cursor(), Ok(Some(place.to_owned())));
+        for forged in ["cursor=posts", "cursor=zz", "cursor=ff", "cursor=가나"] {
+            let query = Query::parse(forged, &["cursor"]).expect("known");
+            assert_eq!(field_of(&query.cursor().unwrap_err()), "cursor", "{forged}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_body_is_known_by_its_place_or_field() {
+        let problem = Fields::parse(b"{\n  \"a\": tru").unwrap_err();
+        assert_eq!(problem.to_json()["line"], 2);
+        let mut fields = Fields::parse(br#"{"size": "three", "by": 1}"#).expect("an object");
+        assert_eq!(
+            field_of(&fields.required::<u32>("size").unwrap_err()),
+            "size"
+        );
+        assert_eq!(
+            field_of(&fields.required::<u32>("missing").unwrap_err()),
+            "missing"
+        );
+        assert_eq!(field_of(&fields.end(&["size", "bye"]).unwrap_err()), "by");
+    }
+
+    #[test]
+    fn a_key_is_decoded_once_and_never_normalised() {
+        let key = |raw| object_key(raw).map(|key| key.to_string());
+        assert_eq!(key("a%2525").expect("valid"), "a%25");
+        assert_eq!(key("%EA%B0%80.jpg").expect("valid"), "가.jpg");
+        assert_eq!(
+            key("%E1%84%80%E1%85%A1.jpg").expect("valid"),
+            "\u{1100}\u{1161}.jpg"
+        );
+        for raw in ["", "a/../b", "a%2F..%2Fb", "a%00b", "%FF", "a//b"] {
+            assert_eq!(
+                object_key(raw).unwrap_err().kind(),
+                Kind::InvalidKey,
+                "{raw}"
+            );
+        }
+    }
+}
