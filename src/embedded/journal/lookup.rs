@@ -298,3 +298,63 @@ pub(super) fn stored(connection: &Connection, by: By, key: Key) -> rusqlite::Res
     let positions = statement.query_map([key], |row| row.get::<_, i64>(0).map(|pos| pos as u64))?;
     positions.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::journal::rows::SCHEMA;
+
+    #[test]
+    fn every_entry_waits_or_is_stored_once_over_many_rounds_of_turns() {
+        const EVENTS: u64 = EVENTS_PER_TURN * SLICES as u64 * 5 / 2;
+        let connection = Connection::open_in_memory().expect("opens");
+        connection
+            .execute_batch(SCHEMA.migrations[0])
+            .expect("made");
+        let mut turns = Turns::new(Covered::load(&connection).expect("loads"), 0);
+        let mut recent = Recent::default();
+        let key = |pos: u64| spread(pos) as Key;
+        for pos in 1..=EVENTS {
+            for by in By::ALL {
+                recent.insert(by, key(pos), pos);
+            }
+            let taken = turns.take(&connection, &recent, 1, pos).expect("written");
+            for turn in taken {
+                recent.forget(turn);
+            }
+        }
+        let covered = Covered::load(&connection).expect("loads");
+        assert_eq!(covered, turns.covered);
+        for pos in 1..=EVENTS {
+            let held = covered.holds(key(pos), pos);
+            for by in By::ALL {
+                let there = stored(&connection, by, key(pos)).expect("read");
+                let waiting = recent.positions(by, key(pos));
+                let expected = if held {
+                    (vec![pos], vec![])
+                } else {
+                    (vec![], vec![pos])
+                };
+                assert_eq!((there, waiting), expected);
+            }
+        }
+        let waiting = recent.ids.len() as u64;
+        assert!(waiting <= EVENTS_PER_TURN * SLICES as u64, "{waiting} wait");
+    }
+
+    #[test]
+    fn the_filter_never_denies_what_it_was_given() {
+        let mut filter = Filter::for_journal_of(0);
+        let key = |n: u64| spread(n) as Key;
+        for n in 0..FILTER_EVENTS_MIN {
+            filter.insert(By::Id, key(n));
+        }
+        assert!((0..FILTER_EVENTS_MIN).all(|n| filter.may_hold(By::Id, key(n))));
+        let others = FILTER_EVENTS_MIN..2 * FILTER_EVENTS_MIN;
+        let in_vain = others.filter(|n| filter.may_hold(By::Id, key(*n))).count() as u64;
+        assert!(
+            in_vain < FILTER_EVENTS_MIN / 20,
+            "{in_vain} of {FILTER_EVENTS_MIN}"
+        );
+    }
+}
