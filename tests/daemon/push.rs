@@ -255,3 +255,28 @@ fn a_push_that_is_given_up_can_be_redriven_and_survives_a_restart_meanwhile() {
         (1, 0, 1)
     );
 }
+
+#[test]
+fn a_drain_hands_back_what_waits_and_the_next_start_sends_it() {
+    let folder = TempDir::new().expect("a folder");
+    let report = play_in(folder.path(), async |world| {
+        world.person("minji", "민지", "ko").await;
+        world.person("daniel", "Daniel", "en").await;
+        let hour = FaultRule {
+            retry_after_seconds: Some(3600),
+            ..fault("minji", FaultClass::Throttled, Some(1))
+        };
+        world.daemon.surface.push_log.add_fault(hour);
+        world.follow("daniel", "minji").await;
+        world
+            .until("the push waits for its time", || {
+                let pending = world.daemon.surface.tree.projections.outbox().pending();
+                pending
+                    .iter()
+                    .any(|state| state.attempts == 1 && state.stage.is_pending())
+            })
+            .await;
+        world
+    });
+    assert_eq!((report.counts.pending, report.unknown_outcomes), (1, 0));
+}

@@ -214,6 +214,7 @@ impl<M: Send + 'static> Dispatch<M> for PoolCore<M> {
         drop(state);
         // The earliest moment to wake at may have changed with the job this worker gave back.
         self.wake.notify_one();
+        self.record.signal_drain();
     }
 
     fn settled(&self, worker: &Arc<Record>, ticket: Ticket, settled: Settled<M>) {

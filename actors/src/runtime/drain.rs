@@ -116,7 +116,7 @@ async fn wait_empty(entry: &Entry, deadline: Instant) -> bool {
         if empty(entry) {
             return true;
         }
-        if hopeless(entry, deadline) || Instant::now() >= deadline {
+        if hopeless(entry) || Instant::now() >= deadline {
             return false;
         }
         tokio::select! {
@@ -134,14 +134,14 @@ fn empty(entry: &Entry) -> bool {
     }
 }
 
-/// True if waiting until the deadline would change nothing.
-fn hopeless(entry: &Entry, deadline: Instant) -> bool {
+/// True if nothing is in work. A job that waits for its time is not waited for: its source still has it.
+fn hopeless(entry: &Entry) -> bool {
     match &entry.control {
         Control::Actor => matches!(
             entry.record.state(),
             ActorState::Failed | ActorState::Stopped
         ),
-        Control::Pool(pool) => pool.waits_until_after(deadline),
+        Control::Pool(pool) => pool.waits_until_after(Instant::now()),
         Control::Topic(_) => false,
     }
 }
