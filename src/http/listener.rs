@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
@@ -134,7 +134,7 @@ fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     }
     let foreign = text(header::ORIGIN)
         .is_some_and(|origin| host.is_none_or(|host| origin != format!("http://{host}")));
-    let fetched = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let fetched = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let cross = fetched.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
     if foreign || cross {
         return Err(Problem::new(
@@ -158,7 +158,7 @@ fn names_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderName;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
@@ -97,7 +97,8 @@ pub struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
     members: Map<String, Value>,
-    header: Option<(HeaderName, HeaderValue)>,
+    allow: Option<&'static str>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -107,7 +108,8 @@ impl Problem {
             kind,
             detail: detail.into(),
             members: Map::new(),
-            header: None,
+            allow: None,
+            retry_after: None,
         }
     }
 
@@ -124,11 +126,11 @@ impl Problem {
 
     /// The method is not one of those that the path takes.
     pub fn method_not_allowed(allowed: &'static str) -> Self {
-        Self::new(
-            Kind::MethodNotAllowed,
-            format!("this path takes {allowed} only"),
-        )
-        .header(header::ALLOW, HeaderValue::from_static(allowed))
+        let detail = format!("this path takes {allowed} only");
+        Self {
+            allow: Some(allowed),
+            ..Self::new(Kind::MethodNotAllowed, detail)
+        }
     }
 
     /// Adds a member to the document.
@@ -140,8 +142,9 @@ impl Problem {
 
     /// Asks the client to come back after so many seconds.
     #[must_use]
-    pub fn retry_after(self, seconds: u32) -> Self {
-        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// What kind it is.
@@ -162,11 +165,6 @@ impl Problem {
         }
         document
     }
-
-    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
-        self
-    }
 }
 
 impl fmt::Display for Problem {
@@ -183,8 +181,11 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.kind.status());
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if let Some((name, value)) = &self.header {
-            response.insert_header((name.clone(), value.clone()));
+        if let Some(allowed) = self.allow {
+            response.insert_header((header::ALLOW, allowed));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         response
             .content_type(CONTENT_TYPE)

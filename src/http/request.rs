@@ -1,5 +1,6 @@
 //! Reads what a request brings, strictly: whatever is not known is refused by name, with what was probably meant.
 
+use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -98,7 +99,16 @@ impl Query {
 
 /// Hides a place in a list from clients, so that they do not build their own.
 pub fn sealed_cursor(place: &str) -> String {
-    place.bytes().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(place.as_bytes())
+}
+
+/// Bytes as text.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text
 }
 
 fn opened_cursor(cursor: &str) -> Option<String> {

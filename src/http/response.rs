@@ -16,9 +16,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::problem::Problem;
+use super::request;
 
 /// Bytes that are handed to a connection at once.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Enough of a digest that two contents of one key never share it.
+const DIGEST_BYTES: usize = 12;
 
 /// A JSON answer that nobody keeps.
 pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
@@ -40,10 +44,7 @@ pub fn digest<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> String {
         hasher.update(part);
     }
     let digest = hasher.finalize();
-    digest[..12]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    request::hexadecimal(&digest[..DIGEST_BYTES])
 }
 
 /// Begins an answer with an entity tag: 304 if the client has it already, 200 otherwise.

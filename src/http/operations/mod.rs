@@ -1,6 +1,125 @@
-//! Health, metrics and operations.
+//! Health, metrics and operations: what an operator, or the command line on their behalf, asks of a running daemon.
 
-use actix_web::web::ServiceConfig;
+pub mod actors;
+pub mod dead_letters;
+mod exposition;
+pub mod gateway;
+pub mod health;
+pub mod journal;
+pub mod metrics;
+pub mod status;
+
+use actix_web::web::{ServiceConfig, delete, post, resource};
+
+use super::response::{get, otherwise};
+
+/// Who asks, as it stands in the journal.
+const OPERATOR: &str = "operations";
 
 /// Every path of the operations listener.
-pub fn routes(_: &mut ServiceConfig) {}
+pub fn routes(config: &mut ServiceConfig) {
+    const READ: &str = "GET, HEAD";
+    config
+        .service(
+            resource("/livez")
+                .route(get(health::live))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/readyz")
+                .route(get(health::ready))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/metrics")
+                .route(get(metrics::scrape))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/v1/ops/status")
+                .route(get(status::show))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/v1/ops/gateway/faults")
+                .route(get(gateway::faults))
+                .route(post().to(gateway::add_fault))
+                .route(delete().to(gateway::clear_faults))
+                .default_service(otherwise("GET, HEAD, POST, DELETE")),
+        )
+        .service(
+            resource("/v1/ops/tap/push")
+                .route(get(gateway::tap))
+                .default_service(otherwise(READ)),
+        )
+        .configure(of_actors)
+        .configure(of_dead_letters)
+        .configure(of_journal);
+}
+
+fn of_actors(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource("/v1/ops/actors")
+                .route(get(actors::list))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/actors/{name}")
+                .route(get(actors::one))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/actors/{name}/{order}")
+                .route(post().to(actors::order))
+                .default_service(otherwise("POST")),
+        );
+}
+
+fn of_dead_letters(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource("/v1/ops/dead-letters")
+                .route(get(dead_letters::list))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/dead-letters/groups")
+                .route(get(dead_letters::groups))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/dead-letters/redrive")
+                .route(post().to(dead_letters::redrive))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/v1/ops/dead-letters/purge")
+                .route(post().to(dead_letters::purge))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/v1/ops/dead-letters/{id}")
+                .route(get(dead_letters::one))
+                .default_service(otherwise("GET, HEAD")),
+        );
+}
+
+fn of_journal(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource("/v1/ops/journal")
+                .route(get(journal::list))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/journal/{id}")
+                .route(get(journal::one))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/journal/{id}/trace")
+                .route(get(journal::trace))
+                .default_service(otherwise("GET, HEAD")),
+        );
+}

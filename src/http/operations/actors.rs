@@ -1,0 +1,198 @@
+//! The actors, and the orders that an operator gives them. Each order is in the journal before it is carried out.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, ControlError};
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{ActorPaused, ActorResumed, Fact, PoolResized};
+use serde_json::json;
+
+use super::OPERATOR;
+use crate::http::State;
+use crate::http::journalled::{self, Decision};
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Fields, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+const PREFIX: &str = "/v1/ops/actors/";
+const ORDERS: [&str; 4] = ["scale", "pause", "resume", "restart"];
+/// Most workers that a pool may be given.
+const SIZE_MAX: u32 = 1_024;
+/// Largest body of an order.
+const BODY_BYTES_MAX: u64 = 4 * 1024;
+
+/// What an operator wants of an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Scale(u32),
+    Pause,
+    Resume,
+    Restart,
+}
+
+/// `GET /v1/ops/actors`
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    Ok(response::ok(
+        &json!({ "actors": state.surface.actors.actors() }),
+    ))
+}
+
+/// `GET /v1/ops/actors/{name}`
+pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let name = request::segment(&request, PREFIX, "name")?;
+    Ok(response::ok(&find(&state.surface, &name)?))
+}
+
+/// `POST /v1/ops/actors/{name}/{scale,pause,resume,restart}`
+pub async fn order(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let path = request::rest(&request, PREFIX)?;
+    let (name, verb) = path.split_once('/').unwrap_or((path, ""));
+    let name = request::decoded(name, "name")?;
+    let verb = verb.to_owned();
+    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let order = Order::read(&verb, &body)?;
+    let actor = give(&state.surface, &name, order).await?;
+    Ok(response::ok(&actor))
+}
+
+impl Order {
+    fn read(verb: &str, body: &[u8]) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(body)?;
+        let order = match verb {
+            "scale" => {
+                let size: u64 = fields.required("size")?;
+                let size = u32::try_from(size)
+                    .ok()
+                    .filter(|size| (1..=SIZE_MAX).contains(size));
+                let detail = format!("`size` is a whole number from 1 to {SIZE_MAX}");
+                Self::Scale(size.ok_or_else(|| Problem::invalid("size", detail))?)
+            }
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "restart" => Self::Restart,
+            other => {
+                let hint = request::did_you_mean(other, ORDERS.into_iter());
+                let detail = format!("there is no order `{other}`{hint}");
+                return Err(
+                    Problem::new(Kind::UnknownPath, detail).with("available", ORDERS.to_vec())
+                );
+            }
+        };
+        let known: &[&str] = if verb == "scale" { &["size"] } else { &[] };
+        fields.end(known)?;
+        Ok(order)
+    }
+
+    /// What the order is in the journal; a restart stands there as what comes of it.
+    fn fact(self, actor: &ActorSnapshot) -> Option<Fact> {
+        let (name, by) = (actor.name.clone(), OPERATOR.to_owned());
+        match self {
+            Self::Pause => Some(ActorPaused { actor: name, by }.into()),
+            Self::Resume => Some(ActorResumed { actor: name, by }.into()),
+            Self::Scale(to) => {
+                let from = u32::try_from(actor.size.unwrap_or(0)).unwrap_or(u32::MAX);
+                (from != to).then(|| {
+                    PoolResized {
+                        pool: name,
+                        from,
+                        to,
+                        by,
+                    }
+                    .into()
+                })
+            }
+            Self::Restart => None,
+        }
+    }
+}
+
+/// Journals an order and carries it out; yields the actor as it is then.
+async fn give(surface: &Surface, name: &str, order: Order) -> Result<ActorSnapshot, Problem> {
+    let entity = Entity::new("actor", name);
+    journalled::settle(&*surface.journal, async || {
+        let actor = find(surface, name)?;
+        check(&actor, order)?;
+        let Some(fact) = order.fact(&actor) else {
+            return Ok(Decision::nothing(()));
+        };
+        let seen = journalled::seq_of(&*surface.journal, &entity).await?;
+        Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
+    })
+    .await?;
+    tracing::info!(actor = name, ?order, "an operator's order");
+    let actors = &surface.actors;
+    let done = match order {
+        Order::Scale(size) => actors.scale(name, size as usize).map(|_| ()),
+        Order::Pause => actors.pause(name),
+        Order::Resume => actors.resume(name),
+        Order::Restart => actors.restart(name),
+    };
+    done.map_err(|error| problem_of(&error))?;
+    find(surface, name)
+}
+
+fn check(actor: &ActorSnapshot, order: Order) -> Result<(), Problem> {
+    let name = actor.name.clone();
+    if actor.state == ActorState::Stopped {
+        return Err(problem_of(&ControlError::Stopped { name }));
+    }
+    if matches!(order, Order::Scale(_)) && actor.kind != ActorKind::Pool {
+        return Err(problem_of(&ControlError::NotAPool { name }));
+    }
+    Ok(())
+}
+
+fn find(surface: &Surface, name: &str) -> Result<ActorSnapshot, Problem> {
+    surface
+        .actors
+        .actor(name)
+        .map_err(|error| problem_of(&error))
+}
+
+fn problem_of(error: &ControlError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ControlError::UnknownActor { candidates, .. } => {
+            Problem::new(Kind::UnknownActor, detail).with("candidates", candidates.clone())
+        }
+        ControlError::NotAPool { .. } => Problem::new(Kind::NotAPool, detail),
+        ControlError::Stopped { .. } => Problem::new(Kind::ActorStopped, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_beyond_the_bounds_is_refused_with_its_field() {
+        for body in [
+            r#"{"size": 0}"#,
+            r#"{"size": 1025}"#,
+            r#"{"size": "3"}"#,
+            "{}",
+            r#"{"size": -1}"#,
+        ] {
+            let problem = Order::read("scale", body.as_bytes()).unwrap_err();
+            assert_eq!(problem.to_json()["field"], "size", "{body}");
+        }
+        assert_eq!(
+            Order::read("scale", br#"{"size": 1024}"#),
+            Ok(Order::Scale(1024))
+        );
+        assert_eq!(Order::read("pause", b""), Ok(Order::Pause));
+        let problem = Order::read("pase", b"").unwrap_err();
+        assert!(
+            problem.to_string().contains("did you mean `pause`"),
+            "{problem}"
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! Lists dead letters, newest first, counts them in groups, and shows one with its history.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::projections::{LetterState, Outbox};
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::ids::{LetterId, Timestamp};
+use iyagi_messages::letter::{Letter, Origin};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{EXPECTED, Filter, PREFIX};
+use crate::http::State;
+use crate::http::journalled;
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+/// Letters in a page that names no limit, and the most there can be.
+const LIMIT_DEFAULT: u64 = 100;
+const LIMIT_MAX: u64 = 1_000;
+
+/// A letter as operators see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct View {
+    #[serde(flatten)]
+    letter: Letter,
+    /// Whether it can still be redriven or purged.
+    waiting: bool,
+    /// The queue's message id, once the queue holds it.
+    message_id: Option<String>,
+    /// The commit or upload that it all began with.
+    corr: String,
+}
+
+/// Letters of one job that were given up for one reason.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Group {
+    origin: String,
+    reason: String,
+    count: u64,
+    oldest_at: Timestamp,
+    newest_at: Timestamp,
+}
+
+/// `GET /v1/ops/dead-letters?origin&reason&cursor&limit`
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request, &["origin", "reason", "cursor", "limit"])?;
+    let filter = Filter {
+        origin: query.text("origin").map(str::to_owned),
+        reason: query.text("reason").map(str::to_owned),
+    };
+    let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
+    let behind = query
+        .cursor()?
+        .map(|place| Place::read(&place))
+        .transpose()?;
+    let (letters, next) = page(
+        &state.surface.tree.projections.outbox(),
+        &filter,
+        behind,
+        limit,
+    );
+    let next = next.map(|place| request::sealed_cursor(&place.to_text()));
+    Ok(response::ok(&json!({ "letters": letters, "next": next })))
+}
+
+/// `GET /v1/ops/dead-letters/groups`
+pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let groups = grouped(&state.surface.tree.projections.outbox());
+    Ok(response::ok(&json!({ "groups": groups })))
+}
+
+/// `GET /v1/ops/dead-letters/{id}`
+pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let id: LetterId = request::id(request::rest(&request, PREFIX)?, "id", EXPECTED)?;
+    let surface = &state.surface;
+    let found = surface.tree.projections.outbox().letter(id).map(View::of);
+    let detail = format!("there is no dead letter {id}");
+    let view = found.ok_or_else(|| Problem::new(Kind::NotFound, detail))?;
+    let history = history(surface, &view.letter).await?;
+    let mut shown = json!(view);
+    shown["history"] = json!(history);
+    Ok(response::ok(&shown))
+}
+
+/// What happened to the letter, and to the push that it stands for.
+async fn history(surface: &Surface, letter: &Letter) -> Result<Vec<Event>, Problem> {
+    let mut entities = vec![Entity::new("letter", letter.id)];
+    if let Origin::Push { push, .. } = &letter.origin {
+        entities.push(Entity::new("push", push));
+    }
+    let mut history = Vec::new();
+    for entity in entities {
+        let events = surface.journal.entity(&entity).await;
+        history.extend(events.map_err(|fault| journalled::problem_of(&fault))?);
+    }
+    history.sort_by_key(|event| event.pos);
+    Ok(history)
+}
+
+impl View {
+    fn of(state: &LetterState) -> Self {
+        Self {
+            letter: state.letter.clone(),
+            waiting: state.waiting,
+            message_id: state.message_id.clone(),
+            corr: state.corr.clone(),
+        }
+    }
+}
+
+/// A letter's place in the list: newest first, the id settling ties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(Reverse<Timestamp>, LetterId);
+
+impl Place {
+    fn of(letter: &Letter) -> Self {
+        Self(Reverse(letter.at), letter.id)
+    }
+
+    fn to_text(self) -> String {
+        format!("{}/{}", self.0.0.0, self.1)
+    }
+
+    fn read(text: &str) -> Result<Self, Problem> {
+        let place = || {
+            let (at, id) = text.split_once('/')?;
+            Some(Self(Reverse(Timestamp(at.parse().ok()?)), id.parse().ok()?))
+        };
+        let detail = "`cursor` is not one that an earlier page of letters gave out";
+        place().ok_or_else(|| Problem::invalid("cursor", detail))
+    }
+}
+
+fn page(
+    outbox: &Outbox,
+    filter: &Filter,
+    behind: Option<Place>,
+    limit: usize,
+) -> (Vec<View>, Option<Place>) {
+    let fitting = outbox.letters().filter(|state| filter.fits(state));
+    let mut fitting: Vec<(Place, &LetterState)> = fitting
+        .map(|state| (Place::of(&state.letter), state))
+        .filter(|(place, _)| behind.is_none_or(|behind| *place > behind))
+        .collect();
+    fitting.sort_unstable_by_key(|(place, _)| *place);
+    let more = fitting.len() > limit;
+    fitting.truncate(limit);
+    let last = fitting.last().map(|(place, _)| *place).filter(|_| more);
+    let views = fitting.into_iter().map(|(_, state)| View::of(state));
+    (views.collect(), last)
+}
+
+fn grouped(outbox: &Outbox) -> Vec<Group> {
+    let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
+    for state in outbox.letters() {
+        let letter = &state.letter;
+        let key = (letter.origin.name(), letter.reason.as_str());
+        let group = groups.entry(key).or_insert_with(|| Group {
+            origin: key.0.to_owned(),
+            reason: key.1.to_owned(),
+            count: 0,
+            oldest_at: letter.at,
+            newest_at: letter.at,
+        });
+        group.count += 1;
+        group.oldest_at = group.oldest_at.min(letter.at);
+        group.newest_at = group.newest_at.max(letter.at);
+    }
+    groups.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iyagi_messages::fact::LetterRequested;
+    use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq};
+
+    fn outbox(letters: &[(&str, &str, i64)]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for (at, (key, reason, moment)) in (1..).zip(letters) {
+            let id = LetterId::of_object("thumbnails", key, "1");
+            let letter = Letter {
+                id,
+                generation: 1,
+                origin: Origin::Object {
+                    consumer: "thumbnails".to_owned(),
+                    key: (*key).to_owned(),
+                    message: String::new(),
+                },
+                reason: (*reason).to_owned(),
+                detail: String::new(),
+                attempts: 1,
+                at: Timestamp(*moment),
+            };
+            outbox.apply(&Event {
+                pos: Pos(at),
+                id: EventId::root("test", key),
+                entity: Entity::new("letter", id),
+                seq: Seq(1),
+                at: Timestamp(*moment),
+                cause: None,
+                corr: String::new(),
+                actor: Incarnation::from("test"),
+                fact: LetterRequested { letter }.into(),
+            });
+        }
+        outbox
+    }
+
+    #[test]
+    fn pages_show_every_letter_once_newest_first() {
+        let outbox = outbox(&[
+            ("a", "bomb", 3),
+            ("b", "bomb", 1),
+            ("c", "bomb", 3),
+            ("d", "bomb", 2),
+        ]);
+        let (mut seen, mut behind) = (Vec::new(), None);
+        loop {
+            let (letters, next) = page(&outbox, &Filter::default(), behind, 2);
+            seen.extend(letters.iter().map(|view| view.letter.at.0));
+            let Some(next) = next else { break };
+            behind = Some(Place::read(&next.to_text()).expect("its own cursor"));
+        }
+        assert_eq!(seen, [3, 3, 2, 1]);
+    }
+
+    #[test]
+    fn groups_count_by_job_and_reason() {
+        let outbox = outbox(&[("a", "bomb", 3), ("b", "truncated", 1), ("c", "bomb", 5)]);
+        let groups = grouped(&outbox);
+        assert_eq!(groups.len(), 2);
+        assert_eq!((groups[0].reason.as_str(), groups[0].count), ("bomb", 2));
+        assert_eq!(
+            (groups[0].oldest_at, groups[0].newest_at),
+            (Timestamp(3), Timestamp(5))
+        );
+        let only = Filter {
+            reason: Some("truncated".to_owned()),
+            ..Filter::default()
+        };
+        assert_eq!(page(&outbox, &only, None, 10).0.len(), 1);
+    }
+}

@@ -1,0 +1,229 @@
+//! Redrives and purges dead letters: chosen here, done by their keeper, which alone touches the queue.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::dlq_keeper::{DlqMessage, Reply, Settled};
+use iyagi_actors::projections::Outbox;
+use iyagi_messages::ids::LetterId;
+use serde::{Deserialize, Serialize};
+
+use super::{EXPECTED, Filter};
+use crate::http::State;
+use crate::http::operations::OPERATOR;
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Fields, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+const FIELDS: [&str; 3] = ["ids", "filter", "dry_run"];
+/// Largest body that names letters.
+const BODY_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How long a request waits for the keeper; the keeper goes on all the same.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What an operator wants done.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    which: Which,
+    dry_run: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Which {
+    These(Vec<LetterId>),
+    Fitting(Filter),
+}
+
+/// The JSON form of a filter. An empty one means every letter, which must be said in so many words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilterBody {
+    #[serde(default)]
+    origin: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// What was done, or would be.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Outcome {
+    dry_run: bool,
+    /// Letters that were chosen.
+    selected: usize,
+    /// Letters that were redriven or purged.
+    done: usize,
+    /// Letters that were not, because they are unknown or no longer wait.
+    skipped: usize,
+    /// The letters that were chosen in a dry run, done otherwise.
+    letters: Vec<LetterId>,
+    /// The letters that were skipped.
+    skipped_letters: Vec<LetterId>,
+}
+
+/// What the keeper is to do with the letters.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Redrive,
+    Purge,
+}
+
+/// `POST /v1/ops/dead-letters/redrive`
+pub async fn redrive(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    settle(&state, &request, payload, Fate::Redrive).await
+}
+
+/// `POST /v1/ops/dead-letters/purge`
+pub async fn purge(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    settle(&state, &request, payload, Fate::Purge).await
+}
+
+async fn settle(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+    fate: Fate,
+) -> Result<HttpResponse, Problem> {
+    Query::of(request, &[])?;
+    let body = request::body(request, payload, BODY_BYTES_MAX).await?;
+    let Wanted { which, dry_run } = Wanted::read(&body)?;
+    let letters = which.letters(&state.surface.tree.projections.outbox());
+    let selected = letters.len();
+    if dry_run || letters.is_empty() {
+        let (waiting, unknown): (Vec<_>, Vec<_>) = {
+            let outbox = state.surface.tree.projections.outbox();
+            let waits = |id: &LetterId| outbox.letter(*id).is_some_and(|state| state.waiting);
+            letters.into_iter().partition(waits)
+        };
+        return Ok(response::ok(&Outcome {
+            dry_run,
+            selected,
+            done: 0,
+            skipped: unknown.len(),
+            letters: waiting,
+            skipped_letters: unknown,
+        }));
+    }
+    let settled = ask(&state.surface, letters, fate).await?;
+    Ok(response::ok(&Outcome {
+        dry_run,
+        selected,
+        done: settled.done.len(),
+        skipped: settled.skipped.len(),
+        letters: settled.done,
+        skipped_letters: settled.skipped,
+    }))
+}
+
+async fn ask(surface: &Surface, letters: Vec<LetterId>, fate: Fate) -> Result<Settled, Problem> {
+    let (reply, answer) = Reply::channel();
+    let by = OPERATOR.to_owned();
+    tracing::info!(
+        letters = letters.len(),
+        ?fate,
+        "an operator settles dead letters"
+    );
+    let message = match fate {
+        Fate::Redrive => DlqMessage::Redrive { letters, by, reply },
+        Fate::Purge => DlqMessage::Purge { letters, by, reply },
+    };
+    let asked = async {
+        let told = surface.tree.dlq.tell(message).await;
+        told.map_err(|_| {
+            Problem::new(
+                Kind::Unavailable,
+                "the keeper of dead letters has stopped; the daemon is going down",
+            )
+        })?;
+        answer.await.map_err(|_| {
+            Problem::new(
+                Kind::Internal,
+                "the keeper of dead letters gave the request up; list the letters to see what was done",
+            )
+        })
+    };
+    let answered = tokio::time::timeout(ANSWER_TIMEOUT, asked).await;
+    answered.unwrap_or_else(|_| {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        Err(Problem::new(
+            Kind::StillRunning,
+            format!("not done after {seconds} seconds; what has begun goes on: list the letters to see how far it is"),
+        ))
+    })
+}
+
+impl Wanted {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(body)?;
+        let ids: Option<Vec<String>> = fields.optional("ids")?;
+        let filter: Option<FilterBody> = fields.optional("filter")?;
+        let dry_run = fields.optional("dry_run")?.unwrap_or(false);
+        fields.end(&FIELDS)?;
+        let which = match (ids, filter) {
+            (Some(ids), None) => {
+                let ids = ids.iter().map(|id| request::id(id, "ids", EXPECTED));
+                Which::These(ids.collect::<Result<_, _>>()?)
+            }
+            (None, Some(FilterBody { origin, reason })) => {
+                Which::Fitting(Filter { origin, reason })
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                let detail = "name the letters with either `ids` or `filter`; an empty filter means all of them";
+                return Err(Problem::invalid("ids", detail));
+            }
+        };
+        Ok(Self { which, dry_run })
+    }
+}
+
+impl Which {
+    /// The letters that are meant, the oldest first, so that redriven pushes keep their order.
+    fn letters(self, outbox: &Outbox) -> Vec<LetterId> {
+        match self {
+            Self::These(mut ids) => {
+                let mut seen = std::collections::HashSet::new();
+                ids.retain(|id| seen.insert(*id));
+                ids
+            }
+            Self::Fitting(filter) => {
+                let fitting = outbox.letters().filter(|state| filter.fits(state));
+                let mut fitting: Vec<_> = fitting
+                    .map(|state| (state.letter.at, state.letter.id))
+                    .collect();
+                fitting.sort_unstable();
+                fitting.into_iter().map(|(_, id)| id).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_named_in_exactly_one_way() {
+        for (body, field) in [
+            ("{}", "ids"),
+            (r#"{"ids": [], "filter": {}}"#, "ids"),
+            (r#"{"ids": ["7"]}"#, "ids"),
+            (r#"{"filter": {"orgin": "push"}}"#, "filter"),
+            (r#"{"filter": {}, "dry_run": "yes"}"#, "dry_run"),
+            (r#"{"filter": {}, "dryrun": true}"#, "dryrun"),
+        ] {
+            let problem = Wanted::read(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.to_json()["field"], field, "{body}");
+        }
+        let wanted = Wanted::read(br#"{"filter": {"origin": "push"}, "dry_run": true}"#);
+        assert!(wanted.expect("well-formed").dry_run);
+    }
+}

@@ -1,0 +1,216 @@
+//! The push gateway `log`: which pushes it fails, and what it accepts, live.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{Bytes, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream::{self, Stream};
+use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+
+use crate::embedded::push_log::{Accepted, FaultRule};
+use crate::http::State;
+use crate::http::problem::Problem;
+use crate::http::request::{self, Fields, Query};
+use crate::http::response;
+
+const FIELDS: [&str; 4] = ["device", "class", "times", "retry_after_seconds"];
+/// Largest body of a rule.
+const BODY_BYTES_MAX: u64 = 16 * 1024;
+/// Pushes that a tap may begin with.
+const TAIL_MAX: u64 = 1_024;
+/// How often a silent tap says that it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const EVENTS: &str = "text/event-stream";
+const LINES: &str = "application/x-ndjson";
+
+/// `GET /v1/ops/gateway/faults`
+pub async fn faults(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    Ok(response::ok(
+        &json!({ "faults": state.surface.push_log.faults() }),
+    ))
+}
+
+/// `POST /v1/ops/gateway/faults`
+pub async fn add_fault(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let rule = read(&body)?;
+    tracing::info!(?rule, "the push gateway is told to fail");
+    state.surface.push_log.add_fault(rule);
+    let faults = state.surface.push_log.faults();
+    Ok(response::json(
+        StatusCode::CREATED,
+        &json!({ "faults": faults }),
+    ))
+}
+
+/// `DELETE /v1/ops/gateway/faults`
+pub async fn clear_faults(
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    tracing::info!("the push gateway is told to work");
+    state.surface.push_log.clear_faults();
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET /v1/ops/tap/push?tail`: what the gateway accepts from now on, and the last `tail` before that.
+pub async fn tap(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request, &["tail"])?;
+    let tail = query.number("tail", 0..=TAIL_MAX, 0)? as usize;
+    let log = &state.surface.push_log;
+    // Subscribed first, so that nothing falls between the two; what is in both is shown once.
+    let live = log.subscribe();
+    let mut past = VecDeque::from(log.tail());
+    let shown: VecDeque<_> = past.split_off(past.len().saturating_sub(tail));
+    let (quality, _) = response::wanted(request.headers(), EVENTS);
+    let (lines, named) = response::wanted(request.headers(), LINES);
+    let format = if named && lines >= quality {
+        Format::Lines
+    } else {
+        Format::Events
+    };
+    let newest = shown
+        .back()
+        .or(past.back())
+        .map(|push| push.gateway_id.clone());
+    let tap = Tap {
+        past: shown,
+        newest,
+        live,
+        format,
+        stopping: state.stopping.clone(),
+    };
+    let content_type = match format {
+        Format::Events => EVENTS,
+        Format::Lines => LINES,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type(content_type)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .streaming(tap.pieces()))
+}
+
+fn read(body: &[u8]) -> Result<FaultRule, Problem> {
+    let mut fields = Fields::parse(body)?;
+    let rule = FaultRule {
+        device: fields.optional("device")?,
+        class: fields.required("class")?,
+        times: fields.optional("times")?,
+        retry_after_seconds: fields.optional("retry_after_seconds")?,
+    };
+    fields.end(&FIELDS)?;
+    if rule.times == Some(0) {
+        let detail = "`times` is at least 1; leave it out for as long as nobody clears the rule";
+        return Err(Problem::invalid("times", detail));
+    }
+    Ok(rule)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Events,
+    Lines,
+}
+
+impl Format {
+    fn push(self, push: &Accepted) -> Bytes {
+        let json = serde_json::to_string(push).expect("a push has only text keys");
+        match self {
+            Self::Events => {
+                format!("id: {}\nevent: accepted\ndata: {json}\n\n", push.gateway_id).into()
+            }
+            Self::Lines => format!("{json}\n").into(),
+        }
+    }
+
+    fn missed(self, count: u64) -> Bytes {
+        match self {
+            Self::Events => format!("event: missed\ndata: {{\"missed\":{count}}}\n\n").into(),
+            Self::Lines => format!("{{\"missed\":{count}}}\n").into(),
+        }
+    }
+
+    fn keep_alive(self) -> Bytes {
+        match self {
+            Self::Events => Bytes::from_static(b": still here\n\n"),
+            Self::Lines => Bytes::from_static(b"\n"),
+        }
+    }
+}
+
+/// One listener to what the gateway accepts. It holds nothing back for whoever is slow: it says how much was missed.
+struct Tap {
+    past: VecDeque<Arc<Accepted>>,
+    /// The gateway's ids sort by time, so whatever is not behind this one was shown or left out already.
+    newest: Option<String>,
+    live: Receiver<Arc<Accepted>>,
+    format: Format,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Tap {
+    fn pieces(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+        // A first piece at once, so that clients see the answer begin.
+        let hello = stream::iter([Ok(self.format.keep_alive())]);
+        let rest = stream::unfold(self, |mut tap| async move {
+            let piece = tap.next().await?;
+            Some((Ok(piece), tap))
+        });
+        futures_util::StreamExt::chain(hello, Box::pin(rest))
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(push) = self.past.pop_front() {
+            return Some(self.format.push(&push));
+        }
+        loop {
+            let received = tokio::select! {
+                received = self.live.recv() => received,
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some(self.format.keep_alive()),
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            };
+            match received {
+                Ok(push)
+                    if self
+                        .newest
+                        .as_ref()
+                        .is_some_and(|newest| push.gateway_id <= *newest) => {}
+                Ok(push) => return Some(self.format.push(&push)),
+                Err(RecvError::Lagged(count)) => return Some(self.format.missed(count)),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_with_a_mistake_names_its_field() {
+        for (body, field) in [
+            (r"{}", "class"),
+            (r#"{"class": "flaky"}"#, "class"),
+            (r#"{"class": "dead", "times": 0}"#, "times"),
+            (r#"{"class": "dead", "times": -1}"#, "times"),
+            (r#"{"class": "dead", "devise": "d"}"#, "devise"),
+        ] {
+            let problem = read(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.to_json()["field"], field, "{body}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The journal, read beside its writer.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::journal::JournalFault;
+use iyagi_messages::event::Event;
+use iyagi_messages::fact::KINDS;
+use iyagi_messages::ids::{EventId, Pos};
+use serde::Serialize;
+
+use crate::embedded::journal::{Filter, JournalReader};
+use crate::http::State;
+use crate::http::journalled;
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+const PREFIX: &str = "/v1/ops/journal/";
+/// Events in a page that names no limit, and the most there can be.
+const LIMIT_DEFAULT: u64 = 100;
+const LIMIT_MAX: u64 = 10_000;
+const EXPECTED: &str = "an event id, which has 32 hexadecimal digits";
+
+/// Some events in order.
+#[derive(Debug, PartialEq, Serialize)]
+struct Page {
+    events: Vec<Event>,
+    /// Ask again with this as `after` for more; absent at the end.
+    next: Option<Pos>,
+    /// Position of the last event of all.
+    head: Pos,
+}
+
+/// Which events are wanted.
+#[derive(Debug, PartialEq)]
+struct Wanted {
+    filter: Filter,
+    corr: Option<String>,
+    limit: usize,
+}
+
+/// `GET /v1/ops/journal?after&limit&kind&entity&corr&order`
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let wanted = Wanted::read(request.query_string())?;
+    let page = read(&state.surface, move |journal| wanted.page(journal)).await?;
+    Ok(response::ok(&page))
+}
+
+/// `GET /v1/ops/journal/{event id}`
+pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let id: EventId = request::id(request::rest(&request, PREFIX)?, "id", EXPECTED)?;
+    let event = state.surface.journal.event(id).await;
+    let event = event.map_err(|fault| journalled::problem_of(&fault))?;
+    Ok(response::ok(&event.ok_or_else(|| unknown(id))?))
+}
+
+/// `GET /v1/ops/journal/{event id}/trace`
+pub async fn trace(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let raw = request::rest(&request, PREFIX)?;
+    let raw = raw.strip_suffix("/trace").unwrap_or(raw);
+    let id: EventId = request::id(raw, "id", EXPECTED)?;
+    let trace = read(&state.surface, move |journal| journal.trace(id)).await?;
+    Ok(response::ok(&trace.ok_or_else(|| unknown(id))?))
+}
+
+impl Wanted {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let known = ["after", "limit", "kind", "entity", "corr", "order"];
+        let query = Query::parse(query, &known)?;
+        let kinds: Vec<String> = query
+            .text("kind")
+            .map(|kinds| kinds.split(',').map(str::to_owned).collect())
+            .unwrap_or_default();
+        for kind in &kinds {
+            if !KINDS.iter().any(|(known, _)| known == kind) {
+                let hint = request::did_you_mean(kind, KINDS.iter().map(|(known, _)| *known));
+                let detail = format!("there is no kind `{kind}`{hint}");
+                return Err(Problem::invalid("kind", detail));
+            }
+        }
+        let newest_first = match query.text("order") {
+            None | Some("oldest") => false,
+            Some("newest") => true,
+            Some(other) => {
+                let detail = format!("`order` is `oldest` or `newest`, not `{other}`");
+                return Err(Problem::invalid("order", detail));
+            }
+        };
+        Ok(Self {
+            filter: Filter {
+                entity_prefix: query.text("entity").map(str::to_owned),
+                kinds,
+                after: Pos(query.number("after", 0..=i64::MAX as u64, 0)?),
+                newest_first,
+            },
+            corr: query.text("corr").map(str::to_owned),
+            limit: query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
+        })
+    }
+
+    fn page(self, journal: &JournalReader) -> Result<Page, JournalFault> {
+        let newest_first = self.filter.newest_first;
+        // One more than asked for tells whether there are more.
+        let mut events = match &self.corr {
+            Some(corr) => self.of_one_origin(journal.by_corr(corr)?),
+            None => journal.find(&self.filter, self.limit + 1)?,
+        };
+        let more = events.len() > self.limit;
+        events.truncate(self.limit);
+        let last = events.last().map(|event| event.pos);
+        Ok(Page {
+            next: last.filter(|_| more && !newest_first),
+            events,
+            head: journal.head()?,
+        })
+    }
+
+    /// One commit or upload has few events, so they are filtered here.
+    fn of_one_origin(&self, mut events: Vec<Event>) -> Vec<Event> {
+        let Filter {
+            entity_prefix,
+            kinds,
+            after,
+            newest_first,
+        } = &self.filter;
+        events.retain(|event| {
+            let entity = entity_prefix.as_ref();
+            event.pos > *after
+                && entity.is_none_or(|prefix| event.entity.0.starts_with(prefix.as_str()))
+                && (kinds.is_empty() || kinds.iter().any(|kind| kind == event.fact.kind()))
+        });
+        if *newest_first {
+            events.reverse();
+        }
+        events
+    }
+}
+
+/// Reads on a connection of its own, off the listener's thread.
+async fn read<T: Send + 'static>(
+    surface: &Surface,
+    query: impl FnOnce(&JournalReader) -> Result<T, JournalFault> + Send + 'static,
+) -> Result<T, Problem> {
+    let path = surface.journal_path.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let journal = JournalReader::open(&path);
+        let journal = journal.map_err(|error| Problem::internal("reading the journal", &error))?;
+        query(&journal).map_err(|fault| journalled::problem_of(&fault))
+    });
+    let read = read.await;
+    read.map_err(|error| Problem::internal("reading the journal", &error))?
+}
+
+fn unknown(id: EventId) -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        format!("there is no event {id} in the journal"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_with_a_mistake_names_its_parameter() {
+        for (query, field) in [
+            ("kind=push.acepted", "kind"),
+            ("kind=push.accepted,", "kind"),
+            ("after=-1", "after"),
+            ("limit=10001", "limit"),
+            ("order=down", "order"),
+            ("entitty=push/", "entitty"),
+        ] {
+            let problem = Wanted::read(query).unwrap_err();
+            assert_eq!(problem.to_json()["field"], field, "{query}");
+        }
+        let wanted = Wanted::read("kind=push.accepted,push.failed&after=7").expect("well-formed");
+        assert_eq!(wanted.filter.kinds.len(), 2);
+        assert_eq!(wanted.filter.after, Pos(7));
+    }
+}

@@ -1,0 +1,271 @@
+//! `GET /metrics`. Names and labels are API: a snapshot test keeps them.
+//!
+//! Everything is read from counters that exist anyway, so a daemon that nobody scrapes pays nothing.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::projections::Outbox;
+use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, Counters};
+
+use super::exposition::Exposition;
+use super::health::{self, Readiness};
+use super::status::{self, QueueStatus, StreamStatus};
+use crate::http::State;
+use crate::http::listener::{Requests, Side};
+use crate::http::problem::Problem;
+use crate::http::request::Query;
+
+/// The text format's media type.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Reads one figure of an actor.
+type Gauge = fn(&ActorSnapshot) -> f64;
+
+const STATES: [ActorState; 9] = [
+    ActorState::Starting,
+    ActorState::Running,
+    ActorState::Idle,
+    ActorState::BackingOff,
+    ActorState::Paused,
+    ActorState::Draining,
+    ActorState::Stuck,
+    ActorState::Failed,
+    ActorState::Stopped,
+];
+
+/// `GET /metrics`
+pub async fn scrape(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let text = render(&state).await;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}
+
+async fn render(state: &State) -> String {
+    let surface = &state.surface;
+    let (readiness, stream, queues) = tokio::join!(
+        health::readiness(surface),
+        status::stream(surface),
+        status::queues(surface)
+    );
+    let mut text = Exposition::default();
+    let uptime_ms = surface.clock.now().since_ms(surface.started_at);
+    text.gauge("iyagi_build_info", "Version of the running build")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    text.gauge(
+        "iyagi_daemon_uptime_seconds",
+        "Time since the daemon came up",
+    )
+    .sample(&[], uptime_ms as f64 / 1_000.0);
+    of_dependencies(&mut text, &readiness);
+    of_actors(&mut text, &surface.actors.actors());
+    of_pushes(&mut text, &surface.tree.projections.outbox());
+    of_stream(&mut text, &stream);
+    of_queues(&mut text, &queues);
+    of_requests(&mut text, &state.requests);
+    let devices = surface.tree.projections.audience().device_count();
+    text.gauge("iyagi_audience_devices", "Registered phones")
+        .sample(&[], devices);
+    text.finish()
+}
+
+fn of_dependencies(text: &mut Exposition, readiness: &Readiness) {
+    let mut family = text.gauge(
+        "iyagi_dependency_ready",
+        "Whether a dependency can be used (1) or not (0)",
+    );
+    for (name, condition) in &readiness.dependencies {
+        family.sample(&[("dependency", name)], u8::from(condition.ready));
+    }
+}
+
+fn of_actors(text: &mut Exposition, all: &[ActorSnapshot]) {
+    // A pool counts what its workers do; a label per worker would grow with every resize.
+    let actors = || all.iter().filter(|actor| actor.kind != ActorKind::Worker);
+    let mut family = text.gauge("iyagi_actor_state", "1 for the state that an actor is in");
+    for actor in actors() {
+        for state in STATES {
+            let labels = [
+                ("actor", &*actor.name),
+                ("state", status::state_name(state)),
+            ];
+            family.sample(&labels, u8::from(actor.state == state));
+        }
+    }
+    let gauges: [(&str, &str, Gauge); 5] = [
+        (
+            "iyagi_actor_mailbox_messages",
+            "Messages accepted and not finished",
+            |actor| actor.mailbox.len as f64,
+        ),
+        (
+            "iyagi_actor_mailbox_capacity_messages",
+            "The most that a mailbox accepts",
+            |actor| actor.mailbox.capacity as f64,
+        ),
+        (
+            "iyagi_actor_mailbox_peak_messages",
+            "The most there ever were in a mailbox",
+            |actor| actor.mailbox.peak as f64,
+        ),
+        (
+            "iyagi_actor_oldest_message_seconds",
+            "Age of the oldest message in hand",
+            |actor| actor.oldest_message_ms.unwrap_or(0) as f64 / 1_000.0,
+        ),
+        (
+            "iyagi_actor_workers",
+            "Workers of a pool, subscribers of a topic, 1 for an actor",
+            |actor| actor.size.unwrap_or(1) as f64,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        let mut family = text.gauge(name, help);
+        actors().for_each(|actor| family.sample(&[("actor", &*actor.name)], value(actor)));
+    }
+    let mut family = text.counter(
+        "iyagi_actor_messages_total",
+        "Messages by what became of them",
+    );
+    for actor in actors() {
+        for (outcome, count) in outcomes(&actor.counters) {
+            family.sample(&[("actor", &*actor.name), ("outcome", outcome)], count);
+        }
+    }
+    let mut family = text.counter("iyagi_actor_restarts_total", "Times an actor was rebuilt");
+    actors().for_each(|actor| family.sample(&[("actor", &*actor.name)], actor.counters.restarts));
+    let mut family = text.counter("iyagi_actor_panics_total", "Panics that were caught");
+    actors().for_each(|actor| family.sample(&[("actor", &*actor.name)], actor.counters.panics));
+    let mut family = text.counter(
+        "iyagi_actor_backpressure_seconds_total",
+        "Time that senders waited for room, by sender",
+    );
+    for actor in actors() {
+        for (sender, ms) in &actor.backpressure_ms_by_sender {
+            let labels = [("actor", &*actor.name), ("sender", &**sender)];
+            family.sample(&labels, *ms as f64 / 1_000.0);
+        }
+    }
+    let mut family = text.histogram(
+        "iyagi_actor_handle_seconds",
+        "Time from taking a message in hand until it was done",
+    );
+    actors().for_each(|actor| family.distribution(&[("actor", &*actor.name)], &actor.latency));
+    let mut family = text.histogram(
+        "iyagi_actor_queue_seconds",
+        "Time from acceptance until a message was taken in hand",
+    );
+    actors().for_each(|actor| family.distribution(&[("actor", &*actor.name)], &actor.queue_time));
+}
+
+fn outcomes(counters: &Counters) -> [(&'static str, u64); 5] {
+    [
+        ("received", counters.received),
+        ("handled", counters.handled),
+        ("failed", counters.failed),
+        ("set_aside", counters.set_aside),
+        ("handed_back", counters.handed_back),
+    ]
+}
+
+fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
+    let counts = &outbox.counts;
+    text.counter(
+        "iyagi_push_matched_total",
+        "Pushes that were ever requested",
+    )
+    .sample(&[], counts.matched);
+    text.counter("iyagi_push_sent_total", "Pushes that the gateway took")
+        .sample(&[], counts.sent);
+    let mut family = text.counter(
+        "iyagi_push_suppressed_total",
+        "Pushes that were not worth sending, by reason",
+    );
+    for (reason, count) in &counts.suppressed {
+        family.sample(&[("reason", reason.as_str())], count);
+    }
+    text.gauge("iyagi_push_dead_pushes", "Pushes given up and not redriven")
+        .sample(&[], counts.dead);
+    text.gauge("iyagi_push_pending_pushes", "Pushes not settled yet")
+        .sample(&[], counts.pending);
+    let mut family = text.gauge(
+        "iyagi_letter_waiting_letters",
+        "Dead letters that wait, by job",
+    );
+    let mut waiting = std::collections::BTreeMap::<&str, u64>::new();
+    for state in outbox.letters() {
+        *waiting.entry(state.letter.origin.name()).or_default() += 1;
+    }
+    for (origin, count) in waiting {
+        family.sample(&[("origin", origin)], count);
+    }
+    text.counter("iyagi_letter_redriven_total", "Dead letters tried anew")
+        .sample(&[], counts.redriven);
+    text.counter(
+        "iyagi_letter_purged_total",
+        "Dead letters given up for good",
+    )
+    .sample(&[], counts.purged);
+    let mut family = text.counter(
+        "iyagi_invariant_violations_total",
+        "Broken promises; must be 0",
+    );
+    let broken = status::imbalance(counts);
+    family.sample(&[("invariant", "conservation")], broken);
+    family.sample(&[("invariant", "possible_history")], outbox.contradictions);
+    text.gauge("iyagi_journal_head_position", "Position of the last event")
+        .sample(&[], outbox.pos);
+}
+
+fn of_stream(text: &mut Exposition, stream: &StreamStatus) {
+    text.gauge(
+        "iyagi_stream_cursor_commit",
+        "The last commit that is done with",
+    )
+    .sample(&[], stream.cursor.commit);
+    let mut family = text.gauge("iyagi_stream_tip_commit", "The newest commit of the graph");
+    if let Some(tip) = stream.tip {
+        family.sample(&[], tip.commit);
+    }
+    let mut family = text.gauge(
+        "iyagi_stream_lag_seconds",
+        "Age of the oldest change that is not done with; 0 at the tip",
+    );
+    if let Some(lag) = stream.lag_seconds {
+        family.sample(&[], lag);
+    }
+}
+
+fn of_queues(text: &mut Exposition, queues: &[QueueStatus]) {
+    let mut family = text.gauge("iyagi_queue_messages", "Messages in a queue, by state");
+    for queue in queues {
+        for (state, count) in [
+            ("visible", queue.visible),
+            ("in_flight", queue.in_flight),
+            ("delayed", queue.delayed),
+        ] {
+            family.sample(&[("queue", &*queue.name), ("state", state)], count);
+        }
+    }
+    let mut family = text.gauge(
+        "iyagi_queue_oldest_seconds",
+        "Age of a queue's oldest message",
+    );
+    for queue in queues {
+        let seconds = queue.oldest_seconds.unwrap_or(0.0);
+        family.sample(&[("queue", &*queue.name)], seconds);
+    }
+}
+
+fn of_requests(text: &mut Exposition, requests: &Requests) {
+    let mut family = text.counter(
+        "iyagi_http_requests_total",
+        "Requests by listener and class of status",
+    );
+    for side in [Side::Public, Side::Operations] {
+        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"]
+            .iter()
+            .zip(requests.answered(side))
+        {
+            family.sample(&[("listener", side.as_str()), ("status", class)], count);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The daemon in one document, for `iyagi status` and for scripts.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::join_all;
+use iyagi_actors::health::Condition;
+use iyagi_actors::ports::{ChangeStream, Position, QueueDepth, StreamFault};
+use iyagi_actors::projections::Counts;
+use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState};
+use iyagi_messages::cursor::Cursor;
+use iyagi_messages::ids::{Pos, Timestamp};
+use serde::Serialize;
+
+use super::health;
+use crate::http::State;
+use crate::http::problem::Problem;
+use crate::http::request::Query;
+use crate::http::response;
+use crate::surface::Surface;
+
+/// The daemon as it is now.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    version: &'static str,
+    started_at: Timestamp,
+    uptime_seconds: u64,
+    ready: bool,
+    dependencies: BTreeMap<String, Condition>,
+    stream: StreamStatus,
+    journal: JournalStatus,
+    pushes: Pushes,
+    dead_letters: DeadLetters,
+    queues: Vec<QueueStatus>,
+    actors: Actors,
+    devices: usize,
+}
+
+/// How far the change log is read.
+#[derive(Debug, Clone, Serialize)]
+pub struct StreamStatus {
+    /// The last operation that is done with.
+    pub cursor: Cursor,
+    /// The newest operation of the graph; absent if the graph does not say.
+    pub tip: Option<Cursor>,
+    /// Age of the oldest operation that is not done with; zero at the tip.
+    pub lag_seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct JournalStatus {
+    head: Pos,
+}
+
+/// The conservation law's columns.
+#[derive(Debug, Serialize)]
+struct Pushes {
+    #[serde(flatten)]
+    counts: Counts,
+    suppressed_total: u64,
+    /// Whether `matched = sent + dead + suppressed + pending`, and no event contradicts its history.
+    conserved: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct DeadLetters {
+    waiting: u64,
+    by_origin: BTreeMap<String, u64>,
+}
+
+/// How much is in a queue.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueueStatus {
+    /// The queue.
+    pub name: String,
+    /// Messages that can be received now.
+    pub visible: u64,
+    /// Messages that someone has received.
+    pub in_flight: u64,
+    /// Messages that are not due yet.
+    pub delayed: u64,
+    /// Age of the oldest message.
+    pub oldest_seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Actors {
+    total: usize,
+    by_state: BTreeMap<&'static str, usize>,
+    restarts: u64,
+    panics: u64,
+    /// Actors that do not work as they should, with what is known of why.
+    troubled: Vec<Troubled>,
+}
+
+#[derive(Debug, Serialize)]
+struct Troubled {
+    name: String,
+    state: ActorState,
+    last_failure: Option<String>,
+}
+
+/// `GET /v1/ops/status`
+pub async fn show(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    Ok(response::ok(&status(&state.surface).await))
+}
+
+/// The daemon as it is now.
+pub async fn status(surface: &Surface) -> Status {
+    let (readiness, stream, queues) =
+        tokio::join!(health::readiness(surface), stream(surface), queues(surface));
+    let now = surface.clock.now();
+    let uptime_seconds = now.since_ms(surface.started_at) / 1_000;
+    let devices = surface.tree.projections.audience().device_count();
+    let outbox = surface.tree.projections.outbox();
+    let mut by_origin = BTreeMap::new();
+    for state in outbox.letters() {
+        *by_origin
+            .entry(state.letter.origin.name().to_owned())
+            .or_default() += 1;
+    }
+    let counts = outbox.counts.clone();
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: surface.started_at,
+        uptime_seconds,
+        ready: readiness.ready,
+        dependencies: readiness.dependencies,
+        stream,
+        journal: JournalStatus { head: outbox.pos },
+        pushes: Pushes {
+            suppressed_total: counts.suppressed_total(),
+            conserved: imbalance(&counts) == 0 && outbox.contradictions == 0,
+            counts,
+        },
+        dead_letters: DeadLetters {
+            waiting: by_origin.values().sum(),
+            by_origin,
+        },
+        queues,
+        actors: actors(&surface.actors.actors()),
+        devices,
+    }
+}
+
+/// Pushes that the four columns do not account for; must be 0.
+pub fn imbalance(counts: &Counts) -> u64 {
+    let settled = counts.sent + counts.dead + counts.suppressed_total() + counts.pending;
+    counts.matched.abs_diff(settled)
+}
+
+/// How far the change log is read.
+pub async fn stream(surface: &Surface) -> StreamStatus {
+    let cursor = surface.tree.projections.outbox().cursor;
+    let tip = surface.graph.tip().await.ok();
+    let position = if cursor == Cursor::START {
+        Position::TrimHorizon
+    } else {
+        Position::After(cursor)
+    };
+    let next = surface.graph.fetch(position, 1).await;
+    let lag_seconds = match next {
+        Ok(page) => page
+            .records
+            .first()
+            .and_then(|record| record.commit_timestamp)
+            .map(|at| seconds_since(surface, at)),
+        Err(StreamFault::NotFound { .. }) => Some(0.0),
+        Err(_) => None,
+    };
+    StreamStatus {
+        cursor,
+        tip,
+        lag_seconds,
+    }
+}
+
+/// How much is in each queue; a queue that does not answer is left out.
+pub async fn queues(surface: &Surface) -> Vec<QueueStatus> {
+    let asked = surface.queues.iter().map(|queue| async move {
+        let QueueDepth {
+            visible,
+            in_flight,
+            delayed,
+            oldest_sent_at,
+        } = queue.depth().await.ok()?;
+        Some(QueueStatus {
+            name: queue.name().to_owned(),
+            visible,
+            in_flight,
+            delayed,
+            oldest_seconds: oldest_sent_at.map(|at| seconds_since(surface, at)),
+        })
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn seconds_since(surface: &Surface, at: Timestamp) -> f64 {
+    surface.clock.now().since_ms(at) as f64 / 1_000.0
+}
+
+fn actors(all: &[ActorSnapshot]) -> Actors {
+    let own = || all.iter().filter(|actor| actor.kind != ActorKind::Worker);
+    let mut by_state = BTreeMap::new();
+    for actor in own() {
+        *by_state.entry(state_name(actor.state)).or_default() += 1;
+    }
+    let troubled = own().filter(|actor| {
+        use ActorState::{BackingOff, Failed, Stopped, Stuck};
+        matches!(actor.state, BackingOff | Failed | Stopped | Stuck)
+    });
+    let troubled = troubled.map(|actor| Troubled {
+        name: actor.name.clone(),
+        state: actor.state,
+        last_failure: actor
+            .last_failure
+            .as_ref()
+            .map(|failure| failure.reason.clone()),
+    });
+    Actors {
+        total: own().count(),
+        by_state,
+        restarts: own().map(|actor| actor.counters.restarts).sum(),
+        panics: own().map(|actor| actor.counters.panics).sum(),
+        troubled: troubled.collect(),
+    }
+}
+
+/// A state as it stands in metrics.
+pub fn state_name(state: ActorState) -> &'static str {
+    match state {
+        ActorState::Starting => "starting",
+        ActorState::Running => "running",
+        ActorState::Idle => "idle",
+        ActorState::BackingOff => "backing_off",
+        ActorState::Paused => "paused",
+        ActorState::Draining => "draining",
+        ActorState::Stuck => "stuck",
+        ActorState::Failed => "failed",
+        ActorState::Stopped => "stopped",
+    }
+}
