@@ -3,7 +3,7 @@
 use iyagi_actors::journal::{Draft, Journal, JournalFault};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::Fact;
-use iyagi_messages::ids::{EventId, Seq};
+use iyagi_messages::ids::Seq;
 
 use super::problem::{Kind, Problem};
 
@@ -74,20 +74,6 @@ pub async fn seq_of(journal: &dyn Journal, entity: &Entity) -> Result<Seq, Probl
     let events = journal.entity(entity).await;
     let events = events.map_err(|fault| problem_of(&fault))?;
     Ok(events.last().map_or(Seq::default(), |event| event.seq))
-}
-
-/// The journal's event of that id.
-pub async fn known(journal: &dyn Journal, id: EventId) -> Result<(), Problem> {
-    let found = journal
-        .event(id)
-        .await
-        .map_err(|fault| problem_of(&fault))?;
-    found.map(|_| ()).ok_or_else(|| {
-        Problem::new(
-            Kind::NotFound,
-            format!("there is no event {id} in the journal"),
-        )
-    })
 }
 
 /// What a fault of the journal is to a client.

@@ -29,12 +29,13 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use iyagi_actors::runtime::Task;
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::listener::{Requests, Side};
+use self::problem::Problem;
 use crate::surface::Surface;
 
-/// Whole files that are in memory at once, on their way in or out; further transfers wait.
+/// Files and commits that are in memory at once, on their way in or out; further ones wait.
 const TRANSFERS_MAX: usize = 8;
 /// How long a stop waits for requests in hand, in seconds.
 const STOP_SECONDS: u64 = 5;
@@ -87,8 +88,8 @@ pub struct State {
     pub surface: Arc<Surface>,
     /// Counts what was answered.
     pub requests: Requests,
-    /// Bounds the files in memory.
-    pub transfers: Arc<Semaphore>,
+    /// Bounds the large bodies in memory.
+    transfers: Arc<Semaphore>,
     /// Turns true when the listeners stop, so that endless answers end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -132,6 +133,14 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         stopping,
         running,
     })
+}
+
+impl State {
+    /// Waits for a place among the large bodies in memory.
+    async fn transfer(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.transfers).acquire_owned().await;
+        place.map_err(|error| Problem::internal("the transfer", &error))
+    }
 }
 
 impl Listeners {

@@ -18,6 +18,8 @@ use super::problem::{Kind, Problem};
 
 /// How long a body may stand still before its client is given up.
 const BODY_STALL_MAX: Duration = Duration::from_secs(30);
+/// Room that is made for a body before any of it has arrived.
+const ROOM_BYTES: u64 = 1024 * 1024;
 /// Longest id, token or name that a request may bring, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1024;
 
@@ -252,7 +254,8 @@ pub async fn body(
         discard(payload).await;
         return Err(too_large(bytes_max));
     }
-    let mut body = Vec::with_capacity(stated.unwrap_or(0) as usize);
+    // A length that is only claimed takes no memory beyond this.
+    let mut body = Vec::with_capacity(stated.unwrap_or(0).min(ROOM_BYTES) as usize);
     loop {
         let piece = tokio::time::timeout(BODY_STALL_MAX, payload.next()).await;
         let piece = piece.map_err(|_| {

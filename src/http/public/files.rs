@@ -1,7 +1,5 @@
 //! Files by key: what an object store's own API would be to its clients.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
@@ -10,7 +8,6 @@ use iyagi_actors::ports::{ObjectInfo, PutOptions, StoreFault};
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::http::State;
 use crate::http::problem::{Kind, Problem};
@@ -41,7 +38,7 @@ pub async fn write(
         content_type: content_type(&request)?,
         ..PutOptions::default()
     };
-    let _place = transfer(&state).await?;
+    let _place = state.transfer().await?;
     let bytes_max = state.surface.config.media.file_bytes_max;
     let bytes = request::body(&request, payload, bytes_max).await?;
     let store = &state.surface.store;
@@ -87,7 +84,7 @@ pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     if response::client_has(request.headers(), &info.etag) {
         return Ok(response::tagged(&request, &info.etag, CACHE_CONTROL).finish());
     }
-    let place = transfer(&state).await?;
+    let place = state.transfer().await?;
     let (bytes, info) = store
         .get(&key, u64::MAX)
         .await
@@ -107,12 +104,6 @@ pub async fn remove(state: Data<State>, request: HttpRequest) -> Result<HttpResp
     let removed = state.surface.store.delete(&key).await;
     removed.map_err(|fault| problem_of(&fault))?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Waits for a place among the files in memory.
-pub(super) async fn transfer(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
-    let place = Arc::clone(&state.transfers).acquire_owned().await;
-    place.map_err(|error| Problem::internal("the transfer", &error))
 }
 
 /// What a fault of the store is to a client.

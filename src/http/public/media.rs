@@ -6,6 +6,9 @@
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::projections::LetterState;
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{Fact, ThumbnailFailed};
 use iyagi_messages::ids::LetterId;
 use iyagi_messages::media::{MetadataItem, Variant};
 use iyagi_messages::object::ObjectKey;
@@ -13,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::files;
 use crate::http::State;
+use crate::http::journalled;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -86,7 +90,7 @@ async fn thumbnail(
     let item = find(&state.surface, key).await?;
     let variants = variants_of(&item, preset);
     if variants.is_empty() {
-        return Err(why_none(&state.surface, &item));
+        return Err(why_none(&state.surface, &item).await?);
     }
     let variant = negotiated(request, &variants)?;
     let current = query.text("v") == Some(version_of(&variants).as_str());
@@ -98,7 +102,7 @@ async fn thumbnail(
     if response::client_has(request.headers(), &etag) {
         return Ok(response.finish());
     }
-    let place = files::transfer(state).await?;
+    let place = state.transfer().await?;
     let read = state.surface.store.get(&variant.key, u64::MAX).await;
     let (bytes, _) = read.map_err(|fault| files::problem_of(&fault))?;
     for header in response::HARMLESS {
@@ -203,18 +207,54 @@ fn check_preset(surface: &Surface, preset: &str) -> Result<(), Problem> {
 }
 
 /// Says why a file has no thumbnail, and whether waiting helps.
-fn why_none(surface: &Surface, item: &MetadataItem) -> Problem {
+async fn why_none(surface: &Surface, item: &MetadataItem) -> Result<Problem, Problem> {
+    let failed = failure(surface, item).await?;
+    let waiting = LetterId::of_object(CONSUMER, item.key.as_str(), &item.sequencer.0);
+    let waiting = surface.tree.projections.outbox().letter(waiting).cloned();
+    Ok(reason(surface, item, failed, waiting))
+}
+
+/// What the journal says of this write of the file, if no thumbnail could be made of it.
+async fn failure(
+    surface: &Surface,
+    item: &MetadataItem,
+) -> Result<Option<ThumbnailFailed>, Problem> {
+    let told = surface
+        .journal
+        .entity(&Entity::new("thumbnail", &item.key))
+        .await;
+    let told = told.map_err(|fault| journalled::problem_of(&fault))?;
+    let last = told.into_iter().rev().find_map(|event| match event.fact {
+        Fact::ThumbnailFailed(failed) => Some(failed),
+        _ => None,
+    });
+    Ok(last.filter(|failed| failed.sequencer == item.sequencer))
+}
+
+fn reason(
+    surface: &Surface,
+    item: &MetadataItem,
+    failed: Option<ThumbnailFailed>,
+    letter: Option<LetterState>,
+) -> Problem {
     let key = &item.key;
     let problem = |reason: &str, detail: String| {
         Problem::new(Kind::NoThumbnail, detail).with("reason", reason)
     };
-    let letter = LetterId::of_object(CONSUMER, key.as_str(), &item.sequencer.0);
-    if let Some(state) = surface.tree.projections.outbox().letter(letter) {
-        let detail = format!(
-            "no thumbnail can be made of `{key}`: {}",
-            state.letter.detail
-        );
-        return problem(&state.letter.reason, detail).with("letter", letter.to_string());
+    let given_up = letter
+        .as_ref()
+        .map(|state| (&state.letter.reason, &state.letter.detail));
+    let given_up = failed
+        .as_ref()
+        .map(|failed| (&failed.reason, &failed.detail))
+        .or(given_up);
+    if let Some((reason, detail)) = given_up {
+        let detail = format!("no thumbnail can be made of `{key}`: {detail}");
+        let problem = problem(reason, detail);
+        return match letter.filter(|state| state.waiting) {
+            Some(state) => problem.with("letter", state.letter.id.to_string()),
+            None => problem,
+        };
     }
     if let Some(defect) = &item.defect {
         return problem(

@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::projections::{LetterState, Outbox};
 use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{LetterId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use serde::Serialize;
@@ -81,28 +82,26 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
     Query::of(&request, &[])?;
     let id: LetterId = request::id(request::rest(&request, PREFIX)?, "id", EXPECTED)?;
     let surface = &state.surface;
+    let told = events_of(surface, Entity::new("letter", id)).await?;
     let found = surface.tree.projections.outbox().letter(id).map(View::of);
-    let detail = format!("there is no dead letter {id}");
-    let view = found.ok_or_else(|| Problem::new(Kind::NotFound, detail))?;
-    let history = history(surface, &view.letter).await?;
+    // A letter that is settled for good is in the journal alone.
+    let view = found.or_else(|| View::settled(&told)).ok_or_else(|| {
+        let detail = format!("there is no dead letter {id}");
+        Problem::new(Kind::NotFound, detail)
+    })?;
+    let mut history = told;
+    if let Origin::Push { push, .. } = &view.letter.origin {
+        history.extend(events_of(surface, Entity::new("push", push)).await?);
+    }
+    history.sort_by_key(|event| event.pos);
     let mut shown = json!(view);
     shown["history"] = json!(history);
     Ok(response::ok(&shown))
 }
 
-/// What happened to the letter, and to the push that it stands for.
-async fn history(surface: &Surface, letter: &Letter) -> Result<Vec<Event>, Problem> {
-    let mut entities = vec![Entity::new("letter", letter.id)];
-    if let Origin::Push { push, .. } = &letter.origin {
-        entities.push(Entity::new("push", push));
-    }
-    let mut history = Vec::new();
-    for entity in entities {
-        let events = surface.journal.entity(&entity).await;
-        history.extend(events.map_err(|fault| journalled::problem_of(&fault))?);
-    }
-    history.sort_by_key(|event| event.pos);
-    Ok(history)
+async fn events_of(surface: &Surface, entity: Entity) -> Result<Vec<Event>, Problem> {
+    let events = surface.journal.entity(&entity).await;
+    events.map_err(|fault| journalled::problem_of(&fault))
 }
 
 impl View {
@@ -113,6 +112,29 @@ impl View {
             message_id: state.message_id.clone(),
             corr: state.corr.clone(),
         }
+    }
+
+    fn settled(told: &[Event]) -> Option<Self> {
+        let mut view = None;
+        for event in told {
+            match &event.fact {
+                Fact::LetterRequested(requested) => {
+                    view = Some(Self {
+                        letter: requested.letter.clone(),
+                        waiting: false,
+                        message_id: None,
+                        corr: event.corr.clone(),
+                    });
+                }
+                Fact::LetterDeadLettered(dead) => {
+                    if let Some(view) = &mut view {
+                        view.message_id = Some(dead.message_id.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        view
     }
 }
 

@@ -1,0 +1,101 @@
+//! Files by key, and the keys that no file may have.
+
+use crate::fixture::Fixture;
+
+#[test]
+fn a_file_comes_back_as_it_was_stored_until_it_is_deleted() {
+    let fixture = Fixture::start();
+    let put = |body: &[u8]| {
+        let headers = [("content-type", "audio/ogg")];
+        fixture.send(
+            fixture.public,
+            "PUT",
+            "/v1/files/posts/1/a%20b.ogg",
+            &headers,
+            body,
+        )
+    };
+    let answer = put(b"first");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(answer.header("location"), "/v1/files/posts/1/a%20b.ogg");
+    let stored = answer.json();
+    assert_eq!(
+        (&stored["key"], &stored["size"]),
+        (&"posts/1/a b.ogg".into(), &5.into())
+    );
+    assert!(stored["sequencer"].is_string());
+    let answer = put(b"second!");
+    assert_eq!(answer.status, 200, "it replaces one");
+    let etag = answer.header("etag").to_owned();
+
+    let answer = fixture.get("/v1/files/posts/1/a%20b.ogg", &[]);
+    assert_eq!((answer.status, &*answer.body), (200, &b"second!"[..]));
+    assert_eq!(answer.header("content-type"), "audio/ogg");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("etag"), etag);
+    let answer = fixture.get("/v1/files/posts/1/a%20b.ogg", &[("if-none-match", &etag)]);
+    assert_eq!((answer.status, answer.body.len()), (304, 0));
+
+    for _ in 0..2 {
+        let answer = fixture.public("DELETE", "/v1/files/posts/1/a%20b.ogg", "");
+        assert_eq!(answer.status, 204);
+    }
+    fixture
+        .get("/v1/files/posts/1/a%20b.ogg", &[])
+        .problem(404, "not-found");
+}
+
+#[test]
+fn keys_that_no_file_may_have_are_refused_with_their_field() {
+    let fixture = Fixture::start();
+    let long = "k".repeat(1_025);
+    for key in [
+        "a/../b",
+        "%2e%2e%2fsecret",
+        "..",
+        "a%00b",
+        "a//b",
+        "a/",
+        "",
+        "%FF",
+        "a%0Ab",
+        &long,
+    ] {
+        let path = format!("/v1/files/{key}");
+        let problem = fixture
+            .public("PUT", &path, "x")
+            .problem(400, "invalid-key");
+        assert_eq!(problem["field"], "key", "{key}");
+        fixture.get(&path, &[]).problem(400, "invalid-key");
+    }
+    let longest = format!("/v1/files/{}", "k".repeat(1_024));
+    assert_eq!(fixture.public("PUT", &longest, "x").status, 201);
+    for method in ["PUT", "DELETE"] {
+        let answer = fixture.public(method, "/v1/files/derived/ab/c.webp", "x");
+        answer.problem(403, "reserved-key");
+    }
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_refused_whole() {
+    let fixture = Fixture::with(|config| config.media.file_bytes_max = 1_000);
+    let problem = fixture
+        .public("PUT", "/v1/files/posts/1/a", vec![0; 1_001])
+        .problem(413, "too-large");
+    assert_eq!(problem["bytes_max"], 1_000);
+    fixture
+        .get("/v1/files/posts/1/a", &[])
+        .problem(404, "not-found");
+    assert_eq!(
+        fixture
+            .public("PUT", "/v1/files/posts/1/a", vec![0; 1_000])
+            .status,
+        201
+    );
+    // An empty file is a file.
+    assert_eq!(
+        fixture.public("PUT", "/v1/files/posts/1/empty", "").status,
+        201
+    );
+    assert_eq!(fixture.get("/v1/files/posts/1/empty", &[]).status, 200);
+}

@@ -1,0 +1,189 @@
+//! Metadata and thumbnails of uploaded files.
+
+use std::path::Path;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::fixture::Fixture;
+
+fn picture() -> Vec<u8> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/media/posts/story-launch/IMG_2041.jpg");
+    std::fs::read(path).expect("the demo's picture")
+}
+
+fn upload(fixture: &Fixture, key: &str, body: &[u8]) {
+    let key = utf8_percent_encode(key, NON_ALPHANUMERIC);
+    let answer = fixture.public("PUT", &format!("/v1/files/{key}"), body);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+}
+
+fn item(fixture: &Fixture, key: &str) -> Value {
+    let key = utf8_percent_encode(key, NON_ALPHANUMERIC).to_string();
+    fixture.until("the metadata", |fixture| {
+        let answer = fixture.get(&format!("/v1/media/{key}"), &[]);
+        (answer.status == 200).then(|| answer.json())
+    })
+}
+
+fn with_thumbnails(fixture: &Fixture, key: &str) -> Value {
+    fixture.until("the thumbnails", |fixture| {
+        let item = item(fixture, key);
+        item["thumbnails"].is_object().then_some(item)
+    })
+}
+
+#[test]
+fn both_spellings_of_a_korean_key_are_files_of_their_own() {
+    let fixture = Fixture::start();
+    let (composed, decomposed) = ("uploads/minji/가.txt", "uploads/minji/\u{1100}\u{1161}.txt");
+    upload(&fixture, composed, b"composed");
+    upload(&fixture, decomposed, b"decomposed!");
+    for (key, size) in [(composed, 8), (decomposed, 11)] {
+        let item = item(&fixture, key);
+        assert_eq!((&item["key"], &item["size"]), (&key.into(), &size.into()));
+        assert_eq!(item["owner"], "minji");
+    }
+    let page = fixture.get("/v1/media?prefix=uploads/minji/", &[]).json();
+    assert_eq!(page["items"].as_array().expect("items").len(), 2);
+}
+
+#[test]
+fn pages_show_every_item_once_in_order_of_key() {
+    let fixture = Fixture::start();
+    let keys: Vec<String> = (0..7).map(|number| format!("notes/{number}.txt")).collect();
+    for key in &keys {
+        upload(&fixture, key, key.as_bytes());
+    }
+    upload(&fixture, "other/1.txt", b"elsewhere");
+    for key in &keys {
+        item(&fixture, key);
+    }
+    let (mut seen, mut path) = (Vec::new(), "/v1/media?prefix=notes/&limit=3".to_owned());
+    loop {
+        let page = fixture.get(&path, &[]).json();
+        let items = page["items"].as_array().expect("items");
+        seen.extend(
+            items
+                .iter()
+                .map(|item| item["key"].as_str().expect("a key").to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        path = format!("/v1/media?prefix=notes/&limit=3&cursor={next}");
+    }
+    assert_eq!(seen, keys);
+}
+
+#[test]
+fn an_item_that_the_client_has_is_not_sent_again() {
+    let fixture = Fixture::start();
+    upload(&fixture, "notes/a.txt", b"text");
+    item(&fixture, "notes/a.txt");
+    let answer = fixture.get("/v1/media/notes/a.txt", &[]);
+    let etag = answer.header("etag").to_owned();
+    assert_eq!(answer.header("cache-control"), "private, max-age=0");
+    let answer = fixture.get("/v1/media/notes/a.txt", &[("if-none-match", &etag)]);
+    assert_eq!((answer.status, answer.body.len()), (304, 0));
+    let answer = fixture.get("/v1/media/notes/a.txt", &[("if-none-match", "\"other\"")]);
+    assert_eq!(answer.status, 200);
+    fixture
+        .get("/v1/media/notes/none.txt", &[])
+        .problem(404, "not-found");
+}
+
+#[test]
+fn a_thumbnail_comes_in_the_format_that_the_client_wants_most() {
+    let fixture = Fixture::start();
+    upload(&fixture, "posts/1/발사대.jpg", &picture());
+    let item = with_thumbnails(&fixture, "posts/1/발사대.jpg");
+    let variants = item["thumbnails"]["variants"].as_array().expect("variants");
+    let presets = fixture.surface.config.media.presets.len();
+    assert_eq!(variants.len(), presets * 2);
+    let path = format!(
+        "/v1/media/posts/1/{}/thumbnails/small",
+        utf8_percent_encode("발사대.jpg", NON_ALPHANUMERIC)
+    );
+    for (accept, expected, magic) in [
+        (None, "image/jpeg", &b"\xff\xd8"[..]),
+        (Some("*/*"), "image/jpeg", b"\xff\xd8"),
+        (
+            Some("image/avif,image/webp,*/*;q=0.8"),
+            "image/webp",
+            b"RIFF",
+        ),
+        (
+            Some("image/webp;q=0.5,image/jpeg"),
+            "image/jpeg",
+            b"\xff\xd8",
+        ),
+        (Some("image/webp"), "image/webp", b"RIFF"),
+    ] {
+        let headers: Vec<_> = accept.iter().map(|accept| ("accept", *accept)).collect();
+        let answer = fixture.get(&path, &headers);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("content-type"), expected, "{accept:?}");
+        assert!(answer.body.starts_with(magic), "{accept:?}");
+        assert_eq!(answer.header("vary"), "Accept");
+        let etag = answer.header("etag").to_owned();
+        let again: Vec<_> = headers
+            .into_iter()
+            .chain([("if-none-match", &*etag)])
+            .collect();
+        assert_eq!(fixture.get(&path, &again).status, 304);
+    }
+    let problem = fixture
+        .get(&path, &[("accept", "image/png")])
+        .problem(406, "not-acceptable");
+    assert_eq!(problem["available"].as_array().expect("types").len(), 2);
+
+    // The bare path may show another picture tomorrow; the link in the item never will.
+    assert_eq!(
+        fixture.get(&path, &[]).header("cache-control"),
+        "private, max-age=0"
+    );
+    let link = variants[0]["url"].as_str().expect("a link");
+    let answer = fixture.get(link, &[]);
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("cache-control"),
+        "private, max-age=31536000, immutable"
+    );
+}
+
+#[test]
+fn a_missing_thumbnail_says_why() {
+    let fixture = Fixture::start();
+    let whole = picture();
+    upload(&fixture, "posts/1/cut.jpg", &whole[..whole.len() / 2]);
+    upload(&fixture, "posts/1/empty.jpg", b"");
+    upload(&fixture, "posts/1/wrong.jpg", b"this is a text");
+    upload(&fixture, "notes/fine.jpg", &whole);
+    let reason = |key: &str| {
+        item(&fixture, key);
+        fixture.until("the verdict", |fixture| {
+            let answer = fixture.get(&format!("/v1/media/{key}/thumbnails/small"), &[]);
+            let problem = answer.problem(404, "no-thumbnail");
+            (problem["reason"] != "pending").then_some(problem)
+        })
+    };
+    for key in ["posts/1/cut.jpg", "posts/1/empty.jpg", "posts/1/wrong.jpg"] {
+        let problem = reason(key);
+        assert_ne!(problem["reason"], "not_eligible", "{problem}");
+    }
+    assert_eq!(reason("notes/fine.jpg")["reason"], "not_eligible");
+    let problem = fixture
+        .get("/v1/media/notes/fine.jpg/thumbnails/smal", &[])
+        .problem(404, "unknown-preset");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .expect("text")
+            .contains("`small`")
+    );
+    fixture
+        .get("/v1/media/posts/1/none.jpg/thumbnails/small", &[])
+        .problem(404, "not-found");
+}

@@ -1,0 +1,197 @@
+//! The gateway's faults, the dead letters that come of them, and what is tapped.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::fixture::Fixture;
+
+/// A daemon with one push that was given up.
+fn with_letter() -> (Fixture, Value) {
+    let fixture = Fixture::start().with_people();
+    let rule = json!({"device": "phone-1", "class": "poison", "times": 1});
+    let answer = fixture.operations("POST", "/v1/ops/gateway/faults", rule.to_string());
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.json()["faults"], json!([rule]));
+    fixture.follow();
+    let letter = fixture.until("the letter", |fixture| {
+        let page = fixture.operations("GET", "/v1/ops/dead-letters", "").json();
+        let letter = page["letters"].get(0).cloned()?;
+        letter["message_id"].is_string().then_some(letter)
+    });
+    (fixture, letter)
+}
+
+fn post(fixture: &Fixture, verb: &str, body: &Value) -> Value {
+    let path = format!("/v1/ops/dead-letters/{verb}");
+    fixture.operations("POST", &path, body.to_string()).json()
+}
+
+#[test]
+fn a_letter_is_listed_shown_and_redriven() {
+    let (fixture, letter) = with_letter();
+    assert_eq!(letter["origin"]["job"], "push");
+    assert_eq!(letter["origin"]["recipient"], "minji");
+    assert_eq!(letter["reason"], "poison");
+    let id = letter["id"].as_str().expect("an id");
+    let groups = fixture
+        .operations("GET", "/v1/ops/dead-letters/groups", "")
+        .json();
+    assert_eq!(groups["groups"][0]["count"], 1);
+    assert_eq!(groups["groups"][0]["origin"], "push");
+    let other = fixture
+        .operations("GET", "/v1/ops/dead-letters?origin=thumbnails", "")
+        .json();
+    assert_eq!(other["letters"], json!([]));
+    let shown = fixture
+        .operations("GET", &format!("/v1/ops/dead-letters/{id}"), "")
+        .json();
+    let kinds: Vec<&Value> = shown["history"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| &event["kind"])
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "push.requested",
+            "push.attempted",
+            "push.failed",
+            "letter.requested",
+            "letter.dead_lettered"
+        ]
+    );
+
+    let filter = json!({"filter": {"origin": "push", "reason": "poison"}, "dry_run": true});
+    let outcome = post(&fixture, "redrive", &filter);
+    assert_eq!(
+        (&outcome["selected"], &outcome["done"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(outcome["letters"], json!([id]));
+    let outcome = post(&fixture, "redrive", &json!({"ids": [id, id]}));
+    assert_eq!(
+        (&outcome["selected"], &outcome["done"]),
+        (&json!(1), &json!(1))
+    );
+    fixture.until("the push", |fixture| {
+        (fixture.surface.tree.projections.outbox().counts.sent == 1).then_some(())
+    });
+    let status = fixture.operations("GET", "/v1/ops/status", "").json();
+    assert_eq!(status["pushes"]["dead"], 0);
+    assert_eq!(status["pushes"]["redriven"], 1);
+    assert_eq!(status["pushes"]["conserved"], true);
+    let outcome = post(&fixture, "redrive", &json!({"ids": [id]}));
+    assert_eq!(
+        (&outcome["done"], &outcome["skipped"]),
+        (&json!(0), &json!(1))
+    );
+}
+
+#[test]
+fn a_purged_letter_no_longer_waits() {
+    let (fixture, letter) = with_letter();
+    let outcome = post(&fixture, "purge", &json!({"filter": {}}));
+    assert_eq!(outcome["letters"], json!([letter["id"]]));
+    let page = fixture.operations("GET", "/v1/ops/dead-letters", "").json();
+    assert_eq!(page, json!({"letters": [], "next": null}));
+    let path = format!(
+        "/v1/ops/dead-letters/{}",
+        letter["id"].as_str().expect("an id")
+    );
+    let shown = fixture.operations("GET", &path, "").json();
+    assert_eq!(shown["waiting"], false);
+    assert_eq!(
+        post(&fixture, "redrive", &json!({"filter": {}}))["selected"],
+        0
+    );
+}
+
+#[test]
+fn letters_that_are_named_wrongly_are_refused() {
+    let fixture = Fixture::start();
+    for (body, field) in [
+        (json!({}), "ids"),
+        (json!({"ids": ["7"]}), "ids"),
+        (json!({"filter": {"why": "x"}}), "filter"),
+        (json!({"filter": {}, "dry": true}), "dry"),
+    ] {
+        let answer = fixture.operations("POST", "/v1/ops/dead-letters/purge", body.to_string());
+        assert_eq!(answer.problem(400, "invalid-field")["field"], field);
+    }
+    let none = "00000000-0000-0000-0000-000000000000";
+    fixture
+        .operations("GET", &format!("/v1/ops/dead-letters/{none}"), "")
+        .problem(404, "not-found");
+    fixture
+        .operations("GET", "/v1/ops/dead-letters/x", "")
+        .problem(400, "invalid-field");
+    let outcome = post(&fixture, "redrive", &json!({"ids": [none]}));
+    assert_eq!(outcome["skipped_letters"], json!([none]));
+}
+
+#[test]
+fn faults_are_set_shown_and_cleared() {
+    let fixture = Fixture::start();
+    let path = "/v1/ops/gateway/faults";
+    let problem = fixture
+        .operations("POST", path, r#"{"class": "flaky"}"#)
+        .problem(400, "invalid-field");
+    assert_eq!(problem["field"], "class");
+    assert_eq!(
+        fixture
+            .operations("POST", path, r#"{"class": "throttled"}"#)
+            .status,
+        201
+    );
+    let rules = fixture.operations("GET", path, "").json();
+    assert_eq!(rules["faults"], json!([{"class": "throttled"}]));
+    assert_eq!(fixture.operations("DELETE", path, "").status, 204);
+    assert_eq!(
+        fixture.operations("GET", path, "").json()["faults"],
+        json!([])
+    );
+}
+
+#[test]
+fn a_tap_shows_what_was_and_what_comes_each_push_once() {
+    let fixture = Fixture::start().with_people();
+    fixture.follow();
+    fixture.until("the push", |fixture| {
+        (fixture.surface.tree.projections.outbox().counts.sent == 1).then_some(())
+    });
+    let open = |accept: &str| {
+        let mut stream = TcpStream::connect(fixture.operations).expect("connects");
+        let request = format!(
+            "GET /v1/ops/tap/push?tail=5 HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("sends");
+        BufReader::new(stream)
+            .lines()
+            .map(|line| line.expect("a line"))
+    };
+    let mut events =
+        open("text/event-stream").filter_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+    let mut lines = open("application/x-ndjson").filter(|line| line.starts_with('{'));
+    for tap in [&mut events as &mut dyn Iterator<Item = String>, &mut lines] {
+        let push: Value = serde_json::from_str(&tap.next().expect("a push")).expect("JSON");
+        assert_eq!(push["payload"]["device"], "phone-1");
+        assert!(
+            push["payload"]["body"]
+                .as_str()
+                .expect("text")
+                .contains("Grace")
+        );
+    }
+    fixture.commit(&json!([
+        {"op": "drop_edge", "id": "follows-1"},
+    ]));
+    fixture.commit(&json!([
+        {"op": "add_edge", "id": "follows-2", "from": "grace", "to": "minji", "label": "FOLLOWS"},
+    ]));
+    let first = events.next().expect("a push");
+    let second = lines.next().expect("a push");
+    assert_eq!(first, second);
+}

@@ -1,0 +1,121 @@
+//! What people want to hear of.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{Answer, Fixture};
+
+fn post(fixture: &Fixture, body: &Value) -> Answer {
+    fixture.public("POST", "/v1/subscriptions", body.to_string())
+}
+
+fn listed(fixture: &Fixture, owner: &str) -> Value {
+    fixture
+        .get(&format!("/v1/subscriptions?owner={owner}"), &[])
+        .json()
+}
+
+fn enabled(fixture: &Fixture, template: &str) -> bool {
+    let listed = listed(fixture, "minji");
+    let defaults = listed["defaults"].as_array().expect("defaults");
+    let found = defaults.iter().find(|one| one["template"] == template);
+    found.expect("a default notification")["enabled"] == true
+}
+
+#[test]
+fn a_subscription_lives_from_its_creation_to_its_removal() {
+    let fixture = Fixture::start();
+    let body = json!({
+        "owner": "minji", "anchor": {"element": {"id": "story-1"}}, "when": {"keys": ["title"]},
+    });
+    let answer = post(&fixture, &body);
+    assert_eq!(answer.status, 201);
+    let created = answer.json();
+    assert_eq!(created["template"], "subscription");
+    assert_eq!(created["effective_after"], 0);
+    let id = created["id"].as_str().expect("an id").to_owned();
+    assert_eq!(answer.header("location"), format!("/v1/subscriptions/{id}"));
+    let again = post(&fixture, &body);
+    assert_eq!((again.status, again.json()), (200, created.clone()));
+    assert_eq!(listed(&fixture, "minji")["subscriptions"], json!([created]));
+    assert_eq!(listed(&fixture, "grace")["subscriptions"], json!([]));
+
+    let of = |owner: &str| {
+        fixture.public(
+            "DELETE",
+            &format!("/v1/subscriptions/{id}?owner={owner}"),
+            "",
+        )
+    };
+    of("grace").problem(404, "not-found");
+    assert_eq!(of("minji").status, 204);
+    of("minji").problem(404, "not-found");
+    assert_eq!(listed(&fixture, "minji")["subscriptions"], json!([]));
+}
+
+#[test]
+fn a_default_notification_is_left_and_joined_again() {
+    let fixture = Fixture::start();
+    assert!(enabled(&fixture, "follow"));
+    let leave = || {
+        fixture.public(
+            "DELETE",
+            "/v1/subscriptions/template:follow?owner=minji",
+            "",
+        )
+    };
+    for _ in 0..2 {
+        assert_eq!(leave().status, 204);
+        assert!(!enabled(&fixture, "follow"));
+    }
+    let answer = post(&fixture, &json!({"owner": "minji", "template": "follow"}));
+    assert_eq!(
+        (answer.status, answer.json()["enabled"].clone()),
+        (200, true.into())
+    );
+    assert!(enabled(&fixture, "follow"));
+    let page = fixture
+        .operations("GET", "/v1/ops/journal?entity=preference/minji", "")
+        .json();
+    let kinds: Vec<&Value> = page["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| &event["kind"])
+        .collect();
+    assert_eq!(kinds, ["template.opted_out", "template.opted_in"]);
+    fixture
+        .public("DELETE", "/v1/subscriptions/template:folow?owner=minji", "")
+        .problem(404, "not-found");
+}
+
+#[test]
+fn a_subscription_that_cannot_be_is_refused_by_field() {
+    let fixture = Fixture::start();
+    for (body, field) in [
+        (json!({"anchor": {"element": {"id": "x"}}}), "owner"),
+        (json!({"owner": "p"}), "anchor"),
+        (
+            json!({"owner": "p", "anchor": {"incident": {"vertex": "@me"}}}),
+            "anchor.incident.vertex",
+        ),
+        (
+            json!({"owner": "p", "anchor": {"label": {"label": ""}}}),
+            "anchor.label.label",
+        ),
+        (
+            json!({"owner": "p", "anchor": {"element": {"id": "x"}}, "template": "nope"}),
+            "template",
+        ),
+        (
+            json!({"owner": "p", "anchor": {"element": {"id": "x"}}, "extra": 1}),
+            "extra",
+        ),
+    ] {
+        let problem = post(&fixture, &body).problem(400, "invalid-field");
+        assert_eq!(problem["field"], field);
+    }
+    let problem = fixture
+        .get("/v1/subscriptions", &[])
+        .problem(400, "invalid-field");
+    assert_eq!(problem["field"], "owner");
+}
