@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`config`]: what the daemon is told, and what a mistake in it gets
 //! - [`daemon`]: from start to stop; the one place where ports meet adapters
+//! - [`demo`]: a story played to a daemon in a fresh folder
 //! - [`embedded`]: every port on one machine, with no account
 //! - [`http`]: the public and the operations listener
 //! - [`surface`]: what the listeners and the command line speak to
@@ -10,6 +11,7 @@
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod embedded;
 pub mod http;
 pub mod surface;

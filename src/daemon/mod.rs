@@ -204,7 +204,8 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Settings {
     }
 }
 
-async fn stop_signal() {
+/// Resolves when the process is told to stop.
+pub(crate) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let terminated = async {
         match signal(SignalKind::terminate()) {

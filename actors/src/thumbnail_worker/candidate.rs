@@ -18,7 +18,7 @@ pub fn is_candidate(key: &ObjectKey, prefixes: &[String]) -> bool {
 }
 
 /// Whether a key's ending says "picture".
-pub(super) fn claims_to_be_a_picture(key: &ObjectKey) -> bool {
+pub fn claims_to_be_a_picture(key: &ObjectKey) -> bool {
     let ending = key
         .as_str()
         .rsplit_once('.')

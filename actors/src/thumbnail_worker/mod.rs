@@ -17,7 +17,7 @@ use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::media::{Thumbnails, Variant};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
-pub use self::candidate::{derived_key, is_candidate};
+pub use self::candidate::{claims_to_be_a_picture, derived_key, is_candidate};
 use crate::media_job::{GivenUp, MediaJournal, objects_of, queue_down, store_down};
 use crate::ports::{MetadataTable, ObjectStore, PutOptions, StoreFault};
 use crate::queue_intake::Delivery;

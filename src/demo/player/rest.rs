@@ -1,0 +1,151 @@
+//! When a scene has ended: everything is settled, or waits for a gateway that is down.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use iyagi_actors::push_sender::state::{PushState, Stage};
+use iyagi_actors::thumbnail_worker::is_candidate;
+use iyagi_messages::object::ObjectKey;
+use tokio::time::Instant;
+
+use super::Player;
+use crate::demo::DemoError;
+
+/// How often to look whether the daemon has come to rest.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long less and less must remain before waiting is given up.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Events that are read at once.
+const PAGE: usize = 1_000;
+/// What is still to come before the next scene.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Remaining {
+    commits: bool,
+    pushes: usize,
+    files: usize,
+    letters: usize,
+}
+
+impl Player<'_> {
+    /// Waits until everything is settled, or waits for a gateway that is down.
+    pub(super) async fn come_to_rest(&mut self, scene: usize) -> Result<(), DemoError> {
+        let mut least: Option<Remaining> = None;
+        let mut lessened = Instant::now();
+        loop {
+            self.catch_up().await?;
+            let remaining = self.remaining().await?;
+            if remaining.nothing() {
+                // What happened between the two looks.
+                self.catch_up().await?;
+                break;
+            }
+            if least
+                .as_ref()
+                .is_none_or(|least| remaining.total() < least.total())
+            {
+                least = Some(remaining.clone());
+                lessened = Instant::now();
+            }
+            if lessened.elapsed() > PATIENCE {
+                return Err(DemoError::Restless {
+                    scene,
+                    seconds: PATIENCE.as_secs(),
+                    remaining: remaining.to_string(),
+                });
+            }
+            self.narrator.progress(&remaining.to_string())?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn remaining(&self) -> Result<Remaining, DemoError> {
+        let tip = self.surface.graph.tip().await?;
+        let prefixes = &self.surface.config.media.thumbnail_prefixes;
+        let settled = |key: &&ObjectKey| {
+            self.chronicle
+                .file_settled(key, is_candidate(key, prefixes))
+        };
+        let outbox = self.surface.tree.projections.outbox();
+        let down = self.lasting.iter().any(|rule| rule.device.is_none());
+        let pending = outbox.pending();
+        let pushes = if down {
+            stirring(&pending)
+        } else {
+            pending.len()
+        };
+        Ok(Remaining {
+            commits: outbox.cursor < tip,
+            pushes,
+            files: self.uploaded.iter().filter(|key| !settled(key)).count(),
+            letters: outbox
+                .letters()
+                .filter(|letter| letter.message_id.is_none())
+                .count(),
+        })
+    }
+
+    async fn catch_up(&mut self) -> Result<(), DemoError> {
+        loop {
+            let events = self.surface.journal.read(self.chronicle.pos, PAGE).await?;
+            for event in &events {
+                self.chronicle.apply(event);
+            }
+            if events.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Remaining {
+    fn total(&self) -> usize {
+        usize::from(self.commits) + self.pushes + self.files + self.letters
+    }
+
+    fn nothing(&self) -> bool {
+        self.total() == 0
+    }
+}
+
+impl fmt::Display for Remaining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if self.commits {
+            parts.push("changes of the graph to match".to_owned());
+        }
+        for (count, what) in [
+            (self.pushes, "pushes on their way"),
+            (self.files, "files in work"),
+            (self.letters, "letters on their way"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        }
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// Pushes that are neither settled nor waiting for a next attempt, their own or that of one before them in their lane.
+fn stirring(pending: &[PushState]) -> usize {
+    let waits = |state: &PushState| {
+        matches!(
+            state.stage,
+            Stage::Pending {
+                not_before: Some(_)
+            }
+        )
+    };
+    let lane = |state: &PushState| state.push.device.clone();
+    let waiting: HashSet<_> = pending
+        .iter()
+        .filter(|state| waits(state))
+        .map(lane)
+        .collect();
+    pending
+        .iter()
+        .filter(|state| !waiting.contains(&lane(state)))
+        .count()
+}
