@@ -1,6 +1,22 @@
 //! What the daemon is told: one typed tree, the same in the file, the environment and the flags.
 //!
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
+//!
+//! # Layout
+//! - this file: the types, with their defaults
+//! - `load`: the layers, put together
+//! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
+//! - `environment`: variables as keys
+//! - `semantics`, `templates`: what well-formed values can still get wrong
+//! - `finding`: a mistake, as people and machines are told of it
+
+mod document;
+mod environment;
+mod finding;
+mod load;
+mod schema;
+mod semantics;
+mod templates;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,6 +27,14 @@ use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_media::{Limits, OutputFormat, Preset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::finding::{ConfigError, Finding, Place, SourceFile};
+pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
+pub use self::schema::json_schema;
+pub use self::templates::{BUILT_IN as BUILT_IN_TEMPLATES, built_in as built_in_templates};
+
+/// The built-in configuration, as a file that explains every key.
+pub const DEFAULT_FILE: &str = include_str!("../../config/iyagi.toml");
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,0 +1,242 @@
+//! What a well-formed configuration can still get wrong.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Config;
+use super::finding::{Finding, Place, meant};
+
+/// Something that cannot be, and the keys that it is about, the likeliest first.
+pub(super) struct Fault {
+    pub(super) keys: Vec<String>,
+    message: String,
+    help: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            keys: vec![key.into()],
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn or(mut self, key: &str) -> Self {
+        self.keys.push(key.to_owned());
+        self
+    }
+
+    pub(super) fn at(self, place: Place) -> Finding {
+        let Self {
+            mut keys,
+            message,
+            help,
+        } = self;
+        Finding {
+            key: keys.swap_remove(0),
+            message,
+            help,
+            place,
+        }
+    }
+}
+
+/// Everything that is wrong with the values themselves.
+pub(super) fn check(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    addresses(config, &mut faults);
+    bounds(config, &mut faults);
+    texts(config, &mut faults);
+    presets(config, &mut faults);
+    faults
+}
+
+fn addresses(config: &Config, faults: &mut Vec<Fault>) {
+    let http = &config.http;
+    let keys = ["http.public", "http.operations"];
+    for (key, address) in keys.into_iter().zip([http.public, http.operations]) {
+        if !address.ip().to_canonical().is_loopback() {
+            let loopback = SocketAddr::from(([127, 0, 0, 1], address.port()));
+            let message = format!(
+                "`{key}` is {address}, which other machines reach: sign-in does not exist yet, so it must be loopback"
+            );
+            faults.push(
+                Fault::new(key, message).help(format!("for this machine alone: \"{loopback}\"")),
+            );
+        }
+    }
+    if http.public == http.operations && http.public.port() != 0 {
+        let message = format!("both listeners are to take {}", http.public);
+        faults.push(
+            Fault::new("http.operations", message)
+                .or("http.public")
+                .help("give one of them another port, or port 0 for a free one"),
+        );
+    }
+}
+
+fn bounds(config: &Config, faults: &mut Vec<Fault>) {
+    let Config {
+        stream,
+        push,
+        media,
+        drain,
+        http,
+        ..
+    } = config;
+    let limits = &media.limits;
+    let size = |size: usize| size as u64;
+    for (key, value) in [
+        ("http.body_bytes_max", size(http.body_bytes_max)),
+        ("stream.interval_ms_min", stream.interval_ms_min),
+        ("push.max_in_flight", size(push.max_in_flight)),
+        ("push.backlog", size(push.backlog)),
+        ("push.gateway_timeout_ms", push.gateway_timeout_ms),
+        ("push.retry.attempts_max", push.retry.attempts_max.into()),
+        ("push.retry.backoff_ms_min", push.retry.backoff_ms_min),
+        ("media.file_bytes_max", media.file_bytes_max),
+        ("media.thumbnail_workers", size(media.thumbnail_workers)),
+        ("media.metadata_workers", size(media.metadata_workers)),
+        ("media.deadline_ms", media.deadline_ms),
+        ("media.limits.bytes_max", limits.bytes_max),
+        ("media.limits.pixels_max", limits.pixels_max),
+        ("media.limits.frames_pixels_max", limits.frames_pixels_max),
+        ("media.limits.scans_max", limits.scans_max),
+        (
+            "media.limits.text_chunk_bytes_max",
+            limits.text_chunk_bytes_max,
+        ),
+        ("media.limits.decode_bytes_max", limits.decode_bytes_max),
+        ("drain.timeout_ms", drain.timeout_ms),
+    ] {
+        if value == 0 {
+            faults.push(Fault::new(
+                key,
+                format!("`{key}` must be at least 1, not 0"),
+            ));
+        }
+    }
+    if !(1..=100_000).contains(&stream.limit) {
+        let message = format!("`stream.limit` must be 1 to 100000, not {}", stream.limit);
+        faults.push(Fault::new("stream.limit", message));
+    }
+    for (small, less, great, more) in [
+        (
+            "stream.interval_ms_min",
+            stream.interval_ms_min,
+            "stream.interval_ms_max",
+            stream.interval_ms_max,
+        ),
+        (
+            "push.retry.backoff_ms_min",
+            push.retry.backoff_ms_min,
+            "push.retry.backoff_ms_max",
+            push.retry.backoff_ms_max,
+        ),
+        (
+            "push.max_in_flight",
+            size(push.max_in_flight),
+            "push.backlog",
+            size(push.backlog),
+        ),
+    ] {
+        if less > more {
+            let message = format!("`{great}` is {more}, which is less than `{small}` with {less}");
+            faults.push(Fault::new(great, message).or(small));
+        }
+    }
+}
+
+fn texts(config: &Config, faults: &mut Vec<Fault>) {
+    let Config { graph, media, .. } = config;
+    for (key, text) in [
+        ("graph.person_label", &graph.person_label),
+        ("graph.name_property", &graph.name_property),
+        ("graph.title_property", &graph.title_property),
+        ("graph.actor_property", &graph.actor_property),
+        ("media.bucket", &media.bucket),
+    ] {
+        if text.is_empty() {
+            faults.push(Fault::new(key, format!("`{key}` must not be empty")));
+        }
+    }
+    for (key, list) in [
+        ("graph.follow_labels", &graph.follow_labels),
+        ("graph.authored_labels", &graph.authored_labels),
+    ] {
+        for (at, _) in list
+            .iter()
+            .enumerate()
+            .filter(|(_, label)| label.is_empty())
+        {
+            let message = format!("`{key}` has an empty label, which no edge can have");
+            faults.push(Fault::new(format!("{key}[{at}]"), message));
+        }
+    }
+    for (at, prefix) in media.thumbnail_prefixes.iter().enumerate() {
+        if prefix.starts_with('/') {
+            let message = format!("\"{prefix}\" matches nothing: keys do not begin with a slash");
+            let plain = prefix.trim_start_matches('/');
+            let key = format!("media.thumbnail_prefixes[{at}]");
+            faults.push(Fault::new(key, message).help(format!("did you mean \"{plain}\"?")));
+        }
+    }
+    faults.extend(log_filter(&config.log.filter));
+}
+
+fn log_filter(filter: &str) -> Option<Fault> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let key = "log.filter";
+    if let Err(error) = EnvFilter::try_new(filter) {
+        let help = format!(
+            "levels are {}; a filter is such as \"info,iyagi::http=debug\"",
+            LEVELS.join(", ")
+        );
+        return Some(Fault::new(key, format!("`{key}` cannot be read: {error}")).help(help));
+    }
+    // A lone word is a module to the filter, so a level with a slip of the finger would silence everything.
+    let mut words = filter.split(',').map(str::trim);
+    words.find_map(|word| {
+        let lower = word.to_lowercase();
+        let meant = meant(word, LEVELS.into_iter()).filter(|level| *level != lower)?;
+        let message = format!("`{key}` names no level: there is no \"{word}\"");
+        Some(Fault::new(key, message).help(format!("did you mean \"{meant}\"?")))
+    })
+}
+
+fn presets(config: &Config, faults: &mut Vec<Fault>) {
+    let mut names = HashSet::new();
+    for (at, preset) in config.media.presets.iter().enumerate() {
+        let key = |field: &str| format!("media.presets[{at}].{field}");
+        let name = preset.name.as_str();
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if name.is_empty() || !name.bytes().all(plain) {
+            let message =
+                format!("\"{name}\" cannot name a preset: it becomes part of keys and URLs");
+            faults.push(
+                Fault::new(key("name"), message)
+                    .help("use lower-case letters, digits, `-` and `_`"),
+            );
+        } else if !names.insert(name) {
+            let message = format!("there are two presets named \"{name}\"");
+            faults.push(Fault::new(key("name"), message).help("give each a name of its own"));
+        }
+        if let Err(error) = preset.validate() {
+            use iyagi_media::PresetError::{LongestSide, NoFormat, Quality};
+            let field = match &error {
+                LongestSide { .. } => "longest_side",
+                Quality { .. } => "quality",
+                NoFormat { .. } => "formats",
+            };
+            faults.push(Fault::new(key(field), error.to_string()));
+        }
+    }
+}
