@@ -1,0 +1,81 @@
+//! `iyagi audit`: the invariants of a whole journal, live or at rest.
+
+use iyagi_actors::invariants::{Audit, Report};
+use iyagi_messages::ids::Pos;
+
+use super::{Context, Exit, Failure, Output};
+
+/// Events that are read at once.
+const PAGE: usize = 10_000;
+
+pub(super) fn audit(context: &mut Context) -> Result<Exit, Failure> {
+    let journal = context.journal()?;
+    let mut audit = Audit::default();
+    let mut after = Pos::default();
+    loop {
+        let events = journal.read(after, PAGE)?;
+        let Some(last) = events.last() else { break };
+        after = last.pos;
+        for event in &events {
+            audit.event(event);
+        }
+    }
+    let report = audit.finish();
+    if context.output.json() {
+        context.output.document(&report)?;
+    } else {
+        describe(&mut context.output, &report)?;
+    }
+    Ok(if report.violations.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+fn describe(out: &mut Output, report: &Report) -> Result<(), Failure> {
+    let counts = &report.counts;
+    let rows = [
+        ("events", report.events),
+        ("daemon starts", report.starts),
+        ("pushes matched", counts.matched),
+        ("  sent", counts.sent),
+        ("  dead", counts.dead),
+        ("  suppressed", counts.suppressed_total()),
+        ("  pending", counts.pending),
+        ("outcomes lost in a crash", report.unknown_outcomes),
+        ("letters redriven", counts.redriven),
+        ("letters purged", counts.purged),
+        ("letters waiting", report.letters_waiting),
+        ("  not in the queue yet", report.letters_on_their_way),
+    ];
+    for (name, count) in rows {
+        out.line(format_args!("{name:<26}{count:>12}"))?;
+    }
+    for (reason, count) in &counts.suppressed {
+        out.line(format_args!(
+            "suppressed: {:<14}{count:>12}",
+            reason.as_str()
+        ))?;
+    }
+    let open = report.pictures_without_outcome.len();
+    out.line(format_args!("{:<26}{open:>12}", "pictures in work"))?;
+    out.line("")?;
+    if report.violations.is_empty() {
+        out.line("every invariant holds")?;
+        return Ok(());
+    }
+    for violation in &report.violations {
+        let place = match violation.pos {
+            Some(pos) => format!("position {pos}"),
+            None => "overall".to_owned(),
+        };
+        out.line(format_args!(
+            "BROKEN {} at {place}: {}",
+            violation.invariant, violation.detail
+        ))?;
+    }
+    let count = report.violations.len();
+    out.line(format_args!("{count} broken"))?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! `iyagi check`: the configuration, and whether a daemon could come up with it here and now.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Context, Exit, Failure, RunFlags};
+use crate::config::{Config, ConfigError, Loaded};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// Look at the files only, not at the data folder and the ports.
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    flags: RunFlags,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Looked {
+    /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `drop_folder`.
+    at: &'static str,
+    ok: bool,
+    /// How it is.
+    detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure: Option<String>,
+}
+
+impl Looked {
+    fn good(at: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            at,
+            ok: true,
+            detail: detail.into(),
+            cure: None,
+        }
+    }
+
+    fn bad(at: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            at,
+            ok: false,
+            detail: detail.into(),
+            cure: Some(cure.into()),
+        }
+    }
+}
+
+pub(super) fn check(context: &mut Context, arguments: &CheckArguments) -> Result<Exit, Failure> {
+    let loaded = match context.sources(&arguments.flags).load() {
+        Ok(loaded) => loaded,
+        Err(error) => return report_mistakes(context, error),
+    };
+    let looked = if arguments.offline {
+        Vec::new()
+    } else {
+        surroundings(&loaded.config)
+    };
+    let ok = looked.iter().all(|looked| looked.ok);
+    if context.output.json() {
+        context.output.document(&json!({
+            "ok": ok,
+            "file": loaded.file,
+            "findings": [],
+            "surroundings": looked,
+            "config": loaded.config,
+            "provenance": loaded.provenance,
+        }))?;
+    } else {
+        describe(context, &loaded, &looked)?;
+    }
+    Ok(if ok { Exit::Done } else { Exit::Config })
+}
+
+fn report_mistakes(context: &mut Context, error: ConfigError) -> Result<Exit, Failure> {
+    if !context.output.json() {
+        return Err(error.into());
+    }
+    context.output.document(&json!({
+        "ok": false,
+        "findings": error.findings,
+        "surroundings": [],
+    }))?;
+    Ok(Exit::Config)
+}
+
+fn describe(context: &mut Context, loaded: &Loaded, looked: &[Looked]) -> Result<(), Failure> {
+    let out = &mut context.output;
+    let config = &loaded.config;
+    match &loaded.file {
+        Some(file) => out.line(format_args!("ok   configuration: {}", file.display()))?,
+        None => out.line("ok   configuration: built in; `iyagi init` writes a file")?,
+    }
+    let templates = match &config.push.templates {
+        Some(path) => path.display().to_string(),
+        None => "built in".to_owned(),
+    };
+    let count = loaded.templates.iter().count();
+    out.line(format_args!("ok   templates: {count}, {templates}"))?;
+    let presets = config.media.presets.iter();
+    let presets: Vec<_> = presets
+        .map(|preset| format!("{} {}", preset.name, preset.longest_side))
+        .collect();
+    out.line(format_args!("ok   presets: {}", presets.join(", ")))?;
+    for looked in looked {
+        let verdict = if looked.ok { "ok " } else { "BAD" };
+        out.line(format_args!("{verdict}  {}: {}", looked.at, looked.detail))?;
+        if let Some(cure) = &looked.cure {
+            out.line(format_args!("     {cure}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn surroundings(config: &Config) -> Vec<Looked> {
+    let dir = &config.data.dir;
+    let mut looked = vec![data_folder(dir), data_lock(dir)];
+    looked.push(port("http.public", config.http.public));
+    looked.push(port("http.operations", config.http.operations));
+    if let Some(folder) = &config.media.drop_folder {
+        looked.push(match std::fs::read_dir(folder) {
+            Ok(_) => Looked::good("drop_folder", folder.display().to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Looked::good(
+                "drop_folder",
+                format!("{} does not exist yet", folder.display()),
+            ),
+            Err(error) => Looked::bad(
+                "drop_folder",
+                format!("{} cannot be read: {error}", folder.display()),
+                "make it readable, or set media.drop_folder to another",
+            ),
+        });
+    }
+    looked
+}
+
+/// Nothing is made here: a folder that does not exist yet is looked for one step further up.
+fn data_folder(dir: &Path) -> Looked {
+    let at = "data_folder";
+    let here = Path::new(".");
+    let nearest = dir
+        .ancestors()
+        .map(|folder| {
+            if folder.as_os_str().is_empty() {
+                here
+            } else {
+                folder
+            }
+        })
+        .find(|folder| folder.exists());
+    let nearest = nearest.unwrap_or(here);
+    match tempfile::tempfile_in(nearest) {
+        Ok(_) if nearest == dir => Looked::good(at, format!("{} can be written to", dir.display())),
+        Ok(_) => Looked::good(at, format!("{} will be made", dir.display())),
+        Err(error) => Looked::bad(
+            at,
+            format!("{} cannot be written to: {error}", nearest.display()),
+            "give the daemon's user the right to write there, or set data.dir to another folder",
+        ),
+    }
+}
+
+fn data_lock(dir: &Path) -> Looked {
+    let at = "data_lock";
+    let path = dir.join("lock");
+    let free = || Looked::good(at, "free");
+    let Ok(file) = File::open(&path) else {
+        return free();
+    };
+    match file.try_lock() {
+        Ok(()) => free(),
+        Err(TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            Looked::bad(
+                at,
+                format!(
+                    "a daemon (process {}) uses {}",
+                    holder.trim(),
+                    dir.display()
+                ),
+                "stop it, or set data.dir to another folder",
+            )
+        }
+        Err(TryLockError::Error(error)) => Looked::bad(
+            at,
+            format!("{} cannot be locked: {error}", path.display()),
+            "set data.dir to a folder on a local disk",
+        ),
+    }
+}
+
+fn port(at: &'static str, address: SocketAddr) -> Looked {
+    match TcpListener::bind(address) {
+        Ok(_) => Looked::good(at, format!("{address} is free")),
+        Err(error) => Looked::bad(
+            at,
+            format!("{address} cannot be had: {error}"),
+            format!("stop what has it, or set {at} to another address; port 0 takes a free one"),
+        ),
+    }
+}

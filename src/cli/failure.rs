@@ -1,0 +1,159 @@
+//! Why a command did not do what it was asked for, as people and scripts are told.
+
+use std::io::{self, IsTerminal, Write};
+
+use iyagi_actors::journal::JournalFault;
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::exit::Exit;
+use super::operations::OperationsError;
+use super::output::Format;
+use crate::config::ConfigError;
+use crate::daemon::{DaemonError, LockError};
+use crate::embedded::journal::OpenError;
+use crate::http::HttpError;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The configuration has mistakes.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The daemon did not answer, or refused.
+    #[error(transparent)]
+    Operations(#[from] OperationsError),
+    /// The daemon did not come up, or went down.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// What was asked for is not there.
+    #[error("{what}")]
+    NotFound {
+        /// What is not there.
+        what: String,
+        /// What to do about it.
+        help: String,
+    },
+    /// The arguments do not go together.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong with them.
+        what: String,
+        /// What to write instead.
+        help: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The result cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// Another part of the program says why.
+    #[error("{0}")]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Failure {
+    /// How the process ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Daemon(DaemonError::Http(HttpError::NotLoopback { .. })) => {
+                Exit::Config
+            }
+            Self::Operations(error) => error.exit(),
+            Self::Daemon(DaemonError::Lock(LockError::Taken { .. }) | DaemonError::Http(_)) => {
+                Exit::TryAgain
+            }
+            Self::Usage { .. } => Exit::Usage,
+            // Whoever read our output has seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// Tells it on standard error, and yields how the process ends.
+    pub fn report(&self, format: Format) -> Exit {
+        let exit = self.exit();
+        if exit != Exit::Done {
+            let text = match format {
+                Format::Json => format!("{}\n", self.to_json()),
+                Format::Text => self.to_text(),
+            };
+            // With standard error gone there is nobody left to tell.
+            io::stderr().write_all(text.as_bytes()).ok();
+        }
+        exit
+    }
+
+    fn help(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { help, .. } | Self::Usage { help, .. } => Some(help),
+            Self::Operations(error) => error.help(),
+            _ => None,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut error = json!({
+            "message": self.to_string(),
+            "help": self.help(),
+            "exit": self.exit() as u8,
+        });
+        match self {
+            Self::Config(config) => error["findings"] = json!(config.findings),
+            Self::Operations(OperationsError::Refused { problem, .. }) => {
+                error["problem"] = problem.clone();
+            }
+            _ => {}
+        }
+        json!({ "error": error })
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        if let Self::Config(error) = self {
+            text.push_str(&findings(error));
+        }
+        text.push_str("error: ");
+        text.push_str(&self.to_string());
+        text.push('\n');
+        if let Some(help) = self.help() {
+            text.push_str("  help: ");
+            text.push_str(help);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// The mistakes, each with its line of the file.
+pub(super) fn findings(error: &ConfigError) -> String {
+    let theme = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(110);
+    let mut text = String::new();
+    for finding in &error.findings {
+        if handler.render_report(&mut text, finding).is_err() {
+            text.push_str(&finding.to_string());
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,338 @@
+//! `iyagi journal`: the journal's file, read beside its writer or at rest.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::KINDS;
+use iyagi_messages::ids::{EventId, Pos};
+use serde_json::json;
+
+use super::output::moment;
+use super::tell::sentence;
+use super::{Context, Exit, Failure};
+use crate::embedded::journal::{Filter, JournalReader, Report, TraceNode};
+
+/// Events that are read at once.
+const PAGE: usize = 10_000;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// List events, the latest by default.
+    Ls(LsArguments),
+    /// Show one event, or all of an entity, in full.
+    Show(ShowArguments),
+    /// Show the causes of an event and all that it led to.
+    Trace(TraceArguments),
+    /// Write every event as a line of JSON.
+    Export(ExportArguments),
+    /// Check every row; status 1 if anything is damaged.
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LsArguments {
+    /// Only what is behind this position, from there on.
+    #[arg(long, value_name = "POSITION")]
+    after: Option<u64>,
+    /// At most so many.
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    limit: usize,
+    /// Only this kind, such as push.failed; may be repeated.
+    #[arg(long)]
+    kind: Vec<String>,
+    /// Only entities that begin so, such as push/.
+    #[arg(long, value_name = "PREFIX")]
+    entity: Option<String>,
+    /// Only what began with this, such as commit:17.
+    #[arg(long, value_name = "CORRELATION")]
+    corr: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArguments {
+    /// A position, an event id, or an entity such as push/<uuid>.
+    #[arg(value_name = "POSITION|ID|ENTITY")]
+    what: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TraceArguments {
+    /// A position or an event id.
+    #[arg(value_name = "POSITION|ID")]
+    what: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// Only what is behind this position.
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    after: u64,
+    /// Write to this new file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+pub(super) fn journal(context: &mut Context, command: &JournalCommand) -> Result<Exit, Failure> {
+    match command {
+        JournalCommand::Ls(arguments) => ls(context, arguments),
+        JournalCommand::Show(arguments) => show(context, &arguments.what),
+        JournalCommand::Trace(arguments) => trace(context, &arguments.what),
+        JournalCommand::Export(arguments) => export(context, arguments),
+        JournalCommand::Verify => verify(context),
+    }
+}
+
+fn ls(context: &mut Context, arguments: &LsArguments) -> Result<Exit, Failure> {
+    let journal = context.journal()?;
+    for kind in &arguments.kind {
+        if !KINDS.iter().any(|(known, _)| known == kind) {
+            let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+            return Err(Failure::Usage {
+                what: format!("there is no kind \"{kind}\""),
+                help: format!("kinds are {}", kinds.join(", ")),
+            });
+        }
+    }
+    let events = select(&journal, arguments)?;
+    let out = &mut context.output;
+    if out.json() {
+        for event in &events {
+            out.object(event)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<_> = events
+        .iter()
+        .map(|event| {
+            vec![
+                event.pos.to_string(),
+                moment(event.at),
+                event.fact.kind().to_owned(),
+                event.entity.to_string(),
+                sentence(event),
+            ]
+        })
+        .collect();
+    out.table(&["POSITION", "AT", "KIND", "ENTITY", "WHAT"], &rows)?;
+    Ok(Exit::Done)
+}
+
+/// In order of position; without `--after` the last ones.
+fn select(journal: &JournalReader, arguments: &LsArguments) -> Result<Vec<Event>, Failure> {
+    let after = Pos(arguments.after.unwrap_or(0));
+    let latest = arguments.after.is_none();
+    let mut events = if let Some(corr) = &arguments.corr {
+        let kinds: HashSet<&str> = arguments.kind.iter().map(String::as_str).collect();
+        let mut events = journal.by_corr(corr)?;
+        events.retain(|event| {
+            let prefix = arguments.entity.as_deref().unwrap_or("");
+            event.pos > after
+                && event.entity.0.starts_with(prefix)
+                && (kinds.is_empty() || kinds.contains(event.fact.kind()))
+        });
+        if latest {
+            events.reverse();
+        }
+        events.truncate(arguments.limit);
+        events
+    } else {
+        let filter = Filter {
+            entity_prefix: arguments.entity.clone(),
+            kinds: arguments.kind.clone(),
+            after,
+            newest_first: latest,
+        };
+        journal.find(&filter, arguments.limit)?
+    };
+    events.sort_by_key(|event| event.pos);
+    Ok(events)
+}
+
+fn show(context: &mut Context, what: &str) -> Result<Exit, Failure> {
+    let journal = context.journal()?;
+    let events = if what.contains('/') {
+        journal.entity(&Entity(what.to_owned()))?
+    } else {
+        vec![find(&journal, what)?]
+    };
+    if events.is_empty() {
+        return Err(Failure::NotFound {
+            what: format!("the journal has no entity {what}"),
+            help: "`iyagi journal ls --entity PREFIX` lists those that begin so".to_owned(),
+        });
+    }
+    if context.output.json() {
+        context.output.document(&json!({ "events": events }))?;
+        return Ok(Exit::Done);
+    }
+    for event in &events {
+        context.output.line(sentence(event))?;
+        context.output.document(event)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn find(journal: &JournalReader, what: &str) -> Result<Event, Failure> {
+    let found = if let Ok(id) = what.parse::<EventId>() {
+        journal.event(id)?
+    } else if let Ok(pos) = what.parse::<u64>() {
+        let mut here = match pos.checked_sub(1) {
+            Some(before) => journal.read(Pos(before), 1)?,
+            None => Vec::new(),
+        };
+        here.pop()
+    } else {
+        return Err(Failure::Usage {
+            what: format!("\"{what}\" is neither a position nor an event id"),
+            help: "positions are whole numbers, event ids have 32 hexadecimal digits".to_owned(),
+        });
+    };
+    let head = journal.head()?;
+    found.ok_or_else(|| Failure::NotFound {
+        what: format!("the journal has no event {what}"),
+        help: format!("its last position is {head}"),
+    })
+}
+
+fn trace(context: &mut Context, what: &str) -> Result<Exit, Failure> {
+    let journal = context.journal()?;
+    let event = find(&journal, what)?;
+    let trace = journal.trace(event.id)?;
+    let trace = trace.ok_or_else(|| Failure::NotFound {
+        what: format!("the journal has no event {what}"),
+        help: "`iyagi journal verify` tells whether it is damaged".to_owned(),
+    })?;
+    let out = &mut context.output;
+    if out.json() {
+        out.document(&trace)?;
+        return Ok(Exit::Done);
+    }
+    for cause in &trace.causes {
+        out.line(line(cause, " ", 0))?;
+    }
+    let mut waiting = vec![(&trace.event, 0)];
+    while let Some((node, depth)) = waiting.pop() {
+        let TraceNode {
+            event,
+            consequences,
+        } = node;
+        let mark = if depth == 0 { ">" } else { " " };
+        out.line(line(event, mark, depth))?;
+        waiting.extend(consequences.iter().rev().map(|node| (node, depth + 1)));
+    }
+    if trace.truncated {
+        out.line("… and more than can be shown")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn line(event: &Event, mark: &str, depth: usize) -> String {
+    /// Deeper levels would only push the words out of sight.
+    const DEPTH_MAX: usize = 12;
+    let indent = "  ".repeat(depth.min(DEPTH_MAX));
+    let Event {
+        pos,
+        id,
+        entity,
+        fact,
+        ..
+    } = event;
+    format!("{mark} {pos:>8}  {id}  {indent}{} {entity}", fact.kind())
+}
+
+fn export(context: &mut Context, arguments: &ExportArguments) -> Result<Exit, Failure> {
+    let journal = context.journal()?;
+    // What is appended meanwhile is left for the next export, so that this one ends.
+    let head = journal.head()?;
+    let mut after = Pos(arguments.after);
+    let Some(path) = &arguments.to else {
+        while let Some(events) = page(&journal, &mut after, head)? {
+            for event in &events {
+                context.output.object(event)?;
+            }
+        }
+        return Ok(Exit::Done);
+    };
+    let failed = |source| file_failure(path, source);
+    let mut file = BufWriter::new(File::create_new(path).map_err(failed)?);
+    let mut written = 0_u64;
+    while let Some(events) = page(&journal, &mut after, head)? {
+        for event in &events {
+            let line = serde_json::to_writer(&mut file, event).map_err(io::Error::from);
+            line.and_then(|()| file.write_all(b"\n")).map_err(failed)?;
+            written += 1;
+        }
+    }
+    let file = file
+        .into_inner()
+        .map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    if context.output.json() {
+        context
+            .output
+            .document(&json!({ "file": path, "events": written, "last": after }))?;
+    } else {
+        context
+            .output
+            .line(format_args!("{written} events in {}", path.display()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The next events up to `head`, none at its end.
+fn page(
+    journal: &JournalReader,
+    after: &mut Pos,
+    head: Pos,
+) -> Result<Option<Vec<Event>>, Failure> {
+    let left = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(PAGE);
+    let events = journal.read(*after, left.min(PAGE))?;
+    let Some(last) = events.last() else {
+        return Ok(None);
+    };
+    *after = last.pos;
+    Ok(Some(events))
+}
+
+fn file_failure(path: &Path, source: io::Error) -> Failure {
+    Failure::File {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+fn verify(context: &mut Context) -> Result<Exit, Failure> {
+    let report = context.journal()?.verify()?;
+    let out = &mut context.output;
+    if out.json() {
+        out.document(&report)?;
+    } else {
+        let Report {
+            head,
+            events,
+            entities,
+            snapshots,
+            damages,
+        } = &report;
+        out.line(format_args!(
+            "{events} events up to position {head}, {entities} entities, {snapshots} snapshots"
+        ))?;
+        for damage in damages {
+            out.line(format_args!("DAMAGED {damage}"))?;
+        }
+        if damages.is_empty() {
+            out.line("whole")?;
+        } else {
+            out.line("restore it from a backup or an export")?;
+        }
+    }
+    Ok(if report.sound() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}

@@ -1,0 +1,269 @@
+//! The command line.
+//!
+//! # Layout
+//! - this file: arguments and their commands
+//! - one file a command, or a family of them
+//! - `operations`: how commands reach a live daemon
+//! - `tell`: events of the journal in words
+//! - [`exit`], `failure`, `output`: how a command ends, what went wrong, where results go
+//!
+//! Commands about the journal read its file, so they work on a daemon that is live, stopped or broken.
+
+mod audit;
+mod check;
+mod completions;
+mod control;
+mod demo;
+mod dlq;
+pub mod exit;
+mod failure;
+mod init;
+mod journal;
+mod operations;
+mod output;
+mod run;
+mod schema;
+mod status;
+mod tap;
+mod tell;
+mod top;
+mod why;
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use self::demo::DemoArguments;
+pub use self::exit::Exit;
+pub use self::failure::Failure;
+pub use self::operations::{Operations, OperationsError};
+pub use self::output::{Format, Output};
+
+use crate::config::{Flag, Loaded, Sources};
+use crate::embedded::journal::{JournalReader, OpenError};
+
+/// Gives the demo.
+pub type Demo = fn(DemoArguments) -> Result<Exit, Failure>;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "iyagi",
+    version,
+    about = "Push notifications and media for a voice-based social network",
+    long_about = "Push notifications and media for a voice-based social network.\n\n\
+        Try `iyagi demo` first. `iyagi init` writes a configuration, `iyagi run` starts the daemon.",
+    after_long_help = "Exit status: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 mistake in the configuration.",
+    infer_long_args = false,
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// For people or for scripts.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        env = "IYAGI_OUTPUT",
+        hide_env = true
+    )]
+    output: Format,
+    /// Configuration file [default: iyagi.toml here, else /etc/iyagi/iyagi.toml, else built in].
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "IYAGI_CONFIG",
+        hide_env = true
+    )]
+    config: Option<PathBuf>,
+    /// Where the daemon's operations listener is [default: http.operations of the configuration].
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "IYAGI_OPERATIONS_URL",
+        hide_env = true
+    )]
+    operations_url: Option<String>,
+    /// Overrides data.dir: the folder of journal, graph, queues and files.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon until SIGTERM or Ctrl-C.
+    Run(RunFlags),
+    /// Play a small story on a whole daemon in a temporary folder.
+    Demo(DemoArguments),
+    /// Find what is wrong with the configuration and its surroundings.
+    Check(check::CheckArguments),
+    /// Write a configuration that explains every key.
+    Init(init::InitArguments),
+    /// Show how the running daemon is.
+    Status,
+    /// Watch the actors at work.
+    Top(top::TopArguments),
+    /// Watch what leaves the daemon.
+    #[command(subcommand)]
+    Tap(tap::TapCommand),
+    /// Tell why a push was or was not sent, or why an event is there.
+    Why(why::WhyArguments),
+    /// List, show, redrive and purge dead letters.
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
+    /// Read the journal, beside the daemon or at rest.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+    /// Check that everything promised holds in the journal.
+    Audit,
+    /// Let an actor take no more messages.
+    Pause(control::ActorName),
+    /// Let a paused actor go on.
+    Resume(control::ActorName),
+    /// Rebuild an actor from the journal.
+    Restart(control::ActorName),
+    /// Give a pool another number of workers.
+    Scale(control::ScaleArguments),
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Print completions for a shell.
+    Completions(completions::CompletionsArguments),
+}
+
+/// Keys that `run` and `check` also take as flags.
+#[derive(Debug, Default, Args)]
+struct RunFlags {
+    /// Overrides http.public, the address of the public API.
+    #[arg(long, value_name = "ADDRESS")]
+    public_addr: Option<String>,
+    /// Overrides http.operations, the address of metrics, health and operations.
+    #[arg(long, value_name = "ADDRESS")]
+    operations_addr: Option<String>,
+    /// Overrides log.filter, such as `debug`.
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// What every command works with.
+struct Context {
+    global: Global,
+    output: Output,
+}
+
+/// Runs the command of this process's arguments and yields how it ended.
+pub fn main(demo: Demo) -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are results, everything else is a mistake; a closed pipe is neither.
+            error.print().ok();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+        }
+    };
+    let format = arguments.global.output;
+    let mut context = Context {
+        global: arguments.global,
+        output: Output::new(format),
+    };
+    let ended = context.execute(arguments.command, demo);
+    let flushed = context.output.flush().map_err(Failure::Output);
+    match ended.and_then(|exit| flushed.map(|()| exit)) {
+        Ok(exit) => exit,
+        Err(failure) => failure.report(format),
+    }
+}
+
+impl Context {
+    fn execute(&mut self, command: Command, demo: Demo) -> Result<Exit, Failure> {
+        match command {
+            Command::Run(flags) => run::run(self, &flags),
+            Command::Demo(arguments) => demo(arguments),
+            Command::Check(arguments) => check::check(self, &arguments),
+            Command::Init(arguments) => init::init(self, &arguments),
+            Command::Status => status::status(self),
+            Command::Top(arguments) => top::top(self, &arguments),
+            Command::Tap(command) => tap::tap(self, &command),
+            Command::Why(arguments) => why::why(self, &arguments),
+            Command::Dlq(command) => dlq::dlq(self, &command),
+            Command::Journal(command) => journal::journal(self, &command),
+            Command::Audit => audit::audit(self),
+            Command::Pause(actor) => control::order(self, &actor.name, control::Order::Pause),
+            Command::Resume(actor) => control::order(self, &actor.name, control::Order::Resume),
+            Command::Restart(actor) => control::order(self, &actor.name, control::Order::Restart),
+            Command::Scale(arguments) => {
+                let order = control::Order::Scale(arguments.workers);
+                control::order(self, &arguments.pool, order)
+            }
+            Command::Schema => schema::schema(self),
+            Command::Completions(arguments) => completions::completions(self, &arguments),
+        }
+    }
+
+    fn sources(&self, flags: &RunFlags) -> Sources {
+        let given = [
+            ("--data-dir", "data.dir", &self.global.data_dir),
+            ("--public-addr", "http.public", &flags.public_addr),
+            (
+                "--operations-addr",
+                "http.operations",
+                &flags.operations_addr,
+            ),
+            ("--log", "log.filter", &flags.log),
+        ];
+        let flags = given.into_iter().filter_map(|(name, key, value)| {
+            let value = value.clone()?;
+            Some(Flag { name, key, value })
+        });
+        Sources::of_process(self.global.config.clone(), flags.collect())
+    }
+
+    fn load(&self, flags: &RunFlags) -> Result<Loaded, Failure> {
+        Ok(self.sources(flags).load()?)
+    }
+
+    /// A client of the live daemon.
+    fn operations(&self) -> Result<Operations, Failure> {
+        if let Some(url) = &self.global.operations_url {
+            return Ok(Operations::new(url));
+        }
+        let address = self.load(&RunFlags::default())?.config.http.operations;
+        if address.port() == 0 {
+            return Err(OperationsError::PortUnknown.into());
+        }
+        Ok(Operations::new(&format!("http://{address}")))
+    }
+
+    /// The journal in the data folder.
+    fn journal(&self) -> Result<JournalReader, Failure> {
+        let folder = self.load(&RunFlags::default())?.config.data.dir;
+        let path = folder.join("journal.db");
+        if !path.is_file() {
+            return Err(Failure::NotFound {
+                what: format!(
+                    "there is no journal in the data folder {}",
+                    folder.display()
+                ),
+                help: "--data-dir names another folder; `iyagi run` makes it".to_owned(),
+            });
+        }
+        Ok(JournalReader::open(&path).map_err(OpenError::from)?)
+    }
+}
+
+/// The command line's own description, for completions.
+fn description() -> clap::Command {
+    Arguments::command()
+}

@@ -1,0 +1,104 @@
+//! Where results go: aligned text for people, or JSON for scripts.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use clap::ValueEnum;
+use iyagi_messages::ids::Timestamp;
+use serde::Serialize;
+
+/// For people or for scripts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned text.
+    #[default]
+    Text,
+    /// JSON of a documented shape; one object a line where there are many.
+    Json,
+}
+
+/// Standard output in one of the formats.
+pub struct Output {
+    /// The format.
+    pub format: Format,
+    out: BufWriter<StdoutLock<'static>>,
+}
+
+impl Output {
+    /// Standard output.
+    pub fn new(format: Format) -> Self {
+        let out = BufWriter::new(io::stdout().lock());
+        Self { format, out }
+    }
+
+    /// Whether scripts read it.
+    pub fn json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Writes a line of text.
+    pub fn line(&mut self, line: impl Display) -> io::Result<()> {
+        writeln!(self.out, "{line}")
+    }
+
+    /// Writes a whole JSON document.
+    pub fn document(&mut self, document: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut self.out, document)?;
+        writeln!(self.out)
+    }
+
+    /// Writes one JSON object of many.
+    pub fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, object)?;
+        writeln!(self.out)
+    }
+
+    /// Writes bytes as they are.
+    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
+    /// Writes an aligned table; the last column is not padded.
+    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let widest = cells.map(|cell| cell.chars().count()).max();
+            let title = header.get(column).map_or(0, |title| title.len());
+            widest.unwrap_or(0).max(title)
+        };
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let header = header.iter().map(|title| (*title).to_owned()).collect();
+        for row in std::iter::once(&header).chain(rows) {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(&format!("{cell:<width$}  "));
+            }
+            self.line(line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what was written so far.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// A moment as people read it, in UTC.
+pub fn moment(at: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(moment) => format!("{moment:.3}"),
+        Err(_) => format!("{} ms", at.0),
+    }
+}
+
+/// A span of time as people read it.
+pub fn span(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{} min {:02} s", ms / 60_000, ms / 1_000 % 60),
+        3_600_000..172_800_000 => format!("{} h {:02} min", ms / 3_600_000, ms / 60_000 % 60),
+        _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
+    }
+}

@@ -1,0 +1,178 @@
+//! Events of the journal in words.
+
+use iyagi_messages::event::Event;
+use iyagi_messages::fact::Fact;
+use iyagi_messages::ids::Timestamp;
+
+use super::output::{moment, span};
+
+/// What happened, as a sentence.
+pub(super) fn sentence(event: &Event) -> String {
+    of_push(&event.fact)
+        .or_else(|| of_letter(&event.fact))
+        .or_else(|| of_audience(&event.fact))
+        .or_else(|| of_media(&event.fact))
+        .or_else(|| of_daemon(&event.fact))
+        .unwrap_or_else(|| format!("{} (not known to this build)", event.fact.kind()))
+}
+
+fn of_push(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::CursorAdvanced(fact) => format!(
+            "the stream is done with up to {}: {} commits, {} records",
+            fact.to, fact.commits, fact.records
+        ),
+        Fact::CommitMatched(fact) => format!(
+            "commit {} of {} records, requested {}, led to {} pushes",
+            fact.commit.commit,
+            fact.records,
+            moment(fact.at),
+            fact.pushes
+        ),
+        Fact::PushRequested(fact) => {
+            let push = &fact.push;
+            let device = match &push.device {
+                Some(device) => format!("on {device}"),
+                None => "who has no phone".to_owned(),
+            };
+            let by = match &push.actor {
+                Some(actor) => format!(" by {actor}"),
+                None => String::new(),
+            };
+            format!(
+                "\"{}\" for {} {device}: {} changed{by}",
+                push.template, push.recipient, push.element
+            )
+        }
+        Fact::PushAttempted(fact) => format!("attempt {} began", fact.attempt),
+        Fact::PushAccepted(fact) => format!(
+            "attempt {} was accepted by the gateway as {}",
+            fact.attempt, fact.gateway_id
+        ),
+        Fact::PushFailed(fact) => {
+            let next = match fact.retry_at {
+                Some(at) => format!("; again at {}", moment(at)),
+                None => "; not tried again".to_owned(),
+            };
+            let counted = if fact.counted { "" } else { ", not counted" };
+            format!(
+                "attempt {} failed ({}{counted}): {}: {}{next}",
+                fact.attempt, fact.class, fact.code, fact.detail
+            )
+        }
+        Fact::PushSuppressed(fact) => format!("not sent: {}", suppressed(fact.reason)),
+        _ => return None,
+    })
+}
+
+fn suppressed(reason: iyagi_messages::push::SuppressReason) -> &'static str {
+    use iyagi_messages::push::SuppressReason;
+    match reason {
+        SuppressReason::Myself => "the recipient did it themselves",
+        SuppressReason::Unsubscribed => "the recipient does not want to hear of it",
+        SuppressReason::NoDevice => "the recipient has no phone",
+        SuppressReason::DeviceGone => "the phone was signed out or is someone else's now",
+        SuppressReason::EndpointDead => "the push service says that the phone's token is dead",
+        SuppressReason::Stale => "it is too old to be of interest",
+        SuppressReason::UnknownOutcome => {
+            "a crash swallowed the outcome of an attempt, and it must not be sent twice"
+        }
+    }
+}
+
+fn of_letter(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::LetterRequested(fact) => {
+            let letter = &fact.letter;
+            format!(
+                "given up after {} attempts ({}): {}",
+                letter.attempts, letter.reason, letter.detail
+            )
+        }
+        Fact::LetterDeadLettered(fact) => format!(
+            "in the dead-letter queue as {}, generation {}",
+            fact.message_id, fact.generation
+        ),
+        Fact::LetterRedriven(fact) => format!("redriven by {}", fact.by),
+        Fact::LetterPurged(fact) => format!("purged by {}", fact.by),
+        _ => return None,
+    })
+}
+
+fn of_audience(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::DeviceRegistered(fact) => {
+            let device = &fact.device;
+            format!("phone {} of {} can be reached", device.token, device.person)
+        }
+        Fact::DeviceRemoved(fact) => {
+            format!(
+                "phone {} can no longer be reached: {}",
+                fact.token, fact.reason
+            )
+        }
+        Fact::SubscriptionCreated(fact) => format!(
+            "{} subscribed with {}",
+            fact.subscription.owner, fact.subscription.id
+        ),
+        Fact::SubscriptionRemoved(fact) => format!("{} gave up {}", fact.owner, fact.id),
+        Fact::TemplateOptedOut(fact) => {
+            format!("{} no longer wants \"{}\"", fact.person, fact.template)
+        }
+        Fact::TemplateOptedIn(fact) => {
+            format!("{} wants \"{}\" again", fact.person, fact.template)
+        }
+        _ => return None,
+    })
+}
+
+fn of_media(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::ThumbnailRendered(fact) => {
+            format!("{} thumbnails of {}", fact.variants.len(), fact.key)
+        }
+        Fact::ThumbnailFailed(fact) => {
+            format!(
+                "no thumbnail of {} ({}): {}",
+                fact.key, fact.reason, fact.detail
+            )
+        }
+        Fact::MetadataRecorded(fact) => {
+            format!(
+                "{} is {} of {} bytes",
+                fact.key, fact.content_type, fact.size
+            )
+        }
+        Fact::MetadataRemoved(fact) => format!("{} is gone, and its metadata with it", fact.key),
+        _ => return None,
+    })
+}
+
+fn of_daemon(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::ActorRestarted(fact) => format!(
+            "{} was rebuilt after {}: {}",
+            fact.actor,
+            span(fact.delay_ms),
+            fact.reason
+        ),
+        Fact::ActorEscalated(fact) => {
+            format!("{} failed too often: {}", fact.actor, fact.reason)
+        }
+        Fact::ActorPaused(fact) => format!("{} was paused by {}", fact.actor, fact.by),
+        Fact::ActorResumed(fact) => format!("{} was resumed by {}", fact.actor, fact.by),
+        Fact::PoolResized(fact) => format!(
+            "{} has {} workers instead of {}, by {}",
+            fact.pool, fact.to, fact.from, fact.by
+        ),
+        Fact::DaemonStarted(fact) => format!("iyagi {} came up", fact.version),
+        Fact::DaemonStopped(fact) if fact.drained => "the daemon went down, all done".to_owned(),
+        Fact::DaemonStopped(_) => "the daemon went down before all was done".to_owned(),
+        _ => return None,
+    })
+}
+
+/// How long after `start` something happened.
+pub(super) fn since(start: Timestamp, at: Timestamp) -> String {
+    format!("+{}", span(at.since_ms(start)))
+}
