@@ -248,7 +248,7 @@ impl Host {
             if let Ok(mut response) = call() {
                 let status = response.status();
                 let body = response.body_mut().read_to_string().unwrap_or_default();
-                if status.is_success() || body.contains("exists") || body.contains("duplicate") {
+                if status.is_success() || body.contains("is there already") {
                     return;
                 }
                 assert!(status.is_server_error(), "{status}: {body}");
