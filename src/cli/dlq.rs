@@ -172,7 +172,7 @@ fn ls(
         let Filter { origin, reason } = &arguments.filter;
         for (name, value) in [("origin", origin), ("reason", reason), ("cursor", &cursor)] {
             if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", encoded(value)));
+                path.extend(["&", name, "=", &encoded(value)]);
             }
         }
         let page: Page = operations.get(&path)?;

@@ -40,7 +40,7 @@ pub use self::operations::{Operations, OperationsError};
 pub use self::output::{Format, Output};
 
 use crate::config::{Flag, Loaded, Sources};
-use crate::embedded::journal::{JournalReader, OpenError};
+use crate::embedded::journal::JournalReader;
 
 /// Gives the demo.
 pub type Demo = fn(DemoArguments) -> Result<Exit, Failure>;
@@ -259,7 +259,7 @@ impl Context {
                 help: "--data-dir names another folder; `iyagi run` makes it".to_owned(),
             });
         }
-        Ok(JournalReader::open(&path).map_err(OpenError::from)?)
+        Ok(JournalReader::open(&path)?)
     }
 }
 

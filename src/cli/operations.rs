@@ -15,7 +15,7 @@ use super::exit::Exit;
 /// How long a daemon may take to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long it may take to answer; a large redrive takes a while.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Largest answer that is read whole.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What stays as it is in a path or a query.
@@ -98,7 +98,7 @@ fn problem_text(problem: &Value, status: u16) -> String {
         shown.push_str(detail);
     }
     if let Some(field) = text("field") {
-        shown.push_str(&format!(" (field `{field}`)"));
+        shown.extend([" (field `", field, "`)"]);
     }
     shown
 }
@@ -197,6 +197,6 @@ impl Operations {
 }
 
 /// Text as one segment of a path, or as a value of a query.
-pub fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }

@@ -69,10 +69,8 @@ impl Output {
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
         let header = header.iter().map(|title| (*title).to_owned()).collect();
         for row in std::iter::once(&header).chain(rows) {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(&format!("{cell:<width$}  "));
-            }
+            let cells = row.iter().zip(&widths);
+            let line: String = cells.map(|(cell, width)| format!("{cell:<width$}  ")).collect();
             self.line(line.trim_end())?;
         }
         Ok(())
@@ -85,7 +83,7 @@ impl Output {
 }
 
 /// A moment as people read it, in UTC.
-pub fn moment(at: Timestamp) -> String {
+pub(super) fn moment(at: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(at.0) {
         Ok(moment) => format!("{moment:.3}"),
         Err(_) => format!("{} ms", at.0),
@@ -93,7 +91,7 @@ pub fn moment(at: Timestamp) -> String {
 }
 
 /// A span of time as people read it.
-pub fn span(ms: u64) -> String {
+pub(super) fn span(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),

@@ -161,14 +161,15 @@ impl Serialize for Finding {
     }
 }
 
+/// Below this, words only share letters.
+const LIKENESS_MIN: f64 = 0.8;
+
 /// The candidate that `word` was probably meant to be.
 pub(super) fn meant<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let likeness = |candidate: &str| {
         let (word, candidate) = (word.to_lowercase(), candidate.to_lowercase());
         strsim::jaro_winkler(&word, &candidate)
     };
-    // Below this, words only share letters.
-    const LIKENESS_MIN: f64 = 0.8;
     candidates
         .map(|candidate| (likeness(candidate), candidate))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)

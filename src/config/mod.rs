@@ -78,9 +78,9 @@ impl Default for DataConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Address of the public API. Port 0 takes a free one.
+    /// Address of the public API, such as `127.0.0.1:8080`. Port 0 takes a free one.
     pub public: SocketAddr,
-    /// Address of metrics, health and operations. Port 0 takes a free one.
+    /// Address of metrics, health and operations, such as `127.0.0.1:9090`. Port 0 takes a free one.
     pub operations: SocketAddr,
     /// Largest body of a JSON request, in bytes.
     pub body_bytes_max: usize,

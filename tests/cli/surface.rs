@@ -1,0 +1,128 @@
+//! Arguments, exit codes, and a daemon that is there or not.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::{Call, iyagi};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[test]
+fn a_command_with_a_slip_of_the_finger_is_told_what_was_meant() {
+    let folder = folder();
+    let answer = iyagi(folder.path(), &["statsu"]);
+    assert_eq!(answer.status, 2);
+    assert!(answer.err.contains("'status'"), "{}", answer.err);
+    let answer = iyagi(folder.path(), &["dlq", "redriv"]);
+    assert_eq!(answer.status, 2);
+    assert!(answer.err.contains("'redrive'"), "{}", answer.err);
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let folder = folder();
+    for arguments in [&["--help"][..], &["--version"], &["dlq", "--help"]] {
+        let answer = iyagi(folder.path(), arguments);
+        assert_eq!(answer.status, 0);
+        assert!(answer.out.contains("iyagi"), "{}", answer.out);
+        assert_eq!(answer.err, "");
+    }
+}
+
+#[test]
+fn there_are_completions_for_bash() {
+    let folder = folder();
+    let answer = iyagi(folder.path(), &["completions", "bash"]);
+    assert_eq!(answer.status, 0);
+    assert!(answer.out.contains("complete -F _iyagi"), "{}", answer.out);
+    assert!(answer.out.contains("redrive"));
+}
+
+#[test]
+fn without_a_daemon_a_command_says_where_it_looked_and_ends_with_75() {
+    let folder = folder();
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("bound")
+    };
+    let url = format!("http://{address}");
+    for command in [
+        &["status"][..],
+        &["top", "--once"],
+        &["tap", "push"],
+        &["pause", "matcher"],
+        &["scale", "push", "3"],
+        &["dlq", "ls"],
+        &["dlq", "redrive", "--all", "--yes"],
+    ] {
+        let mut arguments = command.to_vec();
+        arguments.extend(["--operations-url", &url]);
+        let answer = iyagi(folder.path(), &arguments);
+        assert_eq!(answer.status, 75, "{command:?}: {}", answer.err);
+        assert!(answer.err.contains(&url), "{command:?}: {}", answer.err);
+        assert!(
+            answer.err.contains("iyagi run"),
+            "{command:?}: {}",
+            answer.err
+        );
+    }
+    let answer = Call::new(folder.path(), &["status", "--output", "json"])
+        .env("IYAGI_OPERATIONS_URL", &url)
+        .answer();
+    let told: Value = serde_json::from_str(&answer.err).expect("JSON");
+    assert_eq!(
+        (answer.status, &told["error"]["exit"]),
+        (75, &Value::from(75))
+    );
+}
+
+#[test]
+fn the_address_of_the_daemon_comes_from_the_configuration() {
+    let folder = folder();
+    let answer = Call::new(folder.path(), &["status"])
+        .env("IYAGI_HTTP_OPERATIONS", "127.0.0.1:1")
+        .answer();
+    assert_eq!(answer.status, 75);
+    assert!(answer.err.contains("http://127.0.0.1:1"), "{}", answer.err);
+    let answer = Call::new(folder.path(), &["status"])
+        .env("IYAGI_HTTP_OPERATIONS", "127.0.0.1:0")
+        .answer();
+    assert_eq!(answer.status, 2);
+    assert!(answer.err.contains("--operations-url"), "{}", answer.err);
+}
+
+#[test]
+fn whole_groups_of_letters_must_be_meant() {
+    let folder = folder();
+    let url = ["--operations-url", "http://127.0.0.1:1"];
+    let answer = iyagi(folder.path(), &["dlq", "purge", url[0], url[1]]);
+    assert_eq!(answer.status, 2);
+    assert!(answer.err.contains("--all"), "{}", answer.err);
+    let answer = iyagi(
+        folder.path(),
+        &["dlq", "purge", "--all", "--origin", "push"],
+    );
+    assert_eq!(answer.status, 2);
+    let answer = iyagi(folder.path(), &["dlq", "show", "seven"]);
+    assert_eq!(answer.status, 2);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = folder();
+    let mut call = Call::new(folder.path(), &["schema"]);
+    let mut child = call
+        .command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    assert!(ended.status.success(), "{}", ended.status);
+}
