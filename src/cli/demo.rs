@@ -1,22 +1,64 @@
 //! `iyagi demo`
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
-/// How the demo is to be given.
-#[derive(Debug, Clone, Args)]
-pub struct DemoArguments {
+use super::{Context, Exit, Failure};
+use crate::demo::{DemoOptions, DemoOutcome, Style, run_to};
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
     /// Stop after the table instead of running on; status 0 only if the audit passes.
     #[arg(long)]
-    pub exit: bool,
+    exit: bool,
     /// Also upload the files of this folder.
     #[arg(long, value_name = "DIR")]
-    pub media: Option<PathBuf>,
+    media: Option<PathBuf>,
     /// Play this story; its files lie in the folder `media` beside it.
     #[arg(long, value_name = "FILE")]
-    pub story: Option<PathBuf>,
+    story: Option<PathBuf>,
     /// Play faster or slower: 2 is twice as fast.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
-    pub speed: f32,
+    speed: f32,
+}
+
+pub(super) fn demo(context: &mut Context, arguments: DemoArguments) -> Result<Exit, Failure> {
+    let DemoArguments {
+        exit,
+        media,
+        story,
+        speed,
+    } = arguments;
+    let options = DemoOptions {
+        exit,
+        media,
+        story,
+        speed,
+    };
+    let outcome = if context.output.json() {
+        // The narrative is for people, so it goes beside the result.
+        let outcome = run_to(&options, &mut io::stderr(), Style::PLAIN)?;
+        context.output.document(&json!({
+            "passed": outcome.passed(),
+            "played": outcome.played,
+            "drained": outcome.drained,
+            "faults": outcome.faults(),
+            "audit": outcome.audit,
+        }))?;
+        outcome
+    } else {
+        run_to(&options, &mut io::stdout(), Style::of_stdout())?
+    };
+    Ok(exit_of(&outcome))
+}
+
+fn exit_of(outcome: &DemoOutcome) -> Exit {
+    if outcome.passed() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
 }

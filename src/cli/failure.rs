@@ -12,6 +12,7 @@ use super::operations::OperationsError;
 use super::output::Format;
 use crate::config::ConfigError;
 use crate::daemon::{DaemonError, LockError};
+use crate::demo::DemoError;
 use crate::embedded::journal::OpenError;
 use crate::http::HttpError;
 
@@ -60,9 +61,9 @@ pub enum Failure {
     /// The result cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
-    /// Another part of the program says why.
-    #[error("{0}")]
-    Other(Box<dyn std::error::Error + Send + Sync>),
+    /// There was no demo, or only half of one.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
 }
 
 impl Failure {
@@ -76,9 +77,13 @@ impl Failure {
             Self::Daemon(DaemonError::Lock(LockError::Taken { .. }) | DaemonError::Http(_)) => {
                 Exit::TryAgain
             }
-            Self::Usage { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::Demo(DemoError::Speed(_)) => Exit::Usage,
             // Whoever read our output has seen enough.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::Output(error) | Self::Demo(DemoError::Output(error))
+                if error.kind() == io::ErrorKind::BrokenPipe =>
+            {
+                Exit::Done
+            }
             _ => Exit::Failed,
         }
     }

@@ -33,7 +33,6 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-pub use self::demo::DemoArguments;
 pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::operations::{Operations, OperationsError};
@@ -41,9 +40,6 @@ pub use self::output::{Format, Output};
 
 use crate::config::{Flag, Loaded, Sources};
 use crate::embedded::journal::JournalReader;
-
-/// Gives the demo.
-pub type Demo = fn(DemoArguments) -> Result<Exit, Failure>;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -103,7 +99,7 @@ enum Command {
     /// Run the daemon until SIGTERM or Ctrl-C.
     Run(RunFlags),
     /// Play a small story on a whole daemon in a temporary folder.
-    Demo(DemoArguments),
+    Demo(demo::DemoArguments),
     /// Find what is wrong with the configuration and its surroundings.
     Check(check::CheckArguments),
     /// Write a configuration that explains every key.
@@ -160,7 +156,7 @@ struct Context {
 }
 
 /// Runs the command of this process's arguments and yields how it ended.
-pub fn main(demo: Demo) -> Exit {
+pub fn main() -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -178,7 +174,7 @@ pub fn main(demo: Demo) -> Exit {
         global: arguments.global,
         output: Output::new(format),
     };
-    let ended = context.execute(arguments.command, demo);
+    let ended = context.execute(arguments.command);
     let flushed = context.output.flush().map_err(Failure::Output);
     match ended.and_then(|exit| flushed.map(|()| exit)) {
         Ok(exit) => exit,
@@ -187,10 +183,10 @@ pub fn main(demo: Demo) -> Exit {
 }
 
 impl Context {
-    fn execute(&mut self, command: Command, demo: Demo) -> Result<Exit, Failure> {
+    fn execute(&mut self, command: Command) -> Result<Exit, Failure> {
         match command {
             Command::Run(flags) => run::run(self, &flags),
-            Command::Demo(arguments) => demo(arguments),
+            Command::Demo(arguments) => demo::demo(self, arguments),
             Command::Check(arguments) => check::check(self, &arguments),
             Command::Init(arguments) => init::init(self, &arguments),
             Command::Status => status::status(self),

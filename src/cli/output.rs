@@ -70,8 +70,10 @@ impl Output {
         let header = header.iter().map(|title| (*title).to_owned()).collect();
         for row in std::iter::once(&header).chain(rows) {
             let cells = row.iter().zip(&widths);
-            let line: String = cells.map(|(cell, width)| format!("{cell:<width$}  ")).collect();
-            self.line(line.trim_end())?;
+            let padded: Vec<_> = cells
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
+            self.line(padded.join("  ").trim_end())?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use iyagi_messages::fact::{
 };
 use iyagi_messages::ids::{EventId, LetterId, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
-use iyagi_messages::push::{FailureClass, Push};
+use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push};
 use serde_json::Value;
 
 use super::iyagi;
@@ -90,7 +90,7 @@ fn push() -> Push {
         key: None,
         at: Timestamp(1_700_000_000_000),
         expires_at: Timestamp(1_700_007_200_000),
-        on_unknown_outcome: Default::default(),
+        on_unknown_outcome: OnUnknownOutcome::default(),
     }
 }
 

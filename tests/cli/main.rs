@@ -2,6 +2,7 @@
 
 mod config;
 mod journal;
+mod live;
 mod surface;
 
 use std::path::Path;

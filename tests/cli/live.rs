@@ -1,0 +1,287 @@
+//! Commands on a live daemon: the real binary speaks to the real binary.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Answer, Call};
+
+/// Nothing takes this long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Live {
+    folder: tempfile::TempDir,
+    daemon: Child,
+    log: BufReader<ChildStderr>,
+    public: String,
+    operations: String,
+    agent: ureq::Agent,
+}
+
+impl Live {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text =
+            "log.format = \"json\"\nstream.interval_ms_min = 5\nstream.interval_ms_max = 20\n";
+        fs::write(folder.path().join("iyagi.toml"), text).expect("written");
+        let free = [
+            "--public-addr",
+            "127.0.0.1:0",
+            "--operations-addr",
+            "127.0.0.1:0",
+        ];
+        let mut call = Call::new(folder.path(), &["run"]);
+        let spawned = call
+            .command
+            .args(free)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut daemon = spawned.expect("the binary starts");
+        let mut log = BufReader::new(daemon.stderr.take().expect("piped"));
+        let up = loop {
+            let mut line = String::new();
+            let read = log.read_line(&mut line).expect("UTF-8");
+            assert!(read > 0, "the daemon does not come up");
+            let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
+            if line["public"].is_string() {
+                break line;
+            }
+        };
+        let address = |side: &str| format!("http://{}", up[side].as_str().expect("an address"));
+        Self {
+            folder,
+            daemon,
+            log,
+            public: address("public"),
+            operations: address("operations"),
+            agent: ureq::Agent::config_builder().proxy(None).build().into(),
+        }
+    }
+
+    fn iyagi(&self, arguments: &[&str]) -> Answer {
+        let call = Call::new(self.folder.path(), arguments);
+        call.env("IYAGI_OPERATIONS_URL", &self.operations).answer()
+    }
+
+    fn done(&self, arguments: &[&str]) -> String {
+        let answer = self.iyagi(arguments);
+        assert_eq!(
+            answer.status, 0,
+            "{arguments:?}: {}{}",
+            answer.out, answer.err
+        );
+        answer.out
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--output", "json"]);
+        serde_json::from_str(&self.done(&arguments)).expect("JSON")
+    }
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "{what} never comes");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn follow(&self, edge: &str) {
+        let body = json!({"operations": [
+            {"op": "add_edge", "id": edge, "from": "ada", "to": "minji", "label": "FOLLOWS"},
+        ]});
+        self.agent
+            .post(format!("{}/v1/graph/commits", self.public))
+            .send_json(&body)
+            .expect("committed");
+    }
+
+    fn people(&self) {
+        let body = json!({"operations": [
+            {"op": "add_vertex", "id": "minji", "label": "Person", "properties": {"name": "민지"}},
+            {"op": "add_vertex", "id": "ada", "label": "Person", "properties": {"name": "Ada"}},
+        ]});
+        self.agent
+            .post(format!("{}/v1/graph/commits", self.public))
+            .send_json(&body)
+            .expect("committed");
+        let device = json!({"person": "minji", "platform": "fcm", "locale": "ko"});
+        self.agent
+            .put(format!("{}/v1/devices/phone", self.public))
+            .send_json(&device)
+            .expect("registered");
+    }
+
+    fn poison(&self, times: u32) {
+        self.agent
+            .post(format!("{}/v1/ops/gateway/faults", self.operations))
+            .send_json(json!({"class": "poison", "times": times}))
+            .expect("told");
+    }
+
+    fn letters(&self) -> usize {
+        self.done(&["dlq", "ls", "--output", "json"])
+            .lines()
+            .count()
+    }
+
+    fn sent(&self) -> u64 {
+        self.json(&["status"])["pushes"]["sent"]
+            .as_u64()
+            .expect("a count")
+    }
+
+    /// Stops the daemon as systemd would and yields how it ended.
+    fn stop(&mut self) -> Option<i32> {
+        let pid = self.daemon.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.expect("kill runs").success());
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.log, &mut rest).expect("UTF-8");
+        self.daemon.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // It is gone already unless the test failed.
+        self.daemon.kill().ok();
+        self.daemon.wait().ok();
+    }
+}
+
+#[test]
+fn letters_are_listed_shown_redriven_and_purged() {
+    let mut live = Live::start();
+    live.people();
+    live.poison(3);
+    for edge in ["f1", "f2", "f3"] {
+        live.follow(edge);
+    }
+    Live::until("three letters", || live.letters() == 3);
+    let groups = live.json(&["dlq", "ls", "--groups"]);
+    assert_eq!(groups["groups"][0]["count"], 3, "{groups}");
+    let listed = live.done(&["dlq", "ls", "--origin", "push"]);
+    assert!(
+        listed.contains("to minji") && listed.contains("poison"),
+        "{listed}"
+    );
+    assert_eq!(
+        live.done(&["dlq", "ls", "--reason", "other"])
+            .lines()
+            .count(),
+        1
+    );
+    let id = listed
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split(' ').next());
+    let id = id.expect("a letter").to_owned();
+    let shown = live.done(&["dlq", "show", &id]);
+    assert!(shown.contains("push.failed"), "{shown}");
+
+    let dry = live.done(&["dlq", "redrive", "--all", "--dry-run"]);
+    assert!(dry.contains("would redrive 3 letters"), "{dry}");
+    let unasked = live.iyagi(&["dlq", "redrive", "--all"]);
+    assert_eq!(unasked.status, 2, "{}", unasked.out);
+    assert!(unasked.err.contains("--yes"), "{}", unasked.err);
+    assert_eq!(live.letters(), 3);
+
+    live.done(&["dlq", "redrive", &id]);
+    Live::until("the redriven push", || live.sent() == 1);
+    let why = live.done(&["why", &id]);
+    for kind in [
+        "commit.matched",
+        "push.failed",
+        "letter.redriven",
+        "push.accepted",
+    ] {
+        assert!(why.contains(kind), "{kind} is not in\n{why}");
+    }
+    let again = live.iyagi(&["dlq", "redrive", &id]);
+    assert_eq!(again.status, 1, "{}", again.out);
+    assert!(again.out.contains("1 skipped"), "{}", again.out);
+    let purged = live.done(&["dlq", "purge", "--origin", "push", "--yes"]);
+    assert!(purged.contains("purged 2 of 2 letters"), "{purged}");
+    assert_eq!(live.letters(), 0);
+
+    let tapped = live.done(&["tap", "push", "--tail", "1", "--limit", "1"]);
+    assert!(
+        tapped.contains("phone") && tapped.contains("Ada"),
+        "{tapped}"
+    );
+    assert_eq!(
+        live.done(&["audit"])
+            .matches("every invariant holds")
+            .count(),
+        1
+    );
+    assert_eq!(live.stop(), Some(0));
+    assert_eq!(
+        live.done(&["audit"])
+            .matches("every invariant holds")
+            .count(),
+        1
+    );
+    assert_eq!(live.iyagi(&["status"]).status, 75);
+}
+
+#[test]
+fn actors_are_watched_and_told_what_to_do() {
+    let mut live = Live::start();
+    let status = live.done(&["status"]);
+    for word in ["ready", "pushes", "0 matched = 0 sent", "queue", "actors"] {
+        assert!(status.contains(word), "{word} is not in\n{status}");
+    }
+    let top = live.done(&["top", "--once"]);
+    for actor in ["push-sender", "matcher", "dlq-keeper"] {
+        assert!(top.contains(actor), "{actor} is not in\n{top}");
+    }
+    let scaled = live.done(&["scale", "push-sender", "3"]);
+    assert!(scaled.contains("3 workers"), "{scaled}");
+    Live::until("the pause", || {
+        live.done(&["pause", "stream-poller"]).contains("paused")
+    });
+    Live::until("the end of it", || {
+        !live.done(&["resume", "stream-poller"]).contains("paused")
+    });
+    live.done(&["restart", "stream-poller"]);
+    let unknown = live.iyagi(&["pause", "stream-poler"]);
+    assert_eq!(unknown.status, 1);
+    assert!(unknown.err.contains("stream-poller"), "{}", unknown.err);
+    let not_a_pool = live.iyagi(&["scale", "stream-poller", "3"]);
+    assert_eq!(not_a_pool.status, 1, "{}", not_a_pool.err);
+    let kinds = live.done(&[
+        "journal",
+        "ls",
+        "--kind",
+        "actor.paused",
+        "--kind",
+        "pool.resized",
+    ]);
+    assert!(kinds.contains("push-sender has 3 workers"), "{kinds}");
+    assert_eq!(live.stop(), Some(0));
+}
+
+#[test]
+fn a_second_daemon_on_the_same_folder_ends_with_75_and_names_the_first() {
+    let mut live = Live::start();
+    let second = live.iyagi(&[
+        "run",
+        "--public-addr",
+        "127.0.0.1:0",
+        "--operations-addr",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(second.status, 75, "{}", second.err);
+    let first = format!("process {}", live.daemon.id());
+    assert!(second.err.contains(&first), "{}", second.err);
+    assert!(Path::new(live.folder.path()).join("data").is_dir());
+    assert_eq!(live.stop(), Some(0));
+}
