@@ -9,17 +9,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
-use iyagi::config::Config;
+use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::{Daemon, DaemonError, block_on};
 use iyagi::embedded::graph::Operation;
 use iyagi_actors::journal::Draft;
-use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRegistered, PushAccepted, PushAttempted, PushRequested};
 use iyagi_messages::ids::{PushId, Timestamp};
 use iyagi_messages::push::{OnUnknownOutcome, Push};
-use iyagi_messages::template::Template;
 use serde_json::json;
 
 const PEOPLE: u64 = 2_000;
@@ -48,23 +46,10 @@ fn config(folder: &Path) -> Config {
     config
 }
 
-fn templates() -> Templates {
-    #[derive(serde::Deserialize)]
-    struct File {
-        template: Vec<Template>,
-    }
-    let text = include_str!("../config/templates.toml");
-    Templates::new(
-        toml::from_str::<File>(text)
-            .expect("the shipped templates")
-            .template,
-    )
-}
-
 fn with_daemon<F: Future<Output = Daemon>>(folder: &Path, work: impl FnOnce(Daemon) -> F) {
     let config = config(folder);
     let done = block_on(async {
-        let daemon = Daemon::start(config, templates()).await?;
+        let daemon = Daemon::start(config, built_in_templates()).await?;
         work(daemon).await.stop().await;
         Ok::<_, DaemonError>(())
     });

@@ -63,7 +63,7 @@ fn packages(metadata: &Value) -> &Vec<Value> {
     metadata["packages"].as_array().expect("packages")
 }
 
-fn dependencies<'m>(package: &'m Value) -> impl Iterator<Item = &'m str> {
+fn dependencies(package: &Value) -> impl Iterator<Item = &str> {
     let all = package["dependencies"]
         .as_array()
         .expect("dependencies")

@@ -39,7 +39,7 @@ fn default_link() -> String {
     "iyagi://inbox".to_owned()
 }
 
-/// What a phone shows. `{actor}`, `{subject}`, `{title}`, `{key}` and `{value}` are filled in when the push is sent.
+/// What a phone shows. `{actor}`, `{subject}`, `{title}` and `{key}` are filled in when the push is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Texts {

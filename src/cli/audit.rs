@@ -1,26 +1,11 @@
 //! `iyagi audit`: the invariants of a whole journal, live or at rest.
 
-use iyagi_actors::invariants::{Audit, Report};
-use iyagi_messages::ids::Pos;
+use iyagi_actors::invariants::Report;
 
 use super::{Context, Exit, Failure, Output};
 
-/// Events that are read at once.
-const PAGE: usize = 10_000;
-
 pub(super) fn audit(context: &mut Context) -> Result<Exit, Failure> {
-    let journal = context.journal()?;
-    let mut audit = Audit::default();
-    let mut after = Pos::default();
-    loop {
-        let events = journal.read(after, PAGE)?;
-        let Some(last) = events.last() else { break };
-        after = last.pos;
-        for event in &events {
-            audit.event(event);
-        }
-    }
-    let report = audit.finish();
+    let report = context.journal()?.audit()?;
     if context.output.json() {
         context.output.document(&report)?;
     } else {

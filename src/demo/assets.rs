@@ -3,9 +3,6 @@
 /// The story that is played when no other is asked for.
 pub(super) const STORY: &str = include_str!("../../demo/story.toml");
 
-/// The notification templates that ship.
-pub(super) const TEMPLATES: &str = include_str!("../../config/templates.toml");
-
 macro_rules! media {
     ($($path:literal,)*) => {
         &[$(($path, include_bytes!(concat!("../../demo/media/", $path)))),*]

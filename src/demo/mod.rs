@@ -25,14 +25,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use iyagi_actors::invariants::{Audit, Report};
+use iyagi_actors::invariants::Report;
 use iyagi_actors::journal::JournalFault;
 use iyagi_actors::ports::MetadataFault;
 use iyagi_actors::push_sender::decision::RetryPolicy;
-use iyagi_actors::subscription_matcher::matching::Templates;
-use iyagi_messages::ids::Pos;
-use iyagi_messages::template::Template;
-use serde::Deserialize;
 use tempfile::TempDir;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -48,7 +44,7 @@ use self::narrative::{Ink, Narrator};
 use self::player::Player;
 use self::story::Story;
 use self::table::{Account, Media};
-use crate::config::Config;
+use crate::config::{Config, built_in_templates};
 use crate::daemon::{Daemon, DaemonError, block_on, stop_signal};
 use crate::embedded::journal::{JournalReader, OpenError};
 use crate::embedded::sqlite::DatabaseError;
@@ -57,8 +53,6 @@ use crate::surface::Surface;
 
 /// How fast the story can be told.
 const SPEEDS: RangeInclusive<f32> = 0.1..=100.0;
-/// Events that the audit reads at once.
-const AUDIT_PAGE: usize = 10_000;
 
 /// How the demo is to be given.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,9 +120,6 @@ pub enum DemoError {
     /// The user's files cannot be taken.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The templates that ship are damaged, which a build should have noticed.
-    #[error("the built-in notification templates cannot be read: {0}")]
-    Templates(toml::de::Error),
     /// There is no temporary folder.
     #[error("no temporary folder can be made in {}: {source}; set TMPDIR to another", .path.display())]
     TemporaryFolder {
@@ -240,7 +231,7 @@ impl Show<'_> {
     ) -> Result<(bool, bool), DemoError> {
         let title = narrator.ink(Ink::Strong, &story.title);
         narrator.line(format_args!("\n iyagi demo: {title}"))?;
-        let daemon = Daemon::start(config(self.folder), templates()?).await?;
+        let daemon = Daemon::start(config(self.folder), built_in_templates()).await?;
         let surface = Arc::clone(&daemon.surface);
         let client = Client::new(daemon.listeners.public, daemon.listeners.operations);
         let mut player = Player::new(story, client, surface, narrator);
@@ -343,27 +334,6 @@ fn config(folder: &Path) -> Config {
     config
 }
 
-fn templates() -> Result<Templates, DemoError> {
-    #[derive(Deserialize)]
-    struct File {
-        template: Vec<Template>,
-    }
-    let file: File = toml::from_str(assets::TEMPLATES).map_err(DemoError::Templates)?;
-    Ok(Templates::new(file.template))
-}
-
 fn audit(journal: &Path) -> Result<Report, DemoError> {
-    let reader = JournalReader::open(journal)?;
-    let mut audit = Audit::default();
-    let mut pos = Pos::default();
-    loop {
-        let events = reader.read(pos, AUDIT_PAGE)?;
-        let Some(last) = events.last() else {
-            return Ok(audit.finish());
-        };
-        pos = last.pos;
-        for event in &events {
-            audit.event(event);
-        }
-    }
+    Ok(JournalReader::open(journal)?.audit()?)
 }

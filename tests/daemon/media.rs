@@ -1,6 +1,6 @@
 //! From an upload to its thumbnails and its metadata item.
 
-use iyagi_actors::ports::{ObjectStore, PutOptions};
+use iyagi_actors::ports::PutOptions;
 use iyagi_messages::media::MetadataItem;
 use iyagi_messages::object::ObjectKey;
 

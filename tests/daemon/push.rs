@@ -34,7 +34,7 @@ fn people_hear_what_is_about_them_in_their_language() {
             [
                 "새 팔로워: Daniel 님이 회원님을 팔로우합니다",
                 "새 댓글: Daniel 님이 “첫 이야기”에 댓글을 남겼습니다",
-                "좋아요: Daniel 님이 “첫 이야기”을 좋아합니다",
+                "좋아요: Daniel 님이 좋아합니다: “첫 이야기”",
             ]
         );
         assert_eq!(
@@ -233,7 +233,7 @@ fn a_push_that_is_given_up_can_be_redriven_and_survives_a_restart_meanwhile() {
         let queue = surface
             .queues
             .iter()
-            .find(|queue| queue.name().ends_with(".fifo"));
+            .find(|queue| queue.name() == "dead-letters.fifo");
         let depth = queue
             .expect("the dead-letter queue")
             .depth()

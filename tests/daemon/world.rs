@@ -4,21 +4,18 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use iyagi::config::Config;
+use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::{Daemon, DaemonError, block_on};
 use iyagi::embedded::graph::Operation;
 use iyagi::embedded::journal::JournalReader;
 use iyagi::embedded::push_log::Accepted;
-use iyagi_actors::invariants::{Audit, Report};
+use iyagi_actors::invariants::Report;
 use iyagi_actors::journal::Draft;
 use iyagi_actors::projections::Counts;
 use iyagi_actors::push_sender::decision::RetryPolicy;
-use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRegistered, Fact};
-use iyagi_messages::ids::Pos;
-use iyagi_messages::template::Template;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,7 +43,7 @@ where
     let config = config(folder);
     let played = block_on(async {
         let world = World {
-            daemon: Daemon::start(config, templates()).await?,
+            daemon: Daemon::start(config, built_in_templates()).await?,
         };
         let world = story(world).await;
         let report = world.daemon.stop().await;
@@ -66,7 +63,7 @@ where
 
 fn config(folder: &Path) -> Config {
     let mut config = Config::default();
-    config.data.dir = folder.to_owned();
+    folder.clone_into(&mut config.data.dir);
     config.http.public.set_port(0);
     config.http.operations.set_port(0);
     config.stream.interval_ms_min = 5;
@@ -79,31 +76,9 @@ fn config(folder: &Path) -> Config {
     config
 }
 
-/// The templates that ship.
-pub(crate) fn templates() -> Templates {
-    #[derive(serde::Deserialize)]
-    struct File {
-        template: Vec<Template>,
-    }
-    let text = include_str!("../../config/templates.toml");
-    Templates::new(
-        toml::from_str::<File>(text)
-            .expect("the shipped templates are sound")
-            .template,
-    )
-}
-
 fn audit(folder: &Path) -> Report {
-    let reader = JournalReader::open(&folder.join("journal.db")).expect("a journal");
-    let mut audit = Audit::default();
-    let mut pos = Pos::default();
-    loop {
-        let events = reader.read(pos, 10_000).expect("readable");
-        let Some(last) = events.last() else { break };
-        pos = last.pos;
-        events.iter().for_each(|event| audit.event(event));
-    }
-    audit.finish()
+    let journal = JournalReader::open(&folder.join("journal.db")).expect("a journal");
+    journal.audit().expect("readable")
 }
 
 impl World {

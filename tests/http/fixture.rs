@@ -7,12 +7,9 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use iyagi::config::Config;
+use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::{self, Daemon, DaemonError};
 use iyagi::surface::Surface;
-use iyagi_actors::subscription_matcher::matching::Templates;
-use iyagi_messages::template::Template;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -38,19 +35,6 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-#[derive(Deserialize)]
-struct TemplateFile {
-    template: Vec<Template>,
-}
-
-/// The notifications that the daemon ships with.
-pub(crate) fn templates() -> Templates {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/templates.toml");
-    let text = std::fs::read_to_string(path).expect("readable");
-    let file: TemplateFile = toml::from_str(&text).expect("templates");
-    Templates::new(file.template)
-}
-
 /// A configuration on free ports.
 pub(crate) fn config(folder: &Path) -> Config {
     let mut config = Config::default();
@@ -74,7 +58,7 @@ impl Fixture {
         let (up, is_up) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             daemon::block_on(async move {
-                let daemon = Daemon::start(config, templates()).await?;
+                let daemon = Daemon::start(config, built_in_templates()).await?;
                 let listeners = &daemon.listeners;
                 let addresses = (listeners.public, listeners.operations);
                 up.send((addresses, Arc::clone(&daemon.surface))).ok();

@@ -3,17 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use iyagi::config::Config;
+use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::{self, Daemon, DaemonError};
 
-use crate::fixture::{Fixture, config, templates};
+use crate::fixture::{Fixture, config};
 
 fn refusal(change: impl FnOnce(&mut Config)) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = config(folder.path());
     change(&mut config);
     let started = daemon::block_on(async {
-        let daemon = Daemon::start(config, templates()).await?;
+        let daemon = Daemon::start(config, built_in_templates()).await?;
         daemon.stop().await;
         Ok::<_, DaemonError>(())
     });

@@ -12,7 +12,8 @@ use thiserror::Error;
 use crate::ports::{Clock, GraphFault, GraphQueries, Payload};
 use crate::subscription_matcher::graph::GraphModel;
 
-/// How long a name that was looked up is taken to be current, in milliseconds.
+/// How long a name that was looked up is taken to be current, in milliseconds. A push never shows one that was looked
+/// up before its own change.
 const NAME_TTL_MS: u64 = 10_000;
 /// Names kept; beyond that all are forgotten, which costs a look-up each.
 const NAMES_MAX: usize = 10_000;
@@ -58,17 +59,30 @@ impl Names {
         }
     }
 
-    /// A person's name.
-    pub async fn name_of(&self, person: &ElementId) -> Result<Option<String>, GraphFault> {
-        self.look_up(person, true).await
+    /// A person's name, as of a moment or later.
+    pub async fn name_of(
+        &self,
+        person: &ElementId,
+        as_of: Timestamp,
+    ) -> Result<Option<String>, GraphFault> {
+        self.look_up(person, true, as_of).await
     }
 
-    /// A thing's title.
-    pub async fn title_of(&self, thing: &ElementId) -> Result<Option<String>, GraphFault> {
-        self.look_up(thing, false).await
+    /// A thing's title, as of a moment or later.
+    pub async fn title_of(
+        &self,
+        thing: &ElementId,
+        as_of: Timestamp,
+    ) -> Result<Option<String>, GraphFault> {
+        self.look_up(thing, false, as_of).await
     }
 
-    async fn look_up(&self, id: &ElementId, name: bool) -> Result<Option<String>, GraphFault> {
+    async fn look_up(
+        &self,
+        id: &ElementId,
+        name: bool,
+        as_of: Timestamp,
+    ) -> Result<Option<String>, GraphFault> {
         let now = self.clock.now();
         let key = (id.clone(), name);
         if let Some((known, at)) = self
@@ -76,6 +90,7 @@ impl Names {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&key)
+            && *at > as_of
             && now.since_ms(*at) < NAME_TTL_MS
         {
             return Ok(known.clone());
@@ -114,15 +129,15 @@ pub async fn render(
     let mut values = HashMap::from([("key", push.key.clone().unwrap_or_default())]);
     if let Some(actor) = &push.actor {
         let id: ElementId = actor.clone().into();
-        let name = names.name_of(&id).await?;
+        let name = names.name_of(&id, push.at).await?;
         values.insert("actor", name.unwrap_or_else(|| id.to_string()));
     }
     if let Some(subject) = &push.subject {
-        let title = names.title_of(subject).await?;
+        let title = names.title_of(subject, push.at).await?;
         let title = match title {
             Some(title) => title,
             None => names
-                .name_of(subject)
+                .name_of(subject, push.at)
                 .await?
                 .unwrap_or_else(|| subject.to_string()),
         };

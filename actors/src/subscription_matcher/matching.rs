@@ -72,6 +72,7 @@ pub fn pushes_of(
     let mut pushes = Vec::new();
     let mut collect = |changes: &[ElementChange], graph: &Graph| {
         let view = View {
+            commit: commit.number,
             graph,
             model,
             audience,
@@ -88,6 +89,7 @@ pub fn pushes_of(
 }
 
 struct View<'a> {
+    commit: u64,
     graph: &'a Graph,
     model: &'a GraphModel,
     audience: &'a Audience,
@@ -209,7 +211,10 @@ impl<'a> View<'a> {
         other: Option<&ElementId>,
         found: &mut Vec<Match<'a>>,
     ) {
-        if !self.holds(&subscription.when, change, other) {
+        // What was committed before someone asked for it is not news to them, also when it is matched later.
+        if subscription.effective_after >= self.commit
+            || !self.holds(&subscription.when, change, other)
+        {
             return;
         }
         let Some(template) = self.templates.get(&subscription.template) else {

@@ -333,8 +333,7 @@ mod tests {
             modified_ns: 0,
         };
         key_of(Path::new(path), &fingerprint)
-            .map(|key| key.to_string())
-            .unwrap_or_else(|refusal| refusal.to_string())
+            .map_or_else(|refusal| refusal.to_string(), |key| key.to_string())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use iyagi_actors::invariants::{Audit, Report as AuditReport};
 use iyagi_actors::journal::JournalFault;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Pos};
@@ -15,6 +16,9 @@ use super::trace::{self, Trace};
 use super::verify::{self, Report};
 use super::{OpenError, damage_of_open, queries};
 use crate::embedded::sqlite::{DatabaseError, open_read_only};
+
+/// Events that an audit holds at once.
+const AUDIT_PAGE: usize = 10_000;
 
 /// A journal that is only read. Every call sees one moment of it.
 pub struct JournalReader {
@@ -118,7 +122,23 @@ impl JournalReader {
         self.at_one_moment(|connection, recent| trace::trace(connection, recent, id))
     }
 
-    /// Checks everything that can be checked. It reads the whole file more than once.
+    /// Checks that everything promised holds of the events.
+    pub fn audit(&self) -> Result<AuditReport, JournalFault> {
+        let mut audit = Audit::default();
+        let mut after = Pos::default();
+        loop {
+            let events = self.read(after, AUDIT_PAGE)?;
+            let Some(last) = events.last() else {
+                return Ok(audit.finish());
+            };
+            after = last.pos;
+            for event in &events {
+                audit.event(event);
+            }
+        }
+    }
+
+    /// Checks everything that can be checked of the file. It reads the whole file more than once.
     pub fn verify(&self) -> Result<Report, JournalFault> {
         self.in_transaction(|connection| {
             verify::verify(connection).map_err(|error| statement_fault(0, &error))
