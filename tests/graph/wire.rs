@@ -125,14 +125,14 @@ async fn errors_have_the_services_own_codes_and_texts() {
 /// Pages as published by AWS and by its users; the folder is given by the environment, because it is not ours to copy.
 #[test]
 fn published_pages_are_read_and_everything_else_is_refused() {
-    let Some(folder) = std::env::var_os("IYAGI_FIXTURES") else {
+    let Some(folder) = std::env::var_os("PUBLISHED_FIXTURES") else {
         return;
     };
     let folder = Path::new(&folder);
     let folder = [folder.join("neptune"), folder.to_owned()]
         .into_iter()
         .find(|folder| folder.is_dir())
-        .expect("IYAGI_FIXTURES is a folder");
+        .expect("PUBLISHED_FIXTURES is a folder");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).expect("is readable") {
         let path = entry.expect("is readable").path();
@@ -157,5 +157,5 @@ fn published_pages_are_read_and_everything_else_is_refused() {
         }
         seen += 1;
     }
-    assert!(seen > 0, "IYAGI_FIXTURES has no page");
+    assert!(seen > 0, "PUBLISHED_FIXTURES has no page");
 }

@@ -371,7 +371,7 @@ async fn fill_the_disk(folder: &Path) {
 
 #[test]
 fn every_known_shape_of_a_notification_is_read() {
-    let Some(fixtures) = std::env::var_os("IYAGI_FIXTURES") else {
+    let Some(fixtures) = std::env::var_os("PUBLISHED_FIXTURES") else {
         return;
     };
     let mut count = 0;
