@@ -58,9 +58,19 @@ impl Lifecycle {
             Arc::clone(&surface.store),
             Arc::clone(&surface.clock),
         );
+        let surface = Arc::clone(surface);
         self.spawn(async move {
+            let report = |ready, detail: String| {
+                let now = surface.clock.now();
+                surface
+                    .tree
+                    .health
+                    .report("drop folder", ready, detail, now);
+            };
+            report(true, "watched".to_owned());
             let Err(error) = drop_folder.run().await;
             tracing::error!(%error, "the drop folder is no longer watched");
+            report(false, error.to_string());
         });
     }
 

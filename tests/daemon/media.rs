@@ -78,13 +78,32 @@ fn a_picture_gets_its_thumbnails_and_its_item_and_the_same_bytes_the_same_keys()
     assert_eq!(report.letters_waiting, 0);
 }
 
+/// 45 bytes that claim 50,000 by 50,000 pixels.
+fn huge_png() -> Vec<u8> {
+    let chunk = |kind: &[u8; 4], data: &[u8]| {
+        let body = [kind.as_slice(), data].concat();
+        let length = u32::try_from(data.len()).expect("short").to_be_bytes();
+        [&length[..], &body, &crc32fast::hash(&body).to_be_bytes()].concat()
+    };
+    let side = 50_000_u32.to_be_bytes();
+    let header = [&side[..], &side, &[8, 2, 0, 0, 0]].concat();
+    [
+        b"\x89PNG\r\n\x1a\n".as_slice(),
+        &chunk(b"IHDR", &header),
+        &chunk(b"IEND", &[]),
+    ]
+    .concat()
+}
+
 #[test]
 fn what_cannot_have_a_thumbnail_has_an_item_that_says_what_it_is_and_a_letter_that_says_why() {
     let truncated = &PHOTO[..PHOTO.len() / 2];
+    let huge = huge_png();
     let report = play(async |world| {
-        let cases: [(&str, &[u8], &str); 4] = [
+        let cases: [(&str, &[u8], &str); 5] = [
             ("posts/1/truncated.jpg", truncated, "corrupt"),
             ("posts/1/empty.jpg", b"", "empty"),
+            ("posts/1/huge.png", &huge, "too_many_pixels"),
             ("posts/1/text.jpg", b"this is no picture", "not_a_picture"),
             ("posts/1/clip.mp3", b"ID3\x03\0\0\0\0\0\0", ""),
         ];
@@ -115,7 +134,7 @@ fn what_cannot_have_a_thumbnail_has_an_item_that_says_what_it_is_and_a_letter_th
         }
         world
     });
-    assert_eq!(report.letters_waiting, 3);
+    assert_eq!(report.letters_waiting, 4);
     assert_eq!(report.letters_on_their_way, 0);
 }
 

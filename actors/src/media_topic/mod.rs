@@ -67,7 +67,7 @@ impl Worker for MediaTopic {
             health,
             clock,
         } = &*self.context;
-        let name = format!("queue:{}", intake.name());
+        let name = format!("intake {}", intake.name());
         let received = tokio::select! {
             received = intake.receive(BATCH, WAIT, VISIBILITY) => received,
             () = cx.until_draining() => return Ok(Done::Finished),

@@ -47,6 +47,15 @@ impl Delivery {
     }
 }
 
+impl Delivery {
+    /// Gives back, at the end of a drain, a message that was not begun.
+    pub async fn hand_back(&self) {
+        if let Err(fault) = self.give_back(Duration::ZERO).await {
+            tracing::warn!(%fault, "a job was not handed back; it comes again when its receipt runs out");
+        }
+    }
+}
+
 impl Drop for Delivery {
     fn drop(&mut self) {
         self.deliveries.in_work().remove(&self.received.message_id);

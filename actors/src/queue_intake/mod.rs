@@ -90,7 +90,7 @@ impl Worker for QueueIntake {
     type Msg = Receive;
 
     async fn handle(&mut self, _: &Receive, cx: &Cx<Receive>) -> Result<Done, Fault> {
-        let name = format!("queue:{}", self.context.queue.name());
+        let name = format!("intake {}", self.context.queue.name());
         let now = self.context.clock.now();
         match self.renewing(self.receive(cx)).await {
             Ok(()) => {

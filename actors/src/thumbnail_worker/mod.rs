@@ -248,8 +248,6 @@ impl Worker for ThumbnailWorker {
     }
 
     async fn hand_back(&mut self, delivery: Delivery) {
-        if let Err(fault) = delivery.give_back(Duration::ZERO).await {
-            tracing::warn!(%fault, "a job was not handed back; it comes again when its receipt runs out");
-        }
+        delivery.hand_back().await;
     }
 }
