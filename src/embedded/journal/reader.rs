@@ -91,6 +91,8 @@ impl JournalReader {
     }
 
     /// All events that began with one commit or upload.
+    ///
+    /// It reads the whole journal: people ask this seldom, and an index would cost every append.
     pub fn by_corr(&self, corr: &str) -> Result<Vec<Event>, JournalFault> {
         let sql = format!("SELECT {COLUMNS} FROM event WHERE corr = ?1 ORDER BY pos");
         queries::events_of(&self.connection, &sql, [corr], 0)

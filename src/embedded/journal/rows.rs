@@ -23,7 +23,6 @@ pub(super) const SCHEMA: Schema = Schema {
             corr TEXT NOT NULL, actor TEXT NOT NULL, body TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
         CREATE INDEX event_cause ON event(cause_pos) WHERE cause_pos IS NOT NULL;
         CREATE INDEX event_orphan ON event(cause) WHERE cause IS NOT NULL AND cause_pos IS NULL;
-        CREATE INDEX event_corr ON event(corr);
         CREATE TABLE lookup_id(key INTEGER, pos INTEGER, PRIMARY KEY(key, pos)) STRICT, WITHOUT ROWID;
         CREATE TABLE lookup_entity(key INTEGER, pos INTEGER, PRIMARY KEY(key, pos)) STRICT, WITHOUT ROWID;
         CREATE TABLE lookup_slice(slice INTEGER PRIMARY KEY, pos INTEGER NOT NULL) STRICT;
