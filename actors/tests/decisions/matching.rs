@@ -246,6 +246,23 @@ fn conditions_restrict_by_change_label_other_end_and_property() {
 }
 
 #[test]
+fn a_subscription_tells_of_nothing_that_was_committed_before_it() {
+    let subscribed = |effective_after: u64| {
+        given()
+            .people(&["minji", "daniel"])
+            .commit(&["+v s Story"])
+            .subscription(json!({
+                "id": "x", "owner": "daniel", "anchor": {"incident": {"vertex": "s"}},
+                "effective_after": effective_after,
+            }))
+    };
+    let like: &[&str] = &["+e l minji LIKES s"];
+    // The like is the fourth commit: a matcher that comes to it late must not tell who asked at that point.
+    assert_eq!(subscribed(4).when(like), Vec::<String>::new());
+    assert_eq!(subscribed(3).when(like), ["daniel subscription by minji"]);
+}
+
+#[test]
 fn a_deleted_vertex_is_judged_by_the_graph_before_its_commit() {
     let mut given = given()
         .people(&["minji", "daniel"])
