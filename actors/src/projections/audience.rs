@@ -30,9 +30,6 @@ struct Stored {
     opted_out: BTreeMap<PersonId, BTreeSet<TemplateId>>,
 }
 
-/// A subscription that is anchored at whom its owner follows or at what its owner made.
-pub type Following<'a> = &'a Subscription;
-
 impl Audience {
     /// Whether a fact changes the audience.
     pub fn concerns(fact: &Fact) -> bool {
@@ -101,7 +98,7 @@ impl Audience {
     }
 
     /// A person's own subscriptions to whom they follow and to what they made.
-    pub fn relative_to(&self, person: &PersonId) -> impl Iterator<Item = Following<'_>> {
+    pub fn relative_to(&self, person: &PersonId) -> impl Iterator<Item = &Subscription> {
         self.listed(self.by_follower.get(person))
     }
 

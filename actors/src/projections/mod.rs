@@ -11,7 +11,7 @@ use iyagi_messages::event::Event;
 use iyagi_messages::ids::Pos;
 use serde::{Deserialize, Serialize};
 
-pub use audience::{Audience, Following};
+pub use audience::Audience;
 pub use outbox::{Counts, LetterState, Outbox};
 
 use crate::journal::{Journal, JournalFault, Snapshot};

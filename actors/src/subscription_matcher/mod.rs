@@ -14,7 +14,6 @@ use std::sync::Arc;
 use iyagi_messages::change::Commit;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{CommitMatched, CursorAdvanced, PushRequested, PushSuppressed};
-use iyagi_messages::ids::Timestamp;
 use iyagi_messages::push::Push;
 
 use self::graph::{Graph, GraphModel};
@@ -276,9 +275,4 @@ impl Worker for SubscriptionMatcher {
             "commits {first} to {last} cannot be matched: {reason}"
         )))
     }
-}
-
-/// How far the log's time is behind the clock, for a commit requested at `at`.
-pub fn lag_ms(now: Timestamp, at: Timestamp) -> u64 {
-    now.since_ms(at)
 }
