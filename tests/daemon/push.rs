@@ -129,6 +129,9 @@ fn a_subscription_to_a_vertex_a_label_and_a_property_each_tells_once() {
             "{:?}",
             world.shown("daniel")
         );
+        // The title was looked up a moment before the rename; the push that tells of it must not show the old one.
+        let renamed = &world.shown("daniel")[2];
+        assert!(renamed.contains("새 제목"), "{renamed}");
         world
     });
     assert_eq!(report.counts.sent, 3);
@@ -257,7 +260,7 @@ fn a_push_that_is_given_up_can_be_redriven_and_survives_a_restart_meanwhile() {
 }
 
 #[test]
-fn a_drain_hands_back_what_waits_and_the_next_start_sends_it() {
+fn a_drain_hands_back_at_once_what_only_waits_for_its_time() {
     let folder = TempDir::new().expect("a folder");
     let report = play_in(folder.path(), async |world| {
         world.person("minji", "민지", "ko").await;
