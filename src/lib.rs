@@ -1,6 +1,7 @@
 //! The daemon: configuration, wiring, HTTP, and the adapters of each port.
 //!
 //! # Layout
+//! - [`aws`]: every port on AWS
 //! - [`cli`]: the command line
 //! - [`config`]: what the daemon is told, and what a mistake in it gets
 //! - [`daemon`]: from start to stop; the one place where ports meet adapters
@@ -9,6 +10,7 @@
 //! - [`http`]: the public and the operations listener
 //! - [`surface`]: what the listeners and the command line speak to
 
+pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,16 +3,18 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults
+//! - this file: the types, with their defaults; `aws`, `fleet`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
 //! - `semantics`, `templates`: what well-formed values can still get wrong
 //! - `finding`: a mistake, as people and machines are told of it
 
+mod aws;
 mod document;
 mod environment;
 mod finding;
+mod fleet;
 mod load;
 mod schema;
 mod semantics;
@@ -28,7 +30,9 @@ use iyagi_media::{Limits, OutputFormat, Preset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
+pub use self::fleet::{FleetConfig, Role};
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
 pub use self::schema::json_schema;
 pub use self::templates::{BUILT_IN as BUILT_IN_TEMPLATES, built_in as built_in_templates};
@@ -56,6 +60,10 @@ pub struct Config {
     pub log: LogConfig,
     /// How the daemon stops.
     pub drain: DrainConfig,
+    /// This host's part among others.
+    pub fleet: FleetConfig,
+    /// The services of AWS, if the ports stand on them.
+    pub aws: AwsConfig,
 }
 
 /// Where state is kept.

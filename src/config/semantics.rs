@@ -29,7 +29,7 @@ impl Fault {
         self
     }
 
-    fn or(mut self, key: &str) -> Self {
+    pub(super) fn or(mut self, key: &str) -> Self {
         self.keys.push(key.to_owned());
         self
     }
@@ -56,6 +56,8 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     bounds(config, &mut faults);
     texts(config, &mut faults);
     presets(config, &mut faults);
+    super::fleet::check(&config.fleet, &mut faults);
+    super::aws::check(&config.aws, &mut faults);
     faults
 }
 
