@@ -58,10 +58,14 @@ const GRAPH_TIMEOUT: Duration = Duration::from_secs(65);
 impl Clients {
     /// Clients as configured. Nothing is called yet but what tells the region.
     pub async fn new(config: &AwsConfig) -> Result<Self, ClientsError> {
-        let sdk = sdk_config(config).await?;
+        Self::of(&sdk_config(config).await?, config)
+    }
+
+    /// Clients on a configuration of the SDK that is there already.
+    pub fn of(sdk: &SdkConfig, config: &AwsConfig) -> Result<Self, ClientsError> {
         let region = sdk.region().cloned().ok_or(ClientsError::NoRegion)?;
         let neptune = config.neptune_endpoint.as_ref().map(|endpoint| {
-            let graph = aws_sdk_neptunedata::config::Builder::from(&sdk)
+            let graph = aws_sdk_neptunedata::config::Builder::from(sdk)
                 .endpoint_url(endpoint)
                 .timeout_config(timeouts(GRAPH_TIMEOUT))
                 .build();
@@ -69,14 +73,14 @@ impl Clients {
         });
         // Virtual-hosted buckets need a name server; at an address of one's own there is none.
         let path_style = sdk.endpoint_url().is_some() || s3_has_its_own_address();
-        let s3 = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(path_style);
+        let s3 = aws_sdk_s3::config::Builder::from(sdk).force_path_style(path_style);
         Ok(Self {
             neptune,
-            sns: aws_sdk_sns::Client::new(&sdk),
-            sqs: aws_sdk_sqs::Client::new(&sdk),
+            sns: aws_sdk_sns::Client::new(sdk),
+            sqs: aws_sdk_sqs::Client::new(sdk),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
-            dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
-            autoscaling: aws_sdk_autoscaling::Client::new(&sdk),
+            dynamodb: aws_sdk_dynamodb::Client::new(sdk),
+            autoscaling: aws_sdk_autoscaling::Client::new(sdk),
             region,
         })
     }
