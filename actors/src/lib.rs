@@ -9,6 +9,7 @@
 //! - [`ports`]: what an actor needs from the world, one file each
 
 pub mod dlq_keeper;
+pub mod fleet;
 pub mod health;
 pub mod invariants;
 pub mod journal;
@@ -17,6 +18,7 @@ pub mod media_topic;
 pub mod metadata_recorder;
 pub mod ports;
 pub mod projections;
+pub mod push_feeder;
 pub mod push_sender;
 pub mod queue_intake;
 pub mod runtime;

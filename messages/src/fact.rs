@@ -12,7 +12,10 @@ use thiserror::Error;
 
 use crate::cursor::Cursor;
 use crate::device::Device;
-use crate::ids::{DeviceToken, Incarnation, PersonId, SubscriptionId, TemplateId, Timestamp};
+use crate::fleet::FleetMember;
+use crate::ids::{
+    DeviceToken, Incarnation, MemberId, PersonId, SubscriptionId, TemplateId, Timestamp,
+};
 use crate::letter::Letter;
 use crate::media::Variant;
 use crate::object::{ObjectKey, Sequencer};
@@ -289,6 +292,16 @@ facts! {
         to: u32,
         /// Who asked for it.
         by: String,
+    }
+    /// The work is divided among these hosts from here on. Whatever was decided on an earlier division must be decided
+    /// anew.
+    "fleet.assigned" v 1 => FleetAssigned {
+        /// Which leadership says so: it only grows.
+        epoch: u64,
+        /// The host that reads the change log and says so.
+        leader: MemberId,
+        /// Every host that lives, the leader included, by id.
+        members: Vec<FleetMember>,
     }
     /// The daemon came up.
     "daemon.started" v 1 => DaemonStarted {

@@ -10,7 +10,8 @@ use iyagi_messages::change::ChangeKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::fact::*;
-use iyagi_messages::ids::{LetterId, PushId, Timestamp};
+use iyagi_messages::fleet::FleetMember;
+use iyagi_messages::ids::{LetterId, MemberId, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::Variant;
 use iyagi_messages::object::{ObjectKey, Sequencer};
@@ -285,6 +286,21 @@ fn samples() -> Vec<Fact> {
             from: 2,
             to: 8,
             by: by(),
+        }
+        .into(),
+        FleetAssigned {
+            epoch: 7,
+            leader: MemberId::new("host-a", 3),
+            members: vec![
+                FleetMember {
+                    id: MemberId::new("host-a", 3),
+                    pushes: true,
+                },
+                FleetMember {
+                    id: MemberId::new("host-b", 1),
+                    pushes: false,
+                },
+            ],
         }
         .into(),
         DaemonStarted {

@@ -12,7 +12,7 @@ use iyagi_actors::journal::{Draft, JournalFault};
 use iyagi_actors::ports::Clock;
 use iyagi_actors::runtime::{DrainReport, Escalation, System};
 use iyagi_actors::subscription_matcher::matching::Templates;
-use iyagi_actors::tree::{ROOT_INTENSITY, Settings, plant};
+use iyagi_actors::tree::{ROOT_INTENSITY, Roles, Settings, plant};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DaemonStarted, DaemonStopped};
 use thiserror::Error;
@@ -23,7 +23,7 @@ pub use data_lock::{DataLock, LockError};
 
 use self::lifecycle::Lifecycle;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::http::{HttpError, Listeners, serve};
 use crate::surface::Surface;
 
@@ -108,7 +108,7 @@ impl Daemon {
         let actors = System::new(started_at.0.unsigned_abs(), ROOT_INTENSITY, observer);
         let settings = settings(&config, &templates);
         let ports = adapters.ports();
-        let tree = plant(&actors, &ports, &settings).await?;
+        let tree = plant(&actors, &ports, &settings, None).await?;
         let mut draft = Draft::new(&"daemon", "daemon");
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let upstream = format!("{}#{}", started_at.0, std::process::id());
@@ -185,7 +185,13 @@ impl Daemon {
 fn settings(config: &Config, templates: &Arc<Templates>) -> Settings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = config.media.cpu_threads;
+    let has = |role| config.fleet.roles.contains(&role);
     Settings {
+        roles: Roles {
+            ingest: has(Role::Poller) && has(Role::Matcher),
+            push: has(Role::Pusher),
+            media: has(Role::Media),
+        },
         pace: config.stream,
         model: config.graph.clone(),
         templates: Arc::clone(templates),

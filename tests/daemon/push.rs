@@ -3,6 +3,7 @@
 use iyagi::embedded::push_log::{FaultClass, FaultRule};
 use iyagi_actors::dlq_keeper::{DlqMessage, Reply};
 use iyagi_messages::fact::{SubscriptionCreated, TemplateOptedOut};
+use iyagi_messages::ids::Pos;
 use iyagi_messages::push::SuppressReason;
 use iyagi_messages::subscription::Subscription;
 use serde_json::json;
@@ -273,10 +274,9 @@ fn a_drain_hands_back_at_once_what_only_waits_for_its_time() {
         world.follow("daniel", "minji").await;
         world
             .until("the push waits for its time", || {
-                let pending = world.daemon.surface.tree.projections.outbox().pending();
-                pending
-                    .iter()
-                    .any(|state| state.attempts == 1 && state.stage.is_pending())
+                let outbox = world.daemon.surface.tree.projections.outbox();
+                let mut pending = outbox.pending_behind(Pos::default(), usize::MAX);
+                pending.any(|(_, state)| state.attempts == 1 && state.stage.is_pending())
             })
             .await;
         world

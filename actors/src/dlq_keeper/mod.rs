@@ -10,12 +10,12 @@ mod message;
 mod reply;
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, LetterDeadLettered, LetterPurged, LetterRedriven};
-use iyagi_messages::ids::{LetterId, PushId};
+use iyagi_messages::ids::LetterId;
 use iyagi_messages::letter::Origin;
 use serde::Serialize;
 
@@ -25,8 +25,7 @@ pub use reply::Reply;
 use crate::journal::{Draft, Journal};
 use crate::ports::{Outgoing, Queue, QueueFault};
 use crate::projections::{LetterState, Projections};
-use crate::push_sender::PushJob;
-use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, PoolHandle, Worker};
+use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 
 /// What the keeper is told.
 #[derive(Debug)]
@@ -72,8 +71,6 @@ pub struct DlqKeeperContext {
     pub projections: Arc<Projections>,
     /// The FIFO dead-letter queue.
     pub queue: Arc<dyn Queue>,
-    /// Takes redriven pushes. Set once the pool exists, which itself needs the keeper's mailbox.
-    pub pushes: OnceLock<PoolHandle<PushJob>>,
     /// Queues of the consumers of objects, for redriven media jobs.
     pub consumers: Vec<Arc<dyn Queue>>,
 }
@@ -172,9 +169,6 @@ impl DlqKeeper {
                 .into(),
             )
             .await?;
-            if let Origin::Push { push, .. } = origin {
-                self.offer(*push).await;
-            }
             settled.done.push(*id);
         }
         self.sweep(&settled.done).await?;
@@ -211,21 +205,6 @@ impl DlqKeeper {
         draft.follow(state.last_event, entity, fact);
         self.context.journal.append(draft.finish()).await?;
         Ok(())
-    }
-
-    async fn offer(&self, id: PushId) {
-        let push = self
-            .context
-            .projections
-            .outbox()
-            .push(id)
-            .map(|state| Arc::clone(&state.push));
-        let (Some(push), Some(pool)) = (push, self.context.pushes.get()) else {
-            return;
-        };
-        if pool.submit(PushJob { push }).await.is_err() {
-            tracing::warn!(push = %id, "the push pool is gone; the push is sent at the next start");
-        }
     }
 
     async fn send_to_consumer(&self, consumer: &str, message: &str) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 //! Where the reader of the change log stands, which pushes are open, and which letters wait.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use iyagi_messages::cursor::Cursor;
@@ -25,6 +26,8 @@ pub struct Outbox {
     pub cursor_seq: Seq,
     /// Pushes that are pending or dead. Settled ones are only counted.
     open: HashMap<PushId, OpenPush>,
+    /// Pending pushes by the event that made them so.
+    turns: BTreeMap<Pos, PushId>,
     /// Letters that wait or are on their way to the queue.
     letters: BTreeMap<LetterId, LetterState>,
     /// The conservation law's columns.
@@ -37,7 +40,8 @@ pub struct Outbox {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct OpenPush {
     state: PushState,
-    requested_at: Pos,
+    /// Its place in [`Outbox::turns`]: where it was requested or last redriven.
+    turn: Pos,
     last_event: EventId,
 }
 
@@ -95,15 +99,16 @@ impl Outbox {
         self.open.get(&id).map(|open| open.last_event)
     }
 
-    /// Pending pushes in the order in which they were requested.
-    pub fn pending(&self) -> Vec<PushState> {
-        let mut pending: Vec<_> = self
-            .open
-            .values()
-            .filter(|open| open.state.stage.is_pending())
-            .collect();
-        pending.sort_by_key(|open| (open.requested_at, open.state.push.id));
-        pending.into_iter().map(|open| open.state.clone()).collect()
+    /// At most `limit` pending pushes whose turn is behind `after`, in order of their turns. A push has its turn where
+    /// it was requested, and a new one where it was redriven.
+    pub fn pending_behind(
+        &self,
+        after: Pos,
+        limit: usize,
+    ) -> impl Iterator<Item = (Pos, &PushState)> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let turns = self.turns.range(behind).take(limit);
+        turns.filter_map(|(turn, id)| Some((*turn, &self.open.get(id)?.state)))
     }
 
     /// Letters that wait or are on their way, by id.
@@ -138,10 +143,11 @@ impl Outbox {
                 let push = Arc::new(requested.push.clone());
                 let open = OpenPush {
                     state: PushState::requested(push, event.seq),
-                    requested_at: event.pos,
+                    turn: event.pos,
                     last_event: event.id,
                 };
                 self.open.insert(requested.push.id, open);
+                self.turns.insert(event.pos, requested.push.id);
             }
             Fact::PushAttempted(_)
             | Fact::PushAccepted(_)
@@ -209,11 +215,21 @@ impl Outbox {
         };
         let before = open.state.stage;
         let seq = seq.unwrap_or(open.state.seq);
-        if let Err(impossible) = open.state.apply(&event.fact, seq) {
+        if let Err(impossible) = open.state.apply(&event.fact, &event.actor, seq) {
             return self.contradict(event, &impossible.to_string());
         }
         open.last_event = event.id;
         let after = open.state.stage;
+        match (before.is_pending(), after.is_pending()) {
+            (true, false) => {
+                self.turns.remove(&open.turn);
+            }
+            (false, true) => {
+                open.turn = event.pos;
+                self.turns.insert(event.pos, id);
+            }
+            _ => {}
+        }
         self.count(before, -1);
         self.count(after, 1);
         if matches!(after, Stage::Accepted | Stage::Suppressed { .. }) {

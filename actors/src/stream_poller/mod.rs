@@ -17,6 +17,7 @@ use iyagi_messages::ids::Timestamp;
 
 use self::assembler::Assembler;
 pub use self::pace::{PollPace, Tip, tip_of};
+use crate::fleet::Fleet;
 use crate::health::Health;
 use crate::ports::{ChangeStream, Clock, Position, StreamFault};
 use crate::projections::Projections;
@@ -33,6 +34,8 @@ pub struct StreamPollerContext {
     pub stream: Arc<dyn ChangeStream>,
     /// The journal's cursor.
     pub projections: Arc<Projections>,
+    /// Whether the change log is this host's work.
+    pub fleet: Fleet,
     /// Takes whole commits; its room is the poller's credit.
     pub matcher: Mailbox<Commits>,
     /// Where the stream's condition is reported.
@@ -47,6 +50,8 @@ pub struct StreamPollerContext {
 const DEPENDENCY: &str = "stream";
 /// How long a log that ends before the cursor may be a replica that lags; after that it was reset.
 const RESET_AFTER: Duration = Duration::from_mins(1);
+/// How often a host that does not read looks whether its turn has come.
+const TURN_INTERVAL: Duration = Duration::from_millis(200);
 /// Records that one message to the matcher carries at most, unless one commit has more.
 const BATCH_RECORDS: usize = 2_000;
 
@@ -57,6 +62,7 @@ pub struct StreamPoller {
     limit: u32,
     misses: u32,
     behind_since: Option<Timestamp>,
+    reads: bool,
 }
 
 impl StreamPoller {
@@ -70,10 +76,28 @@ impl StreamPoller {
             limit,
             misses: 0,
             behind_since: None,
+            reads: true,
         }
     }
 
+    /// Whether it is this host's turn to read; when it comes, reading goes on where the journal says.
+    fn reads(&mut self) -> bool {
+        let reads = self.context.fleet.leads().is_some();
+        if reads && !self.reads {
+            *self = Self::new(Arc::clone(&self.context));
+        }
+        self.reads = reads;
+        reads
+    }
+
     async fn poll(&mut self) -> Result<Duration, Fault> {
+        if !self.reads() {
+            let now = self.context.clock.now();
+            self.context
+                .health
+                .report(DEPENDENCY, true, "read by another host", now);
+            return Ok(TURN_INTERVAL);
+        }
         let position = match self.assembler.position() {
             Cursor { commit: 0, .. } => Position::TrimHorizon,
             cursor => Position::After(cursor),

@@ -18,12 +18,13 @@ use iyagi_messages::push::Push;
 
 use self::graph::{Graph, GraphModel};
 use self::matching::{Templates, pushes_of};
+use crate::fleet::Fleet;
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
 use crate::ports::{ChangeStream, Clock, Position, StreamFault};
 use crate::projections::Projections;
 use crate::push_sender::decision::gate;
-use crate::push_sender::{PushJob, recipient_of};
-use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, PoolHandle, Worker};
+use crate::push_sender::recipient_of;
+use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::assembler::Assembler;
 
 /// Whole commits, in order, without a gap among them.
@@ -44,8 +45,10 @@ pub struct SubscriptionMatcherContext {
     pub templates: Arc<Templates>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Takes the pushes.
-    pub pushes: PoolHandle<PushJob>,
+    /// Whether the change log is this host's work.
+    pub fleet: Fleet,
+    /// Pending pushes, for each host that sends, at which matching waits for the senders.
+    pub pending_max_per_host: u64,
 }
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
@@ -81,13 +84,23 @@ impl SubscriptionMatcher {
             graph,
             since_snapshot: 0,
         };
-        matcher.catch_up().await?;
-        matcher.offer_pending().await;
+        matcher.fold_to_cursor().await?;
         Ok(matcher)
     }
 
-    /// Folds what lies between the snapshot and the cursor. Nothing is matched.
+    /// Brings the graph to the cursor, which another host has moved on.
     async fn catch_up(&mut self) -> Result<(), Fault> {
+        let cursor = self.context.projections.outbox().cursor;
+        if let Some(graph) = load(&*self.context.journal).await?
+            && (self.graph.cursor..=cursor).contains(&graph.cursor)
+        {
+            self.graph = graph;
+        }
+        self.fold_to_cursor().await
+    }
+
+    /// Folds what lies between the graph and the cursor. Nothing is matched.
+    async fn fold_to_cursor(&mut self) -> Result<(), Fault> {
         let cursor = self.context.projections.outbox().cursor;
         let mut assembler = Assembler::behind(self.graph.cursor);
         while assembler.done() < cursor {
@@ -120,43 +133,38 @@ impl SubscriptionMatcher {
         Ok(())
     }
 
-    /// Offers pushes that a crash kept from the senders. One that is with them already is offered in vain.
-    async fn offer_pending(&self) {
-        let pending = self.context.projections.outbox().pending();
-        if !pending.is_empty() {
-            tracing::info!(
-                pushes = pending.len(),
-                "pending pushes are offered to the senders again"
-            );
-        }
-        self.offer(pending.into_iter().map(|state| state.push))
-            .await;
-    }
-
-    async fn offer(&self, pushes: impl Iterator<Item = Arc<Push>>) {
-        for push in pushes {
-            if self.context.pushes.submit(PushJob { push }).await.is_err() {
-                tracing::warn!("the push pool is gone; pending pushes are sent at the next start");
+    /// Waits until the senders have caught up so far that more pushes are worth having.
+    async fn wait_for_room(&self) {
+        let pending_max = self.context.pending_max_per_host * self.context.fleet.senders() as u64;
+        let mut folded = self.context.projections.folded();
+        while self.context.projections.outbox().counts.pending >= pending_max {
+            // Its sender lives as long as the projections, which this actor holds.
+            if folded.changed().await.is_err() {
                 return;
             }
         }
     }
 
     async fn match_commits(&mut self, commits: &[Commit]) -> Result<(), Fault> {
+        let Some(division) = self.context.fleet.leads() else {
+            tracing::info!("another host reads the change log now, and these commits with it");
+            return Ok(());
+        };
         let (cursor, cursor_seq) = {
             let outbox = self.context.projections.outbox();
             (outbox.cursor, outbox.cursor_seq)
         };
+        if self.graph.cursor < cursor {
+            self.catch_up().await?;
+        }
         let new: Vec<&Commit> = commits
             .iter()
             .filter(|commit| commit.number > cursor.commit)
             .collect();
         let Some(last) = new.last() else {
-            self.offer_pending().await;
             return Ok(());
         };
         let mut draft = Draft::new(&self.me, format!("commit:{}", last.number));
-        let mut requested = Vec::new();
         for commit in &new {
             let pushes = {
                 let audience = self.context.projections.audience();
@@ -165,7 +173,7 @@ impl SubscriptionMatcher {
                 } = &*self.context;
                 pushes_of(commit, &mut self.graph, model, &audience, templates)
             };
-            self.request(commit, pushes, &mut draft, &mut requested);
+            self.request(commit, pushes, &mut draft);
         }
         let records: u64 = new.iter().map(|commit| commit.records.len() as u64).sum();
         let advanced = CursorAdvanced {
@@ -176,6 +184,7 @@ impl SubscriptionMatcher {
         let cursor_entity = Entity::new("cursor", "graph");
         draft.correlate(format!("commit:{}", last.number));
         draft.expect(cursor_entity.clone(), cursor_seq);
+        division.expect(&mut draft);
         draft.begin(&last.end().to_string(), cursor_entity, advanced);
         if let Err(fault) = self.context.journal.append(draft.finish()).await {
             // The graph is ahead of the journal now, so only a rebuilt matcher may go on.
@@ -184,7 +193,6 @@ impl SubscriptionMatcher {
                 fault => fault.into(),
             });
         }
-        self.offer(requested.into_iter()).await;
         self.since_snapshot += records;
         if self.since_snapshot >= SNAPSHOT_RECORDS {
             self.save().await?;
@@ -192,13 +200,7 @@ impl SubscriptionMatcher {
         Ok(())
     }
 
-    fn request(
-        &self,
-        commit: &Commit,
-        pushes: Vec<Push>,
-        draft: &mut Draft,
-        requested: &mut Vec<Arc<Push>>,
-    ) {
+    fn request(&self, commit: &Commit, pushes: Vec<Push>, draft: &mut Draft) {
         if pushes.is_empty() {
             return;
         }
@@ -216,12 +218,9 @@ impl SubscriptionMatcher {
         for push in pushes {
             let entity = Entity::new("push", push.id);
             let suppressed = gate(&push, recipient_of(&push, &audience), now);
-            let id = draft.follow(cause, entity.clone(), PushRequested { push: push.clone() });
-            match suppressed {
-                Some(reason) => {
-                    draft.follow(id, entity, PushSuppressed { reason });
-                }
-                None => requested.push(Arc::new(push)),
+            let id = draft.follow(cause, entity.clone(), PushRequested { push });
+            if let Some(reason) = suppressed {
+                draft.follow(id, entity, PushSuppressed { reason });
             }
         }
     }
@@ -260,7 +259,13 @@ async fn load(journal: &dyn Journal) -> Result<Option<Graph>, JournalFault> {
 impl Worker for SubscriptionMatcher {
     type Msg = Commits;
 
-    async fn handle(&mut self, commits: &Commits, _: &Cx<Commits>) -> Result<Done, Fault> {
+    async fn handle(&mut self, commits: &Commits, cx: &Cx<Commits>) -> Result<Done, Fault> {
+        tokio::select! {
+            biased;
+            () = self.wait_for_room() => {}
+            // What is not matched now is read again at the next start.
+            () = cx.until_draining() => return Ok(Done::Finished),
+        }
         self.match_commits(&commits.0).await?;
         Ok(Done::Finished)
     }

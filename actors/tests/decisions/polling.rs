@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::Health;
 use iyagi_actors::journal::MemoryJournal;
 use iyagi_actors::ports::{ChangeStream, Clock, Position, StreamFault};
@@ -127,6 +128,7 @@ async fn when(answers: Vec<Result<StreamPage, StreamFault>>, lasting: Duration) 
             });
             let context = Arc::new(StreamPollerContext {
                 stream: Arc::clone(&stream) as _,
+                fleet: Fleet::alone(Arc::clone(&projections)),
                 projections,
                 matcher,
                 health: Arc::clone(&health),
