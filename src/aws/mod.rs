@@ -6,7 +6,9 @@
 //!
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
+//! - [`dynamodb`]: the tables
 //! - [`names`]: what each queue, topic and table is called
 
 pub mod clients;
+pub mod dynamodb;
 pub mod names;
