@@ -7,8 +7,10 @@
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
 //! - [`dynamodb`]: the tables
+//! - [`journal`]: the journal of a fleet
 //! - [`names`]: what each queue, topic and table is called
 
 pub mod clients;
 pub mod dynamodb;
+pub mod journal;
 pub mod names;

@@ -122,6 +122,8 @@ impl Projections {
 
     fn apply(&self, events: &[Event]) {
         let mut outbox = self.outbox.write().unwrap_or_else(PoisonError::into_inner);
+        // A snapshot of another host may be ahead of this host's copy of the journal, which then repeats what is in it.
+        let events = &events[events.partition_point(|event| event.pos <= outbox.pos)..];
         for event in events {
             outbox.apply(event);
         }
