@@ -43,8 +43,9 @@ const MEMBER_END: char = '/';
 pub struct Lane(pub u16);
 
 impl Lane {
-    /// How many there are. It never changes: hosts of different builds must agree on it.
-    pub const COUNT: u16 = 1_024;
+    /// How many there are: with so many, the shares of ten hosts differ by a few per cent. It never changes, because hosts
+    /// of different builds must agree on it.
+    pub const COUNT: u16 = 16_384;
 
     /// The lane of everything that is pushed to a person. It is the same on every host and in every build.
     pub fn of(person: &PersonId) -> Self {
@@ -63,8 +64,8 @@ mod tests {
         assert_eq!(lanes, LANES_OF_OLD);
     }
 
-    /// Computed with `sha256sum`: the first four hexadecimal digits, modulo 1,024.
-    const LANES_OF_OLD: [u16; 4] = [343, 317, 117, 944];
+    /// Computed with `sha256sum`: the first four hexadecimal digits, modulo 16,384.
+    const LANES_OF_OLD: [u16; 4] = [6487, 15677, 5237, 9136];
 
     #[test]
     fn an_incarnation_tells_its_member() {

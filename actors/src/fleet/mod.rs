@@ -4,9 +4,15 @@
 //! folds it, and whatever is decided on a division expects that it still holds when it is appended. So a host that was
 //! paused, cut off or replaced can decide what it likes: its append is refused, and it learns why.
 //!
+//! # Layout
+//! - this file: what an actor asks about the division
+//! - [`lanes`]: which host sends whose pushes
+//! - [`observation`]: who is silent for so long that its work may be taken over
+//!
 //! **Invariant:** an attempt, and a move of the cursor, is appended only under the division that it was decided on.
 
 pub mod lanes;
+pub mod observation;
 
 use std::sync::Arc;
 

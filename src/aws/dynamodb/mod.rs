@@ -3,6 +3,10 @@
 //! # Layout
 //! - [`definitions`]: what each table is: keys, indexes, expiry, recovery
 //! - [`fault`]: why a call to a table failed, and the cure
+//! - [`leases`]: leases by which hosts know of each other
 
+mod attributes;
+mod conditional;
 pub mod definitions;
 pub mod fault;
+pub mod leases;

@@ -1,0 +1,4 @@
+//! The adapters keep the ports' promises on servers that speak AWS's protocols.
+
+mod servers;
+mod tables;
