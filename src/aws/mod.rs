@@ -6,7 +6,9 @@
 //!
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
+//! - [`neptune`]: the graph and its change log
 //! - [`names`]: what each queue, topic and table is called
 
 pub mod clients;
 pub mod names;
+pub mod neptune;
