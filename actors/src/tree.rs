@@ -251,6 +251,7 @@ fn ingest_group(
         journal: Arc::clone(&ports.journal),
         projections: Arc::clone(projections),
         stream: Arc::clone(&ports.stream),
+        pace: settings.pace,
         model: settings.model.clone(),
         templates: Arc::clone(&settings.templates),
         clock: Arc::clone(&ports.clock),
