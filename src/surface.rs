@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{Clock, MetadataTable, ObjectStore, Queue};
+use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, Queue};
 use iyagi_actors::runtime::System;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::Tree;
@@ -28,6 +28,8 @@ pub struct Surface {
     pub journal_path: PathBuf,
     /// The push gateway that writes down what it accepts.
     pub push_log: Arc<PushLog>,
+    /// The graph's change log.
+    pub stream: Arc<dyn ChangeStream>,
     /// The graph and its change log.
     pub graph: Arc<EmbeddedGraph>,
     /// Uploaded and derived files.

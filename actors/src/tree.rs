@@ -318,6 +318,7 @@ fn ingest_group(group: &Group, shared: &Shared<'_>) {
         journal: Arc::clone(&ports.journal),
         projections: Arc::clone(projections),
         stream: Arc::clone(&ports.stream),
+        pace: settings.pace,
         model: settings.model.clone(),
         templates: Arc::clone(&settings.templates),
         clock: Arc::clone(&ports.clock),

@@ -98,6 +98,13 @@ facts! {
         /// Records since the previous advance.
         records: u64,
     }
+    /// The cursor has passed over commits that the log no longer or not yet had. In the append that moves it.
+    "stream.skipped" v 1 => StreamSkipped {
+        /// The last operation before them.
+        after: Cursor,
+        /// How many they are.
+        commits: u64,
+    }
     /// A commit of the graph led to pushes.
     "commit.matched" v 1 => CommitMatched {
         /// The commit's last operation.

@@ -142,6 +142,11 @@ fn samples() -> Vec<Fact> {
             records: 9,
         }
         .into(),
+        StreamSkipped {
+            after: Cursor::new(17, 3),
+            commits: 4,
+        }
+        .into(),
         CommitMatched {
             commit: Cursor::new(17, 3),
             at,

@@ -6,7 +6,8 @@
 //!
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
-//! - [`dynamodb`]: the tables
+//! - [`neptune`]: the graph and its change log
+//! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
 //! - [`names`]: what each queue, topic and table is called
 
@@ -14,3 +15,4 @@ pub mod clients;
 pub mod dynamodb;
 pub mod journal;
 pub mod names;
+pub mod neptune;

@@ -22,6 +22,10 @@ fn of_push(fact: &Fact) -> Option<String> {
             "the stream is done with up to {}: {} commits, {} records",
             fact.to, fact.commits, fact.records
         ),
+        Fact::StreamSkipped(fact) => format!(
+            "{} commits behind {} were passed over: the stream did not have them",
+            fact.commits, fact.after
+        ),
         Fact::CommitMatched(fact) => format!(
             "commit {} of {} records, requested {}, led to {} pushes",
             fact.commit.commit,

@@ -121,6 +121,7 @@ impl Daemon {
             tree,
             journal: Arc::clone(&ports.journal),
             journal_path: adapters.journal_path.clone(),
+            stream: Arc::clone(&ports.stream),
             graph: Arc::clone(&adapters.graph),
             push_log: Arc::clone(&adapters.push_log),
             store: ports.store,

@@ -24,6 +24,9 @@ pub struct Outbox {
     pub cursor: Cursor,
     /// Number of the cursor entity's last event.
     pub cursor_seq: Seq,
+    /// Commits that the cursor has passed over because the change log did not have them.
+    #[serde(default)]
+    pub skipped_commits: u64,
     /// Pushes that are pending or dead. Settled ones are only counted.
     open: HashMap<PushId, OpenPush>,
     /// Pending pushes by the event that made them so.
@@ -137,6 +140,7 @@ impl Outbox {
                 self.cursor = advanced.to;
                 self.cursor_seq = event.seq;
             }
+            Fact::StreamSkipped(skipped) => self.skipped_commits += skipped.commits,
             Fact::PushRequested(requested) => {
                 self.counts.matched += 1;
                 self.counts.pending += 1;

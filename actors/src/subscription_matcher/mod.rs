@@ -1,10 +1,10 @@
 //! `SubscriptionMatcher`: turns commits of the graph into pushes.
 //!
 //! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
-//! `commit.matched`, `push.requested`, `push.suppressed` and `cursor.advanced`.
+//! `commit.matched`, `push.requested`, `push.suppressed`, `stream.skipped` and `cursor.advanced`.
 //!
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
-//! never matched again.
+//! never matched again, and the cursor never jumps over one without saying so.
 
 pub mod graph;
 pub mod matching;
@@ -12,22 +12,26 @@ pub mod matching;
 use std::sync::Arc;
 
 use iyagi_messages::change::Commit;
+use iyagi_messages::cursor::Cursor;
 use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{CommitMatched, CursorAdvanced, PushRequested, PushSuppressed};
+use iyagi_messages::fact::{
+    CommitMatched, CursorAdvanced, PushRequested, PushSuppressed, StreamSkipped,
+};
 use iyagi_messages::push::Push;
 
 use self::graph::{Graph, GraphModel};
 use self::matching::{Templates, pushes_of};
 use crate::fleet::Fleet;
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
-use crate::ports::{ChangeStream, Clock, Position, StreamFault};
+use crate::ports::{ChangeStream, Clock, StreamFault};
 use crate::projections::Projections;
 use crate::push_sender::decision::gate;
 use crate::push_sender::recipient_of;
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::assembler::Assembler;
+use crate::stream_poller::{OnGap, PollPace, out_of_patience};
 
-/// Whole commits, in order, without a gap among them.
+/// Whole commits, in order. One is missing only where the poller's policy let it be.
 #[derive(Debug)]
 pub struct Commits(pub Vec<Commit>);
 
@@ -39,6 +43,8 @@ pub struct SubscriptionMatcherContext {
     pub projections: Arc<Projections>,
     /// The change log, to rebuild the graph from.
     pub stream: Arc<dyn ChangeStream>,
+    /// What may be missing of it.
+    pub pace: PollPace,
     /// What the graph's labels mean.
     pub model: GraphModel,
     /// Default notifications and texts.
@@ -102,27 +108,43 @@ impl SubscriptionMatcher {
     /// Folds what lies between the graph and the cursor. Nothing is matched.
     async fn fold_to_cursor(&mut self) -> Result<(), Fault> {
         let cursor = self.context.projections.outbox().cursor;
+        let pace = self.context.pace;
         let mut assembler = Assembler::behind(self.graph.cursor);
+        let mut gaps = 0;
+        let mut behind_since = None;
         while assembler.done() < cursor {
-            let from = match assembler.position() {
-                start if start.commit == 0 => Position::TrimHorizon,
-                position => Position::After(position),
-            };
-            let page = match self.context.stream.fetch(from, REBUILD_PAGE).await {
-                Ok(page) => page,
-                Err(fault @ (StreamFault::Expired | StreamFault::NotFound { .. })) => {
-                    tracing::error!(
-                        from = %self.graph.cursor, to = %cursor, %fault,
-                        "the stream no longer has what the graph needs; followers and makers from before are unknown"
-                    );
-                    self.graph.cursor = cursor;
+            let page = self.context.stream.fetch(assembler.next(), REBUILD_PAGE);
+            let commits = match page.await {
+                Ok(page) => match assembler.take(page, pace.after_gaps(gaps)) {
+                    Ok(commits) => commits,
+                    Err(gap) if pace.on_gap == OnGap::Skip => {
+                        tracing::warn!(%gap, reads = gaps + 1, "the graph's rebuild waits for a commit");
+                        tokio::time::sleep(pace.stalled(gaps)).await;
+                        gaps += 1;
+                        continue;
+                    }
+                    Err(gap) => return Err(Fault::dependency(gap.to_string())),
+                },
+                Err(StreamFault::NotFound { .. }) if assembler.position() >= cursor => {
+                    assembler.close_at_tip().into_iter().collect()
+                }
+                Err(fault @ StreamFault::NotFound { .. }) => {
+                    let now = self.context.clock.now();
+                    if out_of_patience(*behind_since.get_or_insert(now), now) {
+                        self.give_up_the_past(cursor, &fault);
+                        return Ok(());
+                    }
+                    tracing::warn!(%fault, to = %cursor, "the graph's rebuild waits for a replica that lags");
+                    tokio::time::sleep(pace.at_tip(u32::MAX)).await;
+                    continue;
+                }
+                Err(fault @ StreamFault::Expired) => {
+                    self.give_up_the_past(cursor, &fault);
                     return Ok(());
                 }
                 Err(fault) => return Err(Fault::dependency(fault.to_string())),
             };
-            let commits = assembler
-                .take(page)
-                .map_err(|gap| Fault::dependency(gap.to_string()))?;
+            (gaps, behind_since) = (0, None);
             for commit in commits
                 .iter()
                 .filter(|commit| commit.number <= cursor.commit)
@@ -131,6 +153,14 @@ impl SubscriptionMatcher {
             }
         }
         Ok(())
+    }
+
+    fn give_up_the_past(&mut self, cursor: Cursor, fault: &StreamFault) {
+        tracing::error!(
+            from = %self.graph.cursor, to = %cursor, %fault,
+            "the stream no longer has what the graph needs; followers and makers from before are unknown"
+        );
+        self.graph.cursor = cursor;
     }
 
     /// Waits until the senders have caught up so far that more pushes are worth having.
@@ -165,7 +195,10 @@ impl SubscriptionMatcher {
             return Ok(());
         };
         let mut draft = Draft::new(&self.me, format!("commit:{}", last.number));
+        let mut passed = cursor;
         for commit in &new {
+            Self::admit_jump(passed, commit, &mut draft);
+            passed = commit.end();
             let pushes = {
                 let audience = self.context.projections.audience();
                 let SubscriptionMatcherContext {
@@ -181,11 +214,10 @@ impl SubscriptionMatcher {
             commits: new.len() as u64,
             records,
         };
-        let cursor_entity = Entity::new("cursor", "graph");
         draft.correlate(format!("commit:{}", last.number));
-        draft.expect(cursor_entity.clone(), cursor_seq);
+        draft.expect(cursor_entity(), cursor_seq);
         division.expect(&mut draft);
-        draft.begin(&last.end().to_string(), cursor_entity, advanced);
+        draft.begin(&last.end().to_string(), cursor_entity(), advanced);
         if let Err(fault) = self.context.journal.append(draft.finish()).await {
             // The graph is ahead of the journal now, so only a rebuilt matcher may go on.
             return Err(match fault {
@@ -198,6 +230,21 @@ impl SubscriptionMatcher {
             self.save().await?;
         }
         Ok(())
+    }
+
+    /// Journals the commits that are missing between two that are there. Before the first of all nothing is missing.
+    fn admit_jump(passed: Cursor, commit: &Commit, draft: &mut Draft) {
+        let missing = commit.number.saturating_sub(passed.commit + 1);
+        if passed == Cursor::START || missing == 0 {
+            return;
+        }
+        tracing::warn!(after = %passed, commits = missing, "commits are passed over");
+        let skipped = StreamSkipped {
+            after: passed,
+            commits: missing,
+        };
+        draft.correlate(format!("commit:{}", commit.number));
+        draft.begin(&passed.to_string(), cursor_entity(), skipped);
     }
 
     fn request(&self, commit: &Commit, pushes: Vec<Push>, draft: &mut Draft) {
@@ -241,6 +288,10 @@ impl SubscriptionMatcher {
         self.since_snapshot = 0;
         Ok(())
     }
+}
+
+fn cursor_entity() -> Entity {
+    Entity::new("cursor", "graph")
 }
 
 async fn load(journal: &dyn Journal) -> Result<Option<Graph>, JournalFault> {

@@ -19,7 +19,7 @@ use crate::http::response;
 use crate::surface::Surface;
 
 /// How long a dependency may take to say that it is there.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the daemon and each of its dependencies are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -232,6 +232,25 @@ fn of_stream(text: &mut Exposition, stream: &StreamStatus) {
     if let Some(lag) = stream.lag_seconds {
         family.sample(&[], lag);
     }
+    let mut family = text.gauge(
+        "iyagi_stream_lag_commits",
+        "Commits of the graph that are not done with",
+    );
+    if let Some(lag) = stream.lag_commits {
+        family.sample(&[], lag);
+    }
+    let mut family = text.gauge(
+        "iyagi_stream_headroom_seconds",
+        "How much older than the oldest change that is not done with the graph's memory is; at 0 it is trimmed next",
+    );
+    if let Some(headroom) = stream.headroom_seconds {
+        family.sample(&[], headroom);
+    }
+    text.counter(
+        "iyagi_stream_skipped_commits_total",
+        "Commits that were passed over because the stream did not have them",
+    )
+    .sample(&[], stream.skipped_commits);
 }
 
 fn of_queues(text: &mut Exposition, queues: &[QueueStatus]) {
