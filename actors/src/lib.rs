@@ -19,6 +19,7 @@ pub mod ports;
 pub mod projections;
 pub mod push_sender;
 pub mod queue_intake;
+pub mod redriver;
 pub mod runtime;
 pub mod stream_poller;
 pub mod subscription_matcher;
