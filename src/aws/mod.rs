@@ -7,6 +7,11 @@
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
 //! - [`names`]: what each queue, topic and table is called
+//! - [`s3`]: objects
+//! - [`sqs`]: queues
 
 pub mod clients;
 pub mod names;
+pub mod s3;
+mod sdk_error;
+pub mod sqs;
