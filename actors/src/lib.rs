@@ -22,6 +22,7 @@ pub mod projections;
 pub mod push_feeder;
 pub mod push_sender;
 pub mod queue_intake;
+pub mod redriver;
 pub mod runtime;
 pub mod stream_poller;
 pub mod subscription_matcher;

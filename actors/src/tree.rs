@@ -4,6 +4,7 @@
 //! root                      one for one
 //! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription
 //! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
+//! ├── redrive               one for one    redrive-intake → Redriver
 //! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
 //!                                          thumbnails-intake → ThumbnailWorker pool
@@ -36,6 +37,7 @@ use crate::push_sender::decision::RetryPolicy;
 use crate::push_sender::rendering::Names;
 use crate::push_sender::{PushJob, PushSender, PushSenderContext};
 use crate::queue_intake::{Deliveries, Delivery, QueueIntake, QueueIntakeContext, Receive};
+use crate::redriver::{Redriver, RedriverContext};
 use crate::runtime::{
     ChildSpec, CpuPool, Fault, Group, Intensity, Mailbox, Placement, PoolHandle, PoolSpec,
     Strategy, System,
@@ -63,6 +65,8 @@ pub struct Ports {
     pub table: Arc<dyn MetadataTable>,
     /// The FIFO dead-letter queue.
     pub dead_letters: Arc<dyn Queue>,
+    /// Where operators move letters to that are to be tried anew, if there are such tools.
+    pub redrive: Option<Arc<dyn Queue>>,
     /// Where the object store puts notifications, if nobody outside fans them out.
     pub media_intake: Option<Arc<dyn Queue>>,
     /// The consumers' own queues.
@@ -172,6 +176,7 @@ pub async fn plant(
     // Declared in the order in which a drain empties them.
     let fan_out = group("media-fan-out", Strategy::OneForOne);
     let ingest = group("ingest", Strategy::RestForOne);
+    let redrive = group("redrive", Strategy::OneForOne);
     let push = group("push", Strategy::OneForOne);
     let media = group("media", Strategy::OneForOne);
 
@@ -188,6 +193,9 @@ pub async fn plant(
     }
     if settings.roles.ingest {
         ingest_group(&ingest, &shared);
+    }
+    if let Some(queue) = ports.redrive.as_ref().filter(|_| settings.roles.push) {
+        redrive_group(&redrive, queue, &shared, &dlq);
     }
     if settings.roles.media {
         media_group(&media, &shared, &dlq);
@@ -335,6 +343,25 @@ fn ingest_group(group: &Group, shared: &Shared<'_>) {
     });
     matcher.send_replace(Some(mailbox));
     tell_now(&poller, Poll);
+}
+
+fn redrive_group(
+    group: &Group,
+    queue: &Arc<dyn Queue>,
+    shared: &Shared<'_>,
+    dlq: &Mailbox<DlqMessage>,
+) {
+    let context = Arc::new(RedriverContext {
+        projections: Arc::clone(shared.projections),
+        dlq: dlq.for_sender("redriver"),
+    });
+    // One, because letters of one person are redriven in order.
+    let pool = group.pool(few(on("push", ChildSpec::new("redriver")), 1), move |_| {
+        let context = Arc::clone(&context);
+        async move { Ok(Redriver::new(context)) }
+    });
+    let (health, ports) = (shared.health, shared.ports);
+    intake(group, "redrive-intake", queue, &pool, health, ports);
 }
 
 fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {

@@ -10,9 +10,14 @@
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
 //! - [`names`]: what each queue, topic and table is called
+//! - [`s3`]: objects
+//! - [`sqs`]: queues
 
 pub mod clients;
 pub mod dynamodb;
 pub mod journal;
 pub mod names;
 pub mod neptune;
+pub mod s3;
+mod sdk_error;
+pub mod sqs;

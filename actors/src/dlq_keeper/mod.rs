@@ -43,6 +43,15 @@ pub enum DlqMessage {
         /// Gets the result.
         reply: Reply<Settled>,
     },
+    /// Try jobs anew whose messages somebody has taken out of the queue, so that it need not be searched for them.
+    RedriveMoved {
+        /// Which.
+        letters: Vec<LetterId>,
+        /// Who asks for it.
+        by: String,
+        /// Gets the result.
+        reply: Reply<Settled>,
+    },
     /// Give jobs up for good.
     Purge {
         /// Which.
@@ -77,6 +86,8 @@ pub struct DlqKeeperContext {
 
 /// How long a letter is hidden while the keeper looks at it.
 const SWEEP_VISIBILITY: Duration = Duration::from_secs(30);
+/// A receive that does not wait asks only some of the servers that hold the queue, and may find nothing.
+const SWEEP_WAIT: Duration = Duration::from_secs(1);
 /// Letters that one look at the queue takes, as many as SQS gives.
 const SWEEP_BATCH: usize = 10;
 
@@ -171,7 +182,6 @@ impl DlqKeeper {
             .await?;
             settled.done.push(*id);
         }
-        self.sweep(&settled.done).await?;
         Ok(settled)
     }
 
@@ -239,7 +249,7 @@ impl DlqKeeper {
         let mut kept = Vec::new();
         while !sought.is_empty() {
             let received = queue
-                .receive(SWEEP_BATCH, Duration::ZERO, SWEEP_VISIBILITY)
+                .receive(SWEEP_BATCH, SWEEP_WAIT, SWEEP_VISIBILITY)
                 .await;
             let received = received.map_err(|fault| down(&fault))?;
             if received.is_empty() {
@@ -279,6 +289,11 @@ impl Worker for DlqKeeper {
             DlqMessage::Deposit(id) => self.deposit(*id).await?,
             DlqMessage::Recover => self.recover().await?,
             DlqMessage::Redrive { letters, by, reply } => {
+                let settled = self.redrive(letters, by).await?;
+                self.sweep(&settled.done).await?;
+                reply.send(settled);
+            }
+            DlqMessage::RedriveMoved { letters, by, reply } => {
                 reply.send(self.redrive(letters, by).await?);
             }
             DlqMessage::Purge { letters, by, reply } => reply.send(self.purge(letters, by).await?),
@@ -301,6 +316,7 @@ impl Worker for DlqKeeper {
             DlqMessage::Deposit(_) => "Deposit",
             DlqMessage::Recover => "Recover",
             DlqMessage::Redrive { .. } => "Redrive",
+            DlqMessage::RedriveMoved { .. } => "RedriveMoved",
             DlqMessage::Purge { .. } => "Purge",
         }
     }
