@@ -33,6 +33,11 @@ impl Incarnation {
         let (member, _) = self.0.split_once(MEMBER_END)?;
         Some(MemberId(member.to_owned()))
     }
+
+    /// The actor and its start, without the member of the fleet.
+    pub fn on_its_host(&self) -> &str {
+        self.0.split_once(MEMBER_END).map_or(&self.0, |(_, actor)| actor)
+    }
 }
 
 /// Stands between the member and the actor in an incarnation's name.
@@ -73,6 +78,7 @@ mod tests {
         let there = member.incarnation(&"push-sender-2#1".into());
         assert_eq!(there.0, "host-a~3/push-sender-2#1");
         assert_eq!(there.member(), Some(member));
+        assert_eq!(there.on_its_host(), "push-sender-2#1");
         assert_eq!(Incarnation::from("push-sender-2#1").member(), None);
     }
 }

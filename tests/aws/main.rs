@@ -1,5 +1,6 @@
 //! The adapters keep the ports' promises on servers that speak AWS's protocols.
 
 mod faults;
+mod journal;
 mod servers;
 mod tables;

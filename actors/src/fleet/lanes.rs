@@ -102,5 +102,5 @@ mod tests {
         assert_eq!(owners, OWNERS_OF_OLD.map(Some));
     }
 
-    const OWNERS_OF_OLD: [usize; 5] = [0, 0, 0, 0, 0];
+    const OWNERS_OF_OLD: [usize; 5] = [1, 1, 2, 2, 2];
 }

@@ -6,11 +6,13 @@
 //!
 //! # Layout
 //! - this file: what an actor asks about the division
+//! - [`keeper`]: keeps this host known to the others, and divides the work while it leads
 //! - [`lanes`]: which host sends whose pushes
 //! - [`observation`]: who is silent for so long that its work may be taken over
 //!
 //! **Invariant:** an attempt, and a move of the cursor, is appended only under the division that it was decided on.
 
+pub mod keeper;
 pub mod lanes;
 pub mod observation;
 
