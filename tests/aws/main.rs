@@ -1,3 +1,6 @@
 //! The adapters keep the ports' promises on servers that speak AWS's protocols.
 
+mod fan_out;
+mod objects;
+mod queues;
 mod servers;
