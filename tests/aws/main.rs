@@ -2,5 +2,8 @@
 
 mod faults;
 mod journal;
+mod fan_out;
+mod objects;
+mod queues;
 mod servers;
 mod tables;
