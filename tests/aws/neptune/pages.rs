@@ -1,7 +1,7 @@
 //! Pages in every documented shape, read through the SDK.
 //!
-//! `pages/<name>.json` is a body as it comes, `pages/<name>.read.json` what iyagi makes of it, written as iyagi writes
-//! pages; a page without the latter is refused. `GOLDEN=new` writes what is missing and never changes what is there.
+//! `pages/<name>.json` is a body as it comes, `pages/read/<name>.json` what iyagi makes of it, written as iyagi writes
+//! pages. Those named `refused-…` are refused. `GOLDEN=new` writes what is missing and never changes what is there.
 
 use std::path::{Path, PathBuf};
 
@@ -60,12 +60,10 @@ fn json_of(path: &Path) -> Value {
 async fn pages_of_every_documented_shape_are_read_and_others_refused() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/neptune/pages");
     let new = std::env::var_os("GOLDEN").is_some_and(|value| value == "new");
-    let pages = files(&folder);
-    let pages = pages.iter().filter(|(name, _)| !name.ends_with(".read"));
     let mut seen = 0;
-    for (name, path) in pages {
+    for (name, path) in files(&folder) {
         let body = std::fs::read(path).expect("is readable");
-        let answer = read(&body, name).await;
+        let answer = read(&body, &name).await;
         seen += 1;
         if name.starts_with("refused") {
             assert!(
@@ -75,7 +73,7 @@ async fn pages_of_every_documented_shape_are_read_and_others_refused() {
             continue;
         }
         let page = answer.unwrap_or_else(|fault| panic!("{name}: {fault}"));
-        let golden = folder.join(format!("{name}.read.json"));
+        let golden = folder.join("read").join(format!("{name}.json"));
         let written = serde_json::to_value(&page).expect("a page is JSON");
         if new && !golden.exists() {
             std::fs::write(&golden, format!("{written:#}\n")).expect("written");
@@ -90,7 +88,7 @@ async fn a_page_reads_the_same_by_the_sdks_own_model_and_by_ours() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/neptune/pages");
     let mut fitting = 0;
     for (name, path) in files(&folder) {
-        if name.starts_with("refused") || name.ends_with(".read") {
+        if name.starts_with("refused") {
             continue;
         }
         let mut body = json_of(&path);

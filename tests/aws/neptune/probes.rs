@@ -57,7 +57,7 @@ async fn a_limit_out_of_range_is_refused_by_the_service() {
         let answer = stream(fake.url()).fetch(Position::TrimHorizon, limit).await;
         match answer {
             Err(StreamFault::InvalidRequest(reason)) => {
-                assert!(reason.contains("limit"), "{reason}")
+                assert!(reason.contains("limit"), "{reason}");
             }
             other => panic!("{other:?}"),
         }

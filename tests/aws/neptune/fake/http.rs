@@ -123,20 +123,17 @@ impl Reply {
 
     /// Writes it, and says whether the connection goes on.
     fn write(&self, stream: &mut TcpStream) -> std::io::Result<bool> {
-        let mut head = format!(
-            "HTTP/1.1 {} -\r\ncontent-length: {}\r\n",
-            self.status,
-            self.body.len()
-        );
+        let (status, length) = (self.status, self.body.len());
+        let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {length}\r\n").into_bytes();
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            write!(head, "{name}: {value}\r\n")?;
         }
-        head += "\r\n";
+        head.extend(b"\r\n");
         let (first, second) = self
             .body
             .split_at(self.cut_at.unwrap_or(self.body.len() / 2));
         // One write, so that no delay of TCP's falls between head and body.
-        stream.write_all(&[head.as_bytes(), first].concat())?;
+        stream.write_all(&[&head, first].concat())?;
         stream.flush()?;
         if self.cut_at.is_some() {
             return Ok(false);
