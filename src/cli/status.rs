@@ -170,7 +170,7 @@ fn describe(out: &mut Output, status: &Status) -> Result<(), Failure> {
 fn stream(stream: &Stream) -> String {
     let place = |place: &Place| format!("{}:{}", place.commit, place.op);
     let at = place(&stream.cursor);
-    let mut line = match (&stream.tip, stream.lag_seconds) {
+    let line = match (&stream.tip, stream.lag_seconds) {
         (Some(tip), Some(lag)) if lag > 0.0 => {
             let kept = stream
                 .headroom_seconds
@@ -183,10 +183,10 @@ fn stream(stream: &Stream) -> String {
         (Some(tip), None) => format!("{at} of {}", place(tip)),
         (None, _) => format!("{at}; the graph does not say how far it is"),
     };
-    if stream.skipped_commits > 0 {
-        line += &format!("; {} commits were passed over", stream.skipped_commits);
+    match stream.skipped_commits {
+        0 => line,
+        skipped => format!("{line}; {skipped} commits were passed over"),
     }
-    line
 }
 
 fn counted(by: &BTreeMap<String, u64>) -> String {

@@ -5,5 +5,6 @@ mod journal;
 mod fan_out;
 mod objects;
 mod queues;
+mod neptune;
 mod servers;
 mod tables;

@@ -69,6 +69,10 @@ enum Answer {
 
 impl Answer {
     fn of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Self> {
+        if matches!(error, SdkError::ResponseError(_)) {
+            // The answer broke off, so that it is nobody's word.
+            return None;
+        }
         let status = error.raw_response()?.status().as_u16();
         let body = Body::of(error)?;
         // Who is asked for gzip may pack errors, too.

@@ -40,12 +40,13 @@ impl Body {
         error.raw_response().map(Self::read)
     }
 
-    /// The body of a 200 that the SDK could not make sense of.
+    /// The body of a 200 that the SDK could not make sense of. One that broke off while it was read is left empty.
     pub(super) fn of_page<E>(error: &SdkError<E>) -> Option<Self> {
         error
             .raw_response()
             .filter(|response| response.status().as_u16() == 200)
             .map(Self::read)
+            .filter(|body| !body.bytes.is_empty())
     }
 
     fn read(response: &HttpResponse) -> Self {
