@@ -36,7 +36,9 @@ impl Incarnation {
 
     /// The actor and its start, without the member of the fleet.
     pub fn on_its_host(&self) -> &str {
-        self.0.split_once(MEMBER_END).map_or(&self.0, |(_, actor)| actor)
+        self.0
+            .split_once(MEMBER_END)
+            .map_or(&self.0, |(_, actor)| actor)
     }
 }
 

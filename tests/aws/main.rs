@@ -1,10 +1,10 @@
 //! The adapters keep the ports' promises on servers that speak AWS's protocols.
 
+mod fan_out;
 mod faults;
 mod journal;
-mod fan_out;
+mod neptune;
 mod objects;
 mod queues;
-mod neptune;
 mod servers;
 mod tables;
