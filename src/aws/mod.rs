@@ -7,6 +7,8 @@
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
 //! - [`names`]: what each queue, topic and table is called
+//! - [`sns`]: pushes to phones
 
 pub mod clients;
 pub mod names;
+pub mod sns;
