@@ -17,6 +17,7 @@ pub mod media_topic;
 pub mod metadata_recorder;
 pub mod ports;
 pub mod projections;
+pub mod push_feedback;
 pub mod push_sender;
 pub mod queue_intake;
 pub mod runtime;

@@ -4,7 +4,7 @@
 //! root                      one for one
 //! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription
 //! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
-//! ├── push                  one for one    PushSender pool, DlqKeeper
+//! ├── push                  one for one    PushSender pool, DlqKeeper, PushFeedback
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
 //!                                          thumbnails-intake → ThumbnailWorker pool
 //! ```
@@ -26,7 +26,8 @@ use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, MetadataTable, ObjectStore, PushGateway, Queue,
 };
-use crate::projections::Projections;
+use crate::projections::{Projections, RecentlyAccepted};
+use crate::push_feedback::{FeedbackCounts, Hear, PushFeedback, PushFeedbackContext};
 use crate::push_sender::decision::RetryPolicy;
 use crate::push_sender::rendering::Names;
 use crate::push_sender::{PushJob, PushSender, PushSenderContext};
@@ -58,6 +59,8 @@ pub struct Ports {
     pub table: Arc<dyn MetadataTable>,
     /// The FIFO dead-letter queue.
     pub dead_letters: Arc<dyn Queue>,
+    /// Where the gateway tells of pushes that it took and that were not delivered, if it ever does.
+    pub push_feedback: Option<Arc<dyn Queue>>,
     /// Where the object store puts notifications, if nobody outside fans them out.
     pub media_intake: Option<Arc<dyn Queue>>,
     /// The consumers' own queues.
@@ -113,6 +116,8 @@ pub struct Tree {
     pub dlq: Mailbox<DlqMessage>,
     /// The senders.
     pub pushes: PoolHandle<PushJob>,
+    /// Messages about delivery that led to nothing, if there are any messages.
+    pub feedback: Option<Arc<FeedbackCounts>>,
 }
 
 /// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
@@ -146,6 +151,10 @@ pub async fn plant(
     let media = group("media", Strategy::OneForOne);
 
     let (pushes, dlq) = push_group(&push, ports, settings, &projections);
+    let feedback = match &ports.push_feedback {
+        Some(queue) => Some(feedback(&push, ports, queue, &projections, &health).await?),
+        None => None,
+    };
     ingest_group(&ingest, ports, settings, &projections, &health, &pushes);
     media_group(&media, ports, settings, &projections, &health, &dlq);
     if let Some(intake) = &ports.media_intake {
@@ -156,6 +165,7 @@ pub async fn plant(
         health,
         dlq,
         pushes,
+        feedback,
     })
 }
 
@@ -208,6 +218,35 @@ fn push_group(
     debug_assert!(known.is_ok(), "the pool is made once");
     tell_now(&dlq, DlqMessage::Recover);
     (pushes, dlq)
+}
+
+async fn feedback(
+    group: &Group,
+    ports: &Ports,
+    queue: &Arc<dyn Queue>,
+    projections: &Arc<Projections>,
+    health: &Arc<Health>,
+) -> Result<Arc<FeedbackCounts>, JournalFault> {
+    let counts = Arc::new(FeedbackCounts::default());
+    let context = Arc::new(PushFeedbackContext {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(projections),
+        accepted: RecentlyAccepted::follow(&*ports.journal).await?,
+        queue: Arc::clone(queue),
+        health: Arc::clone(health),
+        clock: Arc::clone(&ports.clock),
+        counts: Arc::clone(&counts),
+    });
+    let spec = ChildSpec {
+        source: true,
+        ..waiting(on("push", ChildSpec::new("push-feedback")))
+    };
+    let mailbox = group.child(spec, move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(PushFeedback::new(me, context)) }
+    });
+    tell_now(&mailbox, Hear);
+    Ok(counts)
 }
 
 fn ingest_group(

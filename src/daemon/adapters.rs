@@ -136,6 +136,7 @@ impl Adapters {
             store: Arc::clone(&self.objects) as _,
             table: Arc::clone(&self.table) as _,
             dead_letters: Arc::clone(&self.dead_letters),
+            push_feedback: None,
             media_intake: Some(Arc::clone(&self.intake)),
             thumbnails: Arc::clone(&self.thumbnails),
             metadata: Arc::clone(&self.metadata),

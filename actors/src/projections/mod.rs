@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a projection never knows more than the journal, and an append that has resolved is folded.
 
+mod accepted;
 mod audience;
 mod outbox;
 
@@ -11,6 +12,7 @@ use iyagi_messages::event::Event;
 use iyagi_messages::ids::Pos;
 use serde::{Deserialize, Serialize};
 
+pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
 pub use outbox::{Counts, LetterState, Outbox};
 

@@ -107,6 +107,8 @@ impl PushState {
             ) => Stage::Suppressed {
                 reason: suppressed.reason,
             },
+            // It was sent all the same; the phone is another matter.
+            (Fact::PushBounced(_), Stage::Accepted) => Stage::Accepted,
             (Fact::LetterRedriven(_), Stage::Dead { .. }) => {
                 self.counted_attempts = 0;
                 Stage::Pending { not_before: None }
