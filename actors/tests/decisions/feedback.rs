@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use iyagi_actors::health::Health;
 use iyagi_actors::invariants::Audit;
 use iyagi_actors::journal::{Draft, Journal, MemoryJournal};
 use iyagi_actors::ports::{Clock, Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
