@@ -6,9 +6,11 @@
 //!
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
+//! - [`dynamodb`]: the tables
 //! - [`names`]: what each queue, topic and table is called
 //! - [`sns`]: pushes to phones
 
 pub mod clients;
+pub mod dynamodb;
 pub mod names;
 pub mod sns;

@@ -1,0 +1,12 @@
+//! The tables in DynamoDB.
+//!
+//! # Layout
+//! - [`definitions`]: what each table is: keys, indexes, expiry, recovery
+//! - [`fault`]: why a call to a table failed, and the cure
+//! - [`leases`]: leases by which hosts know of each other
+
+mod attributes;
+mod conditional;
+pub mod definitions;
+pub mod fault;
+pub mod leases;
