@@ -1,3 +1,4 @@
 //! The adapters keep the ports' promises on servers that speak AWS's protocols.
 
+mod push;
 mod servers;

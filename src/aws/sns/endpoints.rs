@@ -17,7 +17,8 @@ use iyagi_messages::push::FailureClass;
 use super::classify::{Call, fault};
 use super::quota::{Exhausted, Quota};
 use super::recent::Recent;
-use super::registry::{Endpoint, EndpointKey, EndpointRegistry, RegistryFault};
+use super::registry::{Endpoint, EndpointKey, EndpointRegistry};
+use crate::aws::dynamodb::fault::TableFault;
 
 /// Endpoints that are kept in memory: some forty megabytes at most.
 const ENDPOINTS_MAX: usize = 100_000;
@@ -235,12 +236,11 @@ pub(super) fn of_quota(exhausted: Exhausted) -> GatewayFault {
     }
 }
 
-fn of_registry(fault: RegistryFault) -> GatewayFault {
+fn of_registry(fault: TableFault) -> GatewayFault {
     let class = match fault {
-        RegistryFault::NoTable { .. } | RegistryFault::Forbidden { .. } => {
-            FailureClass::ConfigurationBroken
-        }
-        RegistryFault::Unavailable { .. } => FailureClass::Transient,
+        TableFault::Missing { .. } | TableFault::Denied { .. } => FailureClass::ConfigurationBroken,
+        TableFault::Throttled { .. } => FailureClass::Throttled,
+        _ => FailureClass::Transient,
     };
     GatewayFault {
         class,

@@ -10,27 +10,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use iyagi_actors::ports::Clock;
 use iyagi_messages::device::Platform;
 use iyagi_messages::ids::{DeviceToken, Seq};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
-use super::classify::told;
+use crate::aws::dynamodb::definitions::EXPIRES_AT;
+use crate::aws::dynamodb::fault::TableFault;
 
 /// Keeps the endpoint of each phone.
 #[async_trait]
 pub trait EndpointRegistry: Send + Sync + 'static {
     /// The endpoint of a phone.
-    async fn get(&self, key: &EndpointKey) -> Result<Option<Endpoint>, RegistryFault>;
+    async fn get(&self, key: &EndpointKey) -> Result<Option<Endpoint>, TableFault>;
 
     /// Keeps the endpoint of a phone in the place of an older one.
-    async fn put(&self, key: &EndpointKey, endpoint: &Endpoint) -> Result<(), RegistryFault>;
+    async fn put(&self, key: &EndpointKey, endpoint: &Endpoint) -> Result<(), TableFault>;
 
     /// Forgets the endpoint of a phone.
-    async fn remove(&self, key: &EndpointKey) -> Result<(), RegistryFault>;
+    async fn remove(&self, key: &EndpointKey) -> Result<(), TableFault>;
 }
 
 /// A phone's token as it may be shown: SHA-256 of platform and token, hexadecimal.
@@ -71,33 +70,6 @@ pub struct Endpoint {
     pub registration: Seq,
 }
 
-/// Why the registry did not answer.
-#[derive(Debug, Clone, Error, PartialEq, Eq)]
-pub enum RegistryFault {
-    /// There is no table.
-    #[error("there is no table {table}: run `iyagi provision`")]
-    NoTable {
-        /// The table.
-        table: String,
-    },
-    /// Permissions or credentials are missing.
-    #[error("table {table} may not be used: {reason}")]
-    Forbidden {
-        /// The table.
-        table: String,
-        /// What the service said.
-        reason: String,
-    },
-    /// The table cannot be reached, or stumbled.
-    #[error("table {table} failed: {reason}")]
-    Unavailable {
-        /// The table.
-        table: String,
-        /// What happened.
-        reason: String,
-    },
-}
-
 /// How long a row is kept after its registration: Firebase forgets a silent phone's token after as long.
 const ROW_LIFETIME: Duration = Duration::from_hours(270 * 24);
 
@@ -109,7 +81,7 @@ pub struct DynamoEndpoints {
 }
 
 impl DynamoEndpoints {
-    /// The registry in a table with the hash key `token` and the expiry `expires_at`.
+    /// The registry in a table with the hash key `token` and the expiry [`EXPIRES_AT`].
     pub fn new(dynamodb: Client, table: String, clock: Arc<dyn Clock>) -> Self {
         Self {
             dynamodb,
@@ -117,29 +89,17 @@ impl DynamoEndpoints {
             clock,
         }
     }
-
-    fn fault<E, R>(&self, error: &SdkError<E, R>) -> RegistryFault
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
-    {
-        let (table, reason) = (self.table.clone(), told(error));
-        match error.code() {
-            Some("ResourceNotFoundException") => RegistryFault::NoTable { table },
-            Some(
-                "AccessDeniedException" | "UnrecognizedClientException" | "ExpiredTokenException",
-            ) => RegistryFault::Forbidden { table, reason },
-            _ => RegistryFault::Unavailable { table, reason },
-        }
-    }
 }
 
 #[async_trait]
 impl EndpointRegistry for DynamoEndpoints {
-    async fn get(&self, key: &EndpointKey) -> Result<Option<Endpoint>, RegistryFault> {
+    async fn get(&self, key: &EndpointKey) -> Result<Option<Endpoint>, TableFault> {
         let call = self.dynamodb.get_item().table_name(&self.table);
         let call = call.key("token", text(key.as_str()));
-        let answer = call.send().await.map_err(|error| self.fault(&error))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| TableFault::of(&self.table, "GetItem", error))?;
         let Some(row) = answer.item else {
             return Ok(None);
         };
@@ -150,7 +110,7 @@ impl EndpointRegistry for DynamoEndpoints {
         Ok(endpoint)
     }
 
-    async fn put(&self, key: &EndpointKey, endpoint: &Endpoint) -> Result<(), RegistryFault> {
+    async fn put(&self, key: &EndpointKey, endpoint: &Endpoint) -> Result<(), TableFault> {
         let expires_at = self.clock.now().plus_ms(ROW_LIFETIME.as_millis() as u64).0 / 1_000;
         let call = self.dynamodb.put_item().table_name(&self.table);
         let call = call
@@ -158,15 +118,19 @@ impl EndpointRegistry for DynamoEndpoints {
             .item("endpoint", text(&endpoint.arn))
             .item("application", text(&endpoint.application))
             .item("registration", number(endpoint.registration))
-            .item("expires_at", number(expires_at));
-        call.send().await.map_err(|error| self.fault(&error))?;
+            .item(EXPIRES_AT, number(expires_at));
+        call.send()
+            .await
+            .map_err(|error| TableFault::of(&self.table, "PutItem", error))?;
         Ok(())
     }
 
-    async fn remove(&self, key: &EndpointKey) -> Result<(), RegistryFault> {
+    async fn remove(&self, key: &EndpointKey) -> Result<(), TableFault> {
         let call = self.dynamodb.delete_item().table_name(&self.table);
         let call = call.key("token", text(key.as_str()));
-        call.send().await.map_err(|error| self.fault(&error))?;
+        call.send()
+            .await
+            .map_err(|error| TableFault::of(&self.table, "DeleteItem", error))?;
         Ok(())
     }
 }

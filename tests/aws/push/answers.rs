@@ -34,32 +34,97 @@ fn error(status: u16, code: &'static str) -> Reply {
 async fn every_answer_to_a_publish_has_its_class_and_is_never_asked_for_twice() {
     use FailureClass::*;
     const HTML: &str = "<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>";
-    let deleted = "Invalid parameter: TargetArn Reason: No endpoint found for the target arn specified";
+    let deleted =
+        "Invalid parameter: TargetArn Reason: No endpoint found for the target arn specified";
     let rows = [
-        (error(400, "EndpointDisabled"), EndpointDead, "EndpointDisabled"),
+        (
+            error(400, "EndpointDisabled"),
+            EndpointDead,
+            "EndpointDisabled",
+        ),
         (error(404, "NotFound"), EndpointDead, "NotFound"),
-        (Reply::Error(400, "InvalidParameter", deleted.to_owned()), EndpointDead, "InvalidParameter"),
+        (
+            Reply::Error(400, "InvalidParameter", deleted.to_owned()),
+            EndpointDead,
+            "InvalidParameter",
+        ),
         (error(400, "InvalidParameter"), Poison, "InvalidParameter"),
-        (error(400, "ParameterValueInvalid"), Poison, "ParameterValueInvalid"),
-        (error(400, "ValidationException"), Poison, "ValidationException"),
-        (error(400, "PlatformApplicationDisabled"), ApplicationBroken, "PlatformApplicationDisabled"),
-        (error(403, "AuthorizationError"), ConfigurationBroken, "AuthorizationError"),
-        (error(403, "InvalidSecurity"), ConfigurationBroken, "InvalidSecurity"),
-        (error(400, "KMSAccessDenied"), ConfigurationBroken, "KMSAccessDenied"),
-        (error(400, "KMSDisabled"), ConfigurationBroken, "KMSDisabled"),
-        (error(400, "KMSInvalidState"), ConfigurationBroken, "KMSInvalidState"),
-        (error(400, "KMSNotFound"), ConfigurationBroken, "KMSNotFound"),
-        (error(403, "KMSOptInRequired"), ConfigurationBroken, "KMSOptInRequired"),
-        (error(403, "ExpiredToken"), ConfigurationBroken, "ExpiredToken"),
-        (error(403, "InvalidClientTokenId"), ConfigurationBroken, "InvalidClientTokenId"),
+        (
+            error(400, "ParameterValueInvalid"),
+            Poison,
+            "ParameterValueInvalid",
+        ),
+        (
+            error(400, "ValidationException"),
+            Poison,
+            "ValidationException",
+        ),
+        (
+            error(400, "PlatformApplicationDisabled"),
+            ApplicationBroken,
+            "PlatformApplicationDisabled",
+        ),
+        (
+            error(403, "AuthorizationError"),
+            ConfigurationBroken,
+            "AuthorizationError",
+        ),
+        (
+            error(403, "InvalidSecurity"),
+            ConfigurationBroken,
+            "InvalidSecurity",
+        ),
+        (
+            error(400, "KMSAccessDenied"),
+            ConfigurationBroken,
+            "KMSAccessDenied",
+        ),
+        (
+            error(400, "KMSDisabled"),
+            ConfigurationBroken,
+            "KMSDisabled",
+        ),
+        (
+            error(400, "KMSInvalidState"),
+            ConfigurationBroken,
+            "KMSInvalidState",
+        ),
+        (
+            error(400, "KMSNotFound"),
+            ConfigurationBroken,
+            "KMSNotFound",
+        ),
+        (
+            error(403, "KMSOptInRequired"),
+            ConfigurationBroken,
+            "KMSOptInRequired",
+        ),
+        (
+            error(403, "ExpiredToken"),
+            ConfigurationBroken,
+            "ExpiredToken",
+        ),
+        (
+            error(403, "InvalidClientTokenId"),
+            ConfigurationBroken,
+            "InvalidClientTokenId",
+        ),
         (error(400, "Throttling"), Throttled, "Throttling"),
         (error(429, "Throttled"), Throttled, "Throttled"),
         (error(400, "Throttled"), Throttled, "Throttled"),
-        (error(400, "ThrottledException"), Throttled, "ThrottledException"),
+        (
+            error(400, "ThrottledException"),
+            Throttled,
+            "ThrottledException",
+        ),
         (error(400, "KMSThrottling"), Throttled, "KMSThrottling"),
         (Reply::Foreign(429, "", "slow down"), Throttled, "HTTP 429"),
         (error(500, "InternalError"), Transient, "InternalError"),
-        (error(503, "ServiceUnavailable"), Transient, "ServiceUnavailable"),
+        (
+            error(503, "ServiceUnavailable"),
+            Transient,
+            "ServiceUnavailable",
+        ),
         (Reply::Foreign(503, "", HTML), Transient, "HTTP 503"),
         (Reply::Foreign(502, "", ""), Transient, "HTTP 502"),
         (Reply::Foreign(200, "", HTML), Unknown, "HTTP 200"),
@@ -69,18 +134,35 @@ async fn every_answer_to_a_publish_has_its_class_and_is_never_asked_for_twice() 
     let fake = FakeSns::start();
     let registry = Arc::<Memory>::default();
     let gateway = gateway(&fake, &registry);
-    gateway.send(&payload(0, "phone")).await.expect("all is well");
+    gateway
+        .send(&payload(0, "phone"))
+        .await
+        .expect("all is well");
     for (number, (reply, class, code)) in rows.into_iter().enumerate() {
         fake.forget_calls();
         fake.answer("Publish", reply.clone());
         let fault = gateway.send(&payload(number as u64, "phone")).await;
         let fault = fault.expect_err("it was told to fail");
-        assert_eq!((fault.class, fault.code.as_str()), (class, code), "{reply:?}: {fault}");
-        assert!(!fault.detail.is_empty() && !fault.detail.contains("phone"), "{fault}");
-        let publishes = fake.calls().iter().filter(|call| *call == "Publish").count();
+        assert_eq!(
+            (fault.class, fault.code.as_str()),
+            (class, code),
+            "{reply:?}: {fault}"
+        );
+        assert!(
+            !fault.detail.is_empty() && !fault.detail.contains("phone"),
+            "{fault}"
+        );
+        let publishes = fake
+            .calls()
+            .iter()
+            .filter(|call| *call == "Publish")
+            .count();
         assert_eq!(publishes, 1, "{reply:?}");
     }
-    gateway.send(&payload(99, "phone")).await.expect("all is well again");
+    gateway
+        .send(&payload(99, "phone"))
+        .await
+        .expect("all is well again");
 }
 
 #[tokio::test]
@@ -120,8 +202,14 @@ async fn without_a_connection_nothing_was_sent() {
     let url = format!("http://{}", nobody.local_addr().expect("bound"));
     drop(nobody);
     let gateway = SnsGateway::new(&client(&url), applications(), registry, SETTINGS);
-    let fault = gateway.send(&payload(2, "phone")).await.expect_err("refused");
-    assert_eq!((fault.class, fault.code.as_str()), (FailureClass::Transient, "NotConnected"));
+    let fault = gateway
+        .send(&payload(2, "phone"))
+        .await
+        .expect_err("refused");
+    assert_eq!(
+        (fault.class, fault.code.as_str()),
+        (FailureClass::Transient, "NotConnected")
+    );
     assert!(fault.detail.to_lowercase().contains("refused"), "{fault}");
 }
 
@@ -134,7 +222,10 @@ async fn without_credentials_the_configuration_is_at_fault() {
     let config = client(&fake.url()).config().to_builder();
     let sns = Client::from_conf(config.credentials_provider(Nobody).build());
     let gateway = SnsGateway::new(&sns, applications(), registry, SETTINGS);
-    let fault = gateway.send(&payload(2, "phone")).await.expect_err("who asks?");
+    let fault = gateway
+        .send(&payload(2, "phone"))
+        .await
+        .expect_err("who asks?");
     assert_eq!(fault.class, FailureClass::ConfigurationBroken, "{fault}");
     assert_eq!(fake.published().len(), 1);
 }
@@ -143,13 +234,25 @@ async fn without_credentials_the_configuration_is_at_fault() {
 async fn throttling_halves_the_rate_and_hosts_share_what_is_left() {
     let fake = FakeSns::start();
     let gateway = gateway(&fake, &Arc::default());
-    gateway.send(&payload(1, "phone")).await.expect("all is well");
+    gateway
+        .send(&payload(1, "phone"))
+        .await
+        .expect("all is well");
     let before = gateway.quotas().publishes;
-    assert!(before.rate >= before.limit && before.tokens > 0.0, "{before:?}");
+    assert!(
+        before.rate >= before.limit && before.tokens > 0.0,
+        "{before:?}"
+    );
     fake.answer("Publish", error(429, "Throttled"));
-    gateway.send(&payload(2, "phone")).await.expect_err("throttled");
+    gateway
+        .send(&payload(2, "phone"))
+        .await
+        .expect_err("throttled");
     let after = gateway.quotas().publishes;
-    assert!(after.rate < before.rate * 0.6 && after.throttled == 1, "{after:?}");
+    assert!(
+        after.rate < before.rate * 0.6 && after.throttled == 1,
+        "{after:?}"
+    );
     assert_eq!(gateway.quotas().endpoint_calls.throttled, 0);
     gateway.set_share(4);
     let shared = gateway.quotas();

@@ -30,7 +30,11 @@ fn golden(envelope: &Envelope, service: Service) -> String {
     let payload: Value = serde_json::from_str(&inner(envelope, service)).expect("JSON");
     let headers = envelope.attributes.iter();
     let headers = headers.map(|(name, value)| format!("{name}: {value}\n"));
-    format!("{}\n\n{}\n{payload:#}", envelope.message, headers.collect::<String>())
+    format!(
+        "{}\n\n{}\n{payload:#}",
+        envelope.message,
+        headers.collect::<String>()
+    )
 }
 
 #[test]
@@ -40,9 +44,18 @@ fn an_android_phone_gets_data_that_the_app_shows() {
     let message: Value = serde_json::from_str(&inner(&envelope, service)).expect("JSON");
     let message = &message["fcmV1Message"]["message"];
     let data = message["data"].as_object().expect("data");
-    assert!(data.values().all(Value::is_string), "Firebase takes nothing but text");
-    for collapsible in [&message["notification"], &message["android"]["collapse_key"]] {
-        assert!(collapsible.is_null(), "the phone would be sent twenty in a burst at most");
+    assert!(
+        data.values().all(Value::is_string),
+        "Firebase takes nothing but text"
+    );
+    for collapsible in [
+        &message["notification"],
+        &message["android"]["collapse_key"],
+    ] {
+        assert!(
+            collapsible.is_null(),
+            "the phone would be sent twenty in a burst at most"
+        );
     }
     insta::assert_snapshot!(golden(&envelope, service));
 }
@@ -80,7 +93,11 @@ fn a_text_that_is_too_long_ends_in_an_ellipsis_and_not_within_a_character() {
             assert!(envelope.cut);
             assert!(text.len() <= PAYLOAD_BYTES_MAX, "{}", text.len());
             // A character has at most six bytes in JSON, twice that if it is a surrogate pair.
-            assert!(text.len() > PAYLOAD_BYTES_MAX - 24, "{} is wasteful", text.len());
+            assert!(
+                text.len() > PAYLOAD_BYTES_MAX - 24,
+                "{} is wasteful",
+                text.len()
+            );
             let payload: Value = serde_json::from_str(&text).expect("JSON");
             let shown = match service {
                 Service::Fcm => &payload["fcmV1Message"]["message"]["data"],
@@ -109,7 +126,10 @@ fn a_text_that_fits_to_the_byte_is_whole() {
     let empty = envelope(&sized(0), &application(service)).expect("it fits");
     let room = PAYLOAD_BYTES_MAX - inner(&empty, service).len();
     let full = envelope(&sized(room), &application(service)).expect("it fits");
-    assert_eq!((full.cut, inner(&full, service).len()), (false, PAYLOAD_BYTES_MAX));
+    assert_eq!(
+        (full.cut, inner(&full, service).len()),
+        (false, PAYLOAD_BYTES_MAX)
+    );
     let cut = envelope(&sized(room + 1), &application(service)).expect("it is cut");
     assert!(cut.cut);
 }
@@ -133,7 +153,10 @@ fn a_time_to_live_stays_within_what_platforms_take() {
             ..payload(1, "token")
         };
         let envelope = envelope(&push, &application(Service::Fcm)).expect("it fits");
-        assert_eq!(envelope.attributes, [("AWS.SNS.MOBILE.FCM.TTL", given.to_owned())]);
+        assert_eq!(
+            envelope.attributes,
+            [("AWS.SNS.MOBILE.FCM.TTL", given.to_owned())]
+        );
         assert!(inner(&envelope, Service::Fcm).contains(&format!("\"ttl\":\"{given}s\"")));
     }
 }

@@ -92,13 +92,21 @@ impl FakeSns {
 
     /// Answers the next call of an action by `reply`, after those that are scripted already.
     pub(crate) fn answer(&self, action: &'static str, reply: Reply) {
-        self.state().scripts.entry(action).or_default().push_back(reply);
+        self.state()
+            .scripts
+            .entry(action)
+            .or_default()
+            .push_back(reply);
     }
 
     /// The actions called so far, in order.
     pub(crate) fn calls(&self) -> Vec<String> {
         let state = self.state();
-        state.calls.iter().map(|(action, _)| action.clone()).collect()
+        state
+            .calls
+            .iter()
+            .map(|(action, _)| action.clone())
+            .collect()
     }
 
     /// Forgets which actions were called.
@@ -134,7 +142,9 @@ impl FakeSns {
     pub(crate) fn endpoints(&self) -> Vec<(String, bool)> {
         let state = self.state();
         let endpoints = state.endpoints.iter();
-        endpoints.map(|(arn, one)| (arn.clone(), one.enabled)).collect()
+        endpoints
+            .map(|(arn, one)| (arn.clone(), one.enabled))
+            .collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -182,7 +192,9 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
             (reply, answer)
         };
         let text = match reply {
-            Some(Reply::Error(status, code, message)) => response(status, "", &error(code, &message)),
+            Some(Reply::Error(status, code, message)) => {
+                response(status, "", &error(code, &message))
+            }
             Some(Reply::Foreign(status, headers, body)) => response(status, headers, body),
             Some(Reply::HangUp) => return,
             Some(Reply::Silence) => {
@@ -246,7 +258,8 @@ impl State {
             "SetEndpointAttributes" => {
                 let endpoint = self.endpoint(&parameters["EndpointArn"])?;
                 for number in 1..=parameters.len() {
-                    let of = |part: &str| parameters.get(&format!("Attributes.entry.{number}.{part}"));
+                    let of =
+                        |part: &str| parameters.get(&format!("Attributes.entry.{number}.{part}"));
                     match (of("key").map(String::as_str), of("value")) {
                         (Some("Token"), Some(token)) => endpoint.token.clone_from(token),
                         (Some("Enabled"), Some(enabled)) => endpoint.enabled = enabled == "true",
@@ -256,9 +269,12 @@ impl State {
                 Ok(String::new())
             }
             "ListPlatformApplications" => {
-                let page = parameters.get("NextToken").map_or(0, |page| page.parse().expect("ours"));
+                let page = parameters
+                    .get("NextToken")
+                    .map_or(0, |page| page.parse().expect("ours"));
                 let next = page + 1;
-                let next = (next < APPLICATIONS.len()).then(|| format!("<NextToken>{next}</NextToken>"));
+                let next =
+                    (next < APPLICATIONS.len()).then(|| format!("<NextToken>{next}</NextToken>"));
                 Ok(format!(
                     "<PlatformApplications><member><PlatformApplicationArn>{}</PlatformApplicationArn><Attributes/>\
                      </member></PlatformApplications>{}",

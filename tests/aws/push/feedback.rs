@@ -28,7 +28,10 @@ async fn a_failed_delivery_names_the_push_by_the_id_that_its_publish_gave() {
         ("InvalidCredentials", false),
     ] {
         let failure = failure(&delivery_failure(&published, word));
-        assert_eq!((&failure.gateway_id, failure.failure_type.as_str()), (&id, word));
+        assert_eq!(
+            (&failure.gateway_id, failure.failure_type.as_str()),
+            (&id, word)
+        );
         let class = BounceClass::of(&failure.failure_type, &failure.detail);
         assert_eq!(class.token_is_dead(), dead, "{word}");
     }
@@ -40,24 +43,63 @@ async fn an_event_is_read_out_of_the_envelope_that_a_topic_puts_around_it() {
     let (sns, sqs) = (&clients.sns, &clients.sqs);
     let name = unique("push-feedback");
     let topic = sns.create_topic().name(&name).send().await.expect("made");
-    let queue = sqs.create_queue().queue_name(&name).send().await.expect("made");
-    let (topic, queue) = (topic.topic_arn.expect("told"), queue.queue_url.expect("told"));
+    let queue = sqs
+        .create_queue()
+        .queue_name(&name)
+        .send()
+        .await
+        .expect("made");
+    let (topic, queue) = (
+        topic.topic_arn.expect("told"),
+        queue.queue_url.expect("told"),
+    );
     let attributes = sqs.get_queue_attributes().queue_url(&queue);
-    let attributes = attributes.attribute_names("QueueArn".into()).send().await.expect("there");
-    let arn = attributes.attributes.expect("told").remove(&"QueueArn".into()).expect("told");
+    let attributes = attributes
+        .attribute_names("QueueArn".into())
+        .send()
+        .await
+        .expect("there");
+    let arn = attributes
+        .attributes
+        .expect("told")
+        .remove(&"QueueArn".into())
+        .expect("told");
     let event = r#"{"EventType": "DeliveryFailure", "MessageId": "message-7", "FailureType": "UNREGISTERED", "FailureMessage": "\"gone\" & 끝"}"#;
     for raw in ["false", "true"] {
-        let subscription = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(&arn);
-        let subscription = subscription.attributes("RawMessageDelivery", raw).return_subscription_arn(true);
+        let subscription = sns
+            .subscribe()
+            .topic_arn(&topic)
+            .protocol("sqs")
+            .endpoint(&arn);
+        let subscription = subscription
+            .attributes("RawMessageDelivery", raw)
+            .return_subscription_arn(true);
         let subscription = subscription.send().await.expect("subscribed");
-        sns.publish().topic_arn(&topic).message(event).send().await.expect("published");
+        sns.publish()
+            .topic_arn(&topic)
+            .message(event)
+            .send()
+            .await
+            .expect("published");
         let deadline = Instant::now() + PATIENCE;
         let body = loop {
-            let received = sqs.receive_message().queue_url(&queue).wait_time_seconds(2).send().await;
-            let message = received.expect("received").messages.unwrap_or_default().pop();
+            let received = sqs
+                .receive_message()
+                .queue_url(&queue)
+                .wait_time_seconds(2)
+                .send()
+                .await;
+            let message = received
+                .expect("received")
+                .messages
+                .unwrap_or_default()
+                .pop();
             if let Some(message) = message {
                 let receipt = message.receipt_handle.expect("told");
-                let deleted = sqs.delete_message().queue_url(&queue).receipt_handle(receipt);
+                let deleted = sqs
+                    .delete_message()
+                    .queue_url(&queue)
+                    .receipt_handle(receipt);
                 deleted.send().await.expect("deleted");
                 break message.body.expect("a text");
             }
@@ -65,8 +107,15 @@ async fn an_event_is_read_out_of_the_envelope_that_a_topic_puts_around_it() {
         };
         assert_eq!(body == event, raw == "true", "{body}");
         let failure = failure(&body);
-        assert_eq!((failure.gateway_id.as_str(), failure.detail.as_str()), ("message-7", "\"gone\" & 끝"));
+        assert_eq!(
+            (failure.gateway_id.as_str(), failure.detail.as_str()),
+            ("message-7", "\"gone\" & 끝")
+        );
         let arn = subscription.subscription_arn.expect("told");
-        sns.unsubscribe().subscription_arn(arn).send().await.expect("ended");
+        sns.unsubscribe()
+            .subscription_arn(arn)
+            .send()
+            .await
+            .expect("ended");
     }
 }

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::timeout::TimeoutConfig;
 use aws_sdk_sns::config::{BehaviorVersion, Credentials, Region};
-use iyagi::aws::sns::registry::{Endpoint, EndpointKey, RegistryFault};
+use iyagi::aws::dynamodb::fault::TableFault;
+use iyagi::aws::sns::registry::{Endpoint, EndpointKey};
 use iyagi::aws::sns::{
     Application, Applications, EndpointRegistry, Service, SnsGateway, SnsSettings,
 };
@@ -40,12 +41,16 @@ const SETTINGS: SnsSettings = SnsSettings {
 #[derive(Default)]
 struct Memory {
     rows: Mutex<HashMap<EndpointKey, Endpoint>>,
-    fault: Mutex<Option<RegistryFault>>,
+    fault: Mutex<Option<TableFault>>,
 }
 
 impl Memory {
-    fn check(&self) -> Result<(), RegistryFault> {
-        self.fault.lock().expect("sound").clone().map_or(Ok(()), Err)
+    fn check(&self) -> Result<(), TableFault> {
+        self.fault
+            .lock()
+            .expect("sound")
+            .clone()
+            .map_or(Ok(()), Err)
     }
 
     fn rows(&self) -> usize {
@@ -55,18 +60,21 @@ impl Memory {
 
 #[async_trait]
 impl EndpointRegistry for Memory {
-    async fn get(&self, key: &EndpointKey) -> Result<Option<Endpoint>, RegistryFault> {
+    async fn get(&self, key: &EndpointKey) -> Result<Option<Endpoint>, TableFault> {
         self.check()?;
         Ok(self.rows.lock().expect("sound").get(key).cloned())
     }
 
-    async fn put(&self, key: &EndpointKey, endpoint: &Endpoint) -> Result<(), RegistryFault> {
+    async fn put(&self, key: &EndpointKey, endpoint: &Endpoint) -> Result<(), TableFault> {
         self.check()?;
-        self.rows.lock().expect("sound").insert(key.clone(), endpoint.clone());
+        self.rows
+            .lock()
+            .expect("sound")
+            .insert(key.clone(), endpoint.clone());
         Ok(())
     }
 
-    async fn remove(&self, key: &EndpointKey) -> Result<(), RegistryFault> {
+    async fn remove(&self, key: &EndpointKey) -> Result<(), TableFault> {
         self.check()?;
         self.rows.lock().expect("sound").remove(key);
         Ok(())

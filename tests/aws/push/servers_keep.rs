@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use aws_sdk_sns::Client;
 use iyagi::aws::dynamodb::definitions::{TableDefinition, create};
+use iyagi::aws::dynamodb::fault::TableFault;
 use iyagi::aws::names::Names;
 use iyagi::aws::sns::envelope::envelope;
-use iyagi::aws::sns::registry::{EndpointKey, EndpointRegistry, RegistryFault};
+use iyagi::aws::sns::registry::{EndpointKey, EndpointRegistry};
 use iyagi::aws::sns::{Applications, DynamoEndpoints, SnsGateway};
 use iyagi::clock::SystemClock;
 use iyagi::config::{ApnsConfig, AwsConfig, FcmConfig};
@@ -31,8 +32,15 @@ impl World {
     async fn on(server: &'static Server) -> Self {
         let clients = server.clients();
         let names = Names::new(&unique("push"));
-        for (name, platform) in [(names.fcm_application(), "GCM"), (names.apns_application(), "APNS")] {
-            let application = clients.sns.create_platform_application().name(name).platform(platform);
+        for (name, platform) in [
+            (names.fcm_application(), "GCM"),
+            (names.apns_application(), "APNS"),
+        ] {
+            let application = clients
+                .sns
+                .create_platform_application()
+                .name(name)
+                .platform(platform);
             // One of the servers asks for a principal where the service does not.
             let application = application
                 .attributes("PlatformPrincipal", "principal")
@@ -127,10 +135,17 @@ async fn moto_has_the_message_of_every_push_byte_for_byte() {
         let arn = world.endpoint_of(&payload).await.expect("kept");
         let data = get(&format!("{}/moto-api/data.json", world.server.url()));
         let endpoints = data["sns"]["PlatformEndpoint"].as_array().expect("a list");
-        let endpoint = endpoints.iter().find(|one| one["arn"] == *arn).expect("it is there");
+        let endpoint = endpoints
+            .iter()
+            .find(|one| one["arn"] == *arn)
+            .expect("it is there");
         let application = world.applications.of(payload.platform).expect("there");
         let expected = envelope(&payload, application).expect("it fits").message;
-        let kept: Vec<_> = endpoint["messages"].as_object().expect("a map").iter().collect();
+        let kept: Vec<_> = endpoint["messages"]
+            .as_object()
+            .expect("a map")
+            .iter()
+            .collect();
         assert_eq!(kept, [(&id, &Value::String(expected))]);
     }
 }
@@ -148,19 +163,26 @@ async fn localemu_has_the_payload_and_the_headers_of_every_push() {
             world.server.region(),
         );
         let kept = get(&url);
-        let kept = kept["platform_endpoint_messages"][&arn].as_array().expect("a list");
+        let kept = kept["platform_endpoint_messages"][&arn]
+            .as_array()
+            .expect("a list");
         assert_eq!(kept.len(), 1, "{kept:?}");
         assert_eq!(kept[0]["MessageId"], id);
         let application = world.applications.of(payload.platform).expect("there");
         let expected = envelope(&payload, application).expect("it fits");
         let message: Value = serde_json::from_str(&expected.message).expect("JSON");
-        let told: Value = serde_json::from_str(kept[0]["Message"].as_str().expect("text")).expect("JSON");
+        let told: Value =
+            serde_json::from_str(kept[0]["Message"].as_str().expect("text")).expect("JSON");
         assert_eq!(told, message[application.service.as_str()]);
         let attributes = kept[0]["MessageAttributes"].as_object().expect("a map");
-        assert_eq!(attributes.len(), expected.attributes.len(), "{attributes:?}");
+        assert_eq!(
+            attributes.len(),
+            expected.attributes.len(),
+            "{attributes:?}"
+        );
         for (name, value) in &expected.attributes {
-            assert_eq!(attributes[*name]["Type"], "String", "{name}");
-            assert_eq!(attributes[*name]["Value"], **value, "{name}");
+            assert_eq!(attributes[*name]["DataType"], "String", "{name}");
+            assert_eq!(attributes[*name]["StringValue"], **value, "{name}");
         }
     }
 }
@@ -204,7 +226,10 @@ async fn a_deleted_endpoint_is_dead_in_the_words_of_every_server() {
         world.send(&again).await;
     }
     assert_eq!(words[0], "NotFound");
-    assert!(words[1..].iter().all(|word| word == "InvalidParameter"), "{words:?}");
+    assert!(
+        words[1..].iter().all(|word| word == "InvalidParameter"),
+        "{words:?}"
+    );
 }
 
 #[tokio::test]
@@ -212,8 +237,15 @@ async fn an_endpoint_that_another_system_made_is_taken_over() {
     for world in worlds().await {
         let push = payload(1, &unique("phone"));
         let application = &world.applications.fcm.as_ref().expect("there").arn;
-        let made = world.sns.create_platform_endpoint().platform_application_arn(application);
-        let made = made.token(&push.device.0).custom_user_data("person-7").send().await;
+        let made = world
+            .sns
+            .create_platform_endpoint()
+            .platform_application_arn(application);
+        let made = made
+            .token(&push.device.0)
+            .custom_user_data("person-7")
+            .send()
+            .await;
         let arn = made.expect("made").endpoint_arn.expect("told");
         world.set_enabled(&arn, "false").await;
         world.send(&push).await;
@@ -258,7 +290,7 @@ async fn a_missing_table_is_told_with_the_cure() {
         let registry = DynamoEndpoints::new(clients.dynamodb, table.clone(), Arc::new(SystemClock));
         let key = EndpointKey::of(payload(1, "p").platform, &"p".into());
         let fault = registry.get(&key).await.expect_err("there is none");
-        assert_eq!(fault, RegistryFault::NoTable { table });
+        assert_eq!(fault, TableFault::Missing { table });
         assert!(fault.to_string().contains("iyagi provision"));
     }
 }
