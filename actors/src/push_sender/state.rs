@@ -88,7 +88,9 @@ impl PushState {
                 self.attempts = attempted.attempt;
                 Stage::Attempting
             }
-            (Fact::PushAccepted(_), Stage::Attempting) => Stage::Accepted,
+            // A bounced push was sent all the same; its phone is another matter.
+            (Fact::PushAccepted(_), Stage::Attempting)
+            | (Fact::PushBounced(_), Stage::Accepted) => Stage::Accepted,
             // A push that kills its sender before the gateway is called fails without an attempt.
             (Fact::PushFailed(failed), Stage::Attempting | Stage::Pending { .. }) => {
                 self.counted_attempts += u32::from(failed.counted);
@@ -107,8 +109,6 @@ impl PushState {
             ) => Stage::Suppressed {
                 reason: suppressed.reason,
             },
-            // It was sent all the same; the phone is another matter.
-            (Fact::PushBounced(_), Stage::Accepted) => Stage::Accepted,
             (Fact::LetterRedriven(_), Stage::Dead { .. }) => {
                 self.counted_attempts = 0;
                 Stage::Pending { not_before: None }

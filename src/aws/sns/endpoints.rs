@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::ProvideErrorMetadata;
+use aws_sdk_sns::operation::get_endpoint_attributes::GetEndpointAttributesError;
 use iyagi_actors::ports::{GatewayFault, Payload};
 use iyagi_messages::ids::DeviceToken;
 use iyagi_messages::push::FailureClass;
@@ -174,7 +175,7 @@ impl Endpoints {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_not_found_exception()) =>
+                    .is_some_and(GetEndpointAttributesError::is_not_found_exception) =>
             {
                 Ok(Condition::Gone)
             }

@@ -4,7 +4,7 @@
 //! anew from the service's own answers. Tokens are kept and logged only as their hash.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,11 @@ impl EndpointKey {
             Platform::Apns => "apns",
         };
         let digest = Sha256::digest(format!("{platform}:{token}"));
-        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut key = String::with_capacity(2 * digest.len());
+        for byte in digest {
+            write!(key, "{byte:02x}").expect("a string takes whatever is written to it");
+        }
+        Self(key)
     }
 
     /// The key as text.

@@ -291,7 +291,9 @@ impl State {
         let token = &parameters["Token"];
         let application = &parameters["PlatformApplicationArn"];
         let known = self.endpoints.iter().find(|(_, one)| one.token == *token);
-        let arn = known.map(|(arn, _)| arn.clone()).unwrap_or_else(|| {
+        let arn = if let Some((arn, _)) = known {
+            arn.clone()
+        } else {
             let number = self.endpoints.len() + self.calls.len();
             let arn = format!("{}/e-{number}", application.replace(":app/", ":endpoint/"));
             let endpoint = Endpoint {
@@ -300,7 +302,7 @@ impl State {
             };
             self.endpoints.insert(arn.clone(), endpoint);
             arn
-        });
+        };
         format!("<EndpointArn>{arn}</EndpointArn>")
     }
 

@@ -6,6 +6,7 @@ mod envelopes;
 mod fake_sns;
 mod feedback;
 mod servers_keep;
+mod whole_way;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
