@@ -19,6 +19,7 @@ pub mod media_topic;
 pub mod metadata_recorder;
 pub mod ports;
 pub mod projections;
+pub mod push_feedback;
 pub mod push_feeder;
 pub mod push_sender;
 pub mod queue_intake;

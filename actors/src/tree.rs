@@ -5,7 +5,7 @@
 //! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription
 //! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
 //! ├── redrive               one for one    redrive-intake → Redriver
-//! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper
+//! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper, PushFeedback
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
 //!                                          thumbnails-intake → ThumbnailWorker pool
 //! ```
@@ -31,7 +31,8 @@ use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, MetadataTable, ObjectStore, PushGateway, Queue,
 };
-use crate::projections::Projections;
+use crate::projections::{Projections, RecentlyAccepted};
+use crate::push_feedback::{FeedbackCounts, Hear, PushFeedback, PushFeedbackContext};
 use crate::push_feeder::{Feed, PushFeeder, PushFeederContext};
 use crate::push_sender::decision::RetryPolicy;
 use crate::push_sender::rendering::Names;
@@ -67,6 +68,8 @@ pub struct Ports {
     pub dead_letters: Arc<dyn Queue>,
     /// Where operators move letters to that are to be tried anew, if there are such tools.
     pub redrive: Option<Arc<dyn Queue>>,
+    /// Where the gateway tells of pushes that it took and that were not delivered, if it ever does.
+    pub push_feedback: Option<Arc<dyn Queue>>,
     /// Where the object store puts notifications, if nobody outside fans them out.
     pub media_intake: Option<Arc<dyn Queue>>,
     /// The consumers' own queues.
@@ -142,6 +145,8 @@ pub struct Tree {
     pub health: Arc<Health>,
     /// Takes redrives and purges.
     pub dlq: Mailbox<DlqMessage>,
+    /// Messages about delivery that led to nothing, if there are any messages.
+    pub feedback: Option<Arc<FeedbackCounts>>,
 }
 
 /// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
@@ -191,6 +196,10 @@ pub async fn plant(
     if settings.roles.push {
         push_group(&push, &shared, &dlq);
     }
+    let feedback = match ports.push_feedback.as_ref().filter(|_| settings.roles.push) {
+        Some(queue) => Some(feedback(&push, queue, &shared).await?),
+        None => None,
+    };
     if settings.roles.ingest {
         ingest_group(&ingest, &shared);
     }
@@ -207,6 +216,7 @@ pub async fn plant(
         projections,
         health,
         dlq,
+        feedback,
     })
 }
 
@@ -282,6 +292,39 @@ fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         async move { Ok(PushFeeder::new(context)) }
     });
     tell_now(&feeder, Feed);
+}
+
+async fn feedback(
+    group: &Group,
+    queue: &Arc<dyn Queue>,
+    shared: &Shared<'_>,
+) -> Result<Arc<FeedbackCounts>, JournalFault> {
+    let Shared {
+        ports,
+        projections,
+        health,
+        ..
+    } = *shared;
+    let counts = Arc::new(FeedbackCounts::default());
+    let context = Arc::new(PushFeedbackContext {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(projections),
+        accepted: RecentlyAccepted::follow(&*ports.journal).await?,
+        queue: Arc::clone(queue),
+        health: Arc::clone(health),
+        clock: Arc::clone(&ports.clock),
+        counts: Arc::clone(&counts),
+    });
+    let spec = ChildSpec {
+        source: true,
+        ..waiting(on("push", ChildSpec::new("push-feedback")))
+    };
+    let mailbox = group.child(spec, move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(PushFeedback::new(me, context)) }
+    });
+    tell_now(&mailbox, Hear);
+    Ok(counts)
 }
 
 fn ingest_group(group: &Group, shared: &Shared<'_>) {

@@ -153,6 +153,15 @@ facts! {
         /// Why.
         reason: SuppressReason,
     }
+    /// The gateway took it, and learned later that it was not delivered.
+    "push.bounced" v 1 => PushBounced {
+        /// The gateway's own id.
+        gateway_id: String,
+        /// The push service's word, such as `UNREGISTERED`.
+        failure_type: String,
+        /// The push service's sentence.
+        detail: String,
+    }
     /// A job was given up; its letter is on its way to the dead-letter queue.
     "letter.requested" v 1 => LetterRequested {
         /// The letter.

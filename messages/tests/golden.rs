@@ -177,6 +177,12 @@ fn samples() -> Vec<Fact> {
             reason: SuppressReason::Stale,
         }
         .into(),
+        PushBounced {
+            gateway_id: "message-4711".to_owned(),
+            failure_type: "InvalidPlatformToken".to_owned(),
+            detail: "Platform token associated with the endpoint is not valid".to_owned(),
+        }
+        .into(),
         LetterRequested {
             letter: letter(push_id, at),
         }

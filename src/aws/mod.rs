@@ -12,6 +12,7 @@
 //! - [`names`]: what each queue, topic and table is called
 //! - [`s3`]: objects
 //! - [`sqs`]: queues
+//! - [`sns`]: pushes to phones
 
 pub mod clients;
 pub mod dynamodb;
@@ -20,4 +21,5 @@ pub mod names;
 pub mod neptune;
 pub mod s3;
 mod sdk_error;
+pub mod sns;
 pub mod sqs;

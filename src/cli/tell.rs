@@ -64,6 +64,10 @@ fn of_push(fact: &Fact) -> Option<String> {
                 fact.attempt, fact.class, fact.code, fact.detail
             )
         }
+        Fact::PushBounced(fact) => format!(
+            "the push service did not deliver it ({}): {}",
+            fact.failure_type, fact.detail
+        ),
         Fact::PushSuppressed(fact) => format!("not sent: {}", suppressed(fact.reason)),
         _ => return None,
     })

@@ -137,6 +137,7 @@ impl Adapters {
             table: Arc::clone(&self.table) as _,
             dead_letters: Arc::clone(&self.dead_letters),
             redrive: None,
+            push_feedback: None,
             media_intake: Some(Arc::clone(&self.intake)),
             thumbnails: Arc::clone(&self.thumbnails),
             metadata: Arc::clone(&self.metadata),

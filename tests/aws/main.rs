@@ -5,6 +5,7 @@ mod faults;
 mod journal;
 mod neptune;
 mod objects;
+mod push;
 mod queues;
 mod servers;
 mod tables;

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a projection never knows more than the journal, and an append that has resolved is folded.
 
+mod accepted;
 mod audience;
 mod members;
 mod outbox;
@@ -14,6 +15,7 @@ use iyagi_messages::ids::Pos;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
 pub use members::Members;
 pub use outbox::{Counts, LetterState, Outbox};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
+use iyagi_messages::feedback::BounceClass;
 use iyagi_messages::ids::{EventId, LetterId, Pos, PushId, Seq};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::SuppressReason;
@@ -61,6 +62,10 @@ pub struct Counts {
     pub suppressed: BTreeMap<SuppressReason, u64>,
     /// Not settled yet.
     pub pending: u64,
+    /// Of those sent, the ones that were not delivered as far as was learned later, by kind of failure. They stay sent:
+    /// this is no column of the law.
+    #[serde(default)]
+    pub bounced: BTreeMap<BounceClass, u64>,
     /// Redriven letters, of all kinds of job.
     pub redriven: u64,
     /// Purged letters, of all kinds of job.
@@ -158,6 +163,16 @@ impl Outbox {
             | Fact::PushFailed(_)
             | Fact::PushSuppressed(_) => match push_of(event) {
                 Some(id) => self.advance_push(id, event, Some(event.seq)),
+                None => self.contradict(event, "its entity is not a push"),
+            },
+            Fact::PushBounced(bounced) => match push_of(event) {
+                Some(id) if self.open.contains_key(&id) => {
+                    self.contradict(event, "the push was not sent");
+                }
+                Some(_) => {
+                    let class = BounceClass::of(&bounced.failure_type, &bounced.detail);
+                    *self.counts.bounced.entry(class).or_default() += 1;
+                }
                 None => self.contradict(event, "its entity is not a push"),
             },
             Fact::LetterRequested(requested) => {

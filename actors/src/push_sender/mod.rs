@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRemoved, Fact, PushAttempted, PushFailed, PushSuppressed};
-use iyagi_messages::ids::{EventId, LetterId, PushId};
+use iyagi_messages::ids::{EventId, LetterId, PushId, Seq};
 use iyagi_messages::push::{FailureClass, Push};
 
 use self::decision::{Outcome, Recipient, RetryPolicy, Step, after_attempt, next_step};
@@ -157,7 +157,11 @@ impl PushSender {
             return Err(fault(FailureClass::Poison, "no_template", detail));
         };
         let now = self.context.clock.now();
-        let payload = match render(push, template, &self.context.names, now).await {
+        let registration = push.device.as_ref().map_or_else(Seq::default, |token| {
+            self.context.projections.audience().device_seq(token)
+        });
+        let rendered = render(push, registration, template, &self.context.names, now);
+        let payload = match rendered.await {
             Ok(payload) => payload,
             Err(Unrenderable::Graph(error)) => {
                 return Err(fault(FailureClass::Transient, "graph", error.to_string()));

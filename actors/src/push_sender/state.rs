@@ -93,7 +93,9 @@ impl PushState {
                 self.attempted_by = actor.member();
                 Stage::Attempting
             }
-            (Fact::PushAccepted(_), Stage::Attempting) => Stage::Accepted,
+            // A bounced push was sent all the same; its phone is another matter.
+            (Fact::PushAccepted(_), Stage::Attempting)
+            | (Fact::PushBounced(_), Stage::Accepted) => Stage::Accepted,
             // A push that kills its sender before the gateway is called fails without an attempt.
             (Fact::PushFailed(failed), Stage::Attempting | Stage::Pending { .. }) => {
                 self.counted_attempts += u32::from(failed.counted);

@@ -11,7 +11,7 @@ use iyagi_actors::push_sender::state::{Impossible, PushState, Stage};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
 use iyagi_messages::fact::{
-    Fact, LetterRedriven, PushAccepted, PushAttempted, PushFailed, PushSuppressed,
+    Fact, LetterRedriven, PushAccepted, PushAttempted, PushBounced, PushFailed, PushSuppressed,
 };
 use iyagi_messages::ids::{Incarnation, MemberId, PushId, Seq, Timestamp};
 use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
@@ -141,7 +141,15 @@ fn a_fresh_push_is_attempted_and_an_accepted_one_never_again() {
         attempt: 1,
         gateway_id: "g".to_owned(),
     };
-    let settled = given(vec![attempted(1), accepted.clone().into()]);
+    let mut settled = given(vec![attempted(1), accepted.clone().into()]);
+    assert_eq!(settled.when_offered(REACHABLE), Step::Settled);
+    let bounced = PushBounced {
+        gateway_id: "g".to_owned(),
+        failure_type: "UNREGISTERED".to_owned(),
+        detail: String::new(),
+    };
+    let bounced = settled.state.apply(&bounced.into(), &writer(), Seq(4));
+    bounced.expect("possible, and it stays accepted");
     assert_eq!(settled.when_offered(REACHABLE), Step::Settled);
     let outcome = given(vec![attempted(1)]).when_answered(Ok("g"));
     assert_eq!(outcome.facts, [Fact::from(accepted)]);
