@@ -7,8 +7,12 @@
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
 //! - [`dynamodb`]: the tables
+//! - [`fault`]: why a call failed, in words, and what mends it
 //! - [`names`]: what each queue, topic and table is called
+//! - [`provision`]: creates and repairs what a configuration needs
 
 pub mod clients;
 pub mod dynamodb;
+pub mod fault;
 pub mod names;
+pub mod provision;
