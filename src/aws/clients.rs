@@ -61,8 +61,9 @@ impl Clients {
         Self::of(&sdk_config(config).await?, config)
     }
 
-    /// Clients on a configuration of the SDK that is there already.
+    /// Clients on a configuration of the SDK that says where and as whom. Behaviour and limits are always the daemon's.
     pub fn of(sdk: &SdkConfig, config: &AwsConfig) -> Result<Self, ClientsError> {
+        let sdk = &limited(sdk, config);
         let region = sdk.region().cloned().ok_or(ClientsError::NoRegion)?;
         let neptune = config.neptune_endpoint.as_ref().map(|endpoint| {
             let graph = aws_sdk_neptunedata::config::Builder::from(sdk)
@@ -112,14 +113,20 @@ async fn sdk_config(config: &AwsConfig) -> Result<SdkConfig, ClientsError> {
     let loader = aws_config::defaults(behaviour())
         .region(region)
         .credentials_provider(credentials)
-        .http_client(http)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-        .timeout_config(timeouts(Duration::from_millis(config.call_timeout_ms)));
+        .http_client(http);
     let loader = match &config.endpoint_url {
         Some(url) => loader.endpoint_url(url),
         None => loader,
     };
     Ok(loader.load().await)
+}
+
+fn limited(sdk: &SdkConfig, config: &AwsConfig) -> SdkConfig {
+    let builder = sdk.to_builder().behavior_version(behaviour());
+    builder
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+        .timeout_config(timeouts(Duration::from_millis(config.call_timeout_ms)))
+        .build()
 }
 
 /// Environment, profile, instance, in this order: the instance is asked last and shortly, because where there is none

@@ -1,0 +1,3 @@
+//! The adapters keep the ports' promises on servers that speak AWS's protocols.
+
+mod servers;
