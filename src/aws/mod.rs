@@ -5,12 +5,14 @@
 //! journal decides.
 //!
 //! # Layout
+//! - [`check`]: whether a daemon could do its work here
 //! - [`clients`]: one HTTP client, credentials, region, time limits
 //! - [`dynamodb`]: the tables
 //! - [`fault`]: why a call failed, in words, and what mends it
 //! - [`names`]: what each queue, topic and table is called
 //! - [`provision`]: creates and repairs what a configuration needs
 
+pub mod check;
 pub mod clients;
 pub mod dynamodb;
 pub mod fault;

@@ -21,6 +21,8 @@ mod subscriptions;
 mod tables;
 mod topics;
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 
 pub use self::plan::{Action, Difference, Kind, Plan, Resource, Step};
@@ -33,7 +35,7 @@ use self::subscriptions::SubscriptionPart;
 use self::tables::TablePart;
 use self::topics::TopicPart;
 use super::clients::Clients;
-use super::fault::CallFault;
+use super::fault::{CallFault, FaultKind};
 use crate::config::Config;
 
 /// What nothing here ever makes, changes or deletes.
@@ -163,12 +165,25 @@ impl<'a> Provisioner<'a> {
         Ok(Plan { steps, untouched })
     }
 
-    /// Looks at each resource on its own, so that one that cannot be seen hides no other.
+    /// Looks at each resource on its own, so that one that cannot be seen hides no other. Of a service that does not
+    /// answer, only the first is looked at.
     pub async fn survey(&self) -> Vec<(Resource, Result<Action, CallFault>)> {
         let mut seen = Vec::new();
+        let mut silent = HashSet::new();
         for part in &self.parts {
+            let resource = part.resource().clone();
+            let service = resource.kind.service();
+            if silent.contains(service) {
+                continue;
+            }
             let looked = part.look(&self.site).await.map(|look| look.action);
-            seen.push((part.resource().clone(), looked));
+            if looked
+                .as_ref()
+                .is_err_and(|fault| fault.kind == FaultKind::Unreachable)
+            {
+                silent.insert(service);
+            }
+            seen.push((resource, looked));
         }
         seen
     }

@@ -44,6 +44,18 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The service that has it.
+    pub(super) fn service(self) -> &'static str {
+        match self {
+            Self::Topic | Self::Subscription | Self::PlatformApplication => "sns",
+            Self::Queue => "sqs",
+            Self::Bucket => "s3",
+            Self::Table => "dynamodb",
+        }
+    }
+}
+
 impl Resource {
     pub(super) fn new(kind: Kind, name: impl Into<String>) -> Self {
         let name = name.into();
