@@ -4,15 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::{Condition, Health};
 use iyagi_actors::journal::{Journal, MemoryJournal};
 use iyagi_actors::ports::Clock;
 use iyagi_actors::projections::Projections;
-use iyagi_actors::push_sender::PushJob;
-use iyagi_actors::runtime::{
-    ChildSpec, Cx, Done, Failure, Fault, Intensity, PoolSpec, Strategy as Restarts, System,
-    Unobserved, Worker,
-};
+use iyagi_actors::runtime::{ChildSpec, Intensity, Strategy as Restarts, System, Unobserved};
 use iyagi_actors::stream_poller::{
     OnExpired, OnGap, Poll, PollPace, StreamPoller, StreamPollerContext,
 };
@@ -46,21 +43,6 @@ impl Moved {
     fn pass(&self, time: Duration) {
         let ms = i64::try_from(time.as_millis()).expect("a short test");
         self.0.fetch_add(ms, Ordering::AcqRel);
-    }
-}
-
-/// A pool that pushes go to; nobody in these tests has a phone.
-struct Nobody;
-
-impl Worker for Nobody {
-    type Msg = PushJob;
-
-    async fn handle(&mut self, _: &PushJob, _: &Cx<PushJob>) -> Result<Done, Fault> {
-        Ok(Done::Finished)
-    }
-
-    async fn set_aside(&mut self, _: &PushJob, _: &[Failure]) -> Result<(), Fault> {
-        Ok(())
     }
 }
 
@@ -102,9 +84,6 @@ impl Reader {
         let health = Arc::new(Health::default());
         let system = System::new(7, Intensity::default(), Arc::new(Unobserved));
         let group = system.group("ingest", Restarts::RestForOne, Intensity::default());
-        let pushes = group.pool(PoolSpec::new(ChildSpec::new("nobody"), 1), |_| async {
-            Ok(Nobody)
-        });
         let context = Arc::new(SubscriptionMatcherContext {
             journal: Arc::new(journal.clone()),
             projections: Arc::clone(&projections),
@@ -113,7 +92,8 @@ impl Reader {
             model: GraphModel::default(),
             templates: Arc::new(Templates::new(Vec::new())),
             clock: Arc::clone(&clock) as _,
-            pushes: pushes.for_sender("matcher"),
+            fleet: Fleet::alone(Arc::clone(&projections)),
+            pending_max_per_host: u64::MAX,
         });
         let matcher = group.child(ChildSpec::new("matcher"), move |me| {
             SubscriptionMatcher::recover(me, Arc::clone(&context))
@@ -121,6 +101,7 @@ impl Reader {
         let context = Arc::new(StreamPollerContext {
             stream: log,
             projections: Arc::clone(&projections),
+            fleet: Fleet::alone(Arc::clone(&projections)),
             matcher,
             health: Arc::clone(&health),
             clock: Arc::clone(&clock) as _,

@@ -15,7 +15,7 @@ use iyagi_actors::invariants::Audit;
 use iyagi_actors::journal::{Draft, MemoryJournal};
 use iyagi_actors::ports::{Clock, Outgoing, Queue};
 use iyagi_actors::runtime::{System, Unobserved};
-use iyagi_actors::tree::{Ports, ROOT_INTENSITY, Settings, Tree, plant};
+use iyagi_actors::tree::{Ports, ROOT_INTENSITY, Roles, Settings, Tree, plant};
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{DeviceRegistered, Fact};
@@ -48,6 +48,7 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
         store: Arc::new(objects.await.expect("opens")),
         table: Arc::new(EmbeddedMetadata::open(&folder.join("metadata.db")).expect("opens")),
         dead_letters: queue("dead-letters.fifo"),
+        redrive: None,
         push_feedback: Some(queue("push-feedback")),
         media_intake: None,
         thumbnails: queue("thumbnails"),
@@ -59,6 +60,7 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
 fn settings() -> Settings {
     let config = Config::default();
     Settings {
+        roles: Roles::ALL,
         pace: config.stream,
         model: config.graph,
         templates: Arc::new(built_in_templates()),
@@ -168,7 +170,9 @@ fn a_dead_phone_is_heard_of_and_reached_again_once_it_registers_anew() {
         let graph = Arc::new(graph);
         let ports = ports(folder.path(), &fake, &graph).await;
         let system = System::new(7, ROOT_INTENSITY, Arc::new(Unobserved));
-        let tree = plant(&system, &ports, &settings()).await.expect("planted");
+        let tree = plant(&system, &ports, &settings(), None)
+            .await
+            .expect("planted");
         story(&ports, &graph, &tree, &fake).await;
         let report = system.drain(PATIENCE / 3).await;
         assert!(
