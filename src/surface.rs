@@ -14,6 +14,15 @@ use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::push_log::PushLog;
 
+/// What a service of AWS is elsewhere, and is here within reach.
+#[derive(Clone)]
+pub struct OneMachine {
+    /// The graph, which takes commits.
+    pub graph: Arc<EmbeddedGraph>,
+    /// The push gateway that writes down what it accepts, and fails if it is told to.
+    pub push_log: Arc<PushLog>,
+}
+
 /// The running daemon.
 pub struct Surface {
     /// What it was told.
@@ -26,12 +35,10 @@ pub struct Surface {
     pub journal: Arc<dyn Journal>,
     /// The journal's file, for readers beside its writer.
     pub journal_path: PathBuf,
-    /// The push gateway that writes down what it accepts.
-    pub push_log: Arc<PushLog>,
     /// The graph's change log.
     pub stream: Arc<dyn ChangeStream>,
-    /// The graph and its change log.
-    pub graph: Arc<EmbeddedGraph>,
+    /// What only a daemon with everything on one machine has.
+    pub one_machine: Option<OneMachine>,
     /// Uploaded and derived files.
     pub store: Arc<dyn ObjectStore>,
     /// What is known about files.

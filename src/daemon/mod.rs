@@ -1,7 +1,10 @@
 //! The daemon from start to stop: the one place where ports meet adapters.
 
 mod adapters;
+mod aws;
 mod data_lock;
+mod embedded;
+mod host;
 mod lifecycle;
 
 use std::future::Future;
@@ -19,7 +22,10 @@ use thiserror::Error;
 use tokio::task::LocalSet;
 
 pub use adapters::{AdapterError, Adapters};
+pub use aws::{AwsAdapters, AwsError, FleetLife};
 pub use data_lock::{DataLock, LockError};
+pub use embedded::{EmbeddedAdapters, EmbeddedError};
+pub use host::HostError;
 
 use self::lifecycle::Lifecycle;
 use crate::clock::SystemClock;
@@ -34,6 +40,7 @@ pub struct Daemon {
     /// Where it listens.
     pub listeners: Listeners,
     adapters: Adapters,
+    fleet: Option<FleetLife>,
     lifecycle: Lifecycle,
     _lock: DataLock,
 }
@@ -59,6 +66,9 @@ pub enum DaemonError {
     /// An actor kept failing.
     #[error("actor {} failed more often than its supervisors bear: {}", .0.actor, .0.reason)]
     Escalated(Escalation),
+    /// The others no longer know this host.
+    #[error("this host is no longer part of the fleet: {0}")]
+    Expelled(String),
     /// A store met a full disk or an I/O error.
     #[error("a store has stopped, so nothing is acknowledged any more: {0}")]
     StoreStopped(String),
@@ -102,16 +112,20 @@ impl Daemon {
         let lock = DataLock::take(&config.data.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started_at = clock.now();
-        let adapters = Adapters::open(&config, &clock).await?;
+        let (adapters, following) = Adapters::open(&config, &clock).await?;
         let templates = Arc::new(templates);
         let (observer, lifecycle) = Lifecycle::observe(&clock);
         let actors = System::new(started_at.0.unsigned_abs(), ROOT_INTENSITY, observer);
         let settings = settings(&config, &templates);
         let ports = adapters.ports();
-        let tree = plant(&actors, &ports, &settings, None).await?;
+        let tree = plant(&actors, &ports, &settings, adapters.member()).await?;
+        let fleet = adapters.live(&actors, &tree, following);
         let mut draft = Draft::new(&"daemon", "daemon");
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let upstream = format!("{}#{}", started_at.0, std::process::id());
+        let host = adapters
+            .member()
+            .map_or_else(String::new, |member| member.0);
+        let upstream = format!("{host}{}#{}", started_at.0, std::process::id());
         let daemon = Entity::new("daemon", "iyagi");
         let started = draft.begin(&upstream, daemon, DaemonStarted { version });
         ports.journal.append(draft.finish()).await?;
@@ -120,13 +134,12 @@ impl Daemon {
             actors,
             tree,
             journal: Arc::clone(&ports.journal),
-            journal_path: adapters.journal_path.clone(),
+            journal_path: adapters.journal_path(),
+            one_machine: adapters.one_machine(),
             stream: Arc::clone(&ports.stream),
-            graph: Arc::clone(&adapters.graph),
-            push_log: Arc::clone(&adapters.push_log),
             store: ports.store,
             table: ports.table,
-            queues: adapters.queues.clone(),
+            queues: adapters.queues(),
             templates,
             clock,
             started_at,
@@ -138,6 +151,7 @@ impl Daemon {
             surface,
             listeners,
             adapters,
+            fleet,
             lifecycle,
             _lock: lock,
         })
@@ -147,6 +161,7 @@ impl Daemon {
     pub async fn failed(&self) -> DaemonError {
         tokio::select! {
             escalation = self.surface.actors.failed() => DaemonError::Escalated(escalation),
+            reason = expelled(self.fleet.as_ref()) => DaemonError::Expelled(reason),
             reason = self.adapters.stopped() => DaemonError::StoreStopped(reason),
         }
     }
@@ -160,6 +175,9 @@ impl Daemon {
             .tree
             .health
             .report("drain", false, "the daemon is stopping", now);
+        if let Some(fleet) = &self.fleet {
+            fleet.leave();
+        }
         let timeout = Duration::from_millis(self.surface.config.drain.timeout_ms);
         let report = self.surface.actors.drain(timeout).await;
         for actor in report.actors.iter().filter(|actor| !actor.stopped_in_time) {
@@ -168,6 +186,9 @@ impl Daemon {
         self.listeners.stop().await;
         if let Err(fault) = self.lifecycle.finish(&self.surface, report.clean()).await {
             tracing::error!(%fault, "the end of the daemon is not in the journal");
+        }
+        if let Some(fleet) = self.fleet {
+            fleet.end().await;
         }
         report
     }
@@ -180,6 +201,13 @@ impl Daemon {
             "the daemon is up; both listeners are loopback only until sign-in exists"
         );
         sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
+    }
+}
+
+async fn expelled(fleet: Option<&FleetLife>) -> String {
+    match fleet {
+        Some(fleet) => fleet.failed().await,
+        None => std::future::pending().await,
     }
 }
 

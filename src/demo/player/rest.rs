@@ -62,7 +62,7 @@ impl Player<'_> {
     }
 
     async fn remaining(&self) -> Result<Remaining, DemoError> {
-        let tip = self.surface.graph.tip().await?;
+        let tip = self.one_machine().graph.tip().await?;
         let prefixes = &self.surface.config.media.thumbnail_prefixes;
         let settled = |key: &&ObjectKey| {
             self.chronicle
