@@ -8,7 +8,7 @@ use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, Queue
 use iyagi_actors::runtime::System;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::Tree;
-use iyagi_messages::ids::Timestamp;
+use iyagi_messages::ids::{MemberId, Timestamp};
 
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
@@ -29,6 +29,8 @@ pub struct Surface {
     pub config: Config,
     /// Its actors.
     pub actors: System,
+    /// What the other hosts of a fleet know this one as.
+    pub member: Option<MemberId>,
     /// What is folded from the journal, and the mailboxes that operators write to.
     pub tree: Tree,
     /// The journal.

@@ -132,6 +132,7 @@ impl Daemon {
         let surface = Arc::new(Surface {
             config,
             actors,
+            member: adapters.member(),
             tree,
             journal: Arc::clone(&ports.journal),
             journal_path: adapters.journal_path(),
@@ -196,7 +197,8 @@ impl Daemon {
     /// Says where it listens, to the log and to systemd.
     pub fn announce(&self) {
         tracing::info!(
-            public = %self.listeners.public, operations = %self.listeners.operations,
+            public = self.listeners.public.map(tracing::field::display),
+            operations = %self.listeners.operations,
             data = %self.surface.config.data.dir.display(),
             "the daemon is up; both listeners are loopback only until sign-in exists"
         );

@@ -3,6 +3,7 @@
 mod canned;
 mod fan_out;
 mod faults;
+mod fleet;
 mod journal;
 mod neptune;
 mod objects;

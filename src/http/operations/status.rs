@@ -10,7 +10,8 @@ use iyagi_actors::ports::{Position, QueueDepth, StreamFault};
 use iyagi_actors::projections::Counts;
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState};
 use iyagi_messages::cursor::Cursor;
-use iyagi_messages::ids::{Pos, Timestamp};
+use iyagi_messages::fleet::FleetMember;
+use iyagi_messages::ids::{MemberId, Pos, Timestamp};
 use iyagi_messages::stream::StreamPage;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -30,6 +31,9 @@ pub struct Status {
     uptime_seconds: u64,
     ready: bool,
     dependencies: BTreeMap<String, Condition>,
+    /// Absent where a daemon is alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<FleetStatus>,
     stream: StreamStatus,
     journal: JournalStatus,
     pushes: Pushes,
@@ -37,6 +41,19 @@ pub struct Status {
     queues: Vec<QueueStatus>,
     actors: Actors,
     devices: usize,
+}
+
+/// Who shares the work.
+#[derive(Debug, Serialize)]
+struct FleetStatus {
+    /// What the others know this host as.
+    member: MemberId,
+    /// The host that reads the change log.
+    leader: Option<MemberId>,
+    /// Which leadership it is.
+    epoch: u64,
+    /// Every host that lives.
+    members: Vec<FleetMember>,
 }
 
 /// How far the change log is read.
@@ -139,6 +156,7 @@ pub async fn status(surface: &Surface) -> Status {
         uptime_seconds,
         ready: readiness.ready,
         dependencies: readiness.dependencies,
+        fleet: fleet(surface),
         stream,
         journal: JournalStatus { head: outbox.pos },
         pushes: Pushes {
@@ -154,6 +172,16 @@ pub async fn status(surface: &Surface) -> Status {
         actors: actors(&surface.actors.actors()),
         devices,
     }
+}
+
+fn fleet(surface: &Surface) -> Option<FleetStatus> {
+    let members = surface.tree.projections.members();
+    Some(FleetStatus {
+        member: surface.member.clone()?,
+        leader: members.leader.clone(),
+        epoch: members.epoch,
+        members: members.all.clone(),
+    })
 }
 
 /// Pushes that the four columns do not account for; must be 0.

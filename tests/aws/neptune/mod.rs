@@ -1,7 +1,7 @@
 //! The graph and its change log on Neptune, through the SDK and over HTTP.
 
 mod client;
-mod fake;
+pub(crate) mod fake;
 mod faults;
 mod fold;
 mod graph;

@@ -3,7 +3,7 @@
 mod answers;
 mod endpoints;
 mod envelopes;
-mod fake_sns;
+pub(crate) mod fake_sns;
 mod feedback;
 mod servers_keep;
 mod whole_way;

@@ -33,6 +33,15 @@ impl Clock for Ticking {
     }
 }
 
+/// Today, for whoever tells nobody of what is long ago.
+struct Today;
+
+impl Clock for Today {
+    fn now(&self) -> Timestamp {
+        iyagi::clock::SystemClock.now()
+    }
+}
+
 /// A cluster with one database.
 pub(crate) struct Fake {
     server: Server,
@@ -75,14 +84,27 @@ impl State {
 
 fn open(folder: &Path, name: &str) -> EmbeddedGraph {
     let clock = Arc::new(Ticking(AtomicI64::new(BEGINNING)));
+    open_at(folder, name, clock)
+}
+
+fn open_at(folder: &Path, name: &str, clock: Arc<dyn Clock>) -> EmbeddedGraph {
     EmbeddedGraph::open(&folder.join(name), clock).expect("opens")
 }
 
 impl Fake {
     pub(crate) fn start() -> Self {
+        Self::start_at(Arc::new(Ticking(AtomicI64::new(BEGINNING))))
+    }
+
+    /// A cluster whose commits are of today.
+    pub(crate) fn of_today() -> Self {
+        Self::start_at(Arc::new(Today))
+    }
+
+    fn start_at(clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let state = Arc::new(State {
-            graph: Mutex::new(open(folder.path(), "graph.db")),
+            graph: Mutex::new(open_at(folder.path(), "graph.db", clock)),
             switches: Mutex::default(),
             folder,
         });
