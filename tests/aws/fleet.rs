@@ -186,7 +186,7 @@ impl Round {
     }
 
     fn provision(&self) {
-        let made = self.command().args(["provision", "--yes"]).output();
+        let made = self.command().args(["provision"]).output();
         let made = made.expect("the binary starts");
         let said = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "provision: {said}");
