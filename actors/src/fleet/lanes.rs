@@ -2,7 +2,7 @@
 //!
 //! Each member draws a lot for each lane, and the highest has it. Every host that knows the same members comes to the
 //! same answer without asking, and a member that comes or goes moves no lane but those that it wins or had. So that
-//! hosts of two versions agree during a deploy, what is drawn is fixed for good by [`lot`] and [`lane_of`].
+//! hosts of two versions agree during a deploy, what is drawn is fixed for good by `lot` and [`lane_of`].
 
 use sha2::{Digest, Sha256};
 
