@@ -24,6 +24,11 @@ impl Names {
         self.with("metadata")
     }
 
+    /// Queue of media notifications that even a daemon's own dead letters could not take: their host died each time.
+    pub fn media_dead_queue(&self) -> String {
+        self.with("media-dead")
+    }
+
     /// FIFO queue of dead letters.
     pub fn dead_letters_queue(&self) -> String {
         self.with("dead-letters.fifo")

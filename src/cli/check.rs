@@ -1,5 +1,6 @@
 //! `iyagi check`: the configuration, and whether a daemon could come up with it here and now.
 
+use std::borrow::Cow;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +10,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
+use super::provision::{block_on, needs_aws};
 use super::{Context, Exit, Failure, RunFlags};
+use crate::aws;
+use crate::aws::clients::Clients;
 use crate::config::{Config, ConfigError, Loaded};
 
 #[derive(Debug, Args)]
@@ -17,6 +21,9 @@ pub(super) struct CheckArguments {
     /// Look at the files only, not at the data folder and the ports.
     #[arg(long)]
     offline: bool,
+    /// Also try everything on AWS that this host's roles need. Changes nothing.
+    #[arg(long, conflicts_with = "offline")]
+    aws: bool,
     #[command(flatten)]
     flags: RunFlags,
 }
@@ -24,8 +31,8 @@ pub(super) struct CheckArguments {
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Looked {
-    /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `drop_folder`.
-    at: &'static str,
+    /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `drop_folder`, or something on AWS.
+    at: Cow<'static, str>,
     ok: bool,
     /// How it is.
     detail: String,
@@ -37,7 +44,7 @@ struct Looked {
 impl Looked {
     fn good(at: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            at,
+            at: Cow::Borrowed(at),
             ok: true,
             detail: detail.into(),
             cure: None,
@@ -46,7 +53,7 @@ impl Looked {
 
     fn bad(at: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Self {
         Self {
-            at,
+            at: Cow::Borrowed(at),
             ok: false,
             detail: detail.into(),
             cure: Some(cure.into()),
@@ -64,6 +71,11 @@ pub(super) fn check(context: &mut Context, arguments: &CheckArguments) -> Result
     } else {
         surroundings(&loaded.config)
     };
+    let here = looked.iter().all(|looked| looked.ok);
+    let mut looked = looked;
+    if arguments.aws {
+        looked.extend(on_aws(&loaded.config)?);
+    }
     let ok = looked.iter().all(|looked| looked.ok);
     if context.output.json() {
         context.output.document(&json!({
@@ -77,7 +89,38 @@ pub(super) fn check(context: &mut Context, arguments: &CheckArguments) -> Result
     } else {
         describe(context, &loaded, &looked)?;
     }
-    Ok(if ok { Exit::Done } else { Exit::Config })
+    Ok(match (here, ok) {
+        (false, _) => Exit::Config,
+        (true, false) => Exit::Failed,
+        (true, true) => Exit::Done,
+    })
+}
+
+fn on_aws(config: &Config) -> Result<Vec<Looked>, Failure> {
+    needs_aws(config)?;
+    block_on(async {
+        let clients = Clients::new(&config.aws).await?;
+        let looked = aws::check::check(&clients, config).await;
+        Ok(looked.into_iter().map(Looked::from).collect())
+    })
+}
+
+impl From<aws::check::Looked> for Looked {
+    fn from(looked: aws::check::Looked) -> Self {
+        let aws::check::Looked {
+            at,
+            ok,
+            detail,
+            cure,
+        } = looked;
+        let at = Cow::Owned(at);
+        Self {
+            at,
+            ok,
+            detail,
+            cure,
+        }
+    }
 }
 
 fn report_mistakes(context: &mut Context, error: ConfigError) -> Result<Exit, Failure> {

@@ -1,5 +1,6 @@
 //! Why a command did not do what it was asked for, as people and scripts are told.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use iyagi_actors::journal::JournalFault;
@@ -10,6 +11,8 @@ use thiserror::Error;
 use super::exit::Exit;
 use super::operations::OperationsError;
 use super::output::Format;
+use crate::aws::clients::ClientsError;
+use crate::aws::fault::{CallFault, FaultKind};
 use crate::config::ConfigError;
 use crate::daemon::{DaemonError, LockError};
 use crate::demo::DemoError;
@@ -61,6 +64,15 @@ pub enum Failure {
     /// The result cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
+    /// There are no clients of AWS.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// A call to AWS failed.
+    #[error(transparent)]
+    Aws(#[from] CallFault),
+    /// The threads cannot be started.
+    #[error("the command cannot start its threads: {0}")]
+    Threads(io::Error),
     /// There was no demo, or only half of one.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -70,8 +82,11 @@ impl Failure {
     /// How the process ends.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Daemon(DaemonError::Http(HttpError::NotLoopback { .. })) => {
-                Exit::Config
+            Self::Config(_)
+            | Self::Clients(ClientsError::NoRegion)
+            | Self::Daemon(DaemonError::Http(HttpError::NotLoopback { .. })) => Exit::Config,
+            Self::Aws(fault) if matches!(fault.kind, FaultKind::Busy | FaultKind::Unreachable) => {
+                Exit::TryAgain
             }
             Self::Operations(error) => error.exit(),
             Self::Daemon(DaemonError::Lock(LockError::Taken { .. }) | DaemonError::Http(_)) => {
@@ -102,10 +117,11 @@ impl Failure {
         exit
     }
 
-    fn help(&self) -> Option<&str> {
+    fn help(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::NotFound { help, .. } | Self::Usage { help, .. } => Some(help),
-            Self::Operations(error) => error.help(),
+            Self::NotFound { help, .. } | Self::Usage { help, .. } => Some(help.into()),
+            Self::Operations(error) => error.help().map(Cow::from),
+            Self::Aws(fault) => Some(fault.cure().into()),
             _ => None,
         }
     }
@@ -136,7 +152,7 @@ impl Failure {
         text.push('\n');
         if let Some(help) = self.help() {
             text.push_str("  help: ");
-            text.push_str(help);
+            text.push_str(&help);
             text.push('\n');
         }
         text

@@ -21,6 +21,7 @@ mod init;
 mod journal;
 mod operations;
 mod output;
+mod provision;
 mod run;
 mod schema;
 mod status;
@@ -129,6 +130,8 @@ enum Command {
     Restart(control::ActorName),
     /// Give a pool another number of workers.
     Scale(control::ScaleArguments),
+    /// Create or repair what the configuration needs of AWS, or take it away.
+    Provision(provision::ProvisionArguments),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -203,6 +206,7 @@ impl Context {
                 let order = control::Order::Scale(arguments.workers);
                 control::order(self, &arguments.pool, order)
             }
+            Command::Provision(arguments) => provision::provision(self, &arguments),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),
         }

@@ -25,6 +25,9 @@ pub struct AwsConfig {
     pub name_prefix: String,
     /// Address of the Neptune cluster, such as `https://graph.cluster-abc.ap-northeast-2.neptune.amazonaws.com:8182`.
     pub neptune_endpoint: Option<String>,
+    /// Key of one's own, by its ARN, that encrypts the bucket and the topics; those of the services if absent. Its policy
+    /// must let `s3.amazonaws.com` and `sns.amazonaws.com` use it.
+    pub kms_key_arn: Option<String>,
     /// Key prefixes whose files raise notifications. Derived files must lie outside.
     pub upload_prefixes: Vec<String>,
     /// How long one call may take, in milliseconds; a long poll adds its wait.
@@ -47,6 +50,7 @@ impl Default for AwsConfig {
             endpoint_url: None,
             name_prefix: "iyagi".to_owned(),
             neptune_endpoint: None,
+            kms_key_arn: None,
             upload_prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
             call_timeout_ms: 10_000,
             publish_per_second: 1_200,

@@ -62,9 +62,10 @@ impl Leases for EmbeddedLeases {
         let mine = leases
             .get_mut(&lease.name)
             .filter(|known| holds(lease, known));
-        Ok(mine.map(|lease| {
-            lease.counter += 1;
-            lease.clone()
+        Ok(mine.map(|known| {
+            known.counter += 1;
+            known.detail.clone_from(&lease.detail);
+            known.clone()
         }))
     }
 

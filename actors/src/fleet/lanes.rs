@@ -1,71 +1,23 @@
-//! Which member has which lane: rendezvous hashing.
+//! Whose work a lane is: rendezvous hashing.
 //!
 //! Each member draws a lot for each lane, and the highest has it. Every host that knows the same members comes to the
-//! same answer without asking, and a member that comes or goes moves no lane but those that it wins or had. So that
-//! hosts of two versions agree during a deploy, what is drawn is fixed for good by `lot` and [`lane_of`].
+//! same answer without asking, and a member that comes or goes moves no lane but those that it wins or had. What is
+//! drawn is fixed for good, because hosts of two builds must agree during a deploy.
 
+use iyagi_messages::fleet::{FleetMember, Lane};
+use iyagi_messages::ids::MemberId;
 use sha2::{Digest, Sha256};
 
-/// How many lanes there are. One is the unit that moves between members; with this many, the shares of ten members differ
-/// from the mean by a few per cent.
-pub const LANES: u16 = 16_384;
-
-/// One running host among those that share the work.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberId(pub String);
-
-/// Who has each lane, worked out once for a set of members.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    members: Vec<MemberId>,
-    /// The place in `members` of each lane's owner; empty if there are no members.
-    owners: Vec<usize>,
-}
-
-/// The lane of whatever must stay in order, such as a person's pushes.
-pub fn lane_of(key: &str) -> u16 {
-    let lane = digest(key) % u64::from(LANES);
-    u16::try_from(lane).expect("less than the number of lanes")
-}
-
-/// The member that has a lane; nobody if there are no members. Their order says nothing.
-pub fn owner_of(lane: u16, members: &[MemberId]) -> Option<&MemberId> {
-    let drawn = |member: &MemberId| lot(digest(&member.0), lane);
-    members.iter().max_by_key(|&member| (drawn(member), member))
-}
-
-impl Assignment {
-    /// Shares the lanes out among members.
-    pub fn of(members: impl IntoIterator<Item = MemberId>) -> Self {
-        let mut members: Vec<_> = members.into_iter().collect();
-        members.sort();
-        members.dedup();
-        let seeds: Vec<_> = members.iter().map(|member| digest(&member.0)).collect();
-        let owner = |lane| (0..seeds.len()).max_by_key(|&at| (lot(seeds[at], lane), at));
-        let owners = (0..LANES).filter_map(owner).collect();
-        Self { members, owners }
-    }
-
-    /// The members, by id.
-    pub fn members(&self) -> &[MemberId] {
-        &self.members
-    }
-
-    /// The member that has a lane; nobody if there are no members or no such lane.
-    pub fn owner(&self, lane: u16) -> Option<&MemberId> {
-        let at = *self.owners.get(usize::from(lane))?;
-        self.members.get(at)
-    }
-
-    /// The lanes of a member.
-    pub fn lanes<'a>(&'a self, member: &'a MemberId) -> impl Iterator<Item = u16> + 'a {
-        (0..LANES).filter(move |&lane| self.owner(lane) == Some(member))
-    }
+/// The member whose work a lane is, of those that send pushes. Their order says nothing.
+pub fn owner_of(lane: Lane, members: &[FleetMember]) -> Option<&MemberId> {
+    let senders = members.iter().filter(|member| member.pushes);
+    let ids = senders.map(|member| &member.id);
+    ids.max_by_key(|&id| (lot(digest(&id.0), lane), id))
 }
 
 /// What a member draws for a lane.
-fn lot(member: u64, lane: u16) -> u64 {
-    mixed(member ^ mixed(u64::from(lane)))
+fn lot(member: u64, lane: Lane) -> u64 {
+    mixed(member ^ mixed(u64::from(lane.0)))
 }
 
 /// The finaliser of `SplitMix64`: each bit of the input turns about half of the output's.
@@ -87,85 +39,68 @@ fn digest(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn members(count: usize) -> Vec<MemberId> {
+    fn members(count: usize) -> Vec<FleetMember> {
         (0..count)
-            .map(|number| MemberId(format!("i-{number:017x}")))
+            .map(|number| FleetMember {
+                id: MemberId::new(&format!("i-{number:017x}"), 1),
+                pushes: true,
+            })
             .collect()
+    }
+
+    fn lanes() -> impl Iterator<Item = Lane> {
+        (0..Lane::COUNT).map(Lane)
     }
 
     #[test]
     fn shares_are_even_within_a_few_per_cent() {
-        for count in 1..=20 {
+        for count in [1, 2, 3, 5, 10] {
             let members = members(count);
-            let assignment = Assignment::of(members.clone());
-            let mean = f64::from(LANES) / count as f64;
-            let mut total = 0;
+            let mean = f64::from(Lane::COUNT) / count as f64;
             for member in &members {
-                let share = assignment.lanes(member).count();
-                total += share;
+                let owned = lanes().filter(|lane| owner_of(*lane, &members) == Some(&member.id));
+                let share = owned.count();
                 let off = (share as f64 - mean).abs() / mean;
                 // Three standard deviations of a fair draw.
-                let fair = 3.0 * ((count as f64 - 1.0) / f64::from(LANES)).sqrt();
+                let fair = 3.0 * ((count as f64 - 1.0) / f64::from(Lane::COUNT)).sqrt();
                 assert!(off <= fair, "{count} members: {share} of {mean} lanes");
             }
-            assert_eq!(total, usize::from(LANES), "every lane has one owner");
         }
     }
 
     #[test]
     fn a_member_that_comes_or_goes_moves_only_its_own_lanes() {
-        let all = members(8);
-        let with = Assignment::of(all.clone());
+        let all = members(5);
         for (at, leaver) in all.iter().enumerate() {
             let mut rest = all.clone();
             rest.remove(at);
-            let without = Assignment::of(rest);
-            for lane in 0..LANES {
-                let before = with.owner(lane).expect("there are members");
-                let after = without.owner(lane).expect("there are members");
-                assert_eq!(before == after, before != leaver, "lane {lane}");
+            for lane in lanes() {
+                let before = owner_of(lane, &all).expect("there are members");
+                let after = owner_of(lane, &rest).expect("there are members");
+                assert_eq!(before == after, *before != leaver.id, "{lane:?}");
             }
         }
     }
 
     #[test]
-    fn all_who_know_the_same_members_agree_in_whatever_order_they_learnt_of_them() {
-        let all = members(5);
-        let mut shuffled = all.clone();
-        shuffled.reverse();
-        shuffled.push(all[2].clone());
-        let assignment = Assignment::of(all.clone());
-        assert_eq!(Assignment::of(shuffled.clone()), assignment);
-        for lane in 0..LANES {
-            let owner = assignment.owner(lane);
-            assert_eq!(owner_of(lane, &all), owner);
-            assert_eq!(owner_of(lane, &shuffled), owner);
-        }
+    fn a_member_that_leaves_has_no_lane_any_more_and_without_members_nobody_has() {
+        let mut some = members(2);
+        some[0].pushes = false;
+        let stays = &some[1].id;
+        assert!(lanes().all(|lane| owner_of(lane, &some) == Some(stays)));
+        assert_eq!(owner_of(Lane(7), &[]), None);
     }
 
-    #[test]
-    fn without_members_nobody_has_a_lane() {
-        assert_eq!(owner_of(7, &[]), None);
-        assert_eq!(Assignment::of([]).owner(7), None);
-        assert_eq!(
-            Assignment::of(members(3)).owner(LANES),
-            None,
-            "no such lane"
-        );
-    }
-
-    /// Hosts of two versions share the work during a deploy: a change of these numbers would send pushes twice or never.
+    /// Hosts of two builds share the work during a deploy: a change of these would send pushes twice or never.
     #[test]
     fn what_is_drawn_never_changes() {
         let members = members(4);
-        let owners = [0, 1, 2, 1_000, LANES - 1].map(|lane| {
-            let owner = owner_of(lane, &members).expect("there are members");
-            members
-                .iter()
-                .position(|member| member == owner)
-                .expect("one of them")
+        let owners = [0, 1, 2, 1_000, Lane::COUNT - 1].map(|lane| {
+            let owner = owner_of(Lane(lane), &members).expect("there are members");
+            members.iter().position(|member| member.id == *owner)
         });
-        let lanes = ["", "u-104233", "\u{d55c}"].map(lane_of);
-        assert_eq!((owners, lanes), ([3, 0, 0, 0, 3], [7188, 8714, 8902]));
+        assert_eq!(owners, OWNERS_OF_OLD.map(Some));
     }
+
+    const OWNERS_OF_OLD: [usize; 5] = [1, 1, 2, 2, 2];
 }

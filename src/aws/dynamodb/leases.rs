@@ -145,9 +145,11 @@ impl DynamoLeases {
         };
         let update = self
             .of_holder(lease, owner)
-            .update_expression("SET #counter = #counter + :one")
+            .update_expression("SET #counter = #counter + :one, #detail = :detail")
             .expression_attribute_names("#counter", COUNTER)
+            .expression_attribute_names("#detail", DETAIL)
             .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":detail", text(&lease.detail))
             .return_values(ReturnValue::AllNew);
         match change(&self.table, update).await? {
             Changed::Yes(item) => Ok(Some(self.lease(&item)?)),

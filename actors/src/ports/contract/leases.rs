@@ -137,6 +137,17 @@ pub async fn each_renewal_raises_the_counter(store: &(dyn Fn() -> Store + Sync),
         assert_eq!(found(&store(), &name).await, renewed);
         last = renewed;
     }
+    let other = Lease {
+        detail: "says something else".to_owned(),
+        ..last
+    };
+    let renewed = store()
+        .renew(&other)
+        .await
+        .expect("answers")
+        .expect("is a's");
+    assert_eq!(renewed.detail, other.detail);
+    assert_eq!(found(&store(), &name).await, renewed);
 }
 
 /// The former holder is told at its next renewal, and can give up nothing.
