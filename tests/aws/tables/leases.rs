@@ -6,8 +6,8 @@ use iyagi::aws::dynamodb::definitions::TableDefinition;
 use iyagi::aws::dynamodb::leases::DynamoLeases;
 use iyagi_actors::ports::{Leases, contract};
 
-use super::lost_answers::losing_answers;
-use super::table;
+use super::{UPDATE_ITEM, lose_next_answer, table};
+use crate::faults::{Fault, FaultProxy, Rule};
 use crate::servers::{Server, localemu, ministack, moto, unique};
 
 /// Makes a table, and stores that stand on it.
@@ -38,51 +38,50 @@ async fn keep_the_contract_but_for_races_on_localemu() {
 
 #[tokio::test]
 async fn whoever_took_a_lease_learns_it_though_the_answer_was_lost() {
-    let (client, definition) = table(ministack(), TableDefinition::leases).await;
-    let (client, losses) = losing_answers(&client);
-    let leases = DynamoLeases::new(client, &definition.name);
+    let (_, definition) = table(ministack(), TableDefinition::leases).await;
+    let proxy = FaultProxy::before(ministack());
+    let leases = DynamoLeases::new(proxy.server().clients().dynamodb, &definition.name);
 
-    losses.lose_next(1);
+    lose_next_answer(&proxy);
     let first = leases.take("poller", "a", "", None).await;
     let first = first.expect("answers").expect("nobody else was there");
-    assert_eq!((losses.left(), first.epoch), (0, 1));
-    losses.lose_next(2);
+    assert_eq!((proxy.fired(), first.epoch), (1, 1));
+    lose_next_answer(&proxy);
     let over = leases.take("poller", "b", "", Some(&first)).await;
     let over = over.expect("answers").expect("nobody else was there");
-    assert_eq!((losses.left(), over.epoch), (0, 2));
+    assert_eq!((proxy.fired(), over.epoch), (2, 2));
 
     // Without a loss the same question has the other answer.
     let not_its_own = leases.take("poller", "b", "", Some(&first)).await;
     assert_eq!(not_its_own, Ok(None));
 
-    losses.lose_next(1);
-    let renewed = leases.renew(&over).await.expect("answers").expect("is b's");
+    lose_next_answer(&proxy);
+    let renewed = leases.renew(&over).await;
+    let renewed = renewed.expect("answers").expect("is b's");
     assert!(renewed.counter > over.counter);
     assert_eq!(renewed.epoch, 2);
-    losses.lose_next(1);
+    lose_next_answer(&proxy);
     assert_eq!(leases.release(&renewed).await, Ok(()));
     let listed = leases.list("poller").await.expect("lists");
-    assert_eq!((losses.left(), &listed[0].owner), (0, &None));
+    assert_eq!((proxy.fired(), &listed[0].owner), (4, &None));
 }
 
 #[tokio::test]
-async fn a_take_whose_every_answer_was_lost_is_a_fault_and_no_refusal() {
-    let (client, definition) = table(ministack(), TableDefinition::leases).await;
-    let (client, losses) = losing_answers(&client);
-    let leases = DynamoLeases::new(client, &definition.name);
-    losses.lose_next(u32::MAX);
-    let fault = leases
-        .take("poller", "a", "", None)
-        .await
-        .expect_err("no answer");
-    assert!(fault.0.contains(&definition.name), "{fault}");
-    losses.lose_next(0);
+async fn a_take_that_nobody_answers_any_more_is_a_fault_and_no_refusal() {
+    let (_, definition) = table(ministack(), TableDefinition::leases).await;
+    let proxy = FaultProxy::before(ministack());
+    let leases = DynamoLeases::new(proxy.server().clients().dynamodb, &definition.name);
+    // It takes effect, and then the service is out of reach.
+    lose_next_answer(&proxy);
+    proxy.inject(Rule::always(UPDATE_ITEM, Fault::Page(503)));
+    let fault = leases.take("poller", "a", "", None).await;
+    let fault = fault.expect_err("no answer");
+    let named = format!("no answer about the table `{}`", definition.name);
+    assert!(fault.0.starts_with(&named), "{fault}");
+    proxy.heal();
     let listed = leases.list("").await.expect("lists");
-    assert_eq!(
-        listed[0].owner.as_deref(),
-        Some("a"),
-        "it was taken nevertheless"
-    );
+    let owner = listed[0].owner.as_deref();
+    assert_eq!(owner, Some("a"), "it was taken nevertheless");
 }
 
 #[tokio::test]
