@@ -1,6 +1,7 @@
 //! The adapters keep the ports' promises on servers that speak AWS's protocols.
 
 mod fan_out;
+mod faults;
 mod objects;
 mod queues;
 mod servers;
