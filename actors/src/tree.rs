@@ -154,7 +154,7 @@ pub async fn plant(
     ingest_group(&ingest, ports, settings, &projections, &health, &pushes);
     media_group(&media, ports, settings, &projections, &health, &dlq);
     if let Some(queue) = &ports.redrive {
-        redrive_group(&redrive, ports, queue, &projections, &health, &dlq);
+        redrive_group(&redrive, ports, queue, &health, &dlq);
     }
     if let Some(intake) = &ports.media_intake {
         fan_out_group(&fan_out, ports, intake, &health);
@@ -280,12 +280,11 @@ fn redrive_group(
     group: &Group,
     ports: &Ports,
     queue: &Arc<dyn Queue>,
-    projections: &Arc<Projections>,
     health: &Arc<Health>,
     dlq: &Mailbox<DlqMessage>,
 ) {
     let context = Arc::new(RedriverContext {
-        projections: Arc::clone(projections),
+        journal: Arc::clone(&ports.journal),
         dlq: dlq.for_sender("redriver"),
     });
     // One, because letters of one person are redriven in order.

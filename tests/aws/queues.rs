@@ -10,6 +10,7 @@ use iyagi_actors::ports::contract::queue as contract;
 use iyagi_actors::ports::contract::queue::QueueHarness;
 use iyagi_actors::ports::{Outgoing, Queue, QueueFault};
 
+use crate::faults::{Call, Fault, FaultProxy, Rule, Service};
 use crate::servers::{Server, localemu, ministack, moto, unique};
 
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -185,6 +186,26 @@ async fn a_queue_that_nobody_answers_for_is_unavailable() {
         "{unavailable}"
     );
     drop(queue);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_doubles_nothing_in_a_fifo_queue() {
+    let proxy = FaultProxy::before(ministack());
+    let queue = Sqs::on(proxy.server()).create("jobs.fifo", None).await;
+    let call = Call {
+        service: Service::Sqs,
+        operation: "SendMessageBatch",
+    };
+    proxy.inject(Rule::nth(call, 1, Fault::AnswerLost));
+    let message = Outgoing {
+        group: Some("g".to_owned()),
+        deduplication_id: Some("1".to_owned()),
+        ..text("once")
+    };
+    let sent = queue.send(vec![message]).await.expect("in bounds");
+    assert!(sent[0].is_ok(), "the repeat is answered: {sent:?}");
+    assert_eq!(proxy.fired(), 1);
+    assert_eq!(queue.depth().await.expect("counts").visible, 1);
 }
 
 #[tokio::test]
