@@ -6,5 +6,6 @@ mod faults;
 mod objects;
 mod queues;
 mod redrive;
+mod removals;
 mod servers;
 mod stub;

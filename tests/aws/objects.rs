@@ -87,7 +87,7 @@ fn servers() -> impl Iterator<Item = &'static Server> {
 }
 
 /// A bucket that tells a queue of its own.
-async fn notified(server: &Server) -> (S3, S3Objects, SqsQueue) {
+pub(crate) async fn notified(server: &Server) -> (S3, S3Objects, SqsQueue) {
     let s3 = S3::on(server).await;
     let sqs = Sqs::on(server);
     let queue = sqs.create("events", None).await;
