@@ -7,8 +7,8 @@
 //! # Layout
 //! - [`clients`]: one HTTP client, credentials, region, time limits
 //! - [`names`]: what each queue, topic and table is called
-//! - [`s3`]: objects
-//! - [`sqs`]: queues
+//! - [`s3`]: objects in a bucket
+//! - [`sqs`]: standard and FIFO queues
 
 pub mod clients;
 pub mod names;

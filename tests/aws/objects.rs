@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_s3::operation::create_bucket::CreateBucketError;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Event, FilterRule,
     FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
@@ -41,7 +42,7 @@ impl S3 {
             // The first answer came too late for the SDK, which asked again.
             let ours = error
                 .as_service_error()
-                .is_some_and(|answered| answered.is_bucket_already_owned_by_you());
+                .is_some_and(CreateBucketError::is_bucket_already_owned_by_you);
             assert!(ours, "{error:?}");
         }
         Self { client, bucket }
@@ -109,7 +110,7 @@ async fn keep_the_contract_on_ministack() {
     contract::all(&store, &queue, PREFIX).await;
 }
 
-/// All but the listing: LocalEmu compares keys as they are encoded, and so loses those that are not ASCII.
+/// All but the listing: `LocalEmu` compares keys as they are encoded, and so loses those that are not ASCII.
 #[tokio::test]
 async fn keep_the_contract_on_localemu() {
     let Some(server) = localemu() else { return };

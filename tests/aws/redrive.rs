@@ -26,7 +26,7 @@ use iyagi_messages::letter::{Letter, Origin};
 use crate::queues::Sqs;
 use crate::servers::{Server, localemu, ministack};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The queues as they are provisioned, a journal, and the actors between them.
 struct World {

@@ -24,7 +24,7 @@ use crate::objects::{S3, notified};
 use crate::servers::{Server, localemu, ministack};
 
 const WAIT: Duration = Duration::from_secs(10);
-const VISIBILITY: Duration = Duration::from_secs(60);
+const VISIBILITY: Duration = Duration::from_mins(1);
 
 /// Nothing is given up here.
 struct NoLetters;

@@ -46,7 +46,10 @@ pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Ve
         body.len()
     );
     for (name, value) in headers {
-        bytes.push_str(&format!("{name}: {value}\r\n"));
+        bytes += name;
+        bytes += ": ";
+        bytes += value;
+        bytes += "\r\n";
     }
     bytes.push_str("\r\n");
     let mut bytes = bytes.into_bytes();
