@@ -395,7 +395,7 @@ fn redrive_group(
     dlq: &Mailbox<DlqMessage>,
 ) {
     let context = Arc::new(RedriverContext {
-        projections: Arc::clone(shared.projections),
+        journal: Arc::clone(&shared.ports.journal),
         dlq: dlq.for_sender("redriver"),
     });
     // One, because letters of one person are redriven in order.

@@ -1,4 +1,5 @@
 //! What an intake has received is neither stranded by a drain nor lost to another host by a long job.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -70,7 +71,7 @@ impl Drop for Unanswered<'_> {
 
 #[async_trait]
 impl Queue for Remote {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "thumbnails"
     }
 

@@ -19,11 +19,10 @@ where
         (Some(code), None) => code.to_owned(),
         // A proxy's page, or a body that is cut off: the status is all there is.
         (None, _) => {
-            let status = error.raw_response().map(|response| response.status());
-            status.map_or_else(
-                || chain(error),
-                |status| format!("HTTP status {}", status.as_u16()),
-            )
+            let status = error
+                .raw_response()
+                .map(|response| response.status().as_u16());
+            status.map_or_else(|| chain(error), |status| format!("HTTP status {status}"))
         }
     }
 }

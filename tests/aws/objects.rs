@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_s3::operation::create_bucket::CreateBucketError;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Event, FilterRule,
     FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
@@ -9,9 +10,10 @@ use aws_sdk_s3::types::{
 };
 use iyagi::aws::s3::{OpenBucketError, S3Objects};
 use iyagi::aws::sqs::SqsQueue;
+use iyagi_actors::media_job::{Reading, read_write};
 use iyagi_actors::ports::contract::object_store as contract;
-use iyagi_actors::ports::{ObjectStore, PutOptions, StoreFault};
-use iyagi_messages::object::ObjectKey;
+use iyagi_actors::ports::{ObjectStore, PutOptions, Queue, StoreFault};
+use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey};
 
 use crate::queues::{CALL_TIMEOUT, Sqs};
 use crate::servers::{Server, localemu, ministack, unique};
@@ -40,7 +42,7 @@ impl S3 {
             // The first answer came too late for the SDK, which asked again.
             let ours = error
                 .as_service_error()
-                .is_some_and(|answered| answered.is_bucket_already_owned_by_you());
+                .is_some_and(CreateBucketError::is_bucket_already_owned_by_you);
             assert!(ours, "{error:?}");
         }
         Self { client, bucket }
@@ -86,7 +88,7 @@ fn servers() -> impl Iterator<Item = &'static Server> {
 }
 
 /// A bucket that tells a queue of its own.
-async fn notified(server: &Server) -> (S3Objects, SqsQueue) {
+pub(crate) async fn notified(server: &Server) -> (S3, S3Objects, SqsQueue) {
     let s3 = S3::on(server).await;
     let sqs = Sqs::on(server);
     let queue = sqs.create("events", None).await;
@@ -98,20 +100,21 @@ async fn notified(server: &Server) -> (S3Objects, SqsQueue) {
     let target = target.build().expect("complete");
     let configuration = NotificationConfiguration::builder().queue_configurations(target);
     s3.notify(configuration.build()).await;
-    (s3.open().await, queue)
+    let store = s3.open().await;
+    (s3, store, queue)
 }
 
 #[tokio::test]
 async fn keep_the_contract_on_ministack() {
-    let (store, queue) = notified(ministack()).await;
+    let (_, store, queue) = notified(ministack()).await;
     contract::all(&store, &queue, PREFIX).await;
 }
 
-/// All but the listing: LocalEmu compares keys as they are encoded, and so loses those that are not ASCII.
+/// All but the listing: `LocalEmu` compares keys as they are encoded, and so loses those that are not ASCII.
 #[tokio::test]
 async fn keep_the_contract_on_localemu() {
     let Some(server) = localemu() else { return };
-    let (store, queue) = notified(server).await;
+    let (_, store, queue) = notified(server).await;
     contract::an_object_is_read_as_it_was_written(&store, PREFIX).await;
     contract::a_missing_object_is_not_found(&store, PREFIX).await;
     contract::every_spelling_of_a_key_is_its_own_object(&store, PREFIX).await;
@@ -157,6 +160,63 @@ async fn a_version_is_told_with_what_is_read_and_written() {
         store.delete(&key).await.expect("deletes");
         let gone = store.get(&key, BYTES_MAX).await;
         assert_eq!(gone, Err(StoreFault::NotFound(key)), "behind a marker");
+    }
+}
+
+/// The events of a bucket's queue, sorted by their order.
+async fn events(queue: &SqsQueue, count: usize) -> Vec<ObjectEvent> {
+    let mut events = Vec::new();
+    while events.len() < count {
+        let received = queue
+            .receive(10, Duration::from_secs(10), CALL_TIMEOUT)
+            .await;
+        let received = received.expect("receives");
+        assert!(!received.is_empty(), "{} of {count} came", events.len());
+        for message in received {
+            match Notification::parse(&message.body) {
+                Ok(Notification::Objects(some)) => events.extend(some),
+                Ok(Notification::Test) => {}
+                Err(error) => panic!("{error}: {}", message.body),
+            }
+            queue.delete(&[message.receipt]).await.expect("deletes");
+        }
+    }
+    events.sort_by(|a, b| a.sequencer.cmp(&b.sequencer));
+    events
+}
+
+#[tokio::test]
+async fn a_later_write_is_never_taken_for_an_earlier_one() {
+    for (server, versions) in servers().flat_map(|one| [(one, true), (one, false)]) {
+        let (s3, store, queue) = notified(server).await;
+        if versions {
+            s3.keep_versions().await;
+        }
+        let key = key("posts/1/a.jpg");
+        let (first, second) = (b"first".to_vec(), b"second, longer".to_vec());
+        for bytes in [&first, &second] {
+            let put = store.put(&key, bytes.clone(), PutOptions::default()).await;
+            put.expect("stores");
+        }
+        let events = events(&queue, 2).await;
+        let read = read_write(&store, &events[0], BYTES_MAX).await;
+        assert_eq!(read, Ok(Reading::Superseded), "{versions}");
+        let read = read_write(&store, &events[1], BYTES_MAX).await;
+        let Ok(Reading::Whole {
+            bytes, sequencer, ..
+        }) = read
+        else {
+            panic!("{read:?}")
+        };
+        assert_eq!((bytes, &sequencer), (second, &events[1].sequencer));
+        // The same of what is too large to be read.
+        let read = read_write(&store, &events[0], 3).await;
+        assert_eq!(read, Ok(Reading::Superseded));
+        let read = read_write(&store, &events[1], 3).await;
+        assert!(matches!(read, Ok(Reading::Unread { .. })), "{read:?}");
+        store.delete(&key).await.expect("deletes");
+        let read = read_write(&store, &events[1], BYTES_MAX).await;
+        assert_eq!(read, Ok(Reading::Superseded));
     }
 }
 

@@ -1,17 +1,21 @@
 //! `Redriver`: tries anew what an operator moved out of the dead-letter queue with AWS's own tools.
 //!
 //! Told: [`Delivery`] from the redrive queue, whose dead-letter queue is that of the letters: a letter that cannot be
-//! redriven here goes back there by itself after a few receives. Tells `DlqKeeper`, who alone writes about letters.
+//! redriven here goes back there by itself after a few receives. Tells `DlqKeeper`, who alone writes about letters. It
+//! asks the journal itself how a letter stands, because letters that are done with are in no projection.
 //!
 //! **Invariant:** a message leaves the redrive queue only after its letter is settled in the journal.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::Fact;
 use iyagi_messages::letter::Letter;
 
 use crate::dlq_keeper::{DeadLetter, DlqMessage, Reply};
+use crate::journal::Journal;
 use crate::media_job::queue_down;
-use crate::projections::Projections;
 use crate::queue_intake::Delivery;
 use crate::runtime::{Cx, Done, Failure, Fault, Mailbox, Worker};
 
@@ -20,8 +24,8 @@ const BY: &str = "console";
 
 /// What the redriver works with.
 pub struct RedriverContext {
-    /// Which letters wait.
-    pub projections: Arc<Projections>,
+    /// How letters stand.
+    pub journal: Arc<dyn Journal>,
     /// Redrives them.
     pub dlq: Mailbox<DlqMessage>,
 }
@@ -38,8 +42,31 @@ enum Standing {
     Waits,
     /// It was redriven or purged, or given up once more: that has a message of its own.
     Settled,
-    /// Nobody here has heard of it.
+    /// The journal has never heard of it, or no longer.
     Unknown,
+}
+
+impl Standing {
+    /// How a letter stands after its events.
+    fn of(letter: &Letter, events: &[Event]) -> Self {
+        let mut standing = Self::Unknown;
+        for event in events {
+            match &event.fact {
+                Fact::LetterRequested(requested) => {
+                    standing = match requested.letter.generation.cmp(&letter.generation) {
+                        Ordering::Less => Self::Unknown,
+                        Ordering::Equal => Self::Waits,
+                        Ordering::Greater => Self::Settled,
+                    };
+                }
+                Fact::LetterRedriven(_) | Fact::LetterPurged(_) if standing == Self::Waits => {
+                    standing = Self::Settled;
+                }
+                _ => {}
+            }
+        }
+        standing
+    }
 }
 
 impl Redriver {
@@ -48,14 +75,10 @@ impl Redriver {
         Self { context }
     }
 
-    fn standing(&self, letter: &Letter) -> Standing {
-        match self.context.projections.outbox().letter(letter.id) {
-            None => Standing::Unknown,
-            Some(known) if known.waiting && known.letter.generation == letter.generation => {
-                Standing::Waits
-            }
-            Some(_) => Standing::Settled,
-        }
+    async fn standing(&self, letter: &Letter) -> Result<Standing, Fault> {
+        let entity = Entity::new("letter", letter.id);
+        let events = self.context.journal.entity(&entity).await?;
+        Ok(Standing::of(letter, &events))
     }
 
     async fn redrive(&self, letter: &Letter) -> Result<(), Fault> {
@@ -67,13 +90,12 @@ impl Redriver {
         };
         let told = self.context.dlq.tell(message).await;
         told.map_err(|_| Fault::dependency("the dead-letter keeper is gone"))?;
-        // It skips a letter only if somebody else has settled it meanwhile, which is as good.
-        answer.await.map(drop).map_err(|_| {
-            Fault::job(format!(
-                "the dead-letter keeper gave up on letter {}; its message comes again",
-                letter.id
-            ))
-        })
+        match answer.await {
+            Ok(settled) if settled.done.contains(&letter.id) => Ok(()),
+            // Settled by somebody else meanwhile, or not yet known to this host's projections: the next look tells.
+            Ok(_) => Err(again("was skipped by the dead-letter keeper", letter)),
+            Err(_) => Err(again("was given up by the dead-letter keeper", letter)),
+        }
     }
 }
 
@@ -89,7 +111,7 @@ impl Worker for Redriver {
                 return Ok(Done::Finished);
             }
         };
-        match self.standing(&letter) {
+        match self.standing(&letter).await? {
             Standing::Waits => self.redrive(&letter).await?,
             Standing::Settled => {
                 tracing::info!(letter = %letter.id, generation = letter.generation, "a letter was settled before it came to the redrive queue");
@@ -113,4 +135,11 @@ impl Worker for Redriver {
     async fn hand_back(&mut self, delivery: Delivery) {
         delivery.hand_back().await;
     }
+}
+
+fn again(what: &str, letter: &Letter) -> Fault {
+    Fault::job(format!(
+        "letter {} {what}; its message comes again",
+        letter.id
+    ))
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, ChecksumAlgorithm, EncodingType, Object};
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -80,7 +81,7 @@ impl S3Objects {
             let bucket = bucket.to_owned();
             if error
                 .as_service_error()
-                .is_some_and(|answered| answered.is_not_found())
+                .is_some_and(HeadBucketError::is_not_found)
             {
                 return Err(OpenBucketError::Missing { bucket });
             }

@@ -14,15 +14,12 @@ pub(super) fn calls(messages: Vec<Numbered>) -> Vec<Vec<Numbered>> {
     let mut bytes = 0;
     for message in messages {
         let size = message.1.body.len();
-        match calls.last_mut().filter(|_| bytes + size <= BYTES_MAX) {
-            Some(call) => {
-                bytes += size;
-                call.push(message);
-            }
-            None => {
-                bytes = size;
-                calls.push(vec![message]);
-            }
+        if let Some(call) = calls.last_mut().filter(|_| bytes + size <= BYTES_MAX) {
+            bytes += size;
+            call.push(message);
+        } else {
+            bytes = size;
+            calls.push(vec![message]);
         }
     }
     calls
@@ -40,10 +37,11 @@ impl<T> Default for Answers<T> {
 impl<T> Answers<T> {
     /// Notes what was said to the item of that id.
     pub(super) fn note(&mut self, id: &str, answer: Result<T, QueueFault>) {
-        match number(id) {
-            Some(number) => drop(self.0.insert(number, answer)),
-            None => tracing::error!(id, "an answer to something that was not asked"),
-        }
+        let Some(number) = number(id) else {
+            tracing::error!(id, "an answer to something that was not asked");
+            return;
+        };
+        self.0.insert(number, answer);
     }
 
     /// What was said to an item, if anything was.

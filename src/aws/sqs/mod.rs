@@ -7,29 +7,23 @@
 //! port says; one to a FIFO queue is known by its deduplication id. Deleting and hiding twice is doing it once.
 
 mod batch;
+mod calls;
 mod fault;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
+use aws_sdk_sqs::operation::purge_queue::PurgeQueueError;
+use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use aws_smithy_types::timeout::TimeoutConfig;
 use iyagi_actors::ports::queue::{BATCH_MAX, limits};
 use iyagi_actors::ports::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
-use iyagi_messages::ids::Timestamp;
 use thiserror::Error;
 
-use self::batch::{Numbered, calls};
+use self::calls::whole_seconds;
 use super::sdk_error::reason_of;
-
-/// Tries of a delete that SQS itself failed at; the message comes again after the last.
-const DELETE_ATTEMPTS_MAX: u32 = 3;
-/// The pause before the second try; the next is as much longer.
-const DELETE_PAUSE: Duration = Duration::from_millis(100);
 
 /// One queue in SQS.
 #[derive(Debug, Clone)]
@@ -74,7 +68,7 @@ impl SqsQueue {
             let queue = queue.to_owned();
             if error
                 .as_service_error()
-                .is_some_and(|answered| answered.is_queue_does_not_exist())
+                .is_some_and(GetQueueUrlError::is_queue_does_not_exist)
             {
                 return OpenQueueError::Missing { queue };
             }
@@ -97,141 +91,6 @@ impl SqsQueue {
     /// Where SQS has it.
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    async fn send_call(&self, call: &[Numbered]) -> Result<batch::Answers<Sent>, QueueFault> {
-        let entries = call.iter().map(|(number, message)| {
-            // An explicit zero, or a delay of the whole queue would count.
-            let delay = (!self.fifo).then(|| whole_seconds(message.delay));
-            SendMessageBatchRequestEntry::builder()
-                .id(number.to_string())
-                .message_body(&message.body)
-                .set_message_group_id(message.group.clone())
-                .set_message_deduplication_id(message.deduplication_id.clone())
-                .set_delay_seconds(delay)
-                .build()
-                .expect("an id and a body are set")
-        });
-        let answer = self
-            .client
-            .send_message_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries.collect()))
-            .send()
-            .await
-            .map_err(|error| fault::of_call(&self.name, &error))?;
-        let mut answers = batch::Answers::default();
-        for taken in answer.successful {
-            let message_id = taken.message_id;
-            answers.note(&taken.id, Ok(Sent { message_id }));
-        }
-        for failed in answer.failed {
-            answers.note(&failed.id, Err(fault::of_item(&self.name, &failed)));
-        }
-        Ok(answers)
-    }
-
-    /// Deletes at most a batch; yields the receipts at which SQS itself stumbled.
-    async fn delete_call<'r>(&self, receipts: &[&'r str]) -> Result<Vec<&'r str>, QueueFault> {
-        let entries = receipts.iter().enumerate().map(|(number, receipt)| {
-            DeleteMessageBatchRequestEntry::builder()
-                .id(number.to_string())
-                .receipt_handle(*receipt)
-                .build()
-                .expect("an id and a receipt are set")
-        });
-        let answer = self
-            .client
-            .delete_message_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries.collect()))
-            .send()
-            .await
-            .map_err(|error| fault::of_call(&self.name, &error))?;
-        let mut left = Vec::new();
-        for failed in answer.failed {
-            if failed.sender_fault {
-                tracing::debug!(
-                    queue = %self.name, code = failed.code,
-                    "a delete came after the visibility; the message comes again"
-                );
-            } else if let Some(receipt) = batch::number(&failed.id).and_then(|n| receipts.get(n)) {
-                left.push(*receipt);
-            }
-        }
-        Ok(left)
-    }
-
-    async fn delete_batch(&self, receipts: &[String]) -> Result<(), QueueFault> {
-        let mut left: Vec<&str> = receipts.iter().map(String::as_str).collect();
-        for attempt in 1..=DELETE_ATTEMPTS_MAX {
-            left = self.delete_call(&left).await?;
-            if left.is_empty() {
-                return Ok(());
-            }
-            if attempt < DELETE_ATTEMPTS_MAX {
-                tokio::time::sleep(DELETE_PAUSE * attempt).await;
-            }
-        }
-        let count = left.len();
-        Err(self.unavailable(format!(
-            "{count} messages were not deleted in {DELETE_ATTEMPTS_MAX} attempts; they come again"
-        )))
-    }
-
-    async fn hide_batch(
-        &self,
-        receipts: &[String],
-        visibility: Duration,
-    ) -> Result<batch::Answers<()>, QueueFault> {
-        let entries = receipts.iter().enumerate().map(|(number, receipt)| {
-            ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(number.to_string())
-                .receipt_handle(receipt)
-                .visibility_timeout(whole_seconds(visibility))
-                .build()
-                .expect("an id and a receipt are set")
-        });
-        let answer = self
-            .client
-            .change_message_visibility_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries.collect()))
-            .send()
-            .await
-            .map_err(|error| fault::of_call(&self.name, &error))?;
-        let mut answers = batch::Answers::default();
-        for hidden in answer.successful {
-            answers.note(&hidden.id, Ok(()));
-        }
-        for failed in answer.failed {
-            answers.note(&failed.id, Err(fault::of_receipt(&self.name, &failed)));
-        }
-        Ok(answers)
-    }
-
-    fn received(&self, message: Message) -> Option<Received> {
-        let attributes = message.attributes.unwrap_or_default();
-        let number = |name| {
-            attributes
-                .get(&name)
-                .and_then(|text| text.parse::<i64>().ok())
-        };
-        let received = Received {
-            message_id: message.message_id?,
-            receipt: message.receipt_handle?,
-            body: message.body?,
-            receive_count: number(MessageSystemAttributeName::ApproximateReceiveCount)?
-                .try_into()
-                .ok()?,
-            sent_at: Timestamp(number(MessageSystemAttributeName::SentTimestamp)?),
-            // A standard queue may have groups too, which are none of the port's.
-            group: attributes
-                .get(&MessageSystemAttributeName::MessageGroupId)
-                .filter(|_| self.fifo)
-                .cloned(),
-        };
-        Some(received)
     }
 
     fn unavailable(&self, reason: String) -> QueueFault {
@@ -262,7 +121,7 @@ impl Queue for SqsQueue {
             }
         }
         let mut broken = None;
-        for call in calls(fit) {
+        for call in batch::calls(fit) {
             // In a FIFO queue what comes behind a failed call must not overtake it.
             let answers = match broken.clone().filter(|_| self.fifo) {
                 Some(fault) => Err(fault),
@@ -411,7 +270,7 @@ impl Queue for SqsQueue {
         purged.map(drop).map_err(|error| {
             let running = error
                 .as_service_error()
-                .is_some_and(|answered| answered.is_purge_queue_in_progress());
+                .is_some_and(PurgeQueueError::is_purge_queue_in_progress);
             if running {
                 let reason = "it was purged within the last minute; try again in a minute";
                 return self.unavailable(reason.to_owned());
@@ -419,10 +278,4 @@ impl Queue for SqsQueue {
             fault::of_call(&self.name, &error)
         })
     }
-}
-
-/// SQS counts in whole seconds; part of one is rounded up, so that nothing comes too early.
-fn whole_seconds(duration: Duration) -> i32 {
-    let seconds = duration.as_millis().div_ceil(1000);
-    i32::try_from(seconds).expect("limited to hours")
 }

@@ -121,7 +121,6 @@ pub(super) fn problem_of(fault: &StoreFault) -> Problem {
             Kind::TooLarge,
             format!("the file has more than {max} bytes"),
         ),
-        StoreFault::Unreadable { reason, .. } => Problem::internal("the object store", reason),
         StoreFault::Full(reason) => {
             tracing::error!(reason, "the object store cannot write");
             Problem::new(
@@ -129,7 +128,9 @@ pub(super) fn problem_of(fault: &StoreFault) -> Problem {
                 "the object store cannot write: free the disk and start the daemon again",
             )
         }
-        StoreFault::Unavailable(reason) => Problem::internal("the object store", reason),
+        StoreFault::Unreadable { reason, .. } | StoreFault::Unavailable(reason) => {
+            Problem::internal("the object store", reason)
+        }
     }
 }
 
