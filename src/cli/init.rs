@@ -8,13 +8,16 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, Exit, Failure};
-use crate::config::{BUILT_IN_TEMPLATES, DEFAULT_FILE};
+use crate::config::{AWS_FILE, BUILT_IN_TEMPLATES, DEFAULT_FILE};
 
 #[derive(Debug, Args)]
 pub(super) struct InitArguments {
     /// Where to write them.
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+    /// Write one for a host on AWS.
+    #[arg(long)]
+    aws: bool,
     /// Write over files that are there.
     #[arg(long)]
     force: bool,
@@ -26,11 +29,20 @@ pub(super) struct InitArguments {
 pub(super) fn init(context: &mut Context, arguments: &InitArguments) -> Result<Exit, Failure> {
     let InitArguments {
         dir,
+        aws,
         force,
         dry_run,
     } = arguments;
     // The templates are written beside it, so the file names them.
-    let config = DEFAULT_FILE.replace("# templates = ", "templates = ");
+    let config = if *aws {
+        AWS_FILE.replacen(
+            "[log]",
+            "[push]\ntemplates = \"templates.toml\"\n\n[log]",
+            1,
+        )
+    } else {
+        DEFAULT_FILE.replace("# templates = ", "templates = ")
+    };
     let files = [
         (dir.join("iyagi.toml"), config.as_str()),
         (dir.join("templates.toml"), BUILT_IN_TEMPLATES),

@@ -40,6 +40,9 @@ pub use self::templates::{BUILT_IN as BUILT_IN_TEMPLATES, built_in as built_in_t
 /// The built-in configuration, as a file that explains every key.
 pub const DEFAULT_FILE: &str = include_str!("../../config/iyagi.toml");
 
+/// A whole configuration for a host on AWS, to begin with.
+pub const AWS_FILE: &str = include_str!("../../config/aws.toml");
+
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
