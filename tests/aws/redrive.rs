@@ -1,6 +1,6 @@
 //! The pair of queues by which operators redrive dead letters with AWS's own tools.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -91,7 +91,6 @@ impl World {
             journal: Arc::clone(&journal),
             projections,
             queue: Arc::new(dead_letters.clone()),
-            pushes: OnceLock::new(),
             consumers: vec![Arc::new(thumbnails.clone())],
         });
         let dlq = group.child(ChildSpec::new("dlq-keeper"), move |me| {
