@@ -175,12 +175,17 @@ async fn every_shape_of_a_receipt_that_ran_out_is_the_same() {
 
 #[tokio::test]
 async fn a_second_purge_within_a_minute_is_told_to_wait() {
-    let said = json!({ "__type": "com.amazonaws.sqs#PurgeQueueInProgress", "message": "no" });
-    let queue = queue("jobs", move |_, _| (400, said.clone())).await;
-    let Err(QueueFault::Unavailable { reason, .. }) = queue.purge().await else {
-        panic!("it was purged")
-    };
-    assert!(reason.contains("try again in a minute"), "{reason}");
+    for code in [
+        "com.amazonaws.sqs#PurgeQueueInProgress",
+        "AWS.SimpleQueueService.PurgeQueueInProgress",
+    ] {
+        let said = json!({ "__type": code, "message": "no" });
+        let queue = queue("jobs", move |_, _| (400, said.clone())).await;
+        let Err(QueueFault::Unavailable { reason, .. }) = queue.purge().await else {
+            panic!("it was purged")
+        };
+        assert!(reason.contains("try again in a minute"), "{reason}");
+    }
 }
 
 #[tokio::test]

@@ -58,9 +58,7 @@ pub(super) fn of_receipt_call(
 /// SQS has three codes for a receipt that is no longer good, one of which it also uses for everything else that a
 /// parameter can be.
 fn has_run_out(code: Option<&str>, message: Option<&str>) -> bool {
-    // The old protocol's codes have a prefix, and a service may still send them.
-    let code = code.and_then(|code| code.rsplit('.').next());
-    match code {
+    match bare(code) {
         Some("MessageNotInflight" | "ReceiptHandleIsInvalid") => true,
         // A message that was kept for twelve hours cannot be kept longer, but is still in flight.
         Some("InvalidParameterValue") => {
@@ -68,6 +66,11 @@ fn has_run_out(code: Option<&str>, message: Option<&str>) -> bool {
         }
         _ => false,
     }
+}
+
+/// A code without the prefix of the old protocol, which SQS sends in a header and others may leave out.
+pub(super) fn bare(code: Option<&str>) -> Option<&str> {
+    code.and_then(|code| code.rsplit('.').next())
 }
 
 fn words(failed: &BatchResultErrorEntry) -> String {

@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
-use aws_sdk_sqs::operation::purge_queue::PurgeQueueError;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use iyagi_actors::ports::queue::{BATCH_MAX, limits};
 use iyagi_actors::ports::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
@@ -66,10 +65,9 @@ impl SqsQueue {
         let found = client.get_queue_url().queue_name(queue).send().await;
         let found = found.map_err(|error| {
             let queue = queue.to_owned();
-            if error
-                .as_service_error()
-                .is_some_and(GetQueueUrlError::is_queue_does_not_exist)
-            {
+            // The SDK's own variant goes by the old protocol's name alone.
+            let code = fault::bare(error.code());
+            if matches!(code, Some("NonExistentQueue" | "QueueDoesNotExist")) {
                 return OpenQueueError::Missing { queue };
             }
             let reason = reason_of(&error);
@@ -268,10 +266,7 @@ impl Queue for SqsQueue {
     async fn purge(&self) -> Result<(), QueueFault> {
         let purged = self.client.purge_queue().queue_url(&self.url).send().await;
         purged.map(drop).map_err(|error| {
-            let running = error
-                .as_service_error()
-                .is_some_and(PurgeQueueError::is_purge_queue_in_progress);
-            if running {
+            if fault::bare(error.code()) == Some("PurgeQueueInProgress") {
                 let reason = "it was purged within the last minute; try again in a minute";
                 return self.unavailable(reason.to_owned());
             }
