@@ -107,11 +107,12 @@ impl TableFault {
         R: std::fmt::Debug + 'static,
     {
         let table = table.to_owned();
-        let Some(answer) = error.as_service_error() else {
+        let answer = error.as_service_error();
+        // Without a code the answer is of something in between, or ends too early to be read.
+        let Some((answer, code)) = answer.and_then(|answer| Some((answer, answer.code()?))) else {
             let detail = DisplayErrorContext(&error).to_string();
             return Self::Unreachable { table, detail };
         };
-        let code = answer.code().unwrap_or("no code");
         let words = answer.message().unwrap_or("no reason given");
         let detail = format!("{code}: {words}");
         match code {
