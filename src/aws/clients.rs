@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig, imds};
 use aws_smithy_http_client::tls;
 use thiserror::Error;
 
+use super::whole_xml::WholeXml;
 use crate::config::AwsConfig;
 
 /// A client of each service, all on one pool of connections.
@@ -74,14 +75,18 @@ impl Clients {
         });
         // Virtual-hosted buckets need a name server; at an address of one's own there is none.
         let path_style = sdk.endpoint_url().is_some() || s3_has_its_own_address();
-        let s3 = aws_sdk_s3::config::Builder::from(sdk).force_path_style(path_style);
+        let s3 = aws_sdk_s3::config::Builder::from(sdk)
+            .force_path_style(path_style)
+            .interceptor(WholeXml);
+        let sns = aws_sdk_sns::config::Builder::from(sdk).interceptor(WholeXml);
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(sdk).interceptor(WholeXml);
         Ok(Self {
             neptune,
-            sns: aws_sdk_sns::Client::new(sdk),
+            sns: aws_sdk_sns::Client::from_conf(sns.build()),
             sqs: aws_sdk_sqs::Client::new(sdk),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             dynamodb: aws_sdk_dynamodb::Client::new(sdk),
-            autoscaling: aws_sdk_autoscaling::Client::new(sdk),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
             region,
         })
     }

@@ -16,6 +16,7 @@
 //! - [`provision`]: creates and repairs what a configuration needs
 //! - [`check`]: whether a daemon could do its work here
 //! - [`fault`]: why a call failed, in words, and what mends it
+//! - `whole_xml`: refuses answers that end too early
 
 pub mod check;
 pub mod clients;
@@ -29,3 +30,4 @@ pub mod s3;
 mod sdk_error;
 pub mod sns;
 pub mod sqs;
+mod whole_xml;

@@ -6,6 +6,7 @@ mod fan_out;
 mod faults;
 mod fleet;
 mod journal;
+mod matrix;
 mod neptune;
 mod objects;
 mod provision;

@@ -107,7 +107,9 @@ impl TableFault {
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
         let table = table.to_owned();
-        let Some(answer) = error.as_service_error() else {
+        let answer = error.as_service_error();
+        // Without a code the answer is of something in between, or ends too early to be read.
+        let Some((answer, code)) = answer.and_then(|answer| Some((answer, answer.code()?))) else {
             let detail = DisplayErrorContext(&error).to_string();
             return Self::Unreachable { table, detail };
         };
@@ -115,7 +117,6 @@ impl TableFault {
         let failed = error
             .raw_response()
             .is_some_and(|answer| answer.status().is_server_error());
-        let code = answer.code().unwrap_or("no code");
         let words = answer.message().unwrap_or("no reason given");
         let detail = format!("{code}: {words}");
         match code {

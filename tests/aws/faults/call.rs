@@ -80,6 +80,7 @@ fn of_s3(request: &Request) -> &'static str {
     let of_bucket = !path.trim_matches('/').contains('/');
     match (request.method.as_str(), of_bucket) {
         ("GET", true) if query.contains("list-type=2") => "ListObjectsV2",
+        ("HEAD", true) => "HeadBucket",
         ("GET", false) => "GetObject",
         ("HEAD", false) => "HeadObject",
         ("PUT", false) => "PutObject",
