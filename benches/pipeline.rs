@@ -82,6 +82,9 @@ async fn settle_people(daemon: &Daemon) {
         });
         let operations = serde_json::from_value(json!(vertices.collect::<Vec<_>>()));
         surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
             .graph
             .commit(operations.expect("operations"))
             .await
@@ -133,7 +136,13 @@ fn drain(records_a_push: u64, commits: u64) {
         surface.actors.pause("stream-poller").expect("it runs");
         stream::iter(0..commits)
             .for_each_concurrent(512, async |n| {
-                let committed = surface.graph.commit(follow(n, records_a_push)).await;
+                let committed = surface
+                    .one_machine
+                    .as_ref()
+                    .expect("everything is on one machine")
+                    .graph
+                    .commit(follow(n, records_a_push))
+                    .await;
                 committed.expect("accepted");
             })
             .await;
@@ -153,7 +162,15 @@ fn drain(records_a_push: u64, commits: u64) {
 
 async fn wait(daemon: &Daemon, sent: u64) {
     loop {
-        let tip = daemon.surface.graph.tip().await.expect("a tip");
+        let tip = daemon
+            .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
+            .graph
+            .tip()
+            .await
+            .expect("a tip");
         let settled = {
             let outbox = daemon.surface.tree.projections.outbox();
             outbox.cursor >= tip && outbox.counts.sent >= sent && outbox.counts.pending == 0
@@ -171,14 +188,26 @@ fn latency(commits_a_second: u64, lasting: Duration) {
         settle_people(&daemon).await;
         wait(&daemon, 0).await;
         let surface = &daemon.surface;
-        let mut accepted = surface.push_log.subscribe();
+        let mut accepted = surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
+            .push_log
+            .subscribe();
         let total = commits_a_second * lasting.as_secs();
         let began = Instant::now();
         let commits = stream::iter(0..total)
             .map(async |n| {
                 let due = Duration::from_micros(n * 1_000_000 / commits_a_second);
                 tokio::time::sleep_until((began + due).into()).await;
-                let committed = surface.graph.commit(follow(n, 1)).await.expect("accepted");
+                let committed = surface
+                    .one_machine
+                    .as_ref()
+                    .expect("everything is on one machine")
+                    .graph
+                    .commit(follow(n, 1))
+                    .await
+                    .expect("accepted");
                 let to = (n + 1 + n / PEOPLE) % PEOPLE;
                 let id = PushId::derive(
                     committed.commit,

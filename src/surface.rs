@@ -4,15 +4,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{Clock, MetadataTable, ObjectStore, Queue};
+use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, Queue};
 use iyagi_actors::runtime::System;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::Tree;
-use iyagi_messages::ids::Timestamp;
+use iyagi_messages::ids::{MemberId, Timestamp};
 
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::push_log::PushLog;
+
+/// What a service of AWS is elsewhere, and is here within reach.
+#[derive(Clone)]
+pub struct OneMachine {
+    /// The graph, which takes commits.
+    pub graph: Arc<EmbeddedGraph>,
+    /// The push gateway that writes down what it accepts, and fails if it is told to.
+    pub push_log: Arc<PushLog>,
+}
 
 /// The running daemon.
 pub struct Surface {
@@ -20,16 +29,18 @@ pub struct Surface {
     pub config: Config,
     /// Its actors.
     pub actors: System,
+    /// What the other hosts of a fleet know this one as.
+    pub member: Option<MemberId>,
     /// What is folded from the journal, and the mailboxes that operators write to.
     pub tree: Tree,
     /// The journal.
     pub journal: Arc<dyn Journal>,
     /// The journal's file, for readers beside its writer.
     pub journal_path: PathBuf,
-    /// The push gateway that writes down what it accepts.
-    pub push_log: Arc<PushLog>,
-    /// The graph and its change log.
-    pub graph: Arc<EmbeddedGraph>,
+    /// The graph's change log.
+    pub stream: Arc<dyn ChangeStream>,
+    /// What only a daemon with everything on one machine has.
+    pub one_machine: Option<OneMachine>,
     /// Uploaded and derived files.
     pub store: Arc<dyn ObjectStore>,
     /// What is known about files.

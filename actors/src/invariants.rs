@@ -5,20 +5,24 @@ use std::fmt;
 
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
+use iyagi_messages::fleet::Lane;
 use iyagi_messages::ids::{DeviceToken, EventId, PersonId, Pos, PushId, Seq};
 use iyagi_messages::object::ObjectKey;
 use serde::Serialize;
 
-use crate::projections::{Counts, Outbox};
+use crate::fleet::lanes::owner_of;
+use crate::projections::{Counts, Members, Outbox};
 
 /// Checks a journal's events in order.
 #[derive(Default)]
 pub struct Audit {
     outbox: Outbox,
+    members: Members,
     seqs: HashMap<Entity, Seq>,
     ids: HashMap<EventId, Pos>,
     lanes: HashMap<(PersonId, Option<DeviceToken>), VecDeque<PushId>>,
     lane_of: HashMap<PushId, (PersonId, Option<DeviceToken>)>,
+    recipients: HashMap<PushId, PersonId>,
     accepted: BTreeMap<PushId, u32>,
     unknown_outcomes: u64,
     starts: u64,
@@ -61,6 +65,8 @@ pub enum Invariant {
     AcceptedOnce,
     /// Pushes to one phone leave in the order in which they were requested.
     LaneOrder,
+    /// In a fleet, the cursor is moved by the host that leads, and a push is attempted by the host whose work it is.
+    DivisionOfWork,
 }
 
 impl fmt::Display for Invariant {
@@ -75,6 +81,7 @@ impl fmt::Display for Invariant {
             Self::Conservation => "conservation",
             Self::AcceptedOnce => "accepted_once",
             Self::LaneOrder => "lane_order",
+            Self::DivisionOfWork => "division_of_work",
         })
     }
 }
@@ -196,9 +203,15 @@ impl Audit {
                 let push = &requested.push;
                 let lane = (push.recipient.clone(), push.device.clone());
                 self.lane_of.insert(push.id, lane.clone());
+                self.recipients.insert(push.id, push.recipient.clone());
                 self.lanes.entry(lane).or_default().push_back(push.id);
             }
-            Fact::PushAttempted(_) => self.check_lane(event),
+            Fact::PushAttempted(_) => {
+                self.check_lane(event);
+                self.check_sender(event);
+            }
+            Fact::CursorAdvanced(_) => self.check_leader(event),
+            Fact::FleetAssigned(_) => self.members.apply(event),
             Fact::PushAccepted(_) => {
                 if let Some(push) = push_of(event) {
                     *self.accepted.entry(push).or_default() += 1;
@@ -249,6 +262,32 @@ impl Audit {
                 lane.front().expect("it has one")
             );
             self.violate(Invariant::LaneOrder, event, detail);
+        }
+    }
+
+    fn check_leader(&mut self, event: &Event) {
+        let leads = self.members.leader.is_none() || event.actor.member() == self.members.leader;
+        if !leads {
+            let leader = self
+                .members
+                .leader
+                .as_ref()
+                .map_or("nobody", |leader| leader.as_str());
+            let detail = format!("{} moves the cursor while {leader} leads", event.actor);
+            self.violate(Invariant::DivisionOfWork, event, detail);
+        }
+    }
+
+    fn check_sender(&mut self, event: &Event) {
+        let recipient = push_of(event).and_then(|push| self.recipients.get(&push));
+        let Some(recipient) = recipient.filter(|_| self.members.leader.is_some()) else {
+            return;
+        };
+        let owner = owner_of(Lane::of(recipient), &self.members.all);
+        if event.actor.member().as_ref() != owner {
+            let owner = owner.map_or("nobody", |owner| owner.as_str());
+            let detail = format!("{} attempts what is the work of {owner}", event.actor);
+            self.violate(Invariant::DivisionOfWork, event, detail);
         }
     }
 

@@ -5,10 +5,12 @@
 //!
 //! # Layout
 //! - [`runtime`]: the only place that imports actix: guard, mailbox, supervision, pools, broadcast, statistics
+//! - [`fleet`]: how hosts share the work, decided from what their leases say
 //! - [`journal`]: what the journal promises, and the state that is folded from it
 //! - [`ports`]: what an actor needs from the world, one file each
 
 pub mod dlq_keeper;
+pub mod fleet;
 pub mod health;
 pub mod invariants;
 pub mod journal;
@@ -17,8 +19,11 @@ pub mod media_topic;
 pub mod metadata_recorder;
 pub mod ports;
 pub mod projections;
+pub mod push_feedback;
+pub mod push_feeder;
 pub mod push_sender;
 pub mod queue_intake;
+pub mod redriver;
 pub mod runtime;
 pub mod stream_poller;
 pub mod subscription_matcher;

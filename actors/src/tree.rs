@@ -4,20 +4,25 @@
 //! root                      one for one
 //! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription
 //! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
-//! ├── push                  one for one    PushSender pool, DlqKeeper
+//! ├── redrive               one for one    redrive-intake → Redriver
+//! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper, PushFeedback
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
 //!                                          thumbnails-intake → ThumbnailWorker pool
 //! ```
 //!
+//! A host of a fleet plants what its roles need; a dead-letter keeper is everywhere.
+//!
 //! The journal stands outside: it is a thread of its own, and without it nothing here goes on.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_media::{Limits, Preset};
+use iyagi_messages::ids::MemberId;
 use tokio::sync::watch;
 
 use crate::dlq_keeper::{DlqKeeper, DlqKeeperContext, DlqMessage};
+use crate::fleet::Fleet;
 use crate::health::Health;
 use crate::journal::{Journal, JournalFault};
 use crate::media_job::MediaJournal;
@@ -26,11 +31,14 @@ use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, MetadataTable, ObjectStore, PushGateway, Queue,
 };
-use crate::projections::Projections;
+use crate::projections::{Projections, RecentlyAccepted};
+use crate::push_feedback::{FeedbackCounts, Hear, PushFeedback, PushFeedbackContext};
+use crate::push_feeder::{Feed, PushFeeder, PushFeederContext};
 use crate::push_sender::decision::RetryPolicy;
 use crate::push_sender::rendering::Names;
 use crate::push_sender::{PushJob, PushSender, PushSenderContext};
 use crate::queue_intake::{Deliveries, Delivery, QueueIntake, QueueIntakeContext, Receive};
+use crate::redriver::{Redriver, RedriverContext};
 use crate::runtime::{
     ChildSpec, CpuPool, Fault, Group, Intensity, Mailbox, Placement, PoolHandle, PoolSpec,
     Strategy, System,
@@ -58,6 +66,10 @@ pub struct Ports {
     pub table: Arc<dyn MetadataTable>,
     /// The FIFO dead-letter queue.
     pub dead_letters: Arc<dyn Queue>,
+    /// Where operators move letters to that are to be tried anew, if there are such tools.
+    pub redrive: Option<Arc<dyn Queue>>,
+    /// Where the gateway tells of pushes that it took and that were not delivered, if it ever does.
+    pub push_feedback: Option<Arc<dyn Queue>>,
     /// Where the object store puts notifications, if nobody outside fans them out.
     pub media_intake: Option<Arc<dyn Queue>>,
     /// The consumers' own queues.
@@ -68,9 +80,31 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Which parts of the tree a host plants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Reads the change log and matches it, while it leads.
+    pub ingest: bool,
+    /// Sends pushes.
+    pub push: bool,
+    /// Works on files.
+    pub media: bool,
+}
+
+impl Roles {
+    /// Everything.
+    pub const ALL: Self = Self {
+        ingest: true,
+        push: true,
+        media: true,
+    };
+}
+
 /// How the actors work.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Which of them there are.
+    pub roles: Roles,
     /// How fast the stream is asked.
     pub pace: PollPace,
     /// What the graph's labels mean.
@@ -79,7 +113,7 @@ pub struct Settings {
     pub templates: Arc<Templates>,
     /// Pushes that may be with the gateway at once; a crash repeats at most as many.
     pub push_max_in_flight: usize,
-    /// Pushes that the senders take on; the rest waits in the journal.
+    /// Pushes that the senders take on, and twice as many wait in the journal before matching waits too.
     pub push_backlog: usize,
     /// When and how often a push is tried again.
     pub retry: RetryPolicy,
@@ -111,8 +145,8 @@ pub struct Tree {
     pub health: Arc<Health>,
     /// Takes redrives and purges.
     pub dlq: Mailbox<DlqMessage>,
-    /// The senders.
-    pub pushes: PoolHandle<PushJob>,
+    /// Messages about delivery that led to nothing, if there are any messages.
+    pub feedback: Option<Arc<FeedbackCounts>>,
 }
 
 /// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
@@ -130,56 +164,95 @@ const GROUP_INTENSITY: Intensity = Intensity {
     within: Duration::from_mins(1),
 };
 
-/// Starts every actor, from the sinks up to the sources.
+/// Starts every actor, from the sinks up to the sources. `member` is what others of a fleet know this host as.
 pub async fn plant(
     system: &System,
     ports: &Ports,
     settings: &Settings,
+    member: Option<MemberId>,
 ) -> Result<Tree, JournalFault> {
     let projections = Projections::recover(&*ports.journal).await?;
+    let fleet = match member {
+        Some(me) => Fleet::member(me, Arc::clone(&projections)),
+        None => Fleet::alone(Arc::clone(&projections)),
+    };
     let health = Arc::new(Health::default());
     let group = |name: &str, strategy| system.group(name, strategy, GROUP_INTENSITY);
     // Declared in the order in which a drain empties them.
     let fan_out = group("media-fan-out", Strategy::OneForOne);
     let ingest = group("ingest", Strategy::RestForOne);
+    let redrive = group("redrive", Strategy::OneForOne);
     let push = group("push", Strategy::OneForOne);
     let media = group("media", Strategy::OneForOne);
 
-    let (pushes, dlq) = push_group(&push, ports, settings, &projections);
-    ingest_group(&ingest, ports, settings, &projections, &health, &pushes);
-    media_group(&media, ports, settings, &projections, &health, &dlq);
-    if let Some(intake) = &ports.media_intake {
-        fan_out_group(&fan_out, ports, intake, &health);
+    let shared = Shared {
+        ports,
+        settings,
+        projections: &projections,
+        fleet: &fleet,
+        health: &health,
+    };
+    let dlq = dead_letters(&push, &shared);
+    if settings.roles.push {
+        push_group(&push, &shared, &dlq);
+    }
+    let feedback = match ports.push_feedback.as_ref().filter(|_| settings.roles.push) {
+        Some(queue) => Some(feedback(&push, queue, &shared).await?),
+        None => None,
+    };
+    if settings.roles.ingest {
+        ingest_group(&ingest, &shared);
+    }
+    if let Some(queue) = ports.redrive.as_ref().filter(|_| settings.roles.push) {
+        redrive_group(&redrive, queue, &shared, &dlq);
+    }
+    if settings.roles.media {
+        media_group(&media, &shared, &dlq);
+        if let Some(intake) = &ports.media_intake {
+            fan_out_group(&fan_out, ports, intake, &health);
+        }
     }
     Ok(Tree {
         projections,
         health,
         dlq,
-        pushes,
+        feedback,
     })
 }
 
-fn push_group(
-    group: &Group,
-    ports: &Ports,
-    settings: &Settings,
-    projections: &Arc<Projections>,
-) -> (PoolHandle<PushJob>, Mailbox<DlqMessage>) {
-    let keeper = Arc::new(DlqKeeperContext {
+/// What every group is made of.
+struct Shared<'a> {
+    ports: &'a Ports,
+    settings: &'a Settings,
+    projections: &'a Arc<Projections>,
+    fleet: &'a Fleet,
+    health: &'a Arc<Health>,
+}
+
+fn dead_letters(group: &Group, shared: &Shared<'_>) -> Mailbox<DlqMessage> {
+    let ports = shared.ports;
+    let context = Arc::new(DlqKeeperContext {
         journal: Arc::clone(&ports.journal),
-        projections: Arc::clone(projections),
+        projections: Arc::clone(shared.projections),
         queue: Arc::clone(&ports.dead_letters),
-        pushes: OnceLock::new(),
         consumers: vec![Arc::clone(&ports.thumbnails), Arc::clone(&ports.metadata)],
     });
-    let context = Arc::clone(&keeper);
     let dlq = group.child(on("push", ChildSpec::new("dlq-keeper")), move |me| {
         let context = Arc::clone(&context);
         async move { Ok(DlqKeeper::new(me, context)) }
     });
+    tell_now(&dlq, DlqMessage::Recover);
+    dlq
+}
+
+fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
+    let Shared {
+        ports, settings, ..
+    } = *shared;
     let context = Arc::new(PushSenderContext {
         journal: Arc::clone(&ports.journal),
-        projections: Arc::clone(projections),
+        projections: Arc::clone(shared.projections),
+        fleet: shared.fleet.clone(),
         gateway: Arc::clone(&ports.gateway),
         clock: Arc::clone(&ports.clock),
         names: Names::new(
@@ -204,24 +277,68 @@ fn push_group(
         let context = Arc::clone(&context);
         async move { Ok(PushSender::new(me, context)) }
     });
-    let known = keeper.pushes.set(pushes.for_sender("dlq-keeper"));
-    debug_assert!(known.is_ok(), "the pool is made once");
-    tell_now(&dlq, DlqMessage::Recover);
-    (pushes, dlq)
+    let context = Arc::new(PushFeederContext {
+        projections: Arc::clone(shared.projections),
+        fleet: shared.fleet.clone(),
+        pushes: pushes.for_sender("push-feeder"),
+        dlq: dlq.for_sender("push-feeder"),
+    });
+    let spec = ChildSpec {
+        source: true,
+        ..waiting(on("push", ChildSpec::new("push-feeder")))
+    };
+    let feeder = group.child(spec, move |_| {
+        let context = Arc::clone(&context);
+        async move { Ok(PushFeeder::new(context)) }
+    });
+    tell_now(&feeder, Feed);
 }
 
-fn ingest_group(
+async fn feedback(
     group: &Group,
-    ports: &Ports,
-    settings: &Settings,
-    projections: &Arc<Projections>,
-    health: &Arc<Health>,
-    pushes: &PoolHandle<PushJob>,
-) {
+    queue: &Arc<dyn Queue>,
+    shared: &Shared<'_>,
+) -> Result<Arc<FeedbackCounts>, JournalFault> {
+    let Shared {
+        ports,
+        projections,
+        health,
+        ..
+    } = *shared;
+    let counts = Arc::new(FeedbackCounts::default());
+    let context = Arc::new(PushFeedbackContext {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(projections),
+        accepted: RecentlyAccepted::follow(&*ports.journal).await?,
+        queue: Arc::clone(queue),
+        health: Arc::clone(health),
+        clock: Arc::clone(&ports.clock),
+        counts: Arc::clone(&counts),
+    });
+    let spec = ChildSpec {
+        source: true,
+        ..waiting(on("push", ChildSpec::new("push-feedback")))
+    };
+    let mailbox = group.child(spec, move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(PushFeedback::new(me, context)) }
+    });
+    tell_now(&mailbox, Hear);
+    Ok(counts)
+}
+
+fn ingest_group(group: &Group, shared: &Shared<'_>) {
+    let Shared {
+        ports,
+        settings,
+        projections,
+        ..
+    } = *shared;
     // The matcher is declared behind the poller, whose mailbox it must have first: so the poller learns of it late.
     let (matcher, late) = watch::channel(None::<Mailbox<Commits>>);
-    let (poller_ports, poller_health) = (ports.clone(), Arc::clone(health));
+    let (poller_ports, poller_health) = (ports.clone(), Arc::clone(shared.health));
     let (poller_projections, pace) = (Arc::clone(projections), settings.pace);
+    let poller_fleet = shared.fleet.clone();
     let spec = ChildSpec {
         source: true,
         ..on("ingest", ChildSpec::new("stream-poller"))
@@ -229,7 +346,7 @@ fn ingest_group(
     let poller = group.child(spec, move |_| {
         let mut late = late.clone();
         let (ports, projections) = (poller_ports.clone(), Arc::clone(&poller_projections));
-        let health = Arc::clone(&poller_health);
+        let (health, fleet) = (Arc::clone(&poller_health), poller_fleet.clone());
         async move {
             let known = late.wait_for(Option::is_some).await;
             let known = known.map_err(|_| Fault::fatal("the matcher was never planted"))?;
@@ -239,6 +356,7 @@ fn ingest_group(
             let context = StreamPollerContext {
                 stream: ports.stream,
                 projections,
+                fleet,
                 matcher: matcher.expect("waited for"),
                 health,
                 clock: ports.clock,
@@ -251,10 +369,12 @@ fn ingest_group(
         journal: Arc::clone(&ports.journal),
         projections: Arc::clone(projections),
         stream: Arc::clone(&ports.stream),
+        pace: settings.pace,
         model: settings.model.clone(),
         templates: Arc::clone(&settings.templates),
         clock: Arc::clone(&ports.clock),
-        pushes: pushes.for_sender("subscription-matcher"),
+        fleet: shared.fleet.clone(),
+        pending_max_per_host: settings.push_backlog as u64 * 2,
     });
     let spec = ChildSpec {
         mailbox_capacity: COMMITS_BETWEEN,
@@ -268,14 +388,33 @@ fn ingest_group(
     tell_now(&poller, Poll);
 }
 
-fn media_group(
+fn redrive_group(
     group: &Group,
-    ports: &Ports,
-    settings: &Settings,
-    projections: &Arc<Projections>,
-    health: &Arc<Health>,
+    queue: &Arc<dyn Queue>,
+    shared: &Shared<'_>,
     dlq: &Mailbox<DlqMessage>,
 ) {
+    let context = Arc::new(RedriverContext {
+        journal: Arc::clone(&shared.ports.journal),
+        dlq: dlq.for_sender("redriver"),
+    });
+    // One, because letters of one person are redriven in order.
+    let pool = group.pool(few(on("push", ChildSpec::new("redriver")), 1), move |_| {
+        let context = Arc::clone(&context);
+        async move { Ok(Redriver::new(context)) }
+    });
+    let (health, ports) = (shared.health, shared.ports);
+    intake(group, "redrive-intake", queue, &pool, health, ports);
+}
+
+fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
+    let Shared {
+        ports,
+        settings,
+        projections,
+        health,
+        ..
+    } = *shared;
     let cpu = CpuPool::new("media-cpu", settings.cpu_threads);
     let media = MediaJournal {
         journal: Arc::clone(&ports.journal),

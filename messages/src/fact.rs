@@ -12,7 +12,10 @@ use thiserror::Error;
 
 use crate::cursor::Cursor;
 use crate::device::Device;
-use crate::ids::{DeviceToken, Incarnation, PersonId, SubscriptionId, TemplateId, Timestamp};
+use crate::fleet::FleetMember;
+use crate::ids::{
+    DeviceToken, Incarnation, MemberId, PersonId, SubscriptionId, TemplateId, Timestamp,
+};
 use crate::letter::Letter;
 use crate::media::Variant;
 use crate::object::{ObjectKey, Sequencer};
@@ -95,6 +98,13 @@ facts! {
         /// Records since the previous advance.
         records: u64,
     }
+    /// The cursor has passed over commits that the log no longer or not yet had. In the append that moves it.
+    "stream.skipped" v 1 => StreamSkipped {
+        /// The last operation before them.
+        after: Cursor,
+        /// How many they are.
+        commits: u64,
+    }
     /// A commit of the graph led to pushes.
     "commit.matched" v 1 => CommitMatched {
         /// The commit's last operation.
@@ -142,6 +152,15 @@ facts! {
     "push.suppressed" v 1 => PushSuppressed {
         /// Why.
         reason: SuppressReason,
+    }
+    /// The gateway took it, and learned later that it was not delivered.
+    "push.bounced" v 1 => PushBounced {
+        /// The gateway's own id.
+        gateway_id: String,
+        /// The push service's word, such as `UNREGISTERED`.
+        failure_type: String,
+        /// The push service's sentence.
+        detail: String,
     }
     /// A job was given up; its letter is on its way to the dead-letter queue.
     "letter.requested" v 1 => LetterRequested {
@@ -289,6 +308,16 @@ facts! {
         to: u32,
         /// Who asked for it.
         by: String,
+    }
+    /// The work is divided among these hosts from here on. Whatever was decided on an earlier division must be decided
+    /// anew.
+    "fleet.assigned" v 1 => FleetAssigned {
+        /// Which leadership says so: it only grows.
+        epoch: u64,
+        /// The host that reads the change log and says so.
+        leader: MemberId,
+        /// Every host that lives, the leader included, by id.
+        members: Vec<FleetMember>,
     }
     /// The daemon came up.
     "daemon.started" v 1 => DaemonStarted {

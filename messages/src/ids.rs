@@ -69,6 +69,10 @@ text_id! {
     /// The actor incarnation that wrote an event, such as `push-3#12`.
     Incarnation
 }
+text_id! {
+    /// One start of the daemon on one host of a fleet, such as `host-a~3`.
+    MemberId
+}
 
 impl From<PersonId> for ElementId {
     fn from(person: PersonId) -> Self {

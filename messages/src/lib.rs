@@ -7,7 +7,9 @@
 //! - [`cursor`], [`stream`], [`change`]: the graph's change log, from raw records to one change per element
 //! - [`subscription`], [`template`]: what people want to hear of, and how it is said
 //! - [`device`], [`push`], [`letter`]: a push from request to phone, or to the dead-letter queue
+//! - [`feedback`]: what becomes known of a push after the gateway took it
 //! - [`object`], [`media`]: what lands in the object store, and what is known about it
+//! - [`fleet`]: hosts that share the work
 //! - [`event`], [`fact`]: the journal's envelope, and everything that can be written in it
 
 pub mod change;
@@ -15,6 +17,8 @@ pub mod cursor;
 pub mod device;
 pub mod event;
 pub mod fact;
+pub mod feedback;
+pub mod fleet;
 pub mod ids;
 pub mod letter;
 pub mod media;

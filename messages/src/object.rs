@@ -188,7 +188,7 @@ pub struct ObjectEvent {
 /// What a queue message about the object store says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
-    /// Objects changed.
+    /// Objects changed; none if what happened to them is nothing that concerns iyagi.
     Objects(Vec<ObjectEvent>),
     /// The store checks that the queue is there; nothing to do.
     Test,
@@ -231,7 +231,7 @@ impl Notification {
             let events = records
                 .iter()
                 .enumerate()
-                .map(|(index, record)| from_s3(index, record));
+                .filter_map(|(index, record)| from_s3(index, record).transpose());
             return Ok(Self::Objects(events.collect::<Result<_, _>>()?));
         }
         if value.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
@@ -249,7 +249,9 @@ impl Notification {
             return Self::from_value(&inner);
         }
         if value.get("source").and_then(Value::as_str) == Some("aws.s3") {
-            return Ok(Self::Objects(vec![from_event_bridge(value)?]));
+            return Ok(Self::Objects(
+                from_event_bridge(value)?.into_iter().collect(),
+            ));
         }
         Err(UnknownNotification::Shape)
     }
@@ -288,7 +290,8 @@ impl ObjectEvent {
     }
 }
 
-fn from_s3(index: usize, record: &Value) -> Result<ObjectEvent, UnknownNotification> {
+/// One record; none if it is nothing that concerns iyagi.
+fn from_s3(index: usize, record: &Value) -> Result<Option<ObjectEvent>, UnknownNotification> {
     let wrong = |reason: &str| UnknownNotification::Record {
         index,
         reason: reason.to_owned(),
@@ -299,10 +302,16 @@ fn from_s3(index: usize, record: &Value) -> Result<ObjectEvent, UnknownNotificat
         return Err(wrong(&format!("eventVersion {version} is not 2.x")));
     }
     let name = text(record, "/eventName").ok_or_else(|| wrong("`eventName` is missing"))?;
-    let kind =
-        kind_of(&name).ok_or_else(|| wrong(&format!("eventName `{name}` is not handled")))?;
+    let kind = match kind_of(&name) {
+        Some(kind) => kind,
+        None if is_passed_over(&name) => return Ok(None),
+        None => return Err(wrong(&format!("eventName `{name}` is not handled"))),
+    };
     let key = text(record, "/s3/object/key").ok_or_else(|| wrong("`s3.object.key` is missing"))?;
-    Ok(ObjectEvent {
+    if is_folder(&key) {
+        return Ok(None);
+    }
+    Ok(Some(ObjectEvent {
         kind,
         bucket: text(record, "/s3/bucket/name")
             .ok_or_else(|| wrong("`s3.bucket.name` is missing"))?,
@@ -311,11 +320,11 @@ fn from_s3(index: usize, record: &Value) -> Result<ObjectEvent, UnknownNotificat
         etag: text(record, "/s3/object/eTag"),
         version_id: text(record, "/s3/object/versionId"),
         sequencer: Sequencer(text(record, "/s3/object/sequencer").unwrap_or_default()),
-    })
+    }))
 }
 
-/// `EventBridge` sends keys undecoded and other field names.
-fn from_event_bridge(value: &Value) -> Result<ObjectEvent, UnknownNotification> {
+/// `EventBridge` sends keys undecoded, other field names, and every kind of event there is.
+fn from_event_bridge(value: &Value) -> Result<Option<ObjectEvent>, UnknownNotification> {
     let wrong = |reason: &str| UnknownNotification::Record {
         index: 0,
         reason: reason.to_owned(),
@@ -327,11 +336,15 @@ fn from_event_bridge(value: &Value) -> Result<ObjectEvent, UnknownNotification> 
         "Object Created" => ObjectEventKind::Created,
         "Object Deleted" if lifecycle => ObjectEventKind::Expired,
         "Object Deleted" => ObjectEventKind::Removed,
+        other if PASSED_OVER_DETAIL_TYPES.contains(&other) => return Ok(None),
         other => return Err(wrong(&format!("detail-type `{other}` is not handled"))),
     };
     let key =
         text(value, "/detail/object/key").ok_or_else(|| wrong("`detail.object.key` is missing"))?;
-    Ok(ObjectEvent {
+    if key.ends_with('/') {
+        return Ok(None);
+    }
+    Ok(Some(ObjectEvent {
         kind,
         bucket: text(value, "/detail/bucket/name")
             .ok_or_else(|| wrong("`detail.bucket.name` is missing"))?,
@@ -340,12 +353,48 @@ fn from_event_bridge(value: &Value) -> Result<ObjectEvent, UnknownNotification> 
         etag: text(value, "/detail/object/etag"),
         version_id: text(value, "/detail/object/version-id"),
         sequencer: Sequencer(text(value, "/detail/object/sequencer").unwrap_or_default()),
-    })
+    }))
+}
+
+/// Events after which an object's bytes are what they were.
+const PASSED_OVER: [&str; 8] = [
+    "IntelligentTiering",
+    "LifecycleTransition",
+    "ObjectAcl",
+    "ObjectAnnotation",
+    "ObjectRestore",
+    "ObjectTagging",
+    "ReducedRedundancyLostObject",
+    "Replication",
+];
+/// The same as `EventBridge` calls them.
+const PASSED_OVER_DETAIL_TYPES: [&str; 8] = [
+    "Object ACL Updated",
+    "Object Access Tier Changed",
+    "Object Restore Completed",
+    "Object Restore Expired",
+    "Object Restore Initiated",
+    "Object Storage Class Changed",
+    "Object Tags Added",
+    "Object Tags Deleted",
+];
+
+/// The empty object that S3's console makes to show a folder; no file has such a name. Its slash is encoded by some.
+fn is_folder(key: &str) -> bool {
+    key.ends_with('/') || key.ends_with("%2F") || key.ends_with("%2f")
+}
+
+fn is_passed_over(event_name: &str) -> bool {
+    event_class(event_name).is_some_and(|class| PASSED_OVER.contains(&class))
+}
+
+fn event_class(event_name: &str) -> Option<&str> {
+    let name = event_name.strip_prefix("s3:").unwrap_or(event_name);
+    name.split(':').next()
 }
 
 fn kind_of(event_name: &str) -> Option<ObjectEventKind> {
-    let name = event_name.strip_prefix("s3:").unwrap_or(event_name);
-    match name.split(':').next()? {
+    match event_class(event_name)? {
         "ObjectCreated" => Some(ObjectEventKind::Created),
         "ObjectRemoved" => Some(ObjectEventKind::Removed),
         "LifecycleExpiration" => Some(ObjectEventKind::Expired),
@@ -407,6 +456,33 @@ mod tests {
             Notification::parse(&twice.to_string()),
             Err(UnknownNotification::Shape)
         );
+    }
+
+    #[test]
+    fn what_leaves_an_objects_bytes_as_they_are_is_passed_over() {
+        let record = |name: &str, key: &str| {
+            let mut body = event("posts/1/a.jpg", "1").to_notification("t");
+            body["Records"][0]["eventName"] = name.into();
+            body["Records"][0]["s3"]["object"]["key"] = key.into();
+            Notification::parse(&body.to_string())
+        };
+        let nothing = Ok(Notification::Objects(Vec::new()));
+        for name in [
+            "ObjectTagging:Put",
+            "s3:ObjectRestore:Completed",
+            "ObjectAcl:Put",
+        ] {
+            assert_eq!(record(name, "posts/1/a.jpg"), nothing, "{name}");
+        }
+        for folder in ["posts/1/", "posts%2F1%2F"] {
+            assert_eq!(record("ObjectCreated:Put", folder), nothing, "{folder}");
+        }
+        assert!(record("ObjectInvented:Put", "posts/1/a.jpg").is_err());
+        let tagged = serde_json::json!({
+            "source": "aws.s3", "detail-type": "Object Tags Added",
+            "detail": {"bucket": {"name": "media"}, "object": {"key": "posts/1/a.jpg"}},
+        });
+        assert_eq!(Notification::parse(&tagged.to_string()), nothing);
     }
 
     #[test]

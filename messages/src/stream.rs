@@ -235,54 +235,80 @@ fn optional_text_or_number<'de, D: Deserializer<'de>>(
 
 /// Event ids are objects of numbers; the SDK's model says strings, and an old example says `"1:1"`. All are read.
 mod event_id {
-    use super::{Cursor, Deserialize, Deserializer, de};
+    use super::{Cursor, Deserialize, Deserializer, Visitor, de, fmt};
     use serde::{Serialize, Serializer};
 
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Number(u64),
-        Text(String),
+    /// A number, also as text. Never by way of a float, which ends at 2^53.
+    struct Number(u64);
+
+    impl<'de> Deserialize<'de> for Number {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(NumberVisitor)
+        }
     }
 
-    impl Number {
-        fn read<E: de::Error>(self) -> Result<u64, E> {
-            match self {
-                Self::Number(number) => Ok(number),
-                Self::Text(text) => text
-                    .parse()
-                    .map_err(|_| E::custom(format!("`{text}` is not a number"))),
-            }
+    struct NumberVisitor;
+
+    impl Visitor<'_> for NumberVisitor {
+        type Value = Number;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number from 0 on, as number or text")
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+            Ok(Number(number))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+            let number = text.parse().map(Number);
+            number.map_err(|_| E::custom(format!("`{text}` is not a number")))
         }
     }
 
     #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum EventId {
-        Numbers {
-            #[serde(rename = "commitNum")]
-            commit: u64,
-            #[serde(rename = "opNum")]
-            op: u64,
-        },
-        Object {
-            #[serde(rename = "commitNum")]
-            commit: Number,
-            #[serde(rename = "opNum")]
-            op: Number,
-        },
-        Text(String),
+    #[serde(field_identifier)]
+    enum Part {
+        #[serde(rename = "commitNum")]
+        Commit,
+        #[serde(rename = "opNum")]
+        Op,
+        #[serde(other)]
+        Unknown,
+    }
+
+    /// Written by hand, because every record has one: the derived way keeps all of it before it looks at any.
+    struct EventIdVisitor;
+
+    impl<'de> Visitor<'de> for EventIdVisitor {
+        type Value = Cursor;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an event id, as an object of commitNum and opNum or as `commit:op`")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Cursor, E> {
+            text.parse().map_err(E::custom)
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, mut parts: A) -> Result<Cursor, A::Error> {
+            let (mut commit, mut op) = (None, None);
+            while let Some(part) = parts.next_key()? {
+                match part {
+                    Part::Commit => commit = Some(parts.next_value::<Number>()?.0),
+                    Part::Op => op = Some(parts.next_value::<Number>()?.0),
+                    Part::Unknown => drop(parts.next_value::<de::IgnoredAny>()?),
+                }
+            }
+            Ok(Cursor {
+                commit: commit.ok_or_else(|| de::Error::missing_field("commitNum"))?,
+                op: op.ok_or_else(|| de::Error::missing_field("opNum"))?,
+            })
+        }
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Cursor, D::Error> {
-        match EventId::deserialize(d)? {
-            EventId::Numbers { commit, op } => Ok(Cursor { commit, op }),
-            EventId::Object { commit, op } => Ok(Cursor {
-                commit: commit.read()?,
-                op: op.read()?,
-            }),
-            EventId::Text(text) => text.parse().map_err(de::Error::custom),
-        }
+        d.deserialize_any(EventIdVisitor)
     }
 
     pub(super) fn serialize<S: Serializer>(cursor: &Cursor, s: S) -> Result<S::Ok, S::Error> {

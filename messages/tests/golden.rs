@@ -10,7 +10,8 @@ use iyagi_messages::change::ChangeKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::fact::*;
-use iyagi_messages::ids::{LetterId, PushId, Timestamp};
+use iyagi_messages::fleet::FleetMember;
+use iyagi_messages::ids::{LetterId, MemberId, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::Variant;
 use iyagi_messages::object::{ObjectKey, Sequencer};
@@ -141,6 +142,11 @@ fn samples() -> Vec<Fact> {
             records: 9,
         }
         .into(),
+        StreamSkipped {
+            after: Cursor::new(17, 3),
+            commits: 4,
+        }
+        .into(),
         CommitMatched {
             commit: Cursor::new(17, 3),
             at,
@@ -169,6 +175,12 @@ fn samples() -> Vec<Fact> {
         .into(),
         PushSuppressed {
             reason: SuppressReason::Stale,
+        }
+        .into(),
+        PushBounced {
+            gateway_id: "message-4711".to_owned(),
+            failure_type: "InvalidPlatformToken".to_owned(),
+            detail: "Platform token associated with the endpoint is not valid".to_owned(),
         }
         .into(),
         LetterRequested {
@@ -285,6 +297,21 @@ fn samples() -> Vec<Fact> {
             from: 2,
             to: 8,
             by: by(),
+        }
+        .into(),
+        FleetAssigned {
+            epoch: 7,
+            leader: MemberId::new("host-a", 3),
+            members: vec![
+                FleetMember {
+                    id: MemberId::new("host-a", 3),
+                    pushes: true,
+                },
+                FleetMember {
+                    id: MemberId::new("host-b", 1),
+                    pushes: false,
+                },
+            ],
         }
         .into(),
         DaemonStarted {

@@ -5,16 +5,27 @@
 //! journal decides.
 //!
 //! # Layout
-//! - [`check`]: whether a daemon could do its work here
 //! - [`clients`]: one HTTP client, credentials, region, time limits
-//! - [`dynamodb`]: the tables
-//! - [`fault`]: why a call failed, in words, and what mends it
 //! - [`names`]: what each queue, topic and table is called
+//! - [`neptune`]: the graph and its change log
+//! - [`sns`]: pushes to phones
+//! - [`sqs`]: queues
+//! - [`s3`]: objects
+//! - [`dynamodb`]: tables, metadata, leases
+//! - [`journal`]: the journal of a fleet
 //! - [`provision`]: creates and repairs what a configuration needs
+//! - [`check`]: whether a daemon could do its work here
+//! - [`fault`]: why a call failed, in words, and what mends it
 
 pub mod check;
 pub mod clients;
 pub mod dynamodb;
 pub mod fault;
+pub mod journal;
 pub mod names;
+pub mod neptune;
 pub mod provision;
+pub mod s3;
+mod sdk_error;
+pub mod sns;
+pub mod sqs;

@@ -43,6 +43,9 @@ fn describe(out: &mut Output, report: &Report) -> Result<(), Failure> {
             reason.as_str()
         ))?;
     }
+    for (class, count) in &counts.bounced {
+        out.line(format_args!("bounced: {:<17}{count:>12}", class.as_str()))?;
+    }
     let open = report.pictures_without_outcome.len();
     out.line(format_args!("{:<26}{open:>12}", "pictures in work"))?;
     out.line("")?;

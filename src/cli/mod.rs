@@ -150,6 +150,9 @@ struct RunFlags {
     /// Overrides log.filter, such as `debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+    /// Overrides fleet.roles, what this host does: poller,matcher,pusher,media,api.
+    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
+    roles: Option<Vec<String>>,
 }
 
 /// What every command works with.
@@ -213,7 +216,10 @@ impl Context {
     }
 
     fn sources(&self, flags: &RunFlags) -> Sources {
+        // A list of words, as TOML has it.
+        let roles = flags.roles.as_ref().map(|roles| format!("{roles:?}"));
         let given = [
+            ("--roles", "fleet.roles", &roles),
             ("--data-dir", "data.dir", &self.global.data_dir),
             ("--public-addr", "http.public", &flags.public_addr),
             (

@@ -35,6 +35,8 @@ struct Stream {
     cursor: Place,
     tip: Option<Place>,
     lag_seconds: Option<f64>,
+    headroom_seconds: Option<f64>,
+    skipped_commits: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,13 +170,22 @@ fn describe(out: &mut Output, status: &Status) -> Result<(), Failure> {
 fn stream(stream: &Stream) -> String {
     let place = |place: &Place| format!("{}:{}", place.commit, place.op);
     let at = place(&stream.cursor);
-    match (&stream.tip, stream.lag_seconds) {
+    let line = match (&stream.tip, stream.lag_seconds) {
         (Some(tip), Some(lag)) if lag > 0.0 => {
-            format!("{at} of {}, {lag:.1} s behind", place(tip))
+            let kept = stream
+                .headroom_seconds
+                .map_or_else(String::new, |headroom| {
+                    format!(", {headroom:.1} s before it would be trimmed")
+                });
+            format!("{at} of {}, {lag:.1} s behind{kept}", place(tip))
         }
         (Some(_), Some(_)) => format!("{at}, at the tip"),
         (Some(tip), None) => format!("{at} of {}", place(tip)),
         (None, _) => format!("{at}; the graph does not say how far it is"),
+    };
+    match stream.skipped_commits {
+        0 => line,
+        skipped => format!("{line}; {skipped} commits were passed over"),
     }
 }
 

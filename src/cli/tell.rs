@@ -22,6 +22,10 @@ fn of_push(fact: &Fact) -> Option<String> {
             "the stream is done with up to {}: {} commits, {} records",
             fact.to, fact.commits, fact.records
         ),
+        Fact::StreamSkipped(fact) => format!(
+            "{} commits behind {} were passed over: the stream did not have them",
+            fact.commits, fact.after
+        ),
         Fact::CommitMatched(fact) => format!(
             "commit {} of {} records, requested {}, led to {} pushes",
             fact.commit.commit,
@@ -60,6 +64,10 @@ fn of_push(fact: &Fact) -> Option<String> {
                 fact.attempt, fact.class, fact.code, fact.detail
             )
         }
+        Fact::PushBounced(fact) => format!(
+            "the push service did not deliver it ({}): {}",
+            fact.failure_type, fact.detail
+        ),
         Fact::PushSuppressed(fact) => format!("not sent: {}", suppressed(fact.reason)),
         _ => return None,
     })

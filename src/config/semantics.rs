@@ -99,6 +99,7 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
     for (key, value) in [
         ("http.body_bytes_max", size(http.body_bytes_max)),
         ("stream.interval_ms_min", stream.interval_ms_min),
+        ("stream.gap_reads", stream.gap_reads.into()),
         ("push.max_in_flight", size(push.max_in_flight)),
         ("push.backlog", size(push.backlog)),
         ("push.gateway_timeout_ms", push.gateway_timeout_ms),

@@ -1,184 +1,118 @@
-//! The embedded adapters of every port, opened in one data folder.
+//! The adapters that a daemon stands on: all embedded, or all on AWS.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use iyagi_actors::ports::{Clock, Queue};
-use iyagi_actors::tree::Ports;
+use iyagi_actors::runtime::System;
+use iyagi_actors::tree::{Ports, Tree};
+use iyagi_messages::ids::MemberId;
 use thiserror::Error;
 
+use super::aws::{AwsAdapters, AwsError, FleetLife};
+use super::embedded::{EmbeddedAdapters, EmbeddedError};
 use crate::config::Config;
-use crate::embedded::graph::EmbeddedGraph;
-use crate::embedded::journal::{OpenError, SqliteJournal};
-use crate::embedded::metadata::EmbeddedMetadata;
-use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
-use crate::embedded::push_log::PushLog;
-use crate::embedded::queues::{EmbeddedQueues, InvalidQueue, QueueConfig};
-use crate::embedded::sqlite::DatabaseError;
+use crate::surface::OneMachine;
 
-/// Every embedded adapter.
-pub struct Adapters {
-    /// The journal's file.
-    pub journal_path: PathBuf,
-    /// The graph and its change log.
-    pub graph: Arc<EmbeddedGraph>,
-    /// The push gateway that writes down what it accepts.
-    pub push_log: Arc<PushLog>,
-    /// Every queue, for its depth.
-    pub queues: Vec<Arc<dyn Queue>>,
-    journal: Arc<SqliteJournal>,
-    objects: Arc<EmbeddedObjects>,
-    table: Arc<EmbeddedMetadata>,
-    queue_files: EmbeddedQueues,
-    intake: Arc<dyn Queue>,
-    thumbnails: Arc<dyn Queue>,
-    metadata: Arc<dyn Queue>,
-    dead_letters: Arc<dyn Queue>,
-    clock: Arc<dyn Clock>,
+/// Every adapter of a daemon.
+pub enum Adapters {
+    /// On this machine.
+    Embedded(Box<EmbeddedAdapters>),
+    /// On AWS, with what must be run once the actors are there.
+    Aws(Box<AwsAdapters>),
 }
 
-/// Why a store cannot be opened.
+/// Why an adapter cannot be opened.
 #[derive(Debug, Error)]
 pub enum AdapterError {
-    /// The journal.
+    /// On this machine.
     #[error(transparent)]
-    Journal(#[from] OpenError),
-    /// One of the other files.
+    Embedded(#[from] EmbeddedError),
+    /// On AWS.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// The folder of files.
-    #[error(transparent)]
-    Objects(#[from] ObjectsError),
-    /// A queue.
-    #[error(transparent)]
-    Queue(#[from] InvalidQueue),
-    /// The push gateway's log.
-    #[error("{} cannot be written to: {source}", .path.display())]
-    PushLog {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Aws(#[from] Box<AwsError>),
 }
 
-/// How often the stores are asked whether they still take writes.
-const STOPPED_INTERVAL: Duration = Duration::from_millis(500);
+/// What follows a shared journal, until it is run.
+pub(super) type Following = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Adapters {
-    /// Opens or creates every store.
-    pub async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, AdapterError> {
-        let dir = &config.data.dir;
-        let journal_path = dir.join("journal.db");
-        let journal = open_journal(&journal_path, clock).await?;
-        let graph = Arc::new(EmbeddedGraph::open(
-            &dir.join("graph.db"),
-            Arc::clone(clock),
-        )?);
-        let queue_files = EmbeddedQueues::open(&dir.join("queues.db"), Arc::clone(clock))?;
-        // The lock on the data folder makes this daemon the only receiver.
-        let released = queue_files.release_in_flight().await?;
-        if released > 0 {
-            tracing::info!(
-                messages = released,
-                "what was in hand before is received again"
-            );
+    /// Opens what the configuration asks for. What follows a shared journal is to be given to [`Adapters::live`].
+    pub(super) async fn open(
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Self, Option<Following>), AdapterError> {
+        if config.aws.enabled {
+            let opened = AwsAdapters::open(config, clock).await;
+            let (adapters, following) = opened.map_err(Box::new)?;
+            Ok((Self::Aws(Box::new(adapters)), Some(following)))
+        } else {
+            let adapters = EmbeddedAdapters::open(config, clock).await?;
+            Ok((Self::Embedded(Box::new(adapters)), None))
         }
-        let queue = |name: &str| {
-            queue_files.queue(QueueConfig {
-                name: name.to_owned(),
-                redrive: None,
-            })
-        };
-        let intake = queue("media-topic")?;
-        let thumbnails = queue("thumbnails")?;
-        let metadata = queue("metadata")?;
-        let dead_letters = queue("dead-letters.fifo")?;
-        let table = Arc::new(EmbeddedMetadata::open(&dir.join("metadata.db"))?);
-        let notifications = Some(Arc::clone(&intake));
-        let bucket = &config.media.bucket;
-        let files = dir.join("files");
-        let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
-        let objects = Arc::new(objects.await?);
-        let push_log = open_push_log(dir, clock)?;
-        let queues = vec![
-            Arc::clone(&intake),
-            Arc::clone(&thumbnails),
-            Arc::clone(&metadata),
-            Arc::clone(&dead_letters),
-        ];
-        Ok(Self {
-            journal_path,
-            graph,
-            push_log,
-            queues,
-            journal,
-            objects,
-            table,
-            queue_files,
-            intake,
-            thumbnails,
-            metadata,
-            dead_letters,
-            clock: Arc::clone(clock),
-        })
     }
 
     /// The adapters as the actors see them.
     pub fn ports(&self) -> Ports {
-        Ports {
-            journal: Arc::clone(&self.journal) as _,
-            stream: Arc::clone(&self.graph) as _,
-            graph: Arc::clone(&self.graph) as _,
-            gateway: Arc::clone(&self.push_log) as _,
-            store: Arc::clone(&self.objects) as _,
-            table: Arc::clone(&self.table) as _,
-            dead_letters: Arc::clone(&self.dead_letters),
-            media_intake: Some(Arc::clone(&self.intake)),
-            thumbnails: Arc::clone(&self.thumbnails),
-            metadata: Arc::clone(&self.metadata),
-            clock: Arc::clone(&self.clock),
+        match self {
+            Self::Embedded(adapters) => adapters.ports(),
+            Self::Aws(adapters) => adapters.ports(),
+        }
+    }
+
+    /// The journal's file, or that of its copy.
+    pub fn journal_path(&self) -> PathBuf {
+        match self {
+            Self::Embedded(adapters) => adapters.journal_path.clone(),
+            Self::Aws(adapters) => adapters.journal_path.clone(),
+        }
+    }
+
+    /// Every queue, for its depth.
+    pub fn queues(&self) -> Vec<Arc<dyn Queue>> {
+        match self {
+            Self::Embedded(adapters) => adapters.queues.clone(),
+            Self::Aws(adapters) => adapters.queues.clone(),
+        }
+    }
+
+    /// What only a daemon with everything on one machine has.
+    pub fn one_machine(&self) -> Option<OneMachine> {
+        match self {
+            Self::Embedded(adapters) => Some(adapters.one_machine.clone()),
+            Self::Aws(_) => None,
+        }
+    }
+
+    /// What the other hosts know this one as, if there are others.
+    pub fn member(&self) -> Option<MemberId> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Aws(adapters) => Some(adapters.membership().id.clone()),
+        }
+    }
+
+    /// Starts what works beside the actors, if anything does.
+    pub(super) fn live(
+        &self,
+        system: &System,
+        tree: &Tree,
+        following: Option<Following>,
+    ) -> Option<FleetLife> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Aws(adapters) => {
+                following.map(|following| adapters.live(system, tree, following))
+            }
         }
     }
 
     /// Resolves with the reason once a store has met a full disk or an I/O error.
     pub async fn stopped(&self) -> String {
-        let others = async {
-            loop {
-                tokio::time::sleep(STOPPED_INTERVAL).await;
-                let stopped = [
-                    ("graph", self.graph.has_stopped()),
-                    ("queues", self.queue_files.has_stopped()),
-                    ("files", self.objects.has_stopped()),
-                    ("metadata", self.table.has_stopped()),
-                ];
-                if let Some((name, _)) = stopped.into_iter().find(|(_, stopped)| *stopped) {
-                    return format!("{name}: the disk is full or failed");
-                }
-            }
-        };
-        tokio::select! {
-            reason = self.journal.stopped() => format!("journal: {reason}"),
-            reason = others => reason,
+        match self {
+            Self::Embedded(adapters) => adapters.stopped().await,
+            Self::Aws(adapters) => adapters.stopped().await,
         }
     }
-}
-
-async fn open_journal(
-    path: &Path,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<SqliteJournal>, AdapterError> {
-    let (path, clock) = (path.to_owned(), Arc::clone(clock));
-    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path, clock)).await;
-    Ok(Arc::new(opened.expect("opening a journal does not panic")?))
-}
-
-fn open_push_log(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<PushLog>, AdapterError> {
-    let path = dir.join("push.ndjson");
-    let opened = PushLog::open(&path, Arc::clone(clock));
-    Ok(Arc::new(opened.map_err(|source| {
-        AdapterError::PushLog { path, source }
-    })?))
 }

@@ -1,7 +1,10 @@
 //! The daemon from start to stop: the one place where ports meet adapters.
 
 mod adapters;
+mod aws;
 mod data_lock;
+mod embedded;
+mod host;
 mod lifecycle;
 
 use std::future::Future;
@@ -12,18 +15,21 @@ use iyagi_actors::journal::{Draft, JournalFault};
 use iyagi_actors::ports::Clock;
 use iyagi_actors::runtime::{DrainReport, Escalation, System};
 use iyagi_actors::subscription_matcher::matching::Templates;
-use iyagi_actors::tree::{ROOT_INTENSITY, Settings, plant};
+use iyagi_actors::tree::{ROOT_INTENSITY, Roles, Settings, plant};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DaemonStarted, DaemonStopped};
 use thiserror::Error;
 use tokio::task::LocalSet;
 
 pub use adapters::{AdapterError, Adapters};
+pub use aws::{AwsAdapters, AwsError, FleetLife};
 pub use data_lock::{DataLock, LockError};
+pub use embedded::{EmbeddedAdapters, EmbeddedError};
+pub use host::HostError;
 
 use self::lifecycle::Lifecycle;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::http::{HttpError, Listeners, serve};
 use crate::surface::Surface;
 
@@ -34,6 +40,7 @@ pub struct Daemon {
     /// Where it listens.
     pub listeners: Listeners,
     adapters: Adapters,
+    fleet: Option<FleetLife>,
     lifecycle: Lifecycle,
     _lock: DataLock,
 }
@@ -59,6 +66,9 @@ pub enum DaemonError {
     /// An actor kept failing.
     #[error("actor {} failed more often than its supervisors bear: {}", .0.actor, .0.reason)]
     Escalated(Escalation),
+    /// The others no longer know this host.
+    #[error("this host is no longer part of the fleet: {0}")]
+    Expelled(String),
     /// A store met a full disk or an I/O error.
     #[error("a store has stopped, so nothing is acknowledged any more: {0}")]
     StoreStopped(String),
@@ -102,30 +112,35 @@ impl Daemon {
         let lock = DataLock::take(&config.data.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started_at = clock.now();
-        let adapters = Adapters::open(&config, &clock).await?;
+        let (adapters, following) = Adapters::open(&config, &clock).await?;
         let templates = Arc::new(templates);
         let (observer, lifecycle) = Lifecycle::observe(&clock);
         let actors = System::new(started_at.0.unsigned_abs(), ROOT_INTENSITY, observer);
         let settings = settings(&config, &templates);
         let ports = adapters.ports();
-        let tree = plant(&actors, &ports, &settings).await?;
+        let tree = plant(&actors, &ports, &settings, adapters.member()).await?;
+        let fleet = adapters.live(&actors, &tree, following);
         let mut draft = Draft::new(&"daemon", "daemon");
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let upstream = format!("{}#{}", started_at.0, std::process::id());
+        let host = adapters
+            .member()
+            .map_or_else(String::new, |member| member.0);
+        let upstream = format!("{host}{}#{}", started_at.0, std::process::id());
         let daemon = Entity::new("daemon", "iyagi");
         let started = draft.begin(&upstream, daemon, DaemonStarted { version });
         ports.journal.append(draft.finish()).await?;
         let surface = Arc::new(Surface {
             config,
             actors,
+            member: adapters.member(),
             tree,
             journal: Arc::clone(&ports.journal),
-            journal_path: adapters.journal_path.clone(),
-            graph: Arc::clone(&adapters.graph),
-            push_log: Arc::clone(&adapters.push_log),
+            journal_path: adapters.journal_path(),
+            one_machine: adapters.one_machine(),
+            stream: Arc::clone(&ports.stream),
             store: ports.store,
             table: ports.table,
-            queues: adapters.queues.clone(),
+            queues: adapters.queues(),
             templates,
             clock,
             started_at,
@@ -137,6 +152,7 @@ impl Daemon {
             surface,
             listeners,
             adapters,
+            fleet,
             lifecycle,
             _lock: lock,
         })
@@ -146,6 +162,7 @@ impl Daemon {
     pub async fn failed(&self) -> DaemonError {
         tokio::select! {
             escalation = self.surface.actors.failed() => DaemonError::Escalated(escalation),
+            reason = expelled(self.fleet.as_ref()) => DaemonError::Expelled(reason),
             reason = self.adapters.stopped() => DaemonError::StoreStopped(reason),
         }
     }
@@ -159,6 +176,9 @@ impl Daemon {
             .tree
             .health
             .report("drain", false, "the daemon is stopping", now);
+        if let Some(fleet) = &self.fleet {
+            fleet.leave();
+        }
         let timeout = Duration::from_millis(self.surface.config.drain.timeout_ms);
         let report = self.surface.actors.drain(timeout).await;
         for actor in report.actors.iter().filter(|actor| !actor.stopped_in_time) {
@@ -168,13 +188,17 @@ impl Daemon {
         if let Err(fault) = self.lifecycle.finish(&self.surface, report.clean()).await {
             tracing::error!(%fault, "the end of the daemon is not in the journal");
         }
+        if let Some(fleet) = self.fleet {
+            fleet.end().await;
+        }
         report
     }
 
     /// Says where it listens, to the log and to systemd.
     pub fn announce(&self) {
         tracing::info!(
-            public = %self.listeners.public, operations = %self.listeners.operations,
+            public = self.listeners.public.map(tracing::field::display),
+            operations = %self.listeners.operations,
             data = %self.surface.config.data.dir.display(),
             "the daemon is up; both listeners are loopback only until sign-in exists"
         );
@@ -182,10 +206,23 @@ impl Daemon {
     }
 }
 
+async fn expelled(fleet: Option<&FleetLife>) -> String {
+    match fleet {
+        Some(fleet) => fleet.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn settings(config: &Config, templates: &Arc<Templates>) -> Settings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = config.media.cpu_threads;
+    let has = |role| config.fleet.roles.contains(&role);
     Settings {
+        roles: Roles {
+            ingest: has(Role::Poller) && has(Role::Matcher),
+            push: has(Role::Pusher),
+            media: has(Role::Media),
+        },
         pace: config.stream,
         model: config.graph.clone(),
         templates: Arc::clone(templates),

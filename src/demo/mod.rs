@@ -21,6 +21,7 @@ mod story;
 mod table;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -233,7 +234,7 @@ impl Show<'_> {
         narrator.line(format_args!("\n iyagi demo: {title}"))?;
         let daemon = Daemon::start(config(self.folder), built_in_templates()).await?;
         let surface = Arc::clone(&daemon.surface);
-        let client = Client::new(daemon.listeners.public, daemon.listeners.operations);
+        let client = Client::new(public_of(&daemon.listeners), daemon.listeners.operations);
         let mut player = Player::new(story, client, surface, narrator);
         let ended = tokio::select! {
             ended = self.perform(&mut player, yours, &daemon) => ended.map(|()| true),
@@ -283,13 +284,20 @@ impl Show<'_> {
     }
 }
 
+/// A demo's daemon has every role.
+fn public_of(listeners: &Listeners) -> SocketAddr {
+    listeners
+        .public
+        .expect("answering the public API is one of them")
+}
+
 /// Says what there is to look at, and how to end.
 fn invite(
     player: &mut Player<'_>,
     surface: &Surface,
     listeners: &Listeners,
 ) -> Result<(), DemoError> {
-    let (public, operations) = (listeners.public, listeners.operations);
+    let (public, operations) = (public_of(listeners), listeners.operations);
     let folder = surface.config.data.dir.display();
     let program = std::env::args()
         .next()

@@ -21,7 +21,7 @@ use super::folder::Listing;
 use super::narrative::{Ink, Narrator, Shown};
 use super::story::{Comment, Gateway, Person, Rename, Scene, Step, Story, Subscribe};
 use crate::embedded::push_log::{FaultClass, FaultRule};
-use crate::surface::Surface;
+use crate::surface::{OneMachine, Surface};
 
 /// Where the files of `--media` are uploaded to.
 const YOURS: &str = "posts/yours";
@@ -275,10 +275,16 @@ impl<'w> Player<'w> {
         self.tell(files_before)
     }
 
+    /// A demo needs nothing but this machine.
+    fn one_machine(&self) -> &OneMachine {
+        let here = self.surface.one_machine.as_ref();
+        here.expect("a demo's daemon is configured without AWS")
+    }
+
     /// What the gateway took, by push.
     fn shown(&self) -> HashMap<PushId, Shown> {
         let mut shown: HashMap<PushId, Shown> = HashMap::new();
-        for accepted in self.surface.push_log.tail() {
+        for accepted in self.one_machine().push_log.tail() {
             let payload = &accepted.payload;
             let one = shown.entry(payload.push_id).or_default();
             one.text = format!("{} · {}", payload.title, payload.body);

@@ -18,7 +18,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use iyagi_actors::journal::{Append, Appended, CommitHook, Journal, JournalFault, Snapshot};
+use iyagi_actors::journal::{
+    Append, Appended, CommitHook, Journal, JournalFault, Replica, Snapshot, Standing,
+};
 use iyagi_actors::ports::Clock;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Pos};
@@ -83,6 +85,23 @@ impl From<ScanFault> for OpenError {
 impl SqliteJournal {
     /// Opens or creates a journal, and reads all of it to see that it is whole. It blocks meanwhile.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_with(path, clock, tune)
+    }
+
+    /// Like [`SqliteJournal::open`], for the copy of a log that is durable elsewhere: a power failure may take the
+    /// copy's last commits, never its soundness.
+    pub fn open_copy(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_with(path, clock, |writer| {
+            tune(writer)?;
+            writer.pragma_update(None, "synchronous", "NORMAL")
+        })
+    }
+
+    fn open_with(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        tune: fn(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, OpenError> {
         let database = Database::open_tuned(path, &SCHEMA, tune).map_err(damage_of_open)?;
         let sound = scan::scan(path)?;
         let shared = Shared {
@@ -197,6 +216,35 @@ impl Journal for SqliteJournal {
             .read(move |connection| snapshots::newest(connection, &name, code_version))
             .await
             .map_err(read_fault)
+    }
+}
+
+#[async_trait]
+impl Replica for SqliteJournal {
+    async fn standing(
+        &self,
+        ids: Vec<EventId>,
+        entities: Vec<Entity>,
+    ) -> Result<Standing, JournalFault> {
+        let shared = Arc::clone(&self.shared);
+        let work = move |connection: &Connection| {
+            let standing = lock(&shared.writer).standing(connection, &shared.recent, ids, entities);
+            Ok(standing?)
+        };
+        // In the writer's turn, because it alone knows where each entity stands without searching.
+        self.database.write(work).await.map_err(write_fault)
+    }
+
+    async fn follow(&self, events: Vec<Event>) -> Result<(), JournalFault> {
+        let (writing, committed) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let written = self
+            .database
+            .write_or_stop(
+                move |connection| lock(&writing.writer).follow(connection, &writing.recent, events),
+                move |written| committed.announce(written),
+            )
+            .await;
+        written.map(|_| ()).map_err(write_fault)
     }
 }
 

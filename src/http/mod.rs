@@ -33,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::listener::{Requests, Side};
 use self::problem::Problem;
+use crate::config::Role;
 use crate::surface::Surface;
 
 /// Files and commits that are in memory at once, on their way in or out; further ones wait.
@@ -46,8 +47,8 @@ const BLOCKING_THREADS: usize = 16;
 
 /// Both listeners, up and running.
 pub struct Listeners {
-    /// Address of the public API.
-    pub public: SocketAddr,
+    /// Address of the public API, on hosts that answer it.
+    pub public: Option<SocketAddr>,
     /// Address of metrics, health and operations.
     pub operations: SocketAddr,
     stopping: watch::Sender<bool>,
@@ -102,8 +103,11 @@ struct Running {
 /// Takes both addresses and serves them until [`Listeners::stop`].
 pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let addresses = surface.config.http.clone();
-    let (public_socket, public) = bind(Side::Public, addresses.public)?;
+    let answers = surface.config.fleet.roles.contains(&Role::Api);
+    let public = answers.then(|| bind(Side::Public, addresses.public));
+    let public = public.transpose()?;
     let (operations_socket, operations) = bind(Side::Operations, addresses.operations)?;
+    let public_address = public.as_ref().map(|(_, address)| *address);
     let (stopping, told) = watch::channel(false);
     let actors = surface.actors.clone();
     let state = web::Data::new(State {
@@ -113,10 +117,9 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         stopping: told,
     });
     let mut running = Vec::new();
-    for (side, socket, address) in [
-        (Side::Public, public_socket, public),
-        (Side::Operations, operations_socket, operations),
-    ] {
+    let public = public.map(|(socket, address)| (Side::Public, socket, address));
+    let operations_side = (Side::Operations, operations_socket, operations);
+    for (side, socket, address) in public.into_iter().chain([operations_side]) {
         let server = server(side, socket, &state).map_err(|source| HttpError::Bind {
             side,
             address,
@@ -128,7 +131,7 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         });
     }
     Ok(Listeners {
-        public,
+        public: public_address,
         operations,
         stopping,
         running,

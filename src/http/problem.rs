@@ -57,6 +57,8 @@ kinds! {
     NotFound = NOT_FOUND, "not-found", "There is no such thing";
     /// No such path on this listener.
     UnknownPath = NOT_FOUND, "unknown-path", "There is no such path";
+    /// Something that a service of AWS does instead.
+    Elsewhere = NOT_FOUND, "elsewhere", "A service of AWS does that";
     /// No such actor.
     UnknownActor = NOT_FOUND, "unknown-actor", "There is no such actor";
     /// No such preset.

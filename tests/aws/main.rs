@@ -1,5 +1,18 @@
 //! The adapters keep the ports' promises on servers that speak AWS's protocols.
 
 mod canned;
+mod failing;
+mod fan_out;
+mod faults;
+mod fleet;
+mod journal;
+mod neptune;
+mod objects;
 mod provision;
+mod push;
+mod queues;
+mod redrive;
+mod removals;
 mod servers;
+mod stub;
+mod tables;

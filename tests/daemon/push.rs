@@ -3,6 +3,7 @@
 use iyagi::embedded::push_log::{FaultClass, FaultRule};
 use iyagi_actors::dlq_keeper::{DlqMessage, Reply};
 use iyagi_messages::fact::{SubscriptionCreated, TemplateOptedOut};
+use iyagi_messages::ids::Pos;
 use iyagi_messages::push::SuppressReason;
 use iyagi_messages::subscription::Subscription;
 use serde_json::json;
@@ -144,7 +145,13 @@ fn a_stumbling_gateway_is_tried_again_and_a_dead_phone_is_dropped() {
         world.device("minji", "minji-tablet", "ko").await;
         world.person("daniel", "Daniel", "en").await;
         world.person("grace", "Grace", "en").await;
-        let log = &world.daemon.surface.push_log;
+        let log = &world
+            .daemon
+            .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
+            .push_log;
         log.add_fault(fault("minji", FaultClass::Transient, Some(1)));
         log.add_fault(fault("minji", FaultClass::Throttled, Some(2)));
         log.add_fault(fault("minji-tablet", FaultClass::Dead, None));
@@ -168,7 +175,13 @@ fn pushes_to_one_phone_wait_for_the_one_before_them() {
         for name in ["a", "b", "c", "d"] {
             world.person(name, name, "en").await;
         }
-        let log = &world.daemon.surface.push_log;
+        let log = &world
+            .daemon
+            .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
+            .push_log;
         log.add_fault(fault("minji", FaultClass::Throttled, Some(3)));
         for name in ["a", "b", "c", "d"] {
             world.follow(name, "minji").await;
@@ -193,6 +206,9 @@ fn a_push_that_is_given_up_can_be_redriven_and_survives_a_restart_meanwhile() {
         world
             .daemon
             .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
             .push_log
             .add_fault(fault("minji", FaultClass::Poison, Some(1)));
         world.follow("daniel", "minji").await;
@@ -269,14 +285,20 @@ fn a_drain_hands_back_at_once_what_only_waits_for_its_time() {
             retry_after_seconds: Some(3600),
             ..fault("minji", FaultClass::Throttled, Some(1))
         };
-        world.daemon.surface.push_log.add_fault(hour);
+        world
+            .daemon
+            .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
+            .push_log
+            .add_fault(hour);
         world.follow("daniel", "minji").await;
         world
             .until("the push waits for its time", || {
-                let pending = world.daemon.surface.tree.projections.outbox().pending();
-                pending
-                    .iter()
-                    .any(|state| state.attempts == 1 && state.stage.is_pending())
+                let outbox = world.daemon.surface.tree.projections.outbox();
+                let mut pending = outbox.pending_behind(Pos::default(), usize::MAX);
+                pending.any(|(_, state)| state.attempts == 1 && state.stage.is_pending())
             })
             .await;
         world

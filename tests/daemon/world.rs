@@ -87,6 +87,9 @@ impl World {
         let operations: Vec<Operation> = serde_json::from_value(operations).expect("operations");
         self.daemon
             .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
             .graph
             .commit(operations)
             .await
@@ -154,6 +157,9 @@ impl World {
     pub(crate) fn accepted(&self) -> Vec<Accepted> {
         self.daemon
             .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
             .push_log
             .tail()
             .iter()
@@ -171,7 +177,16 @@ impl World {
 
     /// Waits until every commit is matched and every push settled.
     pub(crate) async fn settle(&self) {
-        let tip = self.daemon.surface.graph.tip().await.expect("a tip");
+        let tip = self
+            .daemon
+            .surface
+            .one_machine
+            .as_ref()
+            .expect("everything is on one machine")
+            .graph
+            .tip()
+            .await
+            .expect("a tip");
         self.until("everything is settled", || {
             let outbox = self.daemon.surface.tree.projections.outbox();
             outbox.cursor >= tip && outbox.counts.pending == 0

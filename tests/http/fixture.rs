@@ -60,7 +60,8 @@ impl Fixture {
             daemon::block_on(async move {
                 let daemon = Daemon::start(config, built_in_templates()).await?;
                 let listeners = &daemon.listeners;
-                let addresses = (listeners.public, listeners.operations);
+                let public = listeners.public.expect("every role");
+                let addresses = (public, listeners.operations);
                 up.send((addresses, Arc::clone(&daemon.surface))).ok();
                 stopped.await.ok();
                 daemon.stop().await;

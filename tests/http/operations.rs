@@ -106,6 +106,8 @@ fn metric_names_and_labels_stay_what_they_are() {
         r#"iyagi_actor_messages_total{actor="push-sender",outcome="handled"} 1"#,
         "iyagi_stream_cursor_commit 2",
         "iyagi_stream_lag_seconds 0",
+        "iyagi_stream_lag_commits 0",
+        "iyagi_stream_skipped_commits_total 0",
     ] {
         assert!(
             text.lines().any(|found| found == line),
@@ -127,6 +129,10 @@ fn the_status_adds_up() {
     assert_eq!(status["pushes"]["conserved"], true);
     assert_eq!(status["stream"]["cursor"], status["stream"]["tip"]);
     assert_eq!(status["stream"]["lag_seconds"], 0.0);
+    assert_eq!(status["stream"]["lag_commits"], 0);
+    assert_eq!(status["stream"]["oldest"], json!({"commit": 1, "op": 1}));
+    assert!(status["stream"]["headroom_seconds"].as_f64() >= Some(0.0));
+    assert_eq!(status["stream"]["skipped_commits"], 0);
     assert_eq!(status["dead_letters"]["waiting"], 0);
     assert_eq!(status["devices"], 1);
     assert_eq!(status["queues"].as_array().expect("queues").len(), 4);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use iyagi::embedded::push_log::{FaultClass, FaultRule, PushLog, accepted_per_push, read_accepted};
 use iyagi_actors::ports::{GatewayFault, Payload, PushGateway};
 use iyagi_messages::device::Platform;
-use iyagi_messages::ids::PushId;
+use iyagi_messages::ids::{PushId, Seq};
 use iyagi_messages::push::FailureClass;
 use tokio::time::Instant;
 
@@ -24,6 +24,7 @@ fn push(number: u64, device: &str) -> Payload {
         push_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
         device: device.into(),
         platform: Platform::Fcm,
+        registration: Seq(1),
         title: "새 팔로워".to_owned(),
         body: "민수 \"follows\" you\n".to_owned(),
         link: "iyagi://people/1".to_owned(),

@@ -10,12 +10,12 @@ mod message;
 mod reply;
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, LetterDeadLettered, LetterPurged, LetterRedriven};
-use iyagi_messages::ids::{LetterId, PushId};
+use iyagi_messages::ids::LetterId;
 use iyagi_messages::letter::Origin;
 use serde::Serialize;
 
@@ -25,8 +25,7 @@ pub use reply::Reply;
 use crate::journal::{Draft, Journal};
 use crate::ports::{Outgoing, Queue, QueueFault};
 use crate::projections::{LetterState, Projections};
-use crate::push_sender::PushJob;
-use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, PoolHandle, Worker};
+use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 
 /// What the keeper is told.
 #[derive(Debug)]
@@ -37,6 +36,15 @@ pub enum DlqMessage {
     Recover,
     /// Try jobs anew.
     Redrive {
+        /// Which.
+        letters: Vec<LetterId>,
+        /// Who asks for it.
+        by: String,
+        /// Gets the result.
+        reply: Reply<Settled>,
+    },
+    /// Try jobs anew whose messages somebody has taken out of the queue, so that it need not be searched for them.
+    RedriveMoved {
         /// Which.
         letters: Vec<LetterId>,
         /// Who asks for it.
@@ -72,14 +80,14 @@ pub struct DlqKeeperContext {
     pub projections: Arc<Projections>,
     /// The FIFO dead-letter queue.
     pub queue: Arc<dyn Queue>,
-    /// Takes redriven pushes. Set once the pool exists, which itself needs the keeper's mailbox.
-    pub pushes: OnceLock<PoolHandle<PushJob>>,
     /// Queues of the consumers of objects, for redriven media jobs.
     pub consumers: Vec<Arc<dyn Queue>>,
 }
 
 /// How long a letter is hidden while the keeper looks at it.
 const SWEEP_VISIBILITY: Duration = Duration::from_secs(30);
+/// A receive that does not wait asks only some of the servers that hold the queue, and may find nothing.
+const SWEEP_WAIT: Duration = Duration::from_secs(1);
 /// Letters that one look at the queue takes, as many as SQS gives.
 const SWEEP_BATCH: usize = 10;
 
@@ -172,12 +180,8 @@ impl DlqKeeper {
                 .into(),
             )
             .await?;
-            if let Origin::Push { push, .. } = origin {
-                self.offer(*push).await;
-            }
             settled.done.push(*id);
         }
-        self.sweep(&settled.done).await?;
         Ok(settled)
     }
 
@@ -213,21 +217,6 @@ impl DlqKeeper {
         Ok(())
     }
 
-    async fn offer(&self, id: PushId) {
-        let push = self
-            .context
-            .projections
-            .outbox()
-            .push(id)
-            .map(|state| Arc::clone(&state.push));
-        let (Some(push), Some(pool)) = (push, self.context.pushes.get()) else {
-            return;
-        };
-        if pool.submit(PushJob { push }).await.is_err() {
-            tracing::warn!(push = %id, "the push pool is gone; the push is sent at the next start");
-        }
-    }
-
     async fn send_to_consumer(&self, consumer: &str, message: &str) -> Result<(), Fault> {
         let queue = self
             .context
@@ -260,7 +249,7 @@ impl DlqKeeper {
         let mut kept = Vec::new();
         while !sought.is_empty() {
             let received = queue
-                .receive(SWEEP_BATCH, Duration::ZERO, SWEEP_VISIBILITY)
+                .receive(SWEEP_BATCH, SWEEP_WAIT, SWEEP_VISIBILITY)
                 .await;
             let received = received.map_err(|fault| down(&fault))?;
             if received.is_empty() {
@@ -300,6 +289,11 @@ impl Worker for DlqKeeper {
             DlqMessage::Deposit(id) => self.deposit(*id).await?,
             DlqMessage::Recover => self.recover().await?,
             DlqMessage::Redrive { letters, by, reply } => {
+                let settled = self.redrive(letters, by).await?;
+                self.sweep(&settled.done).await?;
+                reply.send(settled);
+            }
+            DlqMessage::RedriveMoved { letters, by, reply } => {
                 reply.send(self.redrive(letters, by).await?);
             }
             DlqMessage::Purge { letters, by, reply } => reply.send(self.purge(letters, by).await?),
@@ -322,6 +316,7 @@ impl Worker for DlqKeeper {
             DlqMessage::Deposit(_) => "Deposit",
             DlqMessage::Recover => "Recover",
             DlqMessage::Redrive { .. } => "Redrive",
+            DlqMessage::RedriveMoved { .. } => "RedriveMoved",
             DlqMessage::Purge { .. } => "Purge",
         }
     }

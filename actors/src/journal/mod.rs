@@ -6,10 +6,12 @@ pub mod contract;
 mod draft;
 mod memory;
 mod port;
+mod replica;
 
 pub use draft::Draft;
 pub use memory::MemoryJournal;
 pub use port::{Append, Appended, CommitHook, Expected, Journal, JournalFault, Recorded, Snapshot};
+pub use replica::{Replica, Standing};
 
 use crate::runtime::Fault;
 

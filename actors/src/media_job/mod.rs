@@ -1,5 +1,7 @@
 //! What every consumer of objects does alike: read the notification, and write off what cannot be done.
 
+mod reading;
+
 use std::sync::Arc;
 
 use iyagi_messages::event::Entity;
@@ -9,6 +11,7 @@ use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 
+pub use self::reading::{Reading, read_write};
 use crate::dlq_keeper::DlqMessage;
 use crate::journal::{Draft, Journal, JournalFault};
 use crate::ports::{Clock, QueueFault, StoreFault};

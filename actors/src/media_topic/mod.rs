@@ -15,6 +15,7 @@ pub use subscription::{Notice, QueueSubscription};
 
 use crate::health::Health;
 use crate::ports::{Clock, Queue};
+use crate::queue_intake::receive_unless_draining;
 use crate::runtime::{Broadcast, Cx, Done, Failure, Fault, Outcome, Worker};
 
 /// The loop's tick.
@@ -39,10 +40,6 @@ pub struct MediaTopicContext {
 const VISIBILITY: Duration = Duration::from_secs(30);
 /// How soon a notification comes again for a subscription that had no room.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long one receive waits for a message, as SQS allows at most.
-const WAIT: Duration = Duration::from_secs(20);
-/// Messages in one receive, as SQS allows at most.
-const BATCH: usize = 10;
 
 /// Fans notifications out.
 pub struct MediaTopic {
@@ -68,10 +65,7 @@ impl Worker for MediaTopic {
             clock,
         } = &*self.context;
         let name = format!("intake {}", intake.name());
-        let received = tokio::select! {
-            received = intake.receive(BATCH, WAIT, VISIBILITY) => received,
-            () = cx.until_draining() => return Ok(Done::Finished),
-        };
+        let received = receive_unless_draining(&**intake, VISIBILITY, cx).await;
         let received = received.map_err(|fault| {
             health.report(&name, false, fault.to_string(), clock.now());
             Fault::dependency(fault.to_string())

@@ -5,23 +5,24 @@ use std::fmt::Write;
 use iyagi_media::{probe, sniff};
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::media::{Dimensions, MetadataItem, owner_of_key};
+use iyagi_messages::object::Sequencer;
 use sha2::{Digest, Sha256};
 
 use crate::ports::ObjectInfo;
 
-/// Describes a file. Without its bytes, because it is too large to read, it is known by what the store says.
+/// Describes one write of a file. Without its bytes, because of a defect, it is known by what the store says.
 pub fn describe(
     info: &ObjectInfo,
-    version_id: Option<String>,
-    bytes: Option<&[u8]>,
+    sequencer: Sequencer,
+    bytes: Result<&[u8], String>,
     now: Timestamp,
 ) -> MetadataItem {
     let stated = info.options.content_type.clone();
     let mut item = MetadataItem {
         key: info.key.clone(),
         owner: owner_of_key(&info.key),
-        sequencer: info.sequencer.clone(),
-        version_id,
+        sequencer,
+        version_id: info.version_id.clone(),
         content_type: stated.unwrap_or_else(|| "application/octet-stream".to_owned()),
         size: info.size,
         sha256: None,
@@ -31,9 +32,12 @@ pub fn describe(
         recorded_at: now,
         thumbnails: None,
     };
-    let Some(bytes) = bytes else {
-        item.defect = Some("it is too large to be read".to_owned());
-        return item;
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(defect) => {
+            item.defect = Some(defect);
+            return item;
+        }
     };
     item.sha256 = Some(hexadecimal(&Sha256::digest(bytes)));
     let format = sniff(bytes);

@@ -14,7 +14,9 @@ use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind};
 
 pub use self::description::describe;
-use crate::media_job::{GivenUp, MediaJournal, objects_of, queue_down, store_down};
+use crate::media_job::{
+    GivenUp, MediaJournal, Reading, objects_of, queue_down, read_write, store_down,
+};
 use crate::ports::{MetadataTable, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
 use crate::runtime::{CpuPool, Cx, Done, Failure, Fault, Incarnation, Worker};
@@ -66,21 +68,29 @@ impl MetadataRecorder {
             ..
         } = &*self.context;
         let now = media.clock.now();
-        let item = match store.get(&event.key, self.context.bytes_max).await {
-            Ok((bytes, info)) => {
-                let version = event.version_id.clone();
-                let work = move || describe(&info, version, Some(&bytes), now);
+        let reading = read_write(&**store, event, self.context.bytes_max).await;
+        let item = match reading.map_err(|fault| store_down(&fault))? {
+            Reading::Whole {
+                bytes,
+                info,
+                sequencer,
+            } => {
+                let work = move || describe(&info, sequencer, Ok(&bytes), now);
                 let described = cpu.run(self.context.deadline, work).await;
                 described.map_err(|error| Fault::worker(error.to_string()))?
             }
-            // Deleted meanwhile: its removal has an event of its own.
-            Err(StoreFault::NotFound(_)) => return Ok(()),
-            Err(StoreFault::TooLarge { .. }) => match store.head(&event.key).await {
-                Ok(info) => describe(&info, event.version_id.clone(), None, now),
-                Err(StoreFault::NotFound(_)) => return Ok(()),
-                Err(fault) => return Err(store_down(&fault)),
-            },
-            Err(fault) => return Err(store_down(&fault)),
+            Reading::Unread {
+                info,
+                sequencer,
+                fault,
+            } => {
+                let defect = match fault {
+                    StoreFault::TooLarge { .. } => "it is too large to be read".to_owned(),
+                    other => other.to_string(),
+                };
+                describe(&info, sequencer, Err(defect), now)
+            }
+            Reading::Superseded => return Ok(()),
         };
         let recorded = MetadataRecorded {
             key: item.key.clone(),
@@ -104,7 +114,29 @@ impl MetadataRecorder {
         Ok(())
     }
 
+    /// Whether a removal took away a version that is not the one we describe, and left the object there.
+    async fn spares_the_object(&self, event: &ObjectEvent) -> Result<bool, Fault> {
+        // An expiry has the sequencer of the write that it removes, which is enough.
+        if event.kind == ObjectEventKind::Expired || event.version_id.is_none() {
+            return Ok(false);
+        }
+        let recorded = self.context.table.get(&event.key).await;
+        let recorded = recorded.map_err(|fault| Fault::dependency(fault.to_string()))?;
+        if recorded.is_some_and(|item| item.version_id == event.version_id) {
+            return Ok(false);
+        }
+        match self.context.store.head(&event.key).await {
+            Ok(_) => Ok(true),
+            Err(StoreFault::NotFound(_)) => Ok(false),
+            Err(fault) => Err(store_down(&fault)),
+        }
+    }
+
     async fn remove(&self, event: &ObjectEvent) -> Result<(), Fault> {
+        if self.spares_the_object(event).await? {
+            tracing::debug!(key = %event.key, version = event.version_id, "an older version was removed; the object is still there");
+            return Ok(());
+        }
         let removed = self
             .context
             .table

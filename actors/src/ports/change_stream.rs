@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use iyagi_messages::cursor::Cursor;
-use iyagi_messages::stream::StreamPage;
+use iyagi_messages::stream::{StreamPage, StreamRecord};
 use thiserror::Error;
 
 /// Where a page begins.
@@ -18,11 +18,32 @@ pub enum Position {
     Latest,
 }
 
+/// A place that no log reaches: who asks for it is told where the log ends.
+const BEYOND: Cursor = Cursor::new(i64::MAX as u64, 1);
+
 /// Reads the graph's change log.
 #[async_trait]
 pub trait ChangeStream: Send + Sync + 'static {
     /// At least one and at most `limit` records (1 to 100,000) from `position` on.
     async fn fetch(&self, position: Position, limit: u32) -> Result<StreamPage, StreamFault>;
+
+    /// The newest operation of the log, trimmed or not; none in a log that never had one.
+    async fn head(&self) -> Result<Option<Cursor>, StreamFault> {
+        match self.fetch(Position::At(BEYOND), 1).await {
+            Err(StreamFault::NotFound { last_valid }) => Ok(last_valid),
+            Ok(page) => Ok(Some(page.last_event_id)),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The oldest record that is still kept; none in a log that keeps nothing.
+    async fn oldest(&self) -> Result<Option<StreamRecord>, StreamFault> {
+        match self.fetch(Position::TrimHorizon, 1).await {
+            Ok(page) => Ok(page.records.into_iter().next()),
+            Err(StreamFault::NotFound { .. }) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
 }
 
 /// Why there is no page.
@@ -44,6 +65,11 @@ pub enum StreamFault {
         "the stream is disabled on this cluster: set neptune_streams to 1 and reboot its instances"
     )]
     Disabled,
+    /// The service does not let this host read the log.
+    #[error(
+        "the stream refuses access: allow this host's role neptune-db:GetStreamRecords on the cluster: {0}"
+    )]
+    Denied(String),
     /// The service asks for patience.
     #[error("the stream is throttled")]
     Throttled,

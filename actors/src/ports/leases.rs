@@ -22,7 +22,8 @@ pub trait Leases: Send + Sync + 'static {
         seen: Option<&Lease>,
     ) -> Result<Option<Lease>, LeaseFault>;
 
-    /// Raises the counter of a lease that still is the holder's. Yields nothing if it no longer is.
+    /// Raises the counter of a lease that still is the holder's, which may say something else of itself now. Yields nothing
+    /// if it no longer is the holder's.
     async fn renew(&self, lease: &Lease) -> Result<Option<Lease>, LeaseFault>;
 
     /// Gives up a lease that still is the holder's; otherwise nothing happens. Its epoch is remembered.

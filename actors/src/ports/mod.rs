@@ -15,6 +15,8 @@ pub use clock::Clock;
 pub use graph_queries::{GraphFault, GraphQueries};
 pub use leases::{Lease, LeaseFault, Leases};
 pub use metadata_table::{MetadataFault, MetadataPage, MetadataTable, Written};
-pub use object_store::{ObjectInfo, ObjectPage, ObjectStore, PutOptions, StoreFault};
+pub use object_store::{
+    ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
+};
 pub use push_gateway::{GatewayFault, Payload, PushGateway};
 pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};

@@ -59,17 +59,30 @@ pub struct ObjectInfo {
     pub size: u64,
     /// Its entity tag.
     pub etag: String,
-    /// The order of its last write.
-    pub sequencer: Sequencer,
+    /// Which version it is, in stores that keep them.
+    pub version_id: Option<String>,
+    /// The order of its last write, if the store says it. S3 says it in notifications alone.
+    pub sequencer: Option<Sequencer>,
     /// What was stored beside the bytes.
     pub options: PutOptions,
+}
+
+/// What a listing says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectSummary {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: String,
 }
 
 /// Some of the objects under a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectPage {
     /// In order of key.
-    pub objects: Vec<ObjectInfo>,
+    pub objects: Vec<ObjectSummary>,
     /// Ask again behind this key for more.
     pub next: Option<ObjectKey>,
 }
@@ -89,6 +102,14 @@ pub enum StoreFault {
         size: u64,
         /// The limit.
         max: u64,
+    },
+    /// It is there, but cannot be read as it is stored: archived, for one.
+    #[error("object `{key}` cannot be read: {reason}")]
+    Unreadable {
+        /// The object.
+        key: ObjectKey,
+        /// Why.
+        reason: String,
     },
     /// The store has no room or may not write.
     #[error("the object store cannot write: {0}")]

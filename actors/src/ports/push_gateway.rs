@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use iyagi_messages::device::Platform;
-use iyagi_messages::ids::{DeviceToken, PushId};
+use iyagi_messages::ids::{DeviceToken, PushId, Seq};
 use iyagi_messages::push::FailureClass;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -25,6 +25,9 @@ pub struct Payload {
     pub device: DeviceToken,
     /// Its push service.
     pub platform: Platform,
+    /// Number of the phone's registration: with another one the token is to be trusted anew.
+    #[serde(default)]
+    pub registration: Seq,
     /// First line.
     pub title: String,
     /// Second line.

@@ -1,5 +1,7 @@
 //! A queue with the semantics of SQS, standard or FIFO.
 
+pub mod limits;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +18,9 @@ pub trait Queue: Send + Sync + 'static {
     fn name(&self) -> &str;
 
     /// Sends at most [`BATCH_MAX`] messages; each has its own result, in order.
+    ///
+    /// A send whose answer is lost may be repeated below, so a standard queue can hold a message twice; a FIFO queue
+    /// knows the repeat by its deduplication id.
     async fn send(
         &self,
         messages: Vec<Outgoing>,
@@ -29,6 +34,12 @@ pub trait Queue: Send + Sync + 'static {
         visibility: Duration,
     ) -> Result<Vec<Received>, QueueFault>;
 
+    /// Whether a receive that is dropped before it answers leaves the messages where they are. Where it may not, they
+    /// stay hidden from everyone with one receive spent, so its answer is to be awaited.
+    fn receive_can_be_dropped(&self) -> bool {
+        false
+    }
+
     /// Deletes messages by receipt; a receipt that has run out is no error, its message just comes again.
     async fn delete(&self, receipts: &[String]) -> Result<(), QueueFault>;
 
@@ -38,6 +49,19 @@ pub trait Queue: Send + Sync + 'static {
         receipt: &str,
         visibility: Duration,
     ) -> Result<(), QueueFault>;
+
+    /// Hides many received messages; each has its own result, in order.
+    async fn change_visibilities(
+        &self,
+        receipts: &[String],
+        visibility: Duration,
+    ) -> Vec<Result<(), QueueFault>> {
+        let mut results = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            results.push(self.change_visibility(receipt, visibility).await);
+        }
+        results
+    }
 
     /// How much is waiting.
     async fn depth(&self) -> Result<QueueDepth, QueueFault>;

@@ -2,22 +2,28 @@
 //!
 //! **Invariant:** a projection never knows more than the journal, and an append that has resolved is folded.
 
+mod accepted;
 mod audience;
+mod members;
 mod outbox;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use iyagi_messages::event::Event;
+use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Pos;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
+pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
+pub use members::Members;
 pub use outbox::{Counts, LetterState, Outbox};
 
 use crate::journal::{Journal, JournalFault, Snapshot};
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-const CODE_VERSION: u32 = 1;
+const CODE_VERSION: u32 = 2;
 const SNAPSHOT: &str = "projections";
 /// Events that are read at once while folding.
 const PAGE: usize = 10_000;
@@ -26,35 +32,36 @@ const PAGE: usize = 10_000;
 pub struct Projections {
     outbox: RwLock<Outbox>,
     audience: RwLock<Audience>,
+    members: RwLock<Members>,
+    /// The last event folded, for who waits for the next.
+    folded: watch::Sender<Pos>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Body {
     outbox: Outbox,
     audience: Audience,
+    members: Members,
 }
 
 impl Projections {
     /// Folds the newest snapshot and what came after it, and from then on every commit.
     pub async fn recover(journal: &dyn Journal) -> Result<Arc<Self>, JournalFault> {
         let snapshot = journal.snapshot(SNAPSHOT, CODE_VERSION).await?;
-        let body = snapshot.and_then(|snapshot| match serde_json::from_slice(&snapshot.body) {
-            Ok(body) => Some((body, snapshot.pos)),
-            Err(error) => {
-                tracing::warn!(%error, "the snapshot is unreadable and is folded anew");
-                None
-            }
-        });
-        let (body, mut pos) = body.unwrap_or((
-            Body {
-                outbox: Outbox::default(),
-                audience: Audience::default(),
-            },
-            Pos::default(),
-        ));
+        let body: Option<(Body, Pos)> =
+            snapshot.and_then(|snapshot| match serde_json::from_slice(&snapshot.body) {
+                Ok(body) => Some((body, snapshot.pos)),
+                Err(error) => {
+                    tracing::warn!(%error, "the snapshot is unreadable and is folded anew");
+                    None
+                }
+            });
+        let (body, mut pos) = body.unwrap_or_default();
         let projections = Arc::new(Self {
             outbox: RwLock::new(body.outbox),
             audience: RwLock::new(body.audience),
+            members: RwLock::new(body.members),
+            folded: watch::Sender::new(pos),
         });
         loop {
             let events = journal.read(pos, PAGE).await?;
@@ -73,10 +80,12 @@ impl Projections {
             // The outbox is locked first by whoever locks both, so this is one consistent moment.
             let outbox = self.outbox();
             let audience = self.audience();
+            let members = self.members();
             let body = serde_json::to_vec(
                 &(BodyRef {
                     outbox: &outbox,
                     audience: &audience,
+                    members: &members,
                 }),
             );
             (
@@ -103,8 +112,20 @@ impl Projections {
         self.audience.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who shares the work.
+    pub fn members(&self) -> RwLockReadGuard<'_, Members> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last event folded, and whether there is another one.
+    pub fn folded(&self) -> watch::Receiver<Pos> {
+        self.folded.subscribe()
+    }
+
     fn apply(&self, events: &[Event]) {
         let mut outbox = self.outbox.write().unwrap_or_else(PoisonError::into_inner);
+        // A snapshot of another host may be ahead of this host's copy of the journal, which then repeats what is in it.
+        let events = &events[events.partition_point(|event| event.pos <= outbox.pos)..];
         for event in events {
             outbox.apply(event);
         }
@@ -117,6 +138,18 @@ impl Projections {
                 audience.apply(event);
             }
         }
+        if events
+            .iter()
+            .any(|event| matches!(event.fact, Fact::FleetAssigned(_)))
+        {
+            let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                members.apply(event);
+            }
+        }
+        let pos = outbox.pos;
+        drop(outbox);
+        self.folded.send_replace(pos);
     }
 }
 
@@ -124,4 +157,5 @@ impl Projections {
 struct BodyRef<'a> {
     outbox: &'a Outbox,
     audience: &'a Audience,
+    members: &'a Members,
 }

@@ -1,11 +1,13 @@
 //! Where the reader of the change log stands, which pushes are open, and which letters wait.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
+use iyagi_messages::feedback::BounceClass;
 use iyagi_messages::ids::{EventId, LetterId, Pos, PushId, Seq};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::SuppressReason;
@@ -23,8 +25,13 @@ pub struct Outbox {
     pub cursor: Cursor,
     /// Number of the cursor entity's last event.
     pub cursor_seq: Seq,
+    /// Commits that the cursor has passed over because the change log did not have them.
+    #[serde(default)]
+    pub skipped_commits: u64,
     /// Pushes that are pending or dead. Settled ones are only counted.
     open: HashMap<PushId, OpenPush>,
+    /// Pending pushes by the event that made them so.
+    turns: BTreeMap<Pos, PushId>,
     /// Letters that wait or are on their way to the queue.
     letters: BTreeMap<LetterId, LetterState>,
     /// The conservation law's columns.
@@ -37,7 +44,8 @@ pub struct Outbox {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct OpenPush {
     state: PushState,
-    requested_at: Pos,
+    /// Its place in [`Outbox::turns`]: where it was requested or last redriven.
+    turn: Pos,
     last_event: EventId,
 }
 
@@ -54,6 +62,10 @@ pub struct Counts {
     pub suppressed: BTreeMap<SuppressReason, u64>,
     /// Not settled yet.
     pub pending: u64,
+    /// Of those sent, the ones that were not delivered as far as was learned later, by kind of failure. They stay sent:
+    /// this is no column of the law.
+    #[serde(default)]
+    pub bounced: BTreeMap<BounceClass, u64>,
     /// Redriven letters, of all kinds of job.
     pub redriven: u64,
     /// Purged letters, of all kinds of job.
@@ -95,15 +107,16 @@ impl Outbox {
         self.open.get(&id).map(|open| open.last_event)
     }
 
-    /// Pending pushes in the order in which they were requested.
-    pub fn pending(&self) -> Vec<PushState> {
-        let mut pending: Vec<_> = self
-            .open
-            .values()
-            .filter(|open| open.state.stage.is_pending())
-            .collect();
-        pending.sort_by_key(|open| (open.requested_at, open.state.push.id));
-        pending.into_iter().map(|open| open.state.clone()).collect()
+    /// At most `limit` pending pushes whose turn is behind `after`, in order of their turns. A push has its turn where
+    /// it was requested, and a new one where it was redriven.
+    pub fn pending_behind(
+        &self,
+        after: Pos,
+        limit: usize,
+    ) -> impl Iterator<Item = (Pos, &PushState)> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let turns = self.turns.range(behind).take(limit);
+        turns.filter_map(|(turn, id)| Some((*turn, &self.open.get(id)?.state)))
     }
 
     /// Letters that wait or are on their way, by id.
@@ -132,22 +145,34 @@ impl Outbox {
                 self.cursor = advanced.to;
                 self.cursor_seq = event.seq;
             }
+            Fact::StreamSkipped(skipped) => self.skipped_commits += skipped.commits,
             Fact::PushRequested(requested) => {
                 self.counts.matched += 1;
                 self.counts.pending += 1;
                 let push = Arc::new(requested.push.clone());
                 let open = OpenPush {
                     state: PushState::requested(push, event.seq),
-                    requested_at: event.pos,
+                    turn: event.pos,
                     last_event: event.id,
                 };
                 self.open.insert(requested.push.id, open);
+                self.turns.insert(event.pos, requested.push.id);
             }
             Fact::PushAttempted(_)
             | Fact::PushAccepted(_)
             | Fact::PushFailed(_)
             | Fact::PushSuppressed(_) => match push_of(event) {
                 Some(id) => self.advance_push(id, event, Some(event.seq)),
+                None => self.contradict(event, "its entity is not a push"),
+            },
+            Fact::PushBounced(bounced) => match push_of(event) {
+                Some(id) if self.open.contains_key(&id) => {
+                    self.contradict(event, "the push was not sent");
+                }
+                Some(_) => {
+                    let class = BounceClass::of(&bounced.failure_type, &bounced.detail);
+                    *self.counts.bounced.entry(class).or_default() += 1;
+                }
                 None => self.contradict(event, "its entity is not a push"),
             },
             Fact::LetterRequested(requested) => {
@@ -209,11 +234,21 @@ impl Outbox {
         };
         let before = open.state.stage;
         let seq = seq.unwrap_or(open.state.seq);
-        if let Err(impossible) = open.state.apply(&event.fact, seq) {
+        if let Err(impossible) = open.state.apply(&event.fact, &event.actor, seq) {
             return self.contradict(event, &impossible.to_string());
         }
         open.last_event = event.id;
         let after = open.state.stage;
+        match (before.is_pending(), after.is_pending()) {
+            (true, false) => {
+                self.turns.remove(&open.turn);
+            }
+            (false, true) => {
+                open.turn = event.pos;
+                self.turns.insert(event.pos, id);
+            }
+            _ => {}
+        }
         self.count(before, -1);
         self.count(after, 1);
         if matches!(after, Stage::Accepted | Stage::Suppressed { .. }) {

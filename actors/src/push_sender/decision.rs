@@ -57,6 +57,8 @@ pub enum Step {
         /// Which attempt, from 1.
         attempt: u32,
     },
+    /// Nothing yet: another host, which lives, has called the gateway.
+    Elsewhere,
     /// A crash swallowed the outcome of this attempt: record that first.
     RecordUnknown {
         /// Which attempt.
@@ -64,10 +66,11 @@ pub enum Step {
     },
 }
 
-/// Decides what to do with a push now.
-pub fn next_step(state: &PushState, recipient: Recipient, now: Timestamp) -> Step {
+/// Decides what to do with a push now. `elsewhere`: its last attempt was made by another host, which lives.
+pub fn next_step(state: &PushState, recipient: Recipient, elsewhere: bool, now: Timestamp) -> Step {
     match state.stage {
         Stage::Accepted | Stage::Suppressed { .. } | Stage::Dead { .. } => Step::Settled,
+        Stage::Attempting if elsewhere => Step::Elsewhere,
         Stage::Attempting => Step::RecordUnknown {
             attempt: state.attempts,
         },

@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRemoved, Fact, PushAttempted, PushFailed, PushSuppressed};
-use iyagi_messages::ids::{EventId, LetterId, PushId};
+use iyagi_messages::ids::{EventId, LetterId, PushId, Seq};
 use iyagi_messages::push::{FailureClass, Push};
 
 use self::decision::{Outcome, Recipient, RetryPolicy, Step, after_attempt, next_step};
 use self::rendering::{Names, Unrenderable, render};
 use self::state::PushState;
 use crate::dlq_keeper::DlqMessage;
+use crate::fleet::{Division, Fleet};
 use crate::journal::{Draft, Journal, JournalFault};
 use crate::ports::{Clock, GatewayFault, PushGateway};
 use crate::projections::{Audience, Projections};
@@ -33,6 +34,8 @@ use crate::subscription_matcher::matching::Templates;
 pub struct PushJob {
     /// The push.
     pub push: Arc<Push>,
+    /// The division of the work on which it was offered here. On another one it is offered anew, in its right order.
+    pub division: Division,
 }
 
 impl PushJob {
@@ -51,6 +54,8 @@ pub struct PushSenderContext {
     pub journal: Arc<dyn Journal>,
     /// Where pushes and phones stand.
     pub projections: Arc<Projections>,
+    /// Whose work a push is.
+    pub fleet: Fleet,
     /// Hands a push to the phone's push service.
     pub gateway: Arc<dyn PushGateway>,
     /// Tells the time.
@@ -67,6 +72,9 @@ pub struct PushSenderContext {
     pub dlq: Mailbox<DlqMessage>,
 }
 
+/// How soon an attempt of another host is looked at again.
+const OUTCOME_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Sends pushes, one at a time.
 pub struct PushSender {
     me: Incarnation,
@@ -79,13 +87,21 @@ impl PushSender {
         Self { me, context }
     }
 
-    async fn step(&self, id: PushId) -> Result<Option<Done>, Fault> {
+    async fn step(&self, id: PushId, division: Division) -> Result<Option<Done>, Fault> {
+        let fleet = &self.context.fleet;
+        if fleet.division() != division {
+            return Ok(Some(Done::Finished));
+        }
         let Some((state, cause, recipient)) = self.look_up(id) else {
             return Ok(Some(Done::Finished));
         };
         let now = self.context.clock.now();
-        match next_step(&state, recipient, now) {
+        let elsewhere = fleet.lives_elsewhere(state.attempted_by.as_ref());
+        match next_step(&state, recipient, elsewhere, now) {
             Step::Settled => Ok(Some(Done::Finished)),
+            Step::Elsewhere => Ok(Some(Done::Held {
+                until: tokio::time::Instant::now() + OUTCOME_INTERVAL,
+            })),
             Step::WaitUntil(at) => {
                 let wait = Duration::from_millis(at.since_ms(now));
                 Ok(Some(Done::Held {
@@ -93,8 +109,8 @@ impl PushSender {
                 }))
             }
             Step::Suppress(reason) => {
-                self.append(&state, cause, vec![PushSuppressed { reason }.into()])
-                    .await?;
+                let facts = vec![PushSuppressed { reason }.into()];
+                self.append(&state, cause, facts, Some(division)).await?;
                 Ok(None)
             }
             Step::RecordUnknown { attempt } => {
@@ -108,8 +124,8 @@ impl PushSender {
                 Ok(None)
             }
             Step::Attempt { attempt } => {
-                let attempted = self.append(&state, cause, vec![PushAttempted { attempt }.into()]);
-                attempted.await?;
+                let facts = vec![PushAttempted { attempt }.into()];
+                self.append(&state, cause, facts, Some(division)).await?;
                 let Some((state, cause, _)) = self.look_up(id) else {
                     return Ok(Some(Done::Finished));
                 };
@@ -141,7 +157,11 @@ impl PushSender {
             return Err(fault(FailureClass::Poison, "no_template", detail));
         };
         let now = self.context.clock.now();
-        let payload = match render(push, template, &self.context.names, now).await {
+        let registration = push.device.as_ref().map_or_else(Seq::default, |token| {
+            self.context.projections.audience().device_seq(token)
+        });
+        let rendered = render(push, registration, template, &self.context.names, now);
+        let payload = match rendered.await {
             Ok(payload) => payload,
             Err(Unrenderable::Graph(error)) => {
                 return Err(fault(FailureClass::Transient, "graph", error.to_string()));
@@ -174,7 +194,8 @@ impl PushSender {
         let generation = self.context.projections.outbox().generation(letter_id);
         let now = self.context.clock.now();
         let outcome = after_attempt(state, attempt, answer, generation, now, self.context.retry);
-        self.append_outcome(state, cause, &outcome).await?;
+        // What the gateway answered is true under any division.
+        self.append_outcome(state, cause, &outcome, None).await?;
         if outcome.letter.is_some() {
             self.post(letter_id).await;
         }
@@ -189,6 +210,7 @@ impl PushSender {
         state: &PushState,
         cause: EventId,
         facts: Vec<Fact>,
+        division: Option<Division>,
     ) -> Result<(), JournalFault> {
         let outcome = Outcome {
             facts,
@@ -196,7 +218,7 @@ impl PushSender {
             endpoint_dead: false,
             platform_broken: None,
         };
-        self.append_outcome(state, cause, &outcome).await
+        self.append_outcome(state, cause, &outcome, division).await
     }
 
     async fn append_outcome(
@@ -204,10 +226,14 @@ impl PushSender {
         state: &PushState,
         cause: EventId,
         outcome: &Outcome,
+        division: Option<Division>,
     ) -> Result<(), JournalFault> {
         let entity = Entity::new("push", state.push.id);
         let mut draft = Draft::new(&self.me, correlation(&state.push));
         draft.expect(entity.clone(), state.seq);
+        if let Some(division) = division {
+            division.expect(&mut draft);
+        }
         let mut cause = cause;
         for fact in &outcome.facts {
             cause = draft.follow(cause, entity.clone(), fact.clone());
@@ -254,7 +280,7 @@ impl Worker for PushSender {
 
     async fn handle(&mut self, job: &PushJob, _: &Cx<PushJob>) -> Result<Done, Fault> {
         loop {
-            if let Some(done) = self.step(job.push.id).await? {
+            if let Some(done) = self.step(job.push.id, job.division).await? {
                 return Ok(done);
             }
         }
@@ -293,7 +319,8 @@ impl Worker for PushSender {
             endpoint_dead: false,
             platform_broken: None,
         };
-        self.append_outcome(&state, cause, &outcome).await?;
+        self.append_outcome(&state, cause, &outcome, Some(job.division))
+            .await?;
         self.post(letter_id).await;
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use iyagi_messages::ids::{ElementId, Timestamp};
+use iyagi_messages::ids::{ElementId, Seq, Timestamp};
 use iyagi_messages::push::Push;
 use iyagi_messages::template::Template;
 use thiserror::Error;
@@ -110,9 +110,10 @@ impl Names {
     }
 }
 
-/// Renders a push for its phone.
+/// Renders a push for its phone, which has the given registration.
 pub async fn render(
     push: &Push,
+    registration: Seq,
     template: &Template,
     names: &Names,
     now: Timestamp,
@@ -148,6 +149,7 @@ pub async fn render(
         push_id: push.id,
         device: device.clone(),
         platform,
+        registration,
         title: fill(&texts.title, &values),
         body: fill(&texts.body, &values),
         link: fill(&template.link, &values),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iyagi_messages::fact::Fact;
-use iyagi_messages::ids::{Seq, Timestamp};
+use iyagi_messages::ids::{Incarnation, MemberId, Seq, Timestamp};
 use iyagi_messages::push::{FailureClass, Push, SuppressReason};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -19,6 +19,9 @@ pub struct PushState {
     pub counted_attempts: u32,
     /// All attempts.
     pub attempts: u32,
+    /// The host of the last attempt, in a fleet.
+    #[serde(default)]
+    pub attempted_by: Option<MemberId>,
     /// What comes next.
     pub stage: Stage,
 }
@@ -73,12 +76,13 @@ impl PushState {
             seq,
             counted_attempts: 0,
             attempts: 0,
+            attempted_by: None,
             stage: Stage::Pending { not_before: None },
         }
     }
 
-    /// Folds the next fact of the push's entity.
-    pub fn apply(&mut self, fact: &Fact, seq: Seq) -> Result<(), Impossible> {
+    /// Folds the next fact of the push's entity, written by `actor`.
+    pub fn apply(&mut self, fact: &Fact, actor: &Incarnation, seq: Seq) -> Result<(), Impossible> {
         let impossible = |stage| Impossible {
             kind: fact.kind().to_owned(),
             stage,
@@ -86,9 +90,12 @@ impl PushState {
         self.stage = match (fact, self.stage) {
             (Fact::PushAttempted(attempted), Stage::Pending { .. }) => {
                 self.attempts = attempted.attempt;
+                self.attempted_by = actor.member();
                 Stage::Attempting
             }
-            (Fact::PushAccepted(_), Stage::Attempting) => Stage::Accepted,
+            // A bounced push was sent all the same; its phone is another matter.
+            (Fact::PushAccepted(_), Stage::Attempting)
+            | (Fact::PushBounced(_), Stage::Accepted) => Stage::Accepted,
             // A push that kills its sender before the gateway is called fails without an attempt.
             (Fact::PushFailed(failed), Stage::Attempting | Stage::Pending { .. }) => {
                 self.counted_attempts += u32::from(failed.counted);

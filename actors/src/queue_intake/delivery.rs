@@ -82,8 +82,8 @@ impl Deliveries {
     /// Hides everything in work for another `visibility`.
     pub async fn renew(&self, queue: &dyn Queue, visibility: Duration) {
         let receipts: Vec<String> = self.in_work().values().cloned().collect();
-        for receipt in receipts {
-            match queue.change_visibility(&receipt, visibility).await {
+        for renewed in queue.change_visibilities(&receipts, visibility).await {
+            match renewed {
                 Ok(()) | Err(QueueFault::NotInFlight { .. }) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a receipt was not renewed; its message may be done twice");

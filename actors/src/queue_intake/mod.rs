@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use delivery::{Deliveries, Delivery};
+use tokio::time::{Instant, sleep_until};
 
 use crate::health::Health;
-use crate::ports::{Clock, Queue, QueueFault};
+use crate::ports::queue::BATCH_MAX as BATCH;
+use crate::ports::{Clock, Queue, QueueFault, Received};
 use crate::runtime::{Cx, Done, Failure, Fault, PoolHandle, Worker};
 
 /// The loop's tick.
@@ -34,28 +36,48 @@ pub struct QueueIntakeContext {
 
 /// How long a message is hidden at a time; its receipt is renewed at half of it for as long as the work takes.
 pub const VISIBILITY: Duration = Duration::from_secs(30);
-/// How long one receive waits for a message, as SQS allows at most.
-const WAIT: Duration = Duration::from_secs(20);
-/// Messages in one receive, as SQS allows at most.
-const BATCH: usize = 10;
+/// How long one receive waits for a message. SQS allows 20 seconds, but a drain waits for a receive that is on its way.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Receives a batch, or nothing if a drain begins. A receive that may not be dropped is awaited even then.
+pub async fn receive_unless_draining<M>(
+    queue: &dyn Queue,
+    visibility: Duration,
+    cx: &Cx<M>,
+) -> Result<Vec<Received>, QueueFault> {
+    let mut receiving = queue.receive(BATCH, WAIT, visibility);
+    tokio::select! {
+        received = &mut receiving => received,
+        () = cx.until_draining() => {
+            if queue.receive_can_be_dropped() {
+                return Ok(Vec::new());
+            }
+            receiving.await
+        }
+    }
+}
 
 /// Feeds a pool from a queue.
 pub struct QueueIntake {
     context: Arc<QueueIntakeContext>,
+    /// When the receipts in work are to be renewed. It outlives a tick, which can be shorter than that.
+    renew_at: Instant,
 }
 
 impl QueueIntake {
     /// An intake with nothing received.
     pub fn new(context: Arc<QueueIntakeContext>) -> Self {
-        Self { context }
+        Self {
+            context,
+            renew_at: Instant::now() + VISIBILITY / 2,
+        }
     }
 
+    /// What arrives while the drain begins is still taken on: the pool is drained after its intake, so a deploy spends no
+    /// receive.
     async fn receive(&self, cx: &Cx<Receive>) -> Result<(), QueueFault> {
-        let received = tokio::select! {
-            received = self.context.queue.receive(BATCH, WAIT, VISIBILITY) => received?,
-            () = cx.until_draining() => return Ok(()),
-        };
-        for message in received {
+        let queue = &*self.context.queue;
+        for message in receive_unless_draining(queue, VISIBILITY, cx).await? {
             let delivery = Delivery::new(
                 Arc::clone(&self.context.queue),
                 message,
@@ -71,16 +93,21 @@ impl QueueIntake {
         }
         Ok(())
     }
+}
 
-    /// Renews receipts for as long as `work` takes.
-    async fn renewing<T>(&self, work: impl Future<Output = T>) -> T {
+impl QueueIntakeContext {
+    /// Renews receipts for as long as `work` takes, at `renew_at` first.
+    async fn renewing<T>(&self, renew_at: &mut Instant, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
-                done = &mut work => return done,
-                () = tokio::time::sleep(VISIBILITY / 2) => {
-                    self.context.deliveries.renew(&*self.context.queue, VISIBILITY).await;
+                // In this order, or a queue that always has something would starve it.
+                biased;
+                () = sleep_until(*renew_at) => {
+                    *renew_at = Instant::now() + VISIBILITY / 2;
+                    self.deliveries.renew(&*self.queue, VISIBILITY).await;
                 }
+                done = &mut work => return done,
             }
         }
     }
@@ -92,7 +119,11 @@ impl Worker for QueueIntake {
     async fn handle(&mut self, _: &Receive, cx: &Cx<Receive>) -> Result<Done, Fault> {
         let name = format!("intake {}", self.context.queue.name());
         let now = self.context.clock.now();
-        match self.renewing(self.receive(cx)).await {
+        let mut renew_at = self.renew_at;
+        let receiving = self.receive(cx);
+        let received = self.context.renewing(&mut renew_at, receiving).await;
+        self.renew_at = renew_at;
+        match received {
             Ok(()) => {
                 self.context.health.report(&name, true, "receiving", now);
                 cx.tell_self_after(Duration::ZERO, Receive);

@@ -3,7 +3,8 @@
 //! Owns the reading position, which is ahead of the journal's cursor by what the matcher has in hand.
 //! Told: [`Poll`], by itself. Writes nothing: the matcher moves the cursor.
 //!
-//! **Invariant:** a page that cannot be read, or that misses a commit, moves nothing.
+//! **Invariant:** a page that cannot be read moves nothing, and neither does one that misses a commit, unless the
+//! configuration says that it may. The matcher journals every jump.
 
 pub mod assembler;
 mod pace;
@@ -12,11 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_messages::change::Commit;
-use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Timestamp;
+use iyagi_messages::stream::StreamPage;
 
-use self::assembler::Assembler;
-pub use self::pace::{PollPace, Tip, tip_of};
+use self::assembler::{Assembler, Gaps};
+pub use self::pace::{OnExpired, OnGap, PollPace, Tip, out_of_patience, tip_of};
+use crate::fleet::Fleet;
 use crate::health::Health;
 use crate::ports::{ChangeStream, Clock, Position, StreamFault};
 use crate::projections::Projections;
@@ -33,6 +35,8 @@ pub struct StreamPollerContext {
     pub stream: Arc<dyn ChangeStream>,
     /// The journal's cursor.
     pub projections: Arc<Projections>,
+    /// Whether the change log is this host's work.
+    pub fleet: Fleet,
     /// Takes whole commits; its room is the poller's credit.
     pub matcher: Mailbox<Commits>,
     /// Where the stream's condition is reported.
@@ -45,8 +49,8 @@ pub struct StreamPollerContext {
 
 /// Name of the stream among the dependencies.
 const DEPENDENCY: &str = "stream";
-/// How long a log that ends before the cursor may be a replica that lags; after that it was reset.
-const RESET_AFTER: Duration = Duration::from_mins(1);
+/// How often a host that does not read looks whether its turn has come.
+const TURN_INTERVAL: Duration = Duration::from_millis(200);
 /// Records that one message to the matcher carries at most, unless one commit has more.
 const BATCH_RECORDS: usize = 2_000;
 
@@ -55,8 +59,16 @@ pub struct StreamPoller {
     context: Arc<StreamPollerContext>,
     assembler: Assembler,
     limit: u32,
+    /// Polls in a row that found nothing.
     misses: u32,
-    behind_since: Option<Timestamp>,
+    /// Polls in a row that failed.
+    failures: u32,
+    /// Reads in a row that missed a commit.
+    gaps: u32,
+    /// Since when the log contradicts the position.
+    contradicted_since: Option<Timestamp>,
+    /// Whether reading was this host's work when it last looked.
+    reads: bool,
 }
 
 impl StreamPoller {
@@ -69,50 +81,97 @@ impl StreamPoller {
             assembler: Assembler::behind(cursor),
             limit,
             misses: 0,
-            behind_since: None,
+            failures: 0,
+            gaps: 0,
+            contradicted_since: None,
+            reads: true,
         }
     }
 
+    /// Whether it is this host's turn to read; when it comes, reading goes on where the journal says.
+    fn reads(&mut self) -> bool {
+        let reads = self.context.fleet.leads().is_some();
+        if reads && !self.reads {
+            *self = Self::new(Arc::clone(&self.context));
+        }
+        self.reads = reads;
+        reads
+    }
+
+    /// Asks once and says how long to wait before asking again.
     async fn poll(&mut self) -> Result<Duration, Fault> {
-        let position = match self.assembler.position() {
-            Cursor { commit: 0, .. } => Position::TrimHorizon,
-            cursor => Position::After(cursor),
-        };
-        match self.context.stream.fetch(position, self.limit).await {
-            Ok(page) => {
-                let full = page.records.len() >= self.limit as usize;
-                let commits = match self.assembler.take(page) {
-                    Ok(commits) => commits,
-                    Err(gap) => return Ok(self.stall(&gap.to_string())),
-                };
-                self.hand_over(commits).await?;
-                self.flowing();
-                Ok(if full {
-                    Duration::ZERO
-                } else {
-                    self.context.pace.interval_min()
-                })
-            }
+        if !self.reads() {
+            let now = self.context.clock.now();
+            self.context
+                .health
+                .report(DEPENDENCY, true, "read by another host", now);
+            return Ok(TURN_INTERVAL);
+        }
+        let asked = self.assembler.next();
+        match self.context.stream.fetch(asked, self.limit).await {
+            Ok(page) => self.take(page).await,
             Err(StreamFault::NotFound { last_valid }) => {
-                match tip_of(self.assembler.position(), last_valid) {
-                    Tip::AtTip => {
-                        let last = self.assembler.close_at_tip();
-                        self.hand_over(last.into_iter().collect()).await?;
-                        let misses = self.misses + 1;
-                        self.flowing();
-                        self.misses = misses;
-                        Ok(self.context.pace.at_tip(self.misses))
+                match tip_of(self.assembler.position(), asked, last_valid) {
+                    Tip::AtTip => self.rest_at_tip().await,
+                    Tip::Behind { last_valid } => {
+                        let end = last_valid
+                            .map_or_else(|| "is empty".to_owned(), |last| format!("ends at {last}"));
+                        Ok(self.contradicted(&format!(
+                            "the log {end}, before the cursor, for more than a minute: it was reset. Restore the \
+                             cluster, or start on a fresh data folder"
+                        )))
                     }
-                    Tip::Race => Ok(self.context.pace.interval_min()),
-                    Tip::Behind { last_valid } => Ok(self.behind(last_valid)),
+                    Tip::Race { last_valid } => Ok(self.contradicted(&format!(
+                        "the log ends at {last_valid} and yet gives nothing behind the cursor for more than a minute"
+                    ))),
                 }
             }
-            Err(fault @ (StreamFault::MemoryLimit | StreamFault::Throttled)) => {
-                self.limit = (self.limit / 2).max(1);
+            Err(StreamFault::Expired) => Ok(self.expired(asked)),
+            Err(
+                fault @ (StreamFault::MemoryLimit
+                | StreamFault::Throttled
+                // An answer that does not come in time may be too long.
+                | StreamFault::Unreachable(_)),
+            ) => {
+                self.limit = PollPace::less(self.limit);
                 Ok(self.stall(&fault.to_string()))
             }
             Err(fault) => Ok(self.stall(&fault.to_string())),
         }
+    }
+
+    async fn take(&mut self, page: StreamPage) -> Result<Duration, Fault> {
+        let full = page.records.len() >= self.limit as usize;
+        let gaps = self.context.pace.after_gaps(self.gaps);
+        let commits = match self.assembler.take(page, gaps) {
+            Ok(commits) => commits,
+            Err(gap) => {
+                self.gaps += 1;
+                return Ok(self.stall(&gap.to_string()));
+            }
+        };
+        if gaps == Gaps::Pass {
+            tracing::warn!(
+                reads = self.gaps, at = %self.assembler.position(),
+                "commits stayed missing and are passed over, as stream.on_gap says"
+            );
+        }
+        self.hand_over(commits).await?;
+        self.flowing();
+        Ok(if full {
+            Duration::ZERO
+        } else {
+            self.context.pace.interval_min()
+        })
+    }
+
+    async fn rest_at_tip(&mut self) -> Result<Duration, Fault> {
+        let last = self.assembler.close_at_tip();
+        self.hand_over(last.into_iter().collect()).await?;
+        let misses = self.misses + 1;
+        self.flowing();
+        self.misses = misses;
+        Ok(self.context.pace.at_tip(self.misses))
     }
 
     async fn hand_over(&mut self, commits: Vec<Commit>) -> Result<(), Fault> {
@@ -139,9 +198,9 @@ impl StreamPoller {
     }
 
     fn flowing(&mut self) {
-        self.behind_since = None;
-        self.misses = 0;
-        self.limit = (self.limit + self.context.pace.limit / 10 + 1).min(self.context.pace.limit);
+        self.contradicted_since = None;
+        (self.misses, self.failures, self.gaps) = (0, 0, 0);
+        self.limit = self.context.pace.more(self.limit);
         let detail = format!("read to {}", self.assembler.done());
         self.context
             .health
@@ -150,11 +209,11 @@ impl StreamPoller {
 
     /// Nothing moves until the cause is gone; the same place is asked for again, more and more seldom.
     fn stall(&mut self, reason: &str) -> Duration {
-        let wait = self.context.pace.stalled(self.misses);
-        if self.misses == 0 {
+        let wait = self.context.pace.stalled(self.failures);
+        if self.failures == 0 {
             tracing::error!(at = %self.assembler.position(), reason, "the stream has stalled; nothing is lost");
         }
-        self.misses += 1;
+        self.failures += 1;
         let detail = format!("stalled behind {}: {reason}", self.assembler.position());
         self.context
             .health
@@ -162,19 +221,32 @@ impl StreamPoller {
         wait
     }
 
-    fn behind(&mut self, last_valid: Option<Cursor>) -> Duration {
+    /// Waits for a replica to catch up, and no longer than one takes.
+    fn contradicted(&mut self, reason: &str) -> Duration {
         let now = self.context.clock.now();
-        let since = *self.behind_since.get_or_insert(now);
-        let end =
-            last_valid.map_or_else(|| "is empty".to_owned(), |last| format!("ends at {last}"));
-        if u128::from(now.since_ms(since)) < RESET_AFTER.as_millis() {
-            self.misses += 1;
-            return self.context.pace.at_tip(self.misses);
+        let since = *self.contradicted_since.get_or_insert(now);
+        if out_of_patience(since, now) {
+            return self.stall(reason);
         }
-        self.stall(&format!(
-            "the log {end}, before the cursor, for more than a minute: it was reset. Restore the cluster, or \
-             start on a fresh data folder"
-        ))
+        self.misses += 1;
+        self.context.pace.at_tip(self.misses)
+    }
+
+    fn expired(&mut self, asked: Position) -> Duration {
+        let may_go_on = self.context.pace.on_expired == OnExpired::TrimHorizon;
+        // Nothing expires at the horizon itself; a service that says so is not to be asked without end.
+        if !may_go_on || asked == Position::TrimHorizon {
+            return self.stall(&format!(
+                "{}. stream.on_expired = \"trim_horizon\" does the latter",
+                StreamFault::Expired
+            ));
+        }
+        tracing::warn!(
+            behind = %self.assembler.done(),
+            "commits have been trimmed away unread; reading goes on at the trim horizon, as stream.on_expired says"
+        );
+        self.assembler.go_on_at_horizon();
+        Duration::ZERO
     }
 }
 

@@ -1,10 +1,10 @@
 //! `SubscriptionMatcher`: turns commits of the graph into pushes.
 //!
 //! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
-//! `commit.matched`, `push.requested`, `push.suppressed` and `cursor.advanced`.
+//! `commit.matched`, `push.requested`, `push.suppressed`, `stream.skipped` and `cursor.advanced`.
 //!
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
-//! never matched again.
+//! never matched again, and the cursor never jumps over one without saying so.
 
 pub mod graph;
 pub mod matching;
@@ -12,21 +12,26 @@ pub mod matching;
 use std::sync::Arc;
 
 use iyagi_messages::change::Commit;
+use iyagi_messages::cursor::Cursor;
 use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{CommitMatched, CursorAdvanced, PushRequested, PushSuppressed};
+use iyagi_messages::fact::{
+    CommitMatched, CursorAdvanced, PushRequested, PushSuppressed, StreamSkipped,
+};
 use iyagi_messages::push::Push;
 
 use self::graph::{Graph, GraphModel};
 use self::matching::{Templates, pushes_of};
+use crate::fleet::Fleet;
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
-use crate::ports::{ChangeStream, Clock, Position, StreamFault};
+use crate::ports::{ChangeStream, Clock, StreamFault};
 use crate::projections::Projections;
 use crate::push_sender::decision::gate;
-use crate::push_sender::{PushJob, recipient_of};
-use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, PoolHandle, Worker};
+use crate::push_sender::recipient_of;
+use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::assembler::Assembler;
+use crate::stream_poller::{OnGap, PollPace, out_of_patience};
 
-/// Whole commits, in order, without a gap among them.
+/// Whole commits, in order. One is missing only where the poller's policy let it be.
 #[derive(Debug)]
 pub struct Commits(pub Vec<Commit>);
 
@@ -38,14 +43,18 @@ pub struct SubscriptionMatcherContext {
     pub projections: Arc<Projections>,
     /// The change log, to rebuild the graph from.
     pub stream: Arc<dyn ChangeStream>,
+    /// What may be missing of it.
+    pub pace: PollPace,
     /// What the graph's labels mean.
     pub model: GraphModel,
     /// Default notifications and texts.
     pub templates: Arc<Templates>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Takes the pushes.
-    pub pushes: PoolHandle<PushJob>,
+    /// Whether the change log is this host's work.
+    pub fleet: Fleet,
+    /// Pending pushes, for each host that sends, at which matching waits for the senders.
+    pub pending_max_per_host: u64,
 }
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
@@ -81,35 +90,61 @@ impl SubscriptionMatcher {
             graph,
             since_snapshot: 0,
         };
-        matcher.catch_up().await?;
-        matcher.offer_pending().await;
+        matcher.fold_to_cursor().await?;
         Ok(matcher)
     }
 
-    /// Folds what lies between the snapshot and the cursor. Nothing is matched.
+    /// Brings the graph to the cursor, which another host has moved on.
     async fn catch_up(&mut self) -> Result<(), Fault> {
         let cursor = self.context.projections.outbox().cursor;
+        if let Some(graph) = load(&*self.context.journal).await?
+            && (self.graph.cursor..=cursor).contains(&graph.cursor)
+        {
+            self.graph = graph;
+        }
+        self.fold_to_cursor().await
+    }
+
+    /// Folds what lies between the graph and the cursor. Nothing is matched.
+    async fn fold_to_cursor(&mut self) -> Result<(), Fault> {
+        let cursor = self.context.projections.outbox().cursor;
+        let pace = self.context.pace;
         let mut assembler = Assembler::behind(self.graph.cursor);
+        let mut gaps = 0;
+        let mut behind_since = None;
         while assembler.done() < cursor {
-            let from = match assembler.position() {
-                start if start.commit == 0 => Position::TrimHorizon,
-                position => Position::After(position),
-            };
-            let page = match self.context.stream.fetch(from, REBUILD_PAGE).await {
-                Ok(page) => page,
-                Err(fault @ (StreamFault::Expired | StreamFault::NotFound { .. })) => {
-                    tracing::error!(
-                        from = %self.graph.cursor, to = %cursor, %fault,
-                        "the stream no longer has what the graph needs; followers and makers from before are unknown"
-                    );
-                    self.graph.cursor = cursor;
+            let page = self.context.stream.fetch(assembler.next(), REBUILD_PAGE);
+            let commits = match page.await {
+                Ok(page) => match assembler.take(page, pace.after_gaps(gaps)) {
+                    Ok(commits) => commits,
+                    Err(gap) if pace.on_gap == OnGap::Skip => {
+                        tracing::warn!(%gap, reads = gaps + 1, "the graph's rebuild waits for a commit");
+                        tokio::time::sleep(pace.stalled(gaps)).await;
+                        gaps += 1;
+                        continue;
+                    }
+                    Err(gap) => return Err(Fault::dependency(gap.to_string())),
+                },
+                Err(StreamFault::NotFound { .. }) if assembler.position() >= cursor => {
+                    assembler.close_at_tip().into_iter().collect()
+                }
+                Err(fault @ StreamFault::NotFound { .. }) => {
+                    let now = self.context.clock.now();
+                    if out_of_patience(*behind_since.get_or_insert(now), now) {
+                        self.give_up_the_past(cursor, &fault);
+                        return Ok(());
+                    }
+                    tracing::warn!(%fault, to = %cursor, "the graph's rebuild waits for a replica that lags");
+                    tokio::time::sleep(pace.at_tip(u32::MAX)).await;
+                    continue;
+                }
+                Err(fault @ StreamFault::Expired) => {
+                    self.give_up_the_past(cursor, &fault);
                     return Ok(());
                 }
                 Err(fault) => return Err(Fault::dependency(fault.to_string())),
             };
-            let commits = assembler
-                .take(page)
-                .map_err(|gap| Fault::dependency(gap.to_string()))?;
+            (gaps, behind_since) = (0, None);
             for commit in commits
                 .iter()
                 .filter(|commit| commit.number <= cursor.commit)
@@ -120,44 +155,50 @@ impl SubscriptionMatcher {
         Ok(())
     }
 
-    /// Offers pushes that a crash kept from the senders. One that is with them already is offered in vain.
-    async fn offer_pending(&self) {
-        let pending = self.context.projections.outbox().pending();
-        if !pending.is_empty() {
-            tracing::info!(
-                pushes = pending.len(),
-                "pending pushes are offered to the senders again"
-            );
-        }
-        self.offer(pending.into_iter().map(|state| state.push))
-            .await;
+    fn give_up_the_past(&mut self, cursor: Cursor, fault: &StreamFault) {
+        tracing::error!(
+            from = %self.graph.cursor, to = %cursor, %fault,
+            "the stream no longer has what the graph needs; followers and makers from before are unknown"
+        );
+        self.graph.cursor = cursor;
     }
 
-    async fn offer(&self, pushes: impl Iterator<Item = Arc<Push>>) {
-        for push in pushes {
-            if self.context.pushes.submit(PushJob { push }).await.is_err() {
-                tracing::warn!("the push pool is gone; pending pushes are sent at the next start");
+    /// Waits until the senders have caught up so far that more pushes are worth having.
+    async fn wait_for_room(&self) {
+        let pending_max = self.context.pending_max_per_host * self.context.fleet.senders() as u64;
+        let mut folded = self.context.projections.folded();
+        while self.context.projections.outbox().counts.pending >= pending_max {
+            // Its sender lives as long as the projections, which this actor holds.
+            if folded.changed().await.is_err() {
                 return;
             }
         }
     }
 
     async fn match_commits(&mut self, commits: &[Commit]) -> Result<(), Fault> {
+        let Some(division) = self.context.fleet.leads() else {
+            tracing::info!("another host reads the change log now, and these commits with it");
+            return Ok(());
+        };
         let (cursor, cursor_seq) = {
             let outbox = self.context.projections.outbox();
             (outbox.cursor, outbox.cursor_seq)
         };
+        if self.graph.cursor < cursor {
+            self.catch_up().await?;
+        }
         let new: Vec<&Commit> = commits
             .iter()
             .filter(|commit| commit.number > cursor.commit)
             .collect();
         let Some(last) = new.last() else {
-            self.offer_pending().await;
             return Ok(());
         };
         let mut draft = Draft::new(&self.me, format!("commit:{}", last.number));
-        let mut requested = Vec::new();
+        let mut passed = cursor;
         for commit in &new {
+            Self::admit_jump(passed, commit, &mut draft);
+            passed = commit.end();
             let pushes = {
                 let audience = self.context.projections.audience();
                 let SubscriptionMatcherContext {
@@ -165,7 +206,7 @@ impl SubscriptionMatcher {
                 } = &*self.context;
                 pushes_of(commit, &mut self.graph, model, &audience, templates)
             };
-            self.request(commit, pushes, &mut draft, &mut requested);
+            self.request(commit, pushes, &mut draft);
         }
         let records: u64 = new.iter().map(|commit| commit.records.len() as u64).sum();
         let advanced = CursorAdvanced {
@@ -173,10 +214,10 @@ impl SubscriptionMatcher {
             commits: new.len() as u64,
             records,
         };
-        let cursor_entity = Entity::new("cursor", "graph");
         draft.correlate(format!("commit:{}", last.number));
-        draft.expect(cursor_entity.clone(), cursor_seq);
-        draft.begin(&last.end().to_string(), cursor_entity, advanced);
+        draft.expect(cursor_entity(), cursor_seq);
+        division.expect(&mut draft);
+        draft.begin(&last.end().to_string(), cursor_entity(), advanced);
         if let Err(fault) = self.context.journal.append(draft.finish()).await {
             // The graph is ahead of the journal now, so only a rebuilt matcher may go on.
             return Err(match fault {
@@ -184,7 +225,6 @@ impl SubscriptionMatcher {
                 fault => fault.into(),
             });
         }
-        self.offer(requested.into_iter()).await;
         self.since_snapshot += records;
         if self.since_snapshot >= SNAPSHOT_RECORDS {
             self.save().await?;
@@ -192,13 +232,22 @@ impl SubscriptionMatcher {
         Ok(())
     }
 
-    fn request(
-        &self,
-        commit: &Commit,
-        pushes: Vec<Push>,
-        draft: &mut Draft,
-        requested: &mut Vec<Arc<Push>>,
-    ) {
+    /// Journals the commits that are missing between two that are there. Before the first of all nothing is missing.
+    fn admit_jump(passed: Cursor, commit: &Commit, draft: &mut Draft) {
+        let missing = commit.number.saturating_sub(passed.commit + 1);
+        if passed == Cursor::START || missing == 0 {
+            return;
+        }
+        tracing::warn!(after = %passed, commits = missing, "commits are passed over");
+        let skipped = StreamSkipped {
+            after: passed,
+            commits: missing,
+        };
+        draft.correlate(format!("commit:{}", commit.number));
+        draft.begin(&passed.to_string(), cursor_entity(), skipped);
+    }
+
+    fn request(&self, commit: &Commit, pushes: Vec<Push>, draft: &mut Draft) {
         if pushes.is_empty() {
             return;
         }
@@ -216,12 +265,9 @@ impl SubscriptionMatcher {
         for push in pushes {
             let entity = Entity::new("push", push.id);
             let suppressed = gate(&push, recipient_of(&push, &audience), now);
-            let id = draft.follow(cause, entity.clone(), PushRequested { push: push.clone() });
-            match suppressed {
-                Some(reason) => {
-                    draft.follow(id, entity, PushSuppressed { reason });
-                }
-                None => requested.push(Arc::new(push)),
+            let id = draft.follow(cause, entity.clone(), PushRequested { push });
+            if let Some(reason) = suppressed {
+                draft.follow(id, entity, PushSuppressed { reason });
             }
         }
     }
@@ -244,6 +290,10 @@ impl SubscriptionMatcher {
     }
 }
 
+fn cursor_entity() -> Entity {
+    Entity::new("cursor", "graph")
+}
+
 async fn load(journal: &dyn Journal) -> Result<Option<Graph>, JournalFault> {
     let snapshot = journal.snapshot(GRAPH_SNAPSHOT, GRAPH_VERSION).await?;
     Ok(
@@ -260,7 +310,13 @@ async fn load(journal: &dyn Journal) -> Result<Option<Graph>, JournalFault> {
 impl Worker for SubscriptionMatcher {
     type Msg = Commits;
 
-    async fn handle(&mut self, commits: &Commits, _: &Cx<Commits>) -> Result<Done, Fault> {
+    async fn handle(&mut self, commits: &Commits, cx: &Cx<Commits>) -> Result<Done, Fault> {
+        tokio::select! {
+            biased;
+            () = self.wait_for_room() => {}
+            // What is not matched now is read again at the next start.
+            () = cx.until_draining() => return Ok(Done::Finished),
+        }
         self.match_commits(&commits.0).await?;
         Ok(Done::Finished)
     }

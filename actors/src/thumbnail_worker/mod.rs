@@ -18,7 +18,9 @@ use iyagi_messages::media::{Thumbnails, Variant};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
 pub use self::candidate::{claims_to_be_a_picture, derived_key, is_candidate};
-use crate::media_job::{GivenUp, MediaJournal, objects_of, queue_down, store_down};
+use crate::media_job::{
+    GivenUp, MediaJournal, Reading, objects_of, queue_down, read_write, store_down,
+};
 use crate::ports::{MetadataTable, ObjectStore, PutOptions, StoreFault};
 use crate::queue_intake::Delivery;
 use crate::runtime::{CpuError, CpuPool, Cx, Done, Failure, Fault, Incarnation, Worker};
@@ -76,15 +78,22 @@ impl ThumbnailWorker {
             return Ok(());
         }
         let bytes_max = self.context.limits.bytes_max;
-        let (bytes, sequencer) = match self.context.store.get(&event.key, bytes_max).await {
-            // The event of a later write may still be on its way; the object as it is now is what counts.
-            Ok((bytes, info)) => (bytes, info.sequencer),
-            Err(StoreFault::NotFound(_)) => return Ok(()),
-            Err(fault @ StoreFault::TooLarge { .. }) => {
-                let why = given_up("too_many_bytes", &fault.to_string(), delivery);
-                return self.fail(delivery, event, &event.sequencer, why).await;
+        let reading = read_write(&*self.context.store, event, bytes_max).await;
+        let (bytes, sequencer) = match reading.map_err(|fault| store_down(&fault))? {
+            Reading::Whole {
+                bytes, sequencer, ..
+            } => (bytes, sequencer),
+            Reading::Unread {
+                sequencer, fault, ..
+            } => {
+                let reason = match fault {
+                    StoreFault::TooLarge { .. } => "too_many_bytes",
+                    _ => "unreadable",
+                };
+                let why = given_up(reason, &fault.to_string(), delivery);
+                return self.fail(delivery, event, &sequencer, why).await;
             }
-            Err(fault) => return Err(store_down(&fault)),
+            Reading::Superseded => return Ok(()),
         };
         if !sniff(&bytes).is_picture() && !candidate::claims_to_be_a_picture(&event.key) {
             // A recording among the pictures of a post: somebody else's work.

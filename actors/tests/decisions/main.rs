@@ -1,5 +1,6 @@
 //! What the actors decide, as given(events) · when(message) · then(events or fault).
 
+mod feedback;
 mod matching;
 mod polling;
 mod push;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::Health;
 use iyagi_actors::journal::MemoryJournal;
 use iyagi_actors::ports::{ChangeStream, Clock, Position, StreamFault};
@@ -12,7 +13,11 @@ use iyagi_actors::projections::Projections;
 use iyagi_actors::runtime::{
     ChildSpec, Cx, Done, Failure, Fault, Intensity, Strategy, System, Unobserved, Worker,
 };
-use iyagi_actors::stream_poller::{Poll, PollPace, StreamPoller, StreamPollerContext};
+use iyagi_actors::stream_poller::assembler::Gaps;
+use iyagi_actors::stream_poller::{
+    OnExpired, OnGap, Poll, PollPace, StreamPoller, StreamPollerContext, Tip, out_of_patience,
+    tip_of,
+};
 use iyagi_actors::subscription_matcher::Commits;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Timestamp;
@@ -105,6 +110,15 @@ struct Seen {
 
 /// Polls a script for a while of virtual time.
 async fn when(answers: Vec<Result<StreamPage, StreamFault>>, lasting: Duration) -> Seen {
+    given(PollPace::default(), answers, lasting).await
+}
+
+/// Polls a script for a while of virtual time, with policies of its own.
+async fn given(
+    pace: PollPace,
+    answers: Vec<Result<StreamPage, StreamFault>>,
+    lasting: Duration,
+) -> Seen {
     LocalSet::new()
         .run_until(async move {
             let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
@@ -127,14 +141,12 @@ async fn when(answers: Vec<Result<StreamPage, StreamFault>>, lasting: Duration) 
             });
             let context = Arc::new(StreamPollerContext {
                 stream: Arc::clone(&stream) as _,
+                fleet: Fleet::alone(Arc::clone(&projections)),
                 projections,
                 matcher,
                 health: Arc::clone(&health),
                 clock,
-                pace: PollPace {
-                    limit: 100,
-                    ..PollPace::default()
-                },
+                pace: PollPace { limit: 100, ..pace },
             });
             let poller = group.child(ChildSpec::new("poller"), move |_| {
                 let context = Arc::clone(&context);
@@ -223,4 +235,217 @@ async fn the_tip_is_asked_ever_more_seldom() {
         "asked {} times in a minute",
         seen.asked.len()
     );
+}
+
+const HORIZON: Position = Position::TrimHorizon;
+
+fn after(commit: u64) -> Position {
+    Position::After(Cursor::new(commit, 1))
+}
+
+#[test]
+fn no_such_records_means_one_of_four_things() {
+    let at = Cursor::new(5, 2);
+    let behind = Position::After(at);
+    let ends = |commit, op| Some(Cursor::new(commit, op));
+    for (position, asked, last_valid, expected) in [
+        (at, behind, ends(5, 2), Tip::AtTip),
+        (Cursor::START, HORIZON, None, Tip::AtTip),
+        // Everything was trimmed away, and nothing has come since.
+        (Cursor::START, HORIZON, ends(9, 1), Tip::AtTip),
+        (at, HORIZON, ends(9, 1), Tip::AtTip),
+        (at, behind, None, Tip::Behind { last_valid: None }),
+        (
+            at,
+            behind,
+            ends(1, 9),
+            Tip::Behind {
+                last_valid: ends(1, 9),
+            },
+        ),
+        (
+            at,
+            HORIZON,
+            ends(1, 9),
+            Tip::Behind {
+                last_valid: ends(1, 9),
+            },
+        ),
+        (
+            at,
+            behind,
+            ends(5, 3),
+            Tip::Race {
+                last_valid: Cursor::new(5, 3),
+            },
+        ),
+    ] {
+        let tip = tip_of(position, asked, last_valid);
+        assert_eq!(tip, expected, "{position} {asked:?} {last_valid:?}");
+    }
+}
+
+#[test]
+fn a_contradiction_is_borne_for_a_minute() {
+    let since = Timestamp(1_000);
+    assert!(!out_of_patience(since, Timestamp(60_999)));
+    assert!(out_of_patience(since, Timestamp(61_000)));
+    assert!(
+        !out_of_patience(since, Timestamp(0)),
+        "a clock that was set back"
+    );
+}
+
+#[test]
+fn a_gap_is_passed_only_if_it_may_be_and_has_been_read_often_enough() {
+    let halt = PollPace::default();
+    let skip = PollPace {
+        on_gap: OnGap::Skip,
+        gap_reads: 3,
+        ..halt
+    };
+    assert_eq!(halt.after_gaps(u32::MAX), Gaps::Refuse);
+    assert_eq!(skip.after_gaps(2), Gaps::Refuse);
+    assert_eq!(skip.after_gaps(3), Gaps::Pass);
+}
+
+#[test]
+fn the_limit_falls_by_half_and_rises_by_a_tenth_and_stays_within_its_bounds() {
+    let pace = PollPace {
+        limit: 100,
+        ..PollPace::default()
+    };
+    assert_eq!(PollPace::less(100), 50);
+    assert_eq!(PollPace::less(1), 1);
+    assert_eq!(pace.more(50), 61);
+    assert_eq!(pace.more(95), 100);
+    assert_eq!(pace.more(u32::MAX), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_that_stay_missing_halt_the_poller_unless_it_may_skip_them() {
+    let lost = || vec![page(&[1]), page(&[4])];
+    let halted = when(lost(), Duration::from_mins(30)).await;
+    assert_eq!(halted.commits, [1]);
+    assert!(
+        !halted.ready && halted.detail.contains("commit 2 is missing"),
+        "{}",
+        halted.detail
+    );
+    let skip = PollPace {
+        on_gap: OnGap::Skip,
+        gap_reads: 4,
+        ..PollPace::default()
+    };
+    let answers = [
+        vec![page(&[1])],
+        vec![page(&[4]); 5],
+        vec![page(&[5]), page(&[7]), tip(7)],
+    ];
+    let skipped = given(skip, answers.concat(), Duration::from_mins(10)).await;
+    let reads = skipped.asked.iter().filter(|(at, _)| *at == after(1));
+    assert_eq!(reads.count(), 5, "four refusals and the one that passes");
+    // The script says `tip` for good from then on, so the next gap is never passed.
+    assert_eq!(skipped.commits, [1, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_that_was_trimmed_away_halts_the_poller_unless_it_may_go_on() {
+    let answers = || {
+        vec![
+            page(&[1]),
+            Err(StreamFault::Expired),
+            page(&[40]),
+            page(&[41]),
+            tip(41),
+        ]
+    };
+    let only_expired = vec![page(&[1]), Err(StreamFault::Expired)];
+    let halted = when(only_expired, Duration::from_mins(10)).await;
+    assert_eq!(halted.commits, [1]);
+    assert!(
+        !halted.ready && halted.detail.contains("stream.on_expired"),
+        "{}",
+        halted.detail
+    );
+    assert!(halted.asked[1..].iter().all(|(at, _)| *at == after(1)));
+    let go_on = PollPace {
+        on_expired: OnExpired::TrimHorizon,
+        ..PollPace::default()
+    };
+    let went_on = given(go_on, answers(), Duration::from_mins(1)).await;
+    assert!(went_on.ready, "{}", went_on.detail);
+    assert_eq!(went_on.commits, [1, 40, 41]);
+    let asked: Vec<Position> = went_on.asked.iter().map(|(at, _)| *at).collect();
+    assert_eq!(asked[..4], [HORIZON, after(1), HORIZON, after(40)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_horizon_has_expired_is_not_asked_without_end() {
+    let go_on = PollPace {
+        on_expired: OnExpired::TrimHorizon,
+        ..PollPace::default()
+    };
+    let seen = given(
+        go_on,
+        vec![Err(StreamFault::Expired)],
+        Duration::from_mins(1),
+    )
+    .await;
+    assert!(!seen.ready && seen.asked.len() < 15, "{}", seen.asked.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_goes_on_and_gives_nothing_is_asked_again_and_after_a_minute_an_alarm() {
+    let raced = when(
+        vec![page(&[1]), tip(2), page(&[2]), tip(2)],
+        Duration::from_secs(30),
+    )
+    .await;
+    assert!(raced.ready);
+    assert_eq!(raced.commits, [1, 2]);
+    let stuck = when(vec![page(&[1]), tip(2)], Duration::from_mins(3)).await;
+    assert!(
+        !stuck.ready && stuck.detail.contains("ends at 2:1"),
+        "{}",
+        stuck.detail
+    );
+    assert!(stuck.asked.len() < 100, "{}", stuck.asked.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_other_fault_stalls_the_poller_where_it_is_and_is_told() {
+    for fault in [
+        StreamFault::Disabled,
+        StreamFault::Denied("no".to_owned()),
+        StreamFault::InvalidRequest("limit".to_owned()),
+        StreamFault::Unreachable("refused".to_owned()),
+        StreamFault::Throttled,
+    ] {
+        let seen = when(
+            vec![page(&[1]), Err(fault.clone())],
+            Duration::from_mins(10),
+        )
+        .await;
+        assert!(!seen.ready && seen.detail.contains(&fault.to_string()));
+        assert!(seen.asked[1..].iter().all(|(at, _)| *at == after(1)));
+        assert!((10..40).contains(&seen.asked.len()), "{}", seen.asked.len());
+        let mended = vec![page(&[1]), Err(fault), page(&[2]), tip(2)];
+        let mended = when(mended, Duration::from_mins(1)).await;
+        assert!(mended.ready);
+        assert_eq!(mended.commits, [1, 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_failure_after_a_quiet_time_is_tried_again_at_once() {
+    let mut answers = vec![tip(0); 40];
+    answers[0] = page(&[1]);
+    answers[1..].fill(tip(1));
+    answers.push(Err(StreamFault::Unreachable("a blip".to_owned())));
+    answers.push(page(&[2]));
+    answers.push(tip(2));
+    // 39 polls at the tip take less than 80 seconds; a wait of 30 seconds after the blip would show.
+    let seen = when(answers, Duration::from_secs(85)).await;
+    assert_eq!(seen.commits, [1, 2]);
 }

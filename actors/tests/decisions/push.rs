@@ -11,9 +11,9 @@ use iyagi_actors::push_sender::state::{Impossible, PushState, Stage};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
 use iyagi_messages::fact::{
-    Fact, LetterRedriven, PushAccepted, PushAttempted, PushFailed, PushSuppressed,
+    Fact, LetterRedriven, PushAccepted, PushAttempted, PushBounced, PushFailed, PushSuppressed,
 };
-use iyagi_messages::ids::{PushId, Seq, Timestamp};
+use iyagi_messages::ids::{Incarnation, MemberId, PushId, Seq, Timestamp};
 use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
 use proptest::prelude::*;
 
@@ -63,9 +63,15 @@ fn given(facts: Vec<Fact>) -> Given {
 fn given_push(push: Push, facts: Vec<Fact>) -> Given {
     let mut state = PushState::requested(Arc::new(push), Seq(1));
     for (fact, seq) in facts.iter().zip(2..) {
-        state.apply(fact, Seq(seq)).expect("a possible history");
+        state
+            .apply(fact, &writer(), Seq(seq))
+            .expect("a possible history");
     }
     Given { state, now: NOW }
+}
+
+fn writer() -> Incarnation {
+    MemberId::new("host-a", 1).incarnation(&"push-sender-1#1".into())
 }
 
 impl Given {
@@ -75,7 +81,7 @@ impl Given {
     }
 
     fn when_offered(&self, recipient: Recipient) -> Step {
-        next_step(&self.state, recipient, self.now)
+        next_step(&self.state, recipient, false, self.now)
     }
 
     fn when_answered(&self, answer: Result<&str, FailureClass>) -> Outcome {
@@ -135,7 +141,15 @@ fn a_fresh_push_is_attempted_and_an_accepted_one_never_again() {
         attempt: 1,
         gateway_id: "g".to_owned(),
     };
-    let settled = given(vec![attempted(1), accepted.clone().into()]);
+    let mut settled = given(vec![attempted(1), accepted.clone().into()]);
+    assert_eq!(settled.when_offered(REACHABLE), Step::Settled);
+    let bounced = PushBounced {
+        gateway_id: "g".to_owned(),
+        failure_type: "UNREGISTERED".to_owned(),
+        detail: String::new(),
+    };
+    let bounced = settled.state.apply(&bounced.into(), &writer(), Seq(4));
+    bounced.expect("possible, and it stays accepted");
     assert_eq!(settled.when_offered(REACHABLE), Step::Settled);
     let outcome = given(vec![attempted(1)]).when_answered(Ok("g"));
     assert_eq!(outcome.facts, [Fact::from(accepted)]);
@@ -293,6 +307,19 @@ fn an_outcome_that_a_crash_swallowed_is_resolved_by_the_templates_policy() {
 }
 
 #[test]
+fn an_attempt_of_another_host_that_lives_is_left_to_it() {
+    let given = given(vec![attempted(1)]);
+    assert_eq!(
+        given.state.attempted_by,
+        Some(MemberId::new("host-a", 1)),
+        "the journal tells whose attempt it is"
+    );
+    let step = |elsewhere| next_step(&given.state, REACHABLE, elsewhere, NOW);
+    assert_eq!(step(true), Step::Elsewhere);
+    assert_eq!(step(false), Step::RecordUnknown { attempt: 1 });
+}
+
+#[test]
 fn a_history_that_cannot_be_is_named() {
     let mut state = given(vec![]).state;
     let accepted = PushAccepted {
@@ -300,7 +327,7 @@ fn a_history_that_cannot_be_is_named() {
         gateway_id: String::new(),
     };
     let error = state
-        .apply(&accepted.into(), Seq(2))
+        .apply(&accepted.into(), &writer(), Seq(2))
         .expect_err("never attempted");
     let stage = Stage::Pending { not_before: None };
     assert_eq!(
@@ -335,7 +362,7 @@ proptest! {
         let mut given = given_push(push(policy), vec![]);
         let mut seq = 2;
         let mut apply = |state: &mut PushState, fact: &Fact| {
-            state.apply(fact, Seq(seq)).expect("a possible history");
+            state.apply(fact, &writer(), Seq(seq)).expect("a possible history");
             seq += 1;
         };
         for answer in answers {

@@ -262,7 +262,7 @@ pub enum CreationFault {
 }
 
 /// How long a new table may take: seconds as a rule, a minute or two on a bad day.
-pub const READY_WITHIN: Duration = Duration::from_secs(180);
+pub const READY_WITHIN: Duration = Duration::from_mins(3);
 /// How often it is asked for: the first answer may be the good one, as on test servers.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 

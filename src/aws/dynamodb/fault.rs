@@ -1,5 +1,6 @@
 //! Why a call to a table failed, and the cure.
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
@@ -35,7 +36,7 @@ pub enum TableFault {
         /// The service's words.
         detail: String,
     },
-    /// No answer, so that whether the call took effect is unknown.
+    /// No answer, or none of the table's own, so that whether the call took effect is unknown.
     #[error(
         "no answer about the table `{table}`: {detail}; check `aws.region`, `aws.endpoint_url` and this host's way to \
          DynamoDB"
@@ -101,16 +102,19 @@ pub enum TableFault {
 
 impl TableFault {
     /// What an error of the SDK means.
-    pub fn of<E, R>(table: &str, action: &'static str, error: SdkError<E, R>) -> Self
+    pub fn of<E>(table: &str, action: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug + 'static,
     {
         let table = table.to_owned();
         let Some(answer) = error.as_service_error() else {
             let detail = DisplayErrorContext(&error).to_string();
             return Self::Unreachable { table, detail };
         };
+        // Whatever stands between says nothing of the table, only that it was not reached.
+        let failed = error
+            .raw_response()
+            .is_some_and(|answer| answer.status().is_server_error());
         let code = answer.code().unwrap_or("no code");
         let words = answer.message().unwrap_or("no reason given");
         let detail = format!("{code}: {words}");
@@ -130,7 +134,7 @@ impl TableFault {
             | "ProvisionedThroughputExceededException"
             | "RequestLimitExceeded"
             | "ThrottlingException" => Self::Throttled { table, detail },
-            "InternalServerError" | "ServiceUnavailable" => Self::Unreachable { table, detail },
+            _ if failed => Self::Unreachable { table, detail },
             _ => Self::Refused {
                 table,
                 action,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use iyagi_actors::push_sender::state::{PushState, Stage};
 use iyagi_actors::thumbnail_worker::is_candidate;
+use iyagi_messages::ids::Pos;
 use iyagi_messages::object::ObjectKey;
 use tokio::time::Instant;
 
@@ -61,7 +62,7 @@ impl Player<'_> {
     }
 
     async fn remaining(&self) -> Result<Remaining, DemoError> {
-        let tip = self.surface.graph.tip().await?;
+        let tip = self.one_machine().graph.tip().await?;
         let prefixes = &self.surface.config.media.thumbnail_prefixes;
         let settled = |key: &&ObjectKey| {
             self.chronicle
@@ -69,7 +70,10 @@ impl Player<'_> {
         };
         let outbox = self.surface.tree.projections.outbox();
         let down = self.lasting.iter().any(|rule| rule.device.is_none());
-        let pending = outbox.pending();
+        let pending: Vec<_> = outbox
+            .pending_behind(Pos::default(), usize::MAX)
+            .map(|(_, state)| state)
+            .collect();
         let pushes = if down {
             stirring(&pending)
         } else {
@@ -129,7 +133,7 @@ impl fmt::Display for Remaining {
 }
 
 /// Pushes that are neither settled nor waiting for a next attempt, their own or that of one before them in their lane.
-fn stirring(pending: &[PushState]) -> usize {
+fn stirring(pending: &[&PushState]) -> usize {
     let waits = |state: &PushState| {
         matches!(
             state.stage,
@@ -142,7 +146,7 @@ fn stirring(pending: &[PushState]) -> usize {
     let waiting: HashSet<_> = pending
         .iter()
         .filter(|state| waits(state))
-        .map(lane)
+        .map(|state| lane(state))
         .collect();
     pending
         .iter()

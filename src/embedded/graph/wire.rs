@@ -225,6 +225,7 @@ fn status_and_code(fault: &StreamFault) -> (u16, &'static str) {
         StreamFault::Expired => (400, "ExpiredStreamException"),
         StreamFault::Disabled => (400, "UnsupportedOperationException"),
         StreamFault::InvalidRequest(_) => (400, "InvalidParameterException"),
+        StreamFault::Denied(_) => (403, "AccessDeniedException"),
         StreamFault::Throttled => (500, "ThrottlingException"),
         StreamFault::MemoryLimit => (500, "MemoryLimitExceededException"),
         StreamFault::Unparsable(_) | StreamFault::Unreachable(_) => {

@@ -59,6 +59,18 @@ impl Draft {
         Self { event, body, sum }
     }
 
+    /// An event that already has its place.
+    pub(super) fn of(event: Event) -> Self {
+        let draft = NewEvent {
+            id: event.id,
+            entity: event.entity,
+            cause: event.cause,
+            corr: event.corr,
+            fact: event.fact,
+        };
+        Self::new(draft, &event.actor)
+    }
+
     /// Writes the row and gives the event as it now stands.
     pub(super) fn insert(
         self,

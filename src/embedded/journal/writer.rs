@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use iyagi_actors::journal::{Appended, Expected, JournalFault};
+use iyagi_actors::journal::{Appended, Expected, JournalFault, Standing};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
@@ -76,6 +76,60 @@ impl Writer {
             .turns
             .take(connection, &lock(recent), self.head + 1 - first, self.head)?;
         Ok(self.written(duplicates, events, turns))
+    }
+
+    /// Repeats events that were given their places elsewhere. Refuses before its first change.
+    pub(super) fn follow(
+        &mut self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        events: Vec<Event>,
+    ) -> Result<Written, Fault> {
+        let first = self.head + 1;
+        for (event, expected) in events.iter().zip(first..) {
+            if event.pos != Pos(expected) {
+                let reason = format!("position {} cannot follow {}", event.pos, expected - 1);
+                return Err(WriteFault::Refused(JournalFault::Unreadable(reason)));
+            }
+        }
+        let mut repeated = Vec::with_capacity(events.len());
+        for event in events {
+            let (actor, at) = (event.actor.clone(), event.at);
+            let draft = Draft::of(event);
+            repeated.push(self.insert(connection, recent, draft, &actor, at)?);
+        }
+        let turns = self
+            .turns
+            .take(connection, &lock(recent), self.head + 1 - first, self.head)?;
+        Ok(self.written(0, repeated, turns))
+    }
+
+    /// Where the journal stands, as far as an append of these ids to these entities needs it.
+    pub(super) fn standing(
+        &mut self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        ids: Vec<EventId>,
+        entities: Vec<Entity>,
+    ) -> rusqlite::Result<Standing> {
+        let mut standing = Standing {
+            head: Pos(self.head),
+            ..Standing::default()
+        };
+        for id in ids {
+            if self.filter.may_hold(By::Id, id_key(id))
+                && position_of(connection, recent, id)?.is_some()
+            {
+                standing.known.insert(id);
+            }
+        }
+        for entity in entities {
+            let seq = self.head_of(connection, recent, &entity)?;
+            if seq > 0 {
+                standing.seqs.insert(entity, Seq(seq));
+            }
+        }
+        Ok(standing)
     }
 
     fn written(&self, duplicates: usize, events: Vec<Event>, turns: Vec<Turn>) -> Written {

@@ -1,6 +1,6 @@
 //! What the store knows of its objects: the rows that decide which file is whose, and the notifications on their way.
 
-use iyagi_actors::ports::{ObjectInfo, ObjectPage, PutOptions};
+use iyagi_actors::ports::{ObjectInfo, ObjectPage, ObjectSummary, PutOptions};
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
@@ -56,7 +56,8 @@ pub(super) fn put(
         key: write.key,
         size: write.size,
         etag: write.etag,
-        sequencer,
+        version_id: None,
+        sequencer: Some(sequencer.clone()),
         options: write.options,
     };
     let event = ObjectEvent {
@@ -66,7 +67,7 @@ pub(super) fn put(
         size: Some(info.size),
         etag: Some(info.etag.clone()),
         version_id: None,
-        sequencer: info.sequencer.clone(),
+        sequencer,
     };
     notify(connection, change, &event)?;
     Ok((info, replaced))
@@ -209,7 +210,7 @@ pub(super) fn list(
     // Seek to whichever is further on, or a deep page would walk over all before it.
     let from = after.map_or(prefix, |after| after.as_str().max(prefix));
     let mut rows = statement.query((from, after.map(ObjectKey::as_str)))?;
-    let mut objects: Vec<ObjectInfo> = Vec::new();
+    let mut objects: Vec<ObjectSummary> = Vec::new();
     while let Some(row) = rows.next()? {
         let object = info(row)?;
         // Keys of one prefix stand together, so the first other one ends them; `LIKE` would take `%` for a wildcard.
@@ -220,7 +221,11 @@ pub(super) fn list(
             let next = objects.last().map(|object| object.key.clone());
             return Ok(ObjectPage { objects, next });
         }
-        objects.push(object);
+        objects.push(ObjectSummary {
+            key: object.key,
+            size: object.size,
+            etag: object.etag,
+        });
     }
     let next = None;
     Ok(ObjectPage { objects, next })
@@ -240,7 +245,8 @@ fn info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
         key: ObjectKey::new(key).map_err(corrupt)?,
         size: row.get("size").map(i64::unsigned_abs)?,
         etag: row.get("etag")?,
-        sequencer: Sequencer(row.get("sequencer")?),
+        version_id: None,
+        sequencer: Some(Sequencer(row.get("sequencer")?)),
         options: PutOptions {
             content_type: row.get("content_type")?,
             cache_control: row.get("cache_control")?,

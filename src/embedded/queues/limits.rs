@@ -1,24 +1,11 @@
-//! What SQS would refuse is refused here too, so that nothing works on a laptop and fails on AWS.
+//! A queue that SQS would not create is refused here too, so that nothing works on a laptop and fails on AWS.
 
-use std::time::Duration;
-
-use iyagi_actors::ports::queue::BATCH_MAX;
-use iyagi_actors::ports::{Outgoing, QueueFault};
+use iyagi_actors::ports::queue::limits::FIFO_SUFFIX;
 
 use super::{InvalidQueue, QueueConfig};
 
-/// Longest body, and longest batch of bodies.
-const BYTES_MAX: usize = 1024 * 1024;
-/// Longest time that a message can stay hidden at first.
-const DELAY_MAX: Duration = Duration::from_mins(15);
-/// Longest time that a message can be hidden from others.
-const VISIBILITY_MAX: Duration = Duration::from_hours(12);
 /// Longest name of a queue.
 const NAME_CHARS_MAX: usize = 80;
-/// Longest group or deduplication id.
-const ID_CHARS_MAX: usize = 128;
-/// What the name of a FIFO queue ends in.
-const FIFO_SUFFIX: &str = ".fifo";
 
 /// Whether a queue of that name is a FIFO queue.
 pub(super) fn is_fifo(queue: &str) -> bool {
@@ -53,129 +40,6 @@ fn check_name(name: &str) -> Result<(), InvalidQueue> {
     Ok(())
 }
 
-/// Checks what concerns a batch as a whole.
-pub(super) fn check_batch(queue: &str, messages: &[Outgoing]) -> Result<(), QueueFault> {
-    if messages.is_empty() || messages.len() > BATCH_MAX {
-        let count = messages.len();
-        return refuse(
-            queue,
-            format!("a batch has 1 to {BATCH_MAX} messages, not {count}"),
-        );
-    }
-    let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
-    if messages.len() > 1 && bytes > BYTES_MAX {
-        return refuse(
-            queue,
-            format!("the batch has {bytes} bytes, at most {BYTES_MAX} are allowed"),
-        );
-    }
-    Ok(())
-}
-
-/// Checks one message.
-pub(super) fn check_message(queue: &str, message: &Outgoing) -> Result<(), QueueFault> {
-    let bytes = message.body.len();
-    if bytes == 0 || bytes > BYTES_MAX {
-        return refuse(
-            queue,
-            format!("a body has 1 to {BYTES_MAX} bytes, not {bytes}"),
-        );
-    }
-    if let Some(character) = message
-        .body
-        .chars()
-        .find(|character| !is_allowed(*character))
-    {
-        return refuse(
-            queue,
-            format!("a body cannot have the character {character:?}"),
-        );
-    }
-    if is_fifo(queue) {
-        check_fifo(queue, message)
-    } else {
-        check_standard(queue, message)
-    }
-}
-
-fn check_fifo(queue: &str, message: &Outgoing) -> Result<(), QueueFault> {
-    if !message.delay.is_zero() {
-        return refuse(
-            queue,
-            "a FIFO queue takes no delay for one message".to_owned(),
-        );
-    }
-    let ids = [
-        ("group", &message.group),
-        ("deduplication id", &message.deduplication_id),
-    ];
-    for (what, id) in ids {
-        let Some(id) = id else {
-            return refuse(queue, format!("a FIFO queue needs a {what}"));
-        };
-        if id.is_empty() || id.len() > ID_CHARS_MAX || !id.bytes().all(|b| b.is_ascii_graphic()) {
-            return refuse(
-                queue,
-                format!(
-                    "the {what} `{id}` must be 1 to {ID_CHARS_MAX} ASCII letters, digits or punctuation marks"
-                ),
-            );
-        }
-    }
-    Ok(())
-}
-
-fn check_standard(queue: &str, message: &Outgoing) -> Result<(), QueueFault> {
-    if message.group.is_some() || message.deduplication_id.is_some() {
-        return refuse(
-            queue,
-            "groups and deduplication ids are for FIFO queues".to_owned(),
-        );
-    }
-    if message.delay > DELAY_MAX {
-        return refuse(queue, format!("a delay is at most {DELAY_MAX:?}"));
-    }
-    Ok(())
-}
-
-/// Checks how many messages someone wants.
-pub(super) fn check_receive(
-    queue: &str,
-    max: usize,
-    visibility: Duration,
-) -> Result<(), QueueFault> {
-    if max == 0 || max > BATCH_MAX {
-        return refuse(
-            queue,
-            format!("1 to {BATCH_MAX} messages can be received at once, not {max}"),
-        );
-    }
-    check_visibility(queue, visibility)
-}
-
-/// Checks how long a message is to be hidden.
-pub(super) fn check_visibility(queue: &str, visibility: Duration) -> Result<(), QueueFault> {
-    if visibility > VISIBILITY_MAX {
-        return refuse(
-            queue,
-            format!("a message can be hidden for at most {VISIBILITY_MAX:?}"),
-        );
-    }
-    Ok(())
-}
-
-/// SQS takes what XML 1.0 can say.
-fn is_allowed(character: char) -> bool {
-    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
-}
-
-fn refuse<T>(queue: &str, reason: String) -> Result<T, QueueFault> {
-    Err(QueueFault::Refused {
-        queue: queue.to_owned(),
-        reason,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,20 +69,5 @@ mod tests {
             let wrong = check_config(&wrong);
             assert_eq!(wrong, Err(InvalidQueue::Redrive("media".to_owned())));
         }
-    }
-
-    #[test]
-    fn a_body_that_sqs_would_not_take_is_refused() {
-        let body = |body: &str| Outgoing {
-            body: body.to_owned(),
-            ..Outgoing::default()
-        };
-        assert!(check_message("q", &body("한글\t\r\n\u{1f600}")).is_ok());
-        assert!(check_message("q", &body("")).is_err());
-        assert!(check_message("q", &body("bell \u{7}")).is_err());
-        assert!(check_message("q", &body("\u{ffff}")).is_err());
-        assert!(check_message("q", &body(&"x".repeat(BYTES_MAX))).is_ok());
-        assert!(check_message("q", &body(&"x".repeat(BYTES_MAX + 1))).is_err());
-        assert!(check_batch("q", &[body(&"x".repeat(BYTES_MAX)), body("y")]).is_err());
     }
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use iyagi_actors::ports::queue::limits;
 use iyagi_actors::ports::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
 use iyagi_messages::ids::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::{QueueConfig, Shared, limits, statements};
+use super::limits::is_fifo;
+use super::{QueueConfig, Shared, statements};
 use crate::embedded::sqlite::WriteFault;
 use crate::embedded::unique_id::unique_id;
 
-/// Longest wait for a first message, as in SQS; who wants more asks again.
-const WAIT_MAX: Duration = Duration::from_secs(20);
 /// The wall clock and the timer may disagree on when a moment has come; this keeps them from arguing in circles.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
@@ -93,10 +93,11 @@ impl Queue for EmbeddedQueue {
     ) -> Result<Vec<Result<Sent, QueueFault>>, QueueFault> {
         limits::check_batch(&self.config.name, &messages)?;
         let now = self.shared.clock.now();
+        let fifo = is_fifo(&self.config.name);
         let messages: Vec<_> = messages
             .into_iter()
             .map(|message| {
-                limits::check_message(&self.config.name, &message)?;
+                limits::check_message(&self.config.name, fifo, &message)?;
                 Ok(statements::Arrival {
                     message_id: unique_id(now).to_string(),
                     sent_at: now,
@@ -126,7 +127,7 @@ impl Queue for EmbeddedQueue {
         visibility: Duration,
     ) -> Result<Vec<Received>, QueueFault> {
         limits::check_receive(&self.config.name, max, visibility)?;
-        let deadline = Instant::now() + wait.min(WAIT_MAX);
+        let deadline = Instant::now() + wait.min(limits::WAIT_MAX);
         loop {
             // It listens from here on: a message that comes while we look is not slept through.
             let arrival = self.arrivals.notified();
@@ -142,6 +143,12 @@ impl Queue for EmbeddedQueue {
             // Whether it rang or the time is over, the next look tells.
             timeout_at(until, arrival).await.ok();
         }
+    }
+
+    /// Waiting changes nothing; a receive that has begun to take messages is finished by the writer all the same, and
+    /// [`EmbeddedQueues::release_in_flight`](super::EmbeddedQueues::release_in_flight) gives them back at the next start.
+    fn receive_can_be_dropped(&self) -> bool {
+        true
     }
 
     async fn delete(&self, receipts: &[String]) -> Result<(), QueueFault> {

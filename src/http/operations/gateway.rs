@@ -13,9 +13,9 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
-use crate::embedded::push_log::{Accepted, FaultRule};
+use crate::embedded::push_log::{Accepted, FaultRule, PushLog};
 use crate::http::State;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
 
@@ -32,9 +32,7 @@ const LINES: &str = "application/x-ndjson";
 /// `GET /v1/ops/gateway/faults`
 pub async fn faults(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    Ok(response::ok(
-        &json!({ "faults": state.surface.push_log.faults() }),
-    ))
+    Ok(response::ok(&json!({ "faults": log(&state)?.faults() })))
 }
 
 /// `POST /v1/ops/gateway/faults`
@@ -47,8 +45,9 @@ pub async fn add_fault(
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
     let rule = read(&body)?;
     tracing::info!(?rule, "the push gateway is told to fail");
-    state.surface.push_log.add_fault(rule);
-    let faults = state.surface.push_log.faults();
+    let log = log(&state)?;
+    log.add_fault(rule);
+    let faults = log.faults();
     Ok(response::json(
         StatusCode::CREATED,
         &json!({ "faults": faults }),
@@ -62,7 +61,7 @@ pub async fn clear_faults(
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     tracing::info!("the push gateway is told to work");
-    state.surface.push_log.clear_faults();
+    log(&state)?.clear_faults();
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -70,7 +69,7 @@ pub async fn clear_faults(
 pub async fn tap(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["tail"])?;
     let tail = query.number("tail", 0..=TAIL_MAX, 0)? as usize;
-    let log = &state.surface.push_log;
+    let log = log(&state)?;
     // Subscribed first, so that nothing falls between the two; what is in both is shown once.
     let live = log.subscribe();
     let mut past = VecDeque::from(log.tail());
@@ -101,6 +100,20 @@ pub async fn tap(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
         .content_type(content_type)
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .streaming(tap.pieces()))
+}
+
+fn log(state: &State) -> Result<&PushLog, Problem> {
+    let here = state
+        .surface
+        .one_machine
+        .as_ref()
+        .map(|here| &*here.push_log);
+    here.ok_or_else(|| {
+        Problem::new(
+            Kind::Elsewhere,
+            "pushes go out by SNS: the journal tells of each, and CloudWatch of its delivery",
+        )
+    })
 }
 
 fn read(body: &[u8]) -> Result<FaultRule, Problem> {

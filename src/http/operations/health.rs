@@ -19,7 +19,7 @@ use crate::http::response;
 use crate::surface::Surface;
 
 /// How long a dependency may take to say that it is there.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the daemon and each of its dependencies are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,10 +81,15 @@ async fn probe(surface: &Surface) -> Vec<(String, bool, String)> {
         page.map(|_| "readable".to_owned())
     });
     let graph = answered("graph", async {
-        if surface.graph.has_stopped() {
+        let Some(here) = &surface.one_machine else {
+            let head = surface.stream.head().await;
+            let head = head.map_err(|fault| fault.to_string())?;
+            return Ok(head.map_or_else(|| "empty".to_owned(), |head| format!("at {head}")));
+        };
+        if here.graph.has_stopped() {
             return Err("it takes no more writes: the disk is full or failed".to_owned());
         }
-        let tip = surface.graph.tip().await;
+        let tip = here.graph.tip().await;
         tip.map(|tip| format!("at {tip}")).map_err(|error| {
             tracing::warn!(%error, "the graph cannot be read");
             "it cannot be read; the log says why".to_owned()

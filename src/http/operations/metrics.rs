@@ -5,6 +5,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::projections::Outbox;
+use iyagi_actors::push_feedback::FeedbackCounts;
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, Counters};
 
 use super::exposition::Exposition;
@@ -58,6 +59,7 @@ async fn render(state: &State) -> String {
     of_dependencies(&mut text, &readiness);
     of_actors(&mut text, &surface.actors.actors());
     of_pushes(&mut text, &surface.tree.projections.outbox());
+    of_feedback(&mut text, surface.tree.feedback.as_deref());
     of_stream(&mut text, &stream);
     of_queues(&mut text, &queues);
     of_requests(&mut text, &state.requests);
@@ -182,6 +184,13 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
     for (reason, count) in &counts.suppressed {
         family.sample(&[("reason", reason.as_str())], count);
     }
+    let mut family = text.counter(
+        "iyagi_push_bounced_total",
+        "Pushes that the gateway took and that were not delivered, by kind of failure",
+    );
+    for (class, count) in &counts.bounced {
+        family.sample(&[("failure_type", class.as_str())], count);
+    }
     text.gauge("iyagi_push_dead_pushes", "Pushes given up and not redriven")
         .sample(&[], counts.dead);
     text.gauge("iyagi_push_pending_pushes", "Pushes not settled yet")
@@ -215,6 +224,16 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
         .sample(&[], outbox.pos);
 }
 
+fn of_feedback(text: &mut Exposition, counts: Option<&FeedbackCounts>) {
+    let mut family = text.counter(
+        "iyagi_push_feedback_ignored_total",
+        "Messages about delivery that led to nothing, by reason",
+    );
+    for (reason, count) in counts.into_iter().flat_map(FeedbackCounts::ignored) {
+        family.sample(&[("reason", reason)], count);
+    }
+}
+
 fn of_stream(text: &mut Exposition, stream: &StreamStatus) {
     text.gauge(
         "iyagi_stream_cursor_commit",
@@ -232,6 +251,25 @@ fn of_stream(text: &mut Exposition, stream: &StreamStatus) {
     if let Some(lag) = stream.lag_seconds {
         family.sample(&[], lag);
     }
+    let mut family = text.gauge(
+        "iyagi_stream_lag_commits",
+        "Commits of the graph that are not done with",
+    );
+    if let Some(lag) = stream.lag_commits {
+        family.sample(&[], lag);
+    }
+    let mut family = text.gauge(
+        "iyagi_stream_headroom_seconds",
+        "How much older than the oldest change that is not done with the graph's memory is; at 0 it is trimmed next",
+    );
+    if let Some(headroom) = stream.headroom_seconds {
+        family.sample(&[], headroom);
+    }
+    text.counter(
+        "iyagi_stream_skipped_commits_total",
+        "Commits that were passed over because the stream did not have them",
+    )
+    .sample(&[], stream.skipped_commits);
 }
 
 fn of_queues(text: &mut Exposition, queues: &[QueueStatus]) {

@@ -6,14 +6,17 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
 use iyagi_actors::health::Condition;
-use iyagi_actors::ports::{ChangeStream, Position, QueueDepth, StreamFault};
+use iyagi_actors::ports::{Position, QueueDepth, StreamFault};
 use iyagi_actors::projections::Counts;
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState};
 use iyagi_messages::cursor::Cursor;
-use iyagi_messages::ids::{Pos, Timestamp};
+use iyagi_messages::fleet::FleetMember;
+use iyagi_messages::ids::{MemberId, Pos, Timestamp};
+use iyagi_messages::stream::StreamPage;
 use serde::Serialize;
+use tokio::time::timeout;
 
-use super::health;
+use super::health::{self, PROBE_TIMEOUT};
 use crate::http::State;
 use crate::http::problem::Problem;
 use crate::http::request::Query;
@@ -28,6 +31,9 @@ pub struct Status {
     uptime_seconds: u64,
     ready: bool,
     dependencies: BTreeMap<String, Condition>,
+    /// Absent where a daemon is alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<FleetStatus>,
     stream: StreamStatus,
     journal: JournalStatus,
     pushes: Pushes,
@@ -35,6 +41,19 @@ pub struct Status {
     queues: Vec<QueueStatus>,
     actors: Actors,
     devices: usize,
+}
+
+/// Who shares the work.
+#[derive(Debug, Serialize)]
+struct FleetStatus {
+    /// What the others know this host as.
+    member: MemberId,
+    /// The host that reads the change log.
+    leader: Option<MemberId>,
+    /// Which leadership it is.
+    epoch: u64,
+    /// Every host that lives.
+    members: Vec<FleetMember>,
 }
 
 /// How far the change log is read.
@@ -46,6 +65,15 @@ pub struct StreamStatus {
     pub tip: Option<Cursor>,
     /// Age of the oldest operation that is not done with; zero at the tip.
     pub lag_seconds: Option<f64>,
+    /// Commits that are not done with.
+    pub lag_commits: Option<u64>,
+    /// The oldest operation that the graph still keeps.
+    pub oldest: Option<Cursor>,
+    /// How much older than the oldest operation that is not done with the graph's memory is. At zero, what is needed next
+    /// is trimmed next.
+    pub headroom_seconds: Option<f64>,
+    /// Commits that were passed over, ever.
+    pub skipped_commits: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,6 +156,7 @@ pub async fn status(surface: &Surface) -> Status {
         uptime_seconds,
         ready: readiness.ready,
         dependencies: readiness.dependencies,
+        fleet: fleet(surface),
         stream,
         journal: JournalStatus { head: outbox.pos },
         pushes: Pushes {
@@ -145,35 +174,94 @@ pub async fn status(surface: &Surface) -> Status {
     }
 }
 
+fn fleet(surface: &Surface) -> Option<FleetStatus> {
+    let members = surface.tree.projections.members();
+    Some(FleetStatus {
+        member: surface.member.clone()?,
+        leader: members.leader.clone(),
+        epoch: members.epoch,
+        members: members.all.clone(),
+    })
+}
+
 /// Pushes that the four columns do not account for; must be 0.
 pub fn imbalance(counts: &Counts) -> u64 {
     let settled = counts.sent + counts.dead + counts.suppressed_total() + counts.pending;
     counts.matched.abs_diff(settled)
 }
 
-/// How far the change log is read.
+/// How far the change log is read. What the graph does not say in time is left out: nobody who watches must wait for it.
 pub async fn stream(surface: &Surface) -> StreamStatus {
-    let cursor = surface.tree.projections.outbox().cursor;
-    let tip = surface.graph.tip().await.ok();
+    let (cursor, skipped_commits) = {
+        let outbox = surface.tree.projections.outbox();
+        (outbox.cursor, outbox.skipped_commits)
+    };
     let position = if cursor == Cursor::START {
         Position::TrimHorizon
     } else {
         Position::After(cursor)
     };
-    let next = surface.graph.fetch(position, 1).await;
+    let log = &*surface.stream;
+    let (head, next, oldest) = tokio::join!(
+        timeout(PROBE_TIMEOUT, log.head()),
+        timeout(PROBE_TIMEOUT, log.fetch(position, 1)),
+        timeout(PROBE_TIMEOUT, log.oldest())
+    );
+    let tip = head.ok().and_then(Result::ok).flatten();
+    let next = next.map_or_else(|_| Next::Unknown, |answer| Next::of(answer, cursor));
+    let oldest = oldest.ok().and_then(Result::ok).flatten();
     let lag_seconds = match next {
-        Ok(page) => page
-            .records
-            .first()
-            .and_then(|record| record.commit_timestamp)
-            .map(|at| seconds_since(surface, at)),
-        Err(StreamFault::NotFound { .. }) => Some(0.0),
-        Err(_) => None,
+        Next::None => Some(0.0),
+        Next::At(at) => Some(seconds_since(surface, at)),
+        Next::Unknown => None,
+    };
+    let kept_since = oldest.as_ref().and_then(|record| record.commit_timestamp);
+    let headroom_seconds = match (next, kept_since) {
+        (Next::At(at), Some(kept)) => Some(at.since_ms(kept) as f64 / 1_000.0),
+        (Next::None, Some(kept)) => Some(seconds_since(surface, kept)),
+        _ => None,
     };
     StreamStatus {
         cursor,
         tip,
         lag_seconds,
+        lag_commits: tip.map(|tip| tip.commit.saturating_sub(cursor.commit)),
+        oldest: oldest.map(|record| record.event_id),
+        headroom_seconds,
+        skipped_commits,
+    }
+}
+
+/// The oldest operation that is not done with.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// There is none: everything is read.
+    None,
+    /// It was requested then.
+    At(Timestamp),
+    /// The graph does not say.
+    Unknown,
+}
+
+impl Next {
+    fn of(answer: Result<StreamPage, StreamFault>, cursor: Cursor) -> Self {
+        match answer {
+            Ok(page) => {
+                let first = page.records.first();
+                first
+                    .and_then(|record| record.commit_timestamp)
+                    .map_or(Self::Unknown, Self::At)
+            }
+            // A replica that lags and a log that was reset have nothing there either, and are no reason to call it read.
+            Err(StreamFault::NotFound { last_valid }) => {
+                if last_valid.unwrap_or(Cursor::START) == cursor {
+                    Self::None
+                } else {
+                    Self::Unknown
+                }
+            }
+            Err(_) => Self::Unknown,
+        }
     }
 }
 

@@ -24,7 +24,10 @@ struct Stored<'a> {
     key: &'a ObjectKey,
     size: u64,
     etag: &'a str,
-    sequencer: &'a Sequencer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequencer: Option<&'a Sequencer>,
 }
 
 /// `PUT /v1/files/{key}`
@@ -58,6 +61,7 @@ pub async fn write(
         key,
         size,
         etag,
+        version_id,
         sequencer,
         ..
     } = &info;
@@ -71,7 +75,8 @@ pub async fn write(
             key,
             size: *size,
             etag,
-            sequencer,
+            version_id: version_id.as_deref(),
+            sequencer: sequencer.as_ref(),
         }))
 }
 
@@ -123,7 +128,9 @@ pub(super) fn problem_of(fault: &StoreFault) -> Problem {
                 "the object store cannot write: free the disk and start the daemon again",
             )
         }
-        StoreFault::Unavailable(reason) => Problem::internal("the object store", reason),
+        StoreFault::Unreadable { reason, .. } | StoreFault::Unavailable(reason) => {
+            Problem::internal("the object store", reason)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::http::State;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
+use crate::surface::OneMachine;
 
 /// `POST /v1/graph/commits`
 pub async fn commit(
@@ -23,7 +24,7 @@ pub async fn commit(
     let bytes_max = state.surface.config.http.body_bytes_max as u64;
     let _place = state.transfer().await?;
     let body = request::body(&request, payload, bytes_max).await?;
-    let committed = apply(&state.surface.graph, body).await?;
+    let committed = apply(&here(&state)?.graph, body).await?;
     // A commit that changes nothing gets no number of its own, so nothing was created.
     let status = if committed.records == 0 {
         StatusCode::OK
@@ -34,20 +35,26 @@ pub async fn commit(
 }
 
 /// `GET /propertygraph/stream`, `/pg/stream` and `/gremlin/stream`: bodies and errors are those of the service.
-pub async fn stream(state: Data<State>, request: HttpRequest) -> HttpResponse {
+pub async fn stream(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let gzip = response::takes_gzip(request.headers());
-    let answer = state
-        .surface
-        .graph
-        .answer(request.query_string(), gzip)
-        .await;
+    let graph = &here(&state)?.graph;
+    let answer = graph.answer(request.query_string(), gzip).await;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.content_type(wire::CONTENT_TYPE);
     if let Some(encoding) = answer.content_encoding {
         response.insert_header((header::CONTENT_ENCODING, encoding));
     }
-    response.body(answer.body)
+    Ok(response.body(answer.body))
+}
+
+fn here(state: &State) -> Result<&OneMachine, Problem> {
+    state.surface.one_machine.as_ref().ok_or_else(|| {
+        Problem::new(
+            Kind::Elsewhere,
+            "the graph is a Neptune cluster: write to it there, and read its stream there",
+        )
+    })
 }
 
 async fn apply(graph: &EmbeddedGraph, body: Vec<u8>) -> Result<Committed, Problem> {

@@ -56,6 +56,13 @@ const LOCALEMU: Program = Program {
     },
 };
 
+/// Injects faults before any of them.
+const MICROBURST: Program = Program {
+    name: "microburst",
+    ready_path: "/_microburst/stats",
+    requirements: MOTO.requirements,
+};
+
 /// What to start, and how to know that it is there.
 struct Program {
     /// As the launcher knows it.
@@ -67,18 +74,31 @@ struct Program {
 
 /// A running server.
 pub(crate) struct Server {
-    process: Process,
+    url: String,
+    /// Ends with it; none if it is only an address, as that of a proxy.
+    _process: Option<Process>,
 }
 
 impl Server {
-    fn start(program: &Program) -> Result<Self, String> {
-        let process = Process::start(program, &[])?;
-        Ok(Self { process })
+    /// A server that somebody else runs.
+    pub(crate) fn at(url: String) -> Self {
+        Self {
+            url,
+            _process: None,
+        }
+    }
+
+    fn start(program: &Program, arguments: &[&str]) -> Result<Self, String> {
+        let process = Process::start(program, arguments)?;
+        Ok(Self {
+            url: process.url().to_owned(),
+            _process: Some(process),
+        })
     }
 
     /// Its address, such as `http://127.0.0.1:40123`.
     pub(crate) fn url(&self) -> &str {
-        self.process.url()
+        &self.url
     }
 
     /// The region that its clients are in.
@@ -93,8 +113,12 @@ impl Server {
     /// Clients of this server with test credentials. Their connections belong to the runtime that first uses them, so
     /// every test makes its own.
     pub(crate) fn clients(&self) -> Clients {
-        let config = self.aws_config();
-        Clients::of(&sdk_config(self.url()), &config).expect("a region is set")
+        self.clients_with(&self.aws_config())
+    }
+
+    /// The same, with limits of one's own.
+    pub(crate) fn clients_with(&self, config: &AwsConfig) -> Clients {
+        Clients::of(&sdk_config(self.url()), config).expect("a region is set")
     }
 
     /// The daemon's configuration for this server.
@@ -148,6 +172,11 @@ pub(crate) fn localemu() -> Option<&'static Server> {
     Some(started(&SERVER, &LOCALEMU))
 }
 
+/// A microburst before a server.
+pub(crate) fn before(upstream: &Server) -> Result<Server, String> {
+    Server::start(&MICROBURST, &[upstream.url()])
+}
+
 /// A name that nothing else has: `what-<random>`.
 pub(crate) fn unique(what: &str) -> String {
     let random = uuid::Uuid::now_v7().simple().to_string();
@@ -159,7 +188,7 @@ fn started(
     server: &'static OnceLock<Result<Server, String>>,
     program: &Program,
 ) -> &'static Server {
-    let server = server.get_or_init(|| Server::start(program));
+    let server = server.get_or_init(|| Server::start(program, &[]));
     server
         .as_ref()
         .unwrap_or_else(|problem| panic!("{problem}"))

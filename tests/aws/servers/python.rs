@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 const MINORS: [u32; 4] = [11, 13, 12, 14];
 
 /// Packages, all of them pinned.
+#[derive(Clone, Copy)]
 pub(super) struct Requirements {
     /// Names the environment.
     pub(super) name: &'static str,
@@ -25,7 +26,7 @@ pub(super) struct Requirements {
 pub(super) fn folder() -> PathBuf {
     match std::env::var_os("TEST_SERVERS_DIR") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("../test-servers"),
+        None => Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-servers"),
     }
 }
 

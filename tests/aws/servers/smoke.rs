@@ -89,7 +89,7 @@ async fn a_child_with_the_environment_reaches_the_same_server() {
 
 #[test]
 fn a_server_ends_when_the_pipe_to_it_closes() {
-    let server = Server::start(&MINISTACK).expect("it starts");
+    let server = Server::start(&MINISTACK, &[]).expect("it starts");
     let address = server.url().trim_start_matches("http://").to_owned();
     TcpStream::connect(&address).expect("it listens");
     drop(server);

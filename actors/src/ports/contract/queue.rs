@@ -43,6 +43,7 @@ pub async fn all(harness: &dyn QueueHarness) {
     a_message_that_nobody_handles_is_set_aside(harness, true).await;
     what_the_queue_does_not_take_is_refused_alone(harness).await;
     a_batch_out_of_bounds_is_refused_whole(harness).await;
+    a_batch_of_large_messages_is_taken(harness).await;
     ten_receivers_never_share_a_message(harness).await;
     a_fifo_queue_needs_a_group_and_takes_no_delay(harness).await;
     a_group_comes_in_order_and_to_one_receiver_at_a_time(harness).await;
@@ -86,6 +87,10 @@ pub async fn a_visibility_can_be_prolonged_and_given_up(harness: &dyn QueueHarne
     let received = receive_one(&*queue, SHORT).await;
     let prolonged = queue.change_visibility(&received.receipt, VISIBILITY).await;
     assert_eq!(prolonged, Ok(()));
+    let receipts = [received.receipt.clone(), "no receipt".to_owned()];
+    let prolonged = queue.change_visibilities(&receipts, VISIBILITY).await;
+    assert_eq!(prolonged[0], Ok(()));
+    assert!(matches!(prolonged[1], Err(QueueFault::NotInFlight { .. })));
     harness.advance(SHORT * 2).await;
     assert_eq!(receive(&*queue, NO_WAIT, SHORT).await, vec![]);
     let given_up = queue
@@ -164,6 +169,23 @@ pub async fn a_batch_out_of_bounds_is_refused_whole(harness: &dyn QueueHarness) 
         assert!(matches!(refused, Err(QueueFault::Refused { .. })), "{max}");
     }
     assert_eq!(receive(&*queue, NO_WAIT, VISIBILITY).await, vec![]);
+}
+
+/// The limit of a call's bytes is not the caller's business: only that of one message is.
+pub async fn a_batch_of_large_messages_is_taken(harness: &dyn QueueHarness) {
+    const LARGE: usize = 600 * 1024;
+    let queue = harness.queue(true).await;
+    let batch = ["1", "2", "3"].map(|body| in_group("g", &body.repeat(LARGE), body));
+    let results = queue.send(batch.to_vec()).await.expect("in bounds");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    for body in ["1", "2", "3"] {
+        let received = receive_at_most(&*queue, 1, VISIBILITY).await;
+        assert!(received[0].body == body.repeat(LARGE), "in order: {body}");
+        queue
+            .delete(&[received[0].receipt.clone()])
+            .await
+            .expect("deletes");
+    }
 }
 
 /// Many receivers share the work, not the messages.

@@ -1,0 +1,182 @@
+//! Which write of an object was read.
+//!
+//! A notification tells of one write and gives its place in the order of writes; the object is read later and may be
+//! another one by then. A store that says the order of what it reads settles it. S3 does not, so the notification's
+//! version and entity tag are compared with those of what was read:
+//!
+//! - the same: it is the notification's write, and gets its sequencer. A bucket without versions can hold the same bytes
+//!   again under the same entity tag: what is derived from them is the same, and the later write's own notification
+//!   brings the later sequencer.
+//! - another: a later write has replaced it, since a read after a notification cannot find an earlier one. The later
+//!   write has a notification of its own, so this one is done. S3 promises that only of buckets with versions; in others
+//!   two writes at the same moment may raise a single notification.
+
+use iyagi_messages::object::{ObjectEvent, Sequencer};
+
+use crate::ports::{ObjectInfo, ObjectStore, StoreFault};
+
+/// How often an object is read anew that changes while it is looked at.
+const READ_ATTEMPTS_MAX: u32 = 3;
+
+/// What came of reading the object of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// Its bytes.
+    Whole {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// What stands beside them.
+        info: ObjectInfo,
+        /// Which write they are.
+        sequencer: Sequencer,
+    },
+    /// It is there, but its bytes are not to be had.
+    Unread {
+        /// What is known of it all the same.
+        info: ObjectInfo,
+        /// Which write it is.
+        sequencer: Sequencer,
+        /// Why: [`StoreFault::TooLarge`] or [`StoreFault::Unreadable`].
+        fault: StoreFault,
+    },
+    /// Removed or replaced meanwhile, which has an event of its own.
+    Superseded,
+}
+
+/// Reads the object that an event tells of.
+pub async fn read_write(
+    store: &dyn ObjectStore,
+    event: &ObjectEvent,
+    bytes_max: u64,
+) -> Result<Reading, StoreFault> {
+    for _ in 0..READ_ATTEMPTS_MAX {
+        let fault = match store.get(&event.key, bytes_max).await {
+            Ok((bytes, info)) => {
+                return Ok(match sequencer_of(event, &info) {
+                    Some(sequencer) => Reading::Whole {
+                        bytes,
+                        info,
+                        sequencer,
+                    },
+                    None => superseded(event, &info),
+                });
+            }
+            Err(StoreFault::NotFound(_)) => return Ok(Reading::Superseded),
+            Err(fault @ (StoreFault::TooLarge { .. } | StoreFault::Unreadable { .. })) => fault,
+            Err(fault) => return Err(fault),
+        };
+        let info = match store.head(&event.key).await {
+            Ok(info) => info,
+            Err(StoreFault::NotFound(_)) => return Ok(Reading::Superseded),
+            Err(fault) => return Err(fault),
+        };
+        if matches!(fault, StoreFault::TooLarge { .. }) && info.size <= bytes_max {
+            // Replaced between the two calls by something that can be read.
+            continue;
+        }
+        return Ok(match sequencer_of(event, &info) {
+            Some(sequencer) => Reading::Unread {
+                info,
+                sequencer,
+                fault,
+            },
+            None => superseded(event, &info),
+        });
+    }
+    Err(StoreFault::Unavailable(format!(
+        "object `{}` changed {READ_ATTEMPTS_MAX} times while it was looked at",
+        event.key
+    )))
+}
+
+/// The place in the order of writes of what was read; none if it is a later write than the event's.
+fn sequencer_of(event: &ObjectEvent, info: &ObjectInfo) -> Option<Sequencer> {
+    if let Some(sequencer) = &info.sequencer {
+        return Some(sequencer.clone());
+    }
+    let version = event.version_id.as_ref().zip(info.version_id.as_ref());
+    let version = version.map(|(told, found)| told == found);
+    let etag = event.etag.as_ref().map(|told| *told == info.etag);
+    // Of a version called `null` there can be several in a row, so the entity tag has its say too.
+    let same = match (version, etag) {
+        (Some(version), Some(etag)) => version && etag,
+        (Some(same), None) | (None, Some(same)) => same,
+        (None, None) => false,
+    };
+    same.then(|| event.sequencer.clone())
+}
+
+fn superseded(event: &ObjectEvent, info: &ObjectInfo) -> Reading {
+    tracing::info!(
+        key = %event.key, sequencer = %event.sequencer,
+        told.etag = event.etag, told.version = event.version_id,
+        found.etag = info.etag, found.version = info.version_id,
+        "a later write has replaced the object; its own notification follows"
+    );
+    Reading::Superseded
+}
+
+#[cfg(test)]
+mod tests {
+    use iyagi_messages::object::{ObjectEventKind, ObjectKey};
+
+    use super::*;
+    use crate::ports::PutOptions;
+
+    fn event(etag: Option<&str>, version: Option<&str>) -> ObjectEvent {
+        ObjectEvent {
+            kind: ObjectEventKind::Created,
+            bucket: "media".to_owned(),
+            key: ObjectKey::new("posts/1/a.jpg").expect("valid"),
+            size: Some(1),
+            etag: etag.map(str::to_owned),
+            version_id: version.map(str::to_owned),
+            sequencer: Sequencer("1".to_owned()),
+        }
+    }
+
+    fn found(etag: &str, version: Option<&str>, sequencer: Option<&str>) -> ObjectInfo {
+        ObjectInfo {
+            key: event(None, None).key,
+            size: 1,
+            etag: etag.to_owned(),
+            version_id: version.map(str::to_owned),
+            sequencer: sequencer.map(|text| Sequencer(text.to_owned())),
+            options: PutOptions::default(),
+        }
+    }
+
+    #[test]
+    fn a_store_that_knows_the_order_is_believed() {
+        let told = sequencer_of(&event(Some("a"), None), &found("b", None, Some("2")));
+        assert_eq!(told, Some(Sequencer("2".to_owned())));
+    }
+
+    #[test]
+    fn a_later_write_is_never_taken_for_the_events_own() {
+        let own = Some(Sequencer("1".to_owned()));
+        for (told, read, expected) in [
+            ((Some("a"), None), ("a", None), own.clone()),
+            ((Some("a"), None), ("b", None), None),
+            ((Some("a"), Some("v1")), ("a", Some("v1")), own.clone()),
+            // The same bytes again are another version.
+            ((Some("a"), Some("v1")), ("a", Some("v2")), None),
+            ((None, Some("v1")), ("a", Some("v1")), own.clone()),
+            ((None, Some("v1")), ("a", Some("v2")), None),
+            // A bucket whose versions are suspended calls every write `null`.
+            ((Some("a"), Some("null")), ("b", Some("null")), None),
+            ((Some("a"), Some("null")), ("a", Some("null")), own),
+            // Versions were switched on or off in between.
+            ((Some("a"), None), ("b", Some("v2")), None),
+            // It does not say which write it tells of.
+            ((None, None), ("a", Some("v1")), None),
+        ] {
+            let read = found(read.0, read.1, None);
+            assert_eq!(
+                sequencer_of(&event(told.0, told.1), &read),
+                expected,
+                "{told:?} {read:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Who shares the work, as the journal says.
+
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::Fact;
+use iyagi_messages::fleet::FleetMember;
+use iyagi_messages::ids::{MemberId, Seq};
+use serde::{Deserialize, Serialize};
+
+/// The fleet as of a position; empty where a daemon is alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// Number of the last division of the work: whoever decides on it expects it.
+    pub seq: Seq,
+    /// The leadership that made it.
+    pub epoch: u64,
+    /// The host that reads the change log.
+    pub leader: Option<MemberId>,
+    /// Every host that lives.
+    pub all: Vec<FleetMember>,
+}
+
+impl Members {
+    /// The entity whose events divide the work.
+    pub fn entity() -> Entity {
+        Entity::new("fleet", "iyagi")
+    }
+
+    /// Whether a host lives.
+    pub fn has(&self, id: &MemberId) -> bool {
+        self.all.iter().any(|member| member.id == *id)
+    }
+
+    /// Folds the journal's next event.
+    pub fn apply(&mut self, event: &Event) {
+        if let Fact::FleetAssigned(assigned) = &event.fact {
+            *self = Self {
+                seq: event.seq,
+                epoch: assigned.epoch,
+                leader: Some(assigned.leader.clone()),
+                all: assigned.members.clone(),
+            };
+        }
+    }
+}

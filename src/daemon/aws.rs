@@ -1,0 +1,337 @@
+//! The adapters of every port on AWS, and this host's place in its fleet.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi_actors::fleet::keeper::{FleetFault, FleetKeeper, FleetKeeperContext, Membership};
+use iyagi_actors::journal::Journal;
+use iyagi_actors::ports::{Clock, LeaseFault, Leases, Queue};
+use iyagi_actors::runtime::{System, Task};
+use iyagi_actors::tree::{Ports, Tree};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::adapters::Following;
+use super::host::{HostError, host_of};
+use crate::aws::clients::{Clients, ClientsError};
+use crate::aws::dynamodb::leases::DynamoLeases;
+use crate::aws::dynamodb::metadata::DynamoMetadata;
+use crate::aws::journal::{self, Parts, Reachable, SharedJournal};
+use crate::aws::names::Names;
+use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
+use crate::aws::s3::{OpenBucketError, S3Objects};
+use crate::aws::sns::{Applications, ApplicationsError, DynamoEndpoints, SnsGateway, SnsSettings};
+use crate::aws::sqs::{OpenQueueError, SqsQueue};
+use crate::config::{Config, Role};
+use crate::embedded::journal::{OpenError, SqliteJournal};
+
+/// Every adapter on AWS.
+pub struct AwsAdapters {
+    /// The copy's file.
+    pub journal_path: PathBuf,
+    /// Every queue, for its depth.
+    pub queues: Vec<Arc<dyn Queue>>,
+    ports: Ports,
+    copy: Arc<SqliteJournal>,
+    journal: Arc<SharedJournal>,
+    leases: Arc<dyn Leases>,
+    gateway: Arc<SnsGateway>,
+    membership: Membership,
+    config: Config,
+}
+
+/// What works beside the actors while a host is part of a fleet.
+pub struct FleetLife {
+    leaving: watch::Sender<bool>,
+    end: watch::Sender<bool>,
+    keeper: Task<Result<(), FleetFault>>,
+    failed: watch::Receiver<Option<String>>,
+    beside: Vec<Task<()>>,
+}
+
+/// Why an adapter on AWS cannot be opened.
+#[derive(Debug, Error)]
+pub enum AwsError {
+    /// The clients.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// The graph's address is not configured.
+    #[error("`aws.neptune_endpoint` is missing: the graph's change log is read there")]
+    NoGraph,
+    /// The bucket.
+    #[error(transparent)]
+    Bucket(#[from] OpenBucketError),
+    /// A queue.
+    #[error(transparent)]
+    Queue(#[from] OpenQueueError),
+    /// A platform application.
+    #[error(transparent)]
+    Applications(#[from] ApplicationsError),
+    /// This host's name.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The leases.
+    #[error(transparent)]
+    Leases(#[from] LeaseFault),
+    /// The copy of the journal.
+    #[error(transparent)]
+    Copy(#[from] OpenError),
+    /// The shared journal.
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError),
+}
+
+impl AwsAdapters {
+    /// Opens everything, and makes this host known to the others. The future that it also yields must be run once the
+    /// journal's hooks are in place.
+    pub(super) async fn open(
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Self, Following), AwsError> {
+        let aws = &config.aws;
+        let clients = Clients::new(aws).await?;
+        let names = Names::new(&aws.name_prefix);
+        let call_timeout = Duration::from_millis(aws.call_timeout_ms);
+        let neptune = clients.neptune.clone().ok_or(AwsError::NoGraph)?;
+        let bucket = &config.media.bucket;
+        let store = Arc::new(S3Objects::open(clients.s3.clone(), bucket, call_timeout).await?);
+        let queue = async |name: &str, queue: String| -> Result<Arc<dyn Queue>, AwsError> {
+            let client = clients.sqs.clone();
+            let queue = SqsQueue::open(client, name, &queue, call_timeout).await?;
+            Ok(Arc::new(queue) as Arc<dyn Queue>)
+        };
+        let thumbnails = queue("thumbnails", names.thumbnails_queue()).await?;
+        let metadata = queue("metadata", names.metadata_queue()).await?;
+        let dead_letters = queue("dead-letters.fifo", names.dead_letters_queue()).await?;
+        let redrive = queue("redrive.fifo", names.redrive_queue()).await?;
+        let feedback = queue("push-feedback", names.feedback_queue()).await?;
+        let applications = Applications::find(&clients.sns, aws, &names).await?;
+        let registry = DynamoEndpoints::new(
+            clients.dynamodb.clone(),
+            names.endpoints_table(),
+            Arc::clone(clock),
+        );
+        let settings = SnsSettings {
+            publish_per_second: aws.publish_per_second,
+            endpoint_calls_per_second: aws.endpoint_calls_per_second,
+            timeout: Duration::from_millis(config.push.gateway_timeout_ms),
+        };
+        let gateway = SnsGateway::new(&clients.sns, applications, Arc::new(registry), settings);
+        let gateway = Arc::new(gateway);
+        let leases: Arc<dyn Leases> = Arc::new(DynamoLeases::new(
+            clients.dynamodb.clone(),
+            names.leases_table(),
+        ));
+        let host = host_of(&config.data.dir)?;
+        let pushes = config.fleet.roles.contains(&Role::Pusher);
+        let membership = Membership::join(&*leases, &host, pushes).await?;
+        let journal_path = config.data.dir.join("journal.db");
+        let copy = Arc::new(open_copy(&journal_path, clock).await?);
+        let parts = Parts {
+            client: clients.dynamodb.clone(),
+            table: names.journal_table(),
+            replica: Arc::clone(&copy) as _,
+            store: Arc::clone(&store) as _,
+            member: membership.id.clone(),
+            clock: Arc::clone(clock),
+        };
+        let (journal, following) = SharedJournal::open(parts).await?;
+        let journal = Arc::new(journal);
+        let ports = Ports {
+            journal: Arc::clone(&journal) as _,
+            stream: Arc::new(NeptuneStream::new(neptune.clone())),
+            graph: Arc::new(NeptuneGraph::new(neptune)),
+            gateway: Arc::clone(&gateway) as _,
+            store,
+            table: Arc::new(DynamoMetadata::new(
+                clients.dynamodb.clone(),
+                names.metadata_table(),
+                Arc::clone(clock),
+            )),
+            dead_letters: Arc::clone(&dead_letters),
+            redrive: Some(Arc::clone(&redrive)),
+            push_feedback: Some(Arc::clone(&feedback)),
+            media_intake: None,
+            thumbnails: Arc::clone(&thumbnails),
+            metadata: Arc::clone(&metadata),
+            clock: Arc::clone(clock),
+        };
+        let adapters = Self {
+            journal_path,
+            queues: vec![thumbnails, metadata, dead_letters, redrive, feedback],
+            ports,
+            copy,
+            journal,
+            leases,
+            gateway,
+            membership,
+            config: config.clone(),
+        };
+        Ok((adapters, Box::pin(following)))
+    }
+
+    /// The adapters as the actors see them.
+    pub fn ports(&self) -> Ports {
+        self.ports.clone()
+    }
+
+    /// What others know this start of the daemon as.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Resolves with the reason once the copy has met a full disk or an I/O error.
+    pub async fn stopped(&self) -> String {
+        format!("journal: {}", self.copy.stopped().await)
+    }
+
+    /// Starts what works beside the actors.
+    pub(super) fn live(&self, system: &System, tree: &Tree, following: Following) -> FleetLife {
+        let (leaving, told_leaving) = watch::channel(false);
+        let (end, told_end) = watch::channel(false);
+        let (fail, failed) = watch::channel(None);
+        let roles = &self.config.fleet.roles;
+        let context = FleetKeeperContext {
+            leases: Arc::clone(&self.leases),
+            journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
+            projections: Arc::clone(&tree.projections),
+            health: Arc::clone(&tree.health),
+            clock: Arc::clone(&self.ports.clock),
+            patience: Duration::from_millis(self.config.fleet.lease_ms),
+            candidate: roles.contains(&Role::Poller),
+            pushes: roles.contains(&Role::Pusher),
+        };
+        let keeper = FleetKeeper::new(context, self.membership.clone());
+        let keeper = async move {
+            let ended = keeper.run(told_leaving, told_end).await;
+            if let Err(fault) = &ended {
+                fail.send_replace(Some(fault.to_string()));
+            }
+            ended
+        };
+        let beside = vec![
+            system.spawn_named("shared-journal", following),
+            system.spawn_named(
+                "shared-journal-health",
+                report(self.journal.reachable(), tree, &self.ports.clock),
+            ),
+            system.spawn_named("push-quota", share(Arc::clone(&self.gateway), tree)),
+        ];
+        FleetLife {
+            leaving,
+            end,
+            keeper: system.spawn_named("fleet-keeper", keeper),
+            failed,
+            beside,
+        }
+    }
+}
+
+impl FleetLife {
+    /// Leaves new pushes to the others, while what is begun is finished.
+    pub fn leave(&self) {
+        self.leaving.send_replace(true);
+    }
+
+    /// Resolves with the reason once this host is no longer part of the fleet.
+    pub async fn failed(&self) -> String {
+        let mut failed = self.failed.clone();
+        match failed.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // It ended without a fault, as it was told to.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Gives up this host's place, after the last append.
+    pub async fn end(self) {
+        self.end.send_replace(true);
+        if let Err(error) = self.keeper.await {
+            tracing::warn!(%error, "this host's leases were not given up; they run out by themselves");
+        }
+        for task in self.beside {
+            task.cancel();
+        }
+    }
+}
+
+/// Opens the copy; one that is damaged is set aside, because the log has everything that was in it.
+async fn open_copy(path: &Path, clock: &Arc<dyn Clock>) -> Result<SqliteJournal, AwsError> {
+    let open = async || {
+        let (path, clock) = (path.to_owned(), Arc::clone(clock));
+        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open_copy(&path, clock));
+        opened.await.expect("opening a journal does not panic")
+    };
+    let error = match open().await {
+        Ok(copy) => return Ok(copy),
+        Err(error @ OpenError::Fault(_)) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let aside = path.with_extension("db.damaged");
+    tracing::error!(%error, aside = %aside.display(), "the copy of the journal is set aside and made again from the log");
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (with_suffix(path, suffix), with_suffix(&aside, suffix));
+        if let Err(error) = std::fs::rename(&from, &to)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            let path = from.display().to_string();
+            return Err(HostError::Unwritable {
+                path,
+                reason: error.to_string(),
+            }
+            .into());
+        }
+    }
+    Ok(open().await?)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn report(
+    mut reachable: watch::Receiver<Reachable>,
+    tree: &Tree,
+    clock: &Arc<dyn Clock>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (health, clock) = (Arc::clone(&tree.health), Arc::clone(clock));
+    async move {
+        loop {
+            let (ready, detail) = match &*reachable.borrow_and_update() {
+                Reachable::Yes => (true, "answers".to_owned()),
+                Reachable::No(reason) => (false, format!("appends wait: {reason}")),
+            };
+            health.report("shared journal", ready, detail, clock.now());
+            if reachable.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Keeps this host to its share of the account's quotas.
+fn share(gateway: Arc<SnsGateway>, tree: &Tree) -> impl Future<Output = ()> + Send + use<> {
+    let projections = Arc::clone(&tree.projections);
+    let mut folded = projections.folded();
+    async move {
+        let mut known = 0;
+        loop {
+            let senders = projections
+                .members()
+                .all
+                .iter()
+                .filter(|member| member.pushes)
+                .count();
+            if senders != known {
+                known = senders;
+                gateway.set_share(u32::try_from(senders.max(1)).unwrap_or(u32::MAX));
+            }
+            if folded.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}

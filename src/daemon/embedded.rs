@@ -1,0 +1,184 @@
+//! The embedded adapters of every port, opened in one data folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use iyagi_actors::ports::{Clock, Queue};
+use iyagi_actors::tree::Ports;
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::embedded::graph::EmbeddedGraph;
+use crate::embedded::journal::{OpenError, SqliteJournal};
+use crate::embedded::metadata::EmbeddedMetadata;
+use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
+use crate::embedded::push_log::PushLog;
+use crate::embedded::queues::{EmbeddedQueues, InvalidQueue, QueueConfig};
+use crate::embedded::sqlite::DatabaseError;
+use crate::surface::OneMachine;
+
+/// Every embedded adapter.
+pub struct EmbeddedAdapters {
+    /// The journal's file.
+    pub journal_path: PathBuf,
+    /// The graph and the push gateway, within reach.
+    pub one_machine: OneMachine,
+    /// Every queue, for its depth.
+    pub queues: Vec<Arc<dyn Queue>>,
+    journal: Arc<SqliteJournal>,
+    objects: Arc<EmbeddedObjects>,
+    table: Arc<EmbeddedMetadata>,
+    queue_files: EmbeddedQueues,
+    intake: Arc<dyn Queue>,
+    thumbnails: Arc<dyn Queue>,
+    metadata: Arc<dyn Queue>,
+    dead_letters: Arc<dyn Queue>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, Error)]
+pub enum EmbeddedError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// One of the other files.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The folder of files.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
+    /// A queue.
+    #[error(transparent)]
+    Queue(#[from] InvalidQueue),
+    /// The push gateway's log.
+    #[error("{} cannot be written to: {source}", .path.display())]
+    PushLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// How often the stores are asked whether they still take writes.
+const STOPPED_INTERVAL: Duration = Duration::from_millis(500);
+
+impl EmbeddedAdapters {
+    /// Opens or creates every store.
+    pub async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, EmbeddedError> {
+        let dir = &config.data.dir;
+        let journal_path = dir.join("journal.db");
+        let journal = open_journal(&journal_path, clock).await?;
+        let graph = Arc::new(EmbeddedGraph::open(
+            &dir.join("graph.db"),
+            Arc::clone(clock),
+        )?);
+        let queue_files = EmbeddedQueues::open(&dir.join("queues.db"), Arc::clone(clock))?;
+        // The lock on the data folder makes this daemon the only receiver.
+        let released = queue_files.release_in_flight().await?;
+        if released > 0 {
+            tracing::info!(
+                messages = released,
+                "what was in hand before is received again"
+            );
+        }
+        let queue = |name: &str| {
+            queue_files.queue(QueueConfig {
+                name: name.to_owned(),
+                redrive: None,
+            })
+        };
+        let intake = queue("media-topic")?;
+        let thumbnails = queue("thumbnails")?;
+        let metadata = queue("metadata")?;
+        let dead_letters = queue("dead-letters.fifo")?;
+        let table = Arc::new(EmbeddedMetadata::open(&dir.join("metadata.db"))?);
+        let notifications = Some(Arc::clone(&intake));
+        let bucket = &config.media.bucket;
+        let files = dir.join("files");
+        let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
+        let objects = Arc::new(objects.await?);
+        let push_log = open_push_log(dir, clock)?;
+        let queues = vec![
+            Arc::clone(&intake),
+            Arc::clone(&thumbnails),
+            Arc::clone(&metadata),
+            Arc::clone(&dead_letters),
+        ];
+        Ok(Self {
+            journal_path,
+            one_machine: OneMachine { graph, push_log },
+            queues,
+            journal,
+            objects,
+            table,
+            queue_files,
+            intake,
+            thumbnails,
+            metadata,
+            dead_letters,
+            clock: Arc::clone(clock),
+        })
+    }
+
+    /// The adapters as the actors see them.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            journal: Arc::clone(&self.journal) as _,
+            stream: Arc::clone(&self.one_machine.graph) as _,
+            graph: Arc::clone(&self.one_machine.graph) as _,
+            gateway: Arc::clone(&self.one_machine.push_log) as _,
+            store: Arc::clone(&self.objects) as _,
+            table: Arc::clone(&self.table) as _,
+            dead_letters: Arc::clone(&self.dead_letters),
+            redrive: None,
+            push_feedback: None,
+            media_intake: Some(Arc::clone(&self.intake)),
+            thumbnails: Arc::clone(&self.thumbnails),
+            metadata: Arc::clone(&self.metadata),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// Resolves with the reason once a store has met a full disk or an I/O error.
+    pub async fn stopped(&self) -> String {
+        let others = async {
+            loop {
+                tokio::time::sleep(STOPPED_INTERVAL).await;
+                let stopped = [
+                    ("graph", self.one_machine.graph.has_stopped()),
+                    ("queues", self.queue_files.has_stopped()),
+                    ("files", self.objects.has_stopped()),
+                    ("metadata", self.table.has_stopped()),
+                ];
+                if let Some((name, _)) = stopped.into_iter().find(|(_, stopped)| *stopped) {
+                    return format!("{name}: the disk is full or failed");
+                }
+            }
+        };
+        tokio::select! {
+            reason = self.journal.stopped() => format!("journal: {reason}"),
+            reason = others => reason,
+        }
+    }
+}
+
+async fn open_journal(
+    path: &Path,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<SqliteJournal>, EmbeddedError> {
+    let (path, clock) = (path.to_owned(), Arc::clone(clock));
+    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path, clock)).await;
+    Ok(Arc::new(opened.expect("opening a journal does not panic")?))
+}
+
+fn open_push_log(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<PushLog>, EmbeddedError> {
+    let path = dir.join("push.ndjson");
+    let opened = PushLog::open(&path, Arc::clone(clock));
+    Ok(Arc::new(opened.map_err(|source| {
+        EmbeddedError::PushLog { path, source }
+    })?))
+}

@@ -1,0 +1,99 @@
+//! `POST /opencypher`, for the four questions that iyagi asks. Whatever is worded otherwise is refused.
+
+use iyagi::embedded::graph::EmbeddedGraph;
+use iyagi_actors::ports::GraphQueries;
+use iyagi_messages::ids::{ElementId, PersonId};
+use serde_json::{Value, json};
+
+use super::http::Reply;
+
+pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let (Some(query), Some(parameters)) = (body["query"].as_str(), body["parameters"].as_str())
+    else {
+        return malformed("query and parameters must be texts");
+    };
+    let Ok(parameters) = serde_json::from_str::<Value>(parameters) else {
+        return malformed("the parameters are not JSON");
+    };
+    let parameter = |name: &str| parameters[name].as_str().unwrap_or_default().to_owned();
+    let (shape, name, limit) = shape_of(query);
+    let rows = match &*shape {
+        "MATCH (follower)-[:?]->(person) WHERE id(person) = $person AND id(follower) > $after \
+         RETURN DISTINCT id(follower) AS answer ORDER BY answer LIMIT #" => {
+            let (person, after) = (PersonId(parameter("person")), PersonId(parameter("after")));
+            let found = graph
+                .followers_of(&person, &name, Some(&after), limit)
+                .await;
+            json!(found.expect("an answer"))
+        }
+        "MATCH (owner)-[:?]->(thing) WHERE id(thing) = $thing \
+         RETURN id(owner) AS answer ORDER BY answer LIMIT #" => {
+            let found = graph
+                .owner_of(&ElementId(parameter("thing")), &[name])
+                .await;
+            json!(Vec::from_iter(found.expect("an answer")))
+        }
+        "MATCH (vertex) WHERE id(vertex) = $vertex RETURN labels(vertex) AS answer" => {
+            let labels = labels(graph, &parameter("vertex")).await;
+            json!(Vec::from_iter((!labels.is_empty()).then_some(labels)))
+        }
+        "MATCH (vertex) WHERE id(vertex) = $vertex RETURN vertex.? AS answer" => {
+            let vertex = parameter("vertex");
+            let value = graph.property_of(&ElementId(vertex.clone()), &name).await;
+            let value = value.expect("an answer").map_or(Value::Null, typed);
+            let there = !labels(graph, &vertex).await.is_empty();
+            json!(Vec::from_iter(there.then_some(value)))
+        }
+        _ => return malformed(query),
+    };
+    let rows = rows.as_array().expect("a list").iter();
+    let results: Vec<Value> = rows.map(|answer| json!({ "answer": answer })).collect();
+    Reply::json(json!({ "results": results }).to_string())
+}
+
+async fn labels(graph: &EmbeddedGraph, vertex: &str) -> Vec<String> {
+    let mut labels = graph.labels_of(&vertex.into()).await.expect("an answer");
+    // The service promises no order.
+    labels.reverse();
+    labels
+}
+
+/// A number comes as a number.
+fn typed(text: String) -> Value {
+    match serde_json::from_str(&text) {
+        Ok(number @ Value::Number(_)) => number,
+        _ => Value::String(text),
+    }
+}
+
+/// The query with `?` for its quoted name and `#` for its limit, and the two.
+fn shape_of(query: &str) -> (String, String, u32) {
+    let (mut shape, mut name) = (String::new(), String::new());
+    let mut letters = query.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if letter != '`' {
+            shape.push(letter);
+            continue;
+        }
+        shape.push('?');
+        while let Some(letter) = letters.next() {
+            if letter == '`' && letters.next_if_eq(&'`').is_none() {
+                break;
+            }
+            name.push(letter);
+        }
+    }
+    let mut limit = 0;
+    if let Some((head, number)) = shape.rsplit_once(" LIMIT ")
+        && let Ok(number) = number.parse()
+    {
+        limit = number;
+        shape = format!("{head} LIMIT #");
+    }
+    (shape, name, limit)
+}
+
+fn malformed(what: &str) -> Reply {
+    Reply::error(400, "MalformedQueryException", what)
+}
