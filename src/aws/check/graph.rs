@@ -33,9 +33,8 @@ pub(super) async fn check(clients: &Clients) -> Vec<Looked> {
 async fn stream(neptune: &aws_sdk_neptunedata::Client) -> Looked {
     let call = neptune.get_propertygraph_stream();
     let call = call.iterator_type(IteratorType::TrimHorizon).limit(1);
-    let error = match call.send().await {
-        Ok(_) => return Looked::good(AT, "it has records"),
-        Err(error) => error,
+    let Err(error) = call.send().await else {
+        return Looked::good(AT, "it has records");
     };
     // The SDK's own types cannot read real pages; that there was one is all that matters here.
     let status = error.raw_response().map(|answer| answer.status().as_u16());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::types::S3KeyFilter;
 use iyagi_messages::media::DERIVED_PREFIX;
 
 use super::{Looked, proven};
@@ -182,7 +183,7 @@ async fn loops(clients: &Clients, config: &Config) -> Looked {
     let queues = queues.map(|one| (one.queue_arn.as_str(), one.filter()));
     for (arn, filter) in topics.chain(queues).filter(|(arn, _)| is_ours(arn)) {
         let rules = filter.and_then(|filter| filter.key());
-        let mut rules = rules.into_iter().flat_map(|key| key.filter_rules());
+        let mut rules = rules.into_iter().flat_map(S3KeyFilter::filter_rules);
         let prefix = rules.find(|rule| {
             let name = rule.name().map(|name| name.as_str().to_ascii_lowercase());
             name.as_deref() == Some("prefix")

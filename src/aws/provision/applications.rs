@@ -109,7 +109,7 @@ impl ApplicationPart {
     }
 
     /// Settings that can be read back.
-    fn settings(&self, site: &Site<'_>) -> HashMap<String, String> {
+    fn settings(site: &Site<'_>) -> HashMap<String, String> {
         let topic = site.settled().topic_arn(&site.names.feedback_topic());
         HashMap::from([
             (FAILURES.to_owned(), topic),
@@ -198,7 +198,7 @@ impl Part for ApplicationPart {
                 site.names.feedback_topic(),
             ));
         } else {
-            for (name, wanted) in self.settings(site) {
+            for (name, wanted) in Self::settings(site) {
                 let is = attributes.get(&name).map_or("none", String::as_str);
                 // An application that never was switched off does not say that it is on.
                 let on = name == ENABLED && !attributes.contains_key(ENABLED);
@@ -217,7 +217,7 @@ impl Part for ApplicationPart {
 
     async fn create(&self, site: &Site<'_>) -> Result<(), CallFault> {
         let mut attributes = self.credentials()?;
-        attributes.extend(self.settings(site));
+        attributes.extend(Self::settings(site));
         let call = site.clients.sns.create_platform_application();
         let call = call
             .name(&self.resource.name)
@@ -231,7 +231,7 @@ impl Part for ApplicationPart {
         let Some(arn) = self.find(site).await? else {
             return self.create(site).await;
         };
-        let mut attributes = self.settings(site);
+        let mut attributes = Self::settings(site);
         let mut renewed = differences.iter();
         if renewed.any(|difference| difference.setting == CREDENTIAL) {
             attributes.extend(self.credentials()?);

@@ -139,9 +139,10 @@ impl TablePart {
     fn fault(&self, fault: CreationFault) -> CallFault {
         let reason = fault.to_string();
         let (kind, action) = match fault {
-            CreationFault::Unready { .. } => (FaultKind::Busy, "CreateTable"),
             CreationFault::Table(TableFault::Denied { action, .. }) => (FaultKind::Denied, action),
-            CreationFault::Table(TableFault::Throttled { .. }) => (FaultKind::Busy, "CreateTable"),
+            CreationFault::Unready { .. } | CreationFault::Table(TableFault::Throttled { .. }) => {
+                (FaultKind::Busy, "CreateTable")
+            }
             CreationFault::Table(TableFault::Unreachable { .. }) => {
                 (FaultKind::Unreachable, "CreateTable")
             }
