@@ -211,7 +211,7 @@ impl Audit {
                 self.check_sender(event);
             }
             Fact::CursorAdvanced(_) => self.check_leader(event),
-            Fact::FleetAssigned(_) => self.members.apply(event),
+            Fact::FleetLed(_) | Fact::FleetAssigned(_) => self.members.apply(event),
             Fact::PushAccepted(_) => {
                 if let Some(push) = push_of(event) {
                     *self.accepted.entry(push).or_default() += 1;

@@ -309,6 +309,13 @@ facts! {
         /// Who asked for it.
         by: String,
     }
+    /// This host reads the change log from here on. Whatever another one decided on what it read is refused.
+    "fleet.led" v 1 => FleetLed {
+        /// Which leadership it is: it only grows.
+        epoch: u64,
+        /// The host.
+        leader: MemberId,
+    }
     /// The work is divided among these hosts from here on. Whatever was decided on an earlier division must be decided
     /// anew.
     "fleet.assigned" v 1 => FleetAssigned {

@@ -299,6 +299,11 @@ fn samples() -> Vec<Fact> {
             by: by(),
         }
         .into(),
+        FleetLed {
+            epoch: 7,
+            leader: MemberId::new("host-a", 3),
+        }
+        .into(),
         FleetAssigned {
             epoch: 7,
             leader: MemberId::new("host-a", 3),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_messages::fact::FleetAssigned;
+use iyagi_messages::fact::{FleetAssigned, FleetLed};
 use iyagi_messages::fleet::FleetMember;
 use iyagi_messages::ids::MemberId;
 use serde::{Deserialize, Serialize};
@@ -210,10 +210,15 @@ impl FleetKeeper {
         };
         let members: Vec<&str> = division.members.iter().map(|one| one.id.as_str()).collect();
         tracing::info!(epoch, ?members, "the work is divided anew");
-        let entity = Members::entity();
         let mut draft = Draft::new(&"fleet-keeper#1", "fleet");
-        draft.expect(entity.clone(), known.seq);
-        draft.begin(&format!("{epoch}.{}", known.seq), entity, division);
+        draft.expect(Members::entity(), known.seq);
+        draft.expect(Members::lead(), known.leader_seq);
+        let upstream = format!("{epoch}.{}", known.seq);
+        if known.leader.as_ref() != Some(&self.me) || known.epoch != epoch {
+            let leader = self.me.clone();
+            draft.begin(&upstream, Members::lead(), FleetLed { epoch, leader });
+        }
+        draft.begin(&upstream, Members::entity(), division);
         match self.context.journal.append(draft.finish()).await {
             // Someone else has divided it meanwhile; the next look shows whether that is right.
             Ok(_) | Err(JournalFault::Conflict { .. }) => Ok(()),
@@ -294,4 +299,90 @@ pub fn division<'l>(
         leader: me.clone(),
         members,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use iyagi_messages::ids::Seq;
+
+    use super::*;
+
+    fn host(name: &str, epoch: u64, pushes: bool) -> Lease {
+        Lease {
+            name: format!("{MEMBER}{name}"),
+            owner: Some(name.to_owned()),
+            epoch,
+            counter: 7,
+            detail: Says { pushes }.to_detail(),
+        }
+    }
+
+    fn member(name: &str, epoch: u64, pushes: bool) -> FleetMember {
+        FleetMember {
+            id: MemberId::new(name, epoch),
+            pushes,
+        }
+    }
+
+    fn led_by_a(all: Vec<FleetMember>) -> Members {
+        Members {
+            seq: Seq(4),
+            epoch: 2,
+            leader: Some(MemberId::new("a", 1)),
+            leader_seq: Seq(2),
+            all,
+        }
+    }
+
+    #[test]
+    fn the_work_is_divided_anew_only_when_a_host_comes_goes_or_leaves() {
+        let a = MemberId::new("a", 1);
+        let both = vec![member("a", 1, true), member("b", 1, true)];
+        let known = led_by_a(both.clone());
+        let divided = |leases: &[Lease]| {
+            let division = division(&known, 2, &a, leases.iter());
+            division.map(|division| division.members)
+        };
+        let (one, other) = (host("a", 1, true), host("b", 1, true));
+        assert_eq!(divided(&[other.clone(), one.clone()]), None, "as it is");
+        assert_eq!(
+            divided(std::slice::from_ref(&one)),
+            Some(vec![member("a", 1, true)])
+        );
+        let leaving = host("b", 1, false);
+        assert_eq!(
+            divided(&[one.clone(), leaving]),
+            Some(vec![member("a", 1, true), member("b", 1, false)])
+        );
+        let restarted = host("b", 2, true);
+        assert_eq!(
+            divided(&[one, restarted]),
+            Some(vec![member("a", 1, true), member("b", 2, true)])
+        );
+    }
+
+    #[test]
+    fn a_new_leader_says_so_and_an_old_one_says_nothing_any_more() {
+        let known = led_by_a(vec![member("b", 1, true)]);
+        let leases = [host("b", 1, true)];
+        let b = MemberId::new("b", 1);
+        let taken = division(&known, 3, &b, leases.iter()).expect("another leads now");
+        assert_eq!((taken.epoch, taken.leader), (3, b));
+        let a = MemberId::new("a", 1);
+        assert_eq!(division(&known, 1, &a, leases.iter()), None);
+    }
+
+    #[test]
+    fn a_lease_that_is_no_hosts_and_a_host_that_cannot_be_understood_get_no_pushes() {
+        let known = led_by_a(Vec::new());
+        let mut strange = host("c", 1, true);
+        strange.detail = "from another build".to_owned();
+        let leader = Lease {
+            name: LEADER.to_owned(),
+            ..host("a", 2, true)
+        };
+        let leases = [leader, strange];
+        let division = division(&known, 2, &MemberId::new("a", 1), leases.iter());
+        assert_eq!(division.expect("new").members, [member("c", 1, false)]);
+    }
 }

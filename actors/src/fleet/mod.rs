@@ -10,7 +10,8 @@
 //! - [`lanes`]: which host sends whose pushes
 //! - [`observation`]: who is silent for so long that its work may be taken over
 //!
-//! **Invariant:** an attempt, and a move of the cursor, is appended only under the division that it was decided on.
+//! **Invariant:** an attempt is appended only under the division that it was decided on, and a move of the cursor only
+//! under the lead.
 
 pub mod keeper;
 pub mod lanes;
@@ -34,6 +35,10 @@ pub struct Fleet {
 /// The division of the work that a decision was made on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Division(Seq);
+
+/// The lead that a decision was made under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lead(Seq);
 
 impl Fleet {
     /// A host without others: everything is its work.
@@ -64,11 +69,11 @@ impl Fleet {
         senders.max(1)
     }
 
-    /// The division under which this host reads the change log; nothing if another one does.
-    pub fn leads(&self) -> Option<Division> {
+    /// The lead under which this host reads the change log; nothing if another one does.
+    pub fn leads(&self) -> Option<Lead> {
         let members = self.projections.members();
         let leads = self.me.is_none() || members.leader == self.me;
-        leads.then_some(Division(members.seq))
+        leads.then_some(Lead(members.leader_seq))
     }
 
     /// Whether what is pushed to a person is this host's work.
@@ -84,6 +89,13 @@ impl Fleet {
             let members = self.projections.members();
             member.is_some_and(|member| members.has(member))
         }
+    }
+}
+
+impl Lead {
+    /// Lets the append fail if another host has taken the lead.
+    pub fn expect(self, draft: &mut Draft) {
+        draft.expect(Members::lead(), self.0);
     }
 }
 

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct Members {
     /// Number of the last division of the work: whoever decides on it expects it.
     pub seq: Seq,
-    /// The leadership that made it.
+    /// Which leadership it is.
     pub epoch: u64,
     /// The host that reads the change log.
     pub leader: Option<MemberId>,
+    /// Number of the last change of the lead: whoever reads the change log expects it.
+    pub leader_seq: Seq,
     /// Every host that lives.
     pub all: Vec<FleetMember>,
 }
@@ -25,6 +27,11 @@ impl Members {
         Entity::new("fleet", "iyagi")
     }
 
+    /// The entity whose events pass on the lead.
+    pub fn lead() -> Entity {
+        Entity::new("fleet", "leader")
+    }
+
     /// Whether a host lives.
     pub fn has(&self, id: &MemberId) -> bool {
         self.all.iter().any(|member| member.id == *id)
@@ -32,13 +39,17 @@ impl Members {
 
     /// Folds the journal's next event.
     pub fn apply(&mut self, event: &Event) {
-        if let Fact::FleetAssigned(assigned) = &event.fact {
-            *self = Self {
-                seq: event.seq,
-                epoch: assigned.epoch,
-                leader: Some(assigned.leader.clone()),
-                all: assigned.members.clone(),
-            };
+        match &event.fact {
+            Fact::FleetLed(led) => {
+                self.epoch = led.epoch;
+                self.leader = Some(led.leader.clone());
+                self.leader_seq = event.seq;
+            }
+            Fact::FleetAssigned(assigned) => {
+                self.seq = event.seq;
+                self.all.clone_from(&assigned.members);
+            }
+            _ => {}
         }
     }
 }

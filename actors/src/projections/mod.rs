@@ -140,7 +140,7 @@ impl Projections {
         }
         if events
             .iter()
-            .any(|event| matches!(event.fact, Fact::FleetAssigned(_)))
+            .any(|event| matches!(event.fact, Fact::FleetLed(_) | Fact::FleetAssigned(_)))
         {
             let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
             for event in events {

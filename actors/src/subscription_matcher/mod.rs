@@ -176,7 +176,7 @@ impl SubscriptionMatcher {
     }
 
     async fn match_commits(&mut self, commits: &[Commit]) -> Result<(), Fault> {
-        let Some(division) = self.context.fleet.leads() else {
+        let Some(lead) = self.context.fleet.leads() else {
             tracing::info!("another host reads the change log now, and these commits with it");
             return Ok(());
         };
@@ -216,7 +216,7 @@ impl SubscriptionMatcher {
         };
         draft.correlate(format!("commit:{}", last.number));
         draft.expect(cursor_entity(), cursor_seq);
-        division.expect(&mut draft);
+        lead.expect(&mut draft);
         draft.begin(&last.end().to_string(), cursor_entity(), advanced);
         if let Err(fault) = self.context.journal.append(draft.finish()).await {
             // The graph is ahead of the journal now, so only a rebuilt matcher may go on.
