@@ -9,8 +9,8 @@
 //! - [`names`]: what each queue, topic and table is called
 //! - [`neptune`]: the graph and its change log
 //! - [`sns`]: pushes to phones
-//! - [`sqs`]: queues
-//! - [`s3`]: objects
+//! - [`sqs`]: standard and FIFO queues
+//! - [`s3`]: objects in a bucket
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
 //! - [`provision`]: creates and repairs what a configuration needs

@@ -120,9 +120,8 @@ impl Log {
         } else {
             put.item(BODY, AttributeValue::B(Blob::new(draft.body.clone())))
         };
-        let error = match put.send().await {
-            Ok(_) => return Ok(Fate::Written),
-            Err(error) => error,
+        let Err(error) = put.send().await else {
+            return Ok(Fate::Written);
         };
         if let Some(PutItemError::ConditionalCheckFailedException(refused)) =
             error.as_service_error()

@@ -70,16 +70,14 @@ impl Snapshots {
                 Err(StoreFault::NotFound(_)) => continue,
                 Err(fault) => return Err(unreadable(&fault)),
             };
-            match body_of(&bytes) {
-                Some(body) => {
-                    return Ok(Some(Snapshot {
-                        code_version,
-                        pos: place.pos,
-                        body,
-                    }));
-                }
-                None => tracing::warn!(key = %place.key, "a snapshot is damaged and passed over"),
+            if let Some(body) = body_of(&bytes) {
+                return Ok(Some(Snapshot {
+                    code_version,
+                    pos: place.pos,
+                    body,
+                }));
             }
+            tracing::warn!(key = %place.key, "a snapshot is damaged and passed over");
         }
         Ok(None)
     }
