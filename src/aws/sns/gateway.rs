@@ -16,6 +16,7 @@ use super::endpoints::{Endpoints, of_quota};
 use super::envelope::{Envelope, envelope};
 use super::quota::{Quota, QuotaLevel};
 use super::registry::EndpointRegistry;
+use crate::config::AwsConfig;
 
 /// How the gateway works.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,17 @@ pub struct SnsSettings {
     pub endpoint_calls_per_second: u32,
     /// When whoever sends gives up waiting for the gateway and takes the outcome for unknown.
     pub timeout: Duration,
+}
+
+impl SnsSettings {
+    /// As configured, for whoever waits this long for an answer.
+    pub fn of(config: &AwsConfig, timeout: Duration) -> Self {
+        Self {
+            publish_per_second: config.publish_per_second,
+            endpoint_calls_per_second: config.endpoint_calls_per_second,
+            timeout,
+        }
+    }
 }
 
 /// Both quotas' state.

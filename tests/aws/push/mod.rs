@@ -30,7 +30,7 @@ use self::fake_sns::{APPLICATIONS, FakeSns};
 /// Longer than a call to a loaded server on loopback takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What the tests of silence wait for.
-const CALL_TIMEOUT: Duration = Duration::from_millis(400);
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 const SETTINGS: SnsSettings = SnsSettings {
     publish_per_second: 100_000,
