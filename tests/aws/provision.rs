@@ -481,7 +481,7 @@ fn of_what_the_template_makes_provision_has_nothing_to_mend() {
         ],
     );
     assert!(stack.contains("<StackId>"), "{stack}");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let stack = loop {
         let stack = self::stack(server, &installation, &[("Action", "DescribeStacks")]);
         if !stack.contains("_IN_PROGRESS") {
