@@ -14,7 +14,7 @@ use iyagi::clock::SystemClock;
 use iyagi::embedded::journal::SqliteJournal;
 use iyagi_actors::invariants::Audit;
 use iyagi_actors::journal::{Append, Expected, Journal, JournalFault, contract};
-use iyagi_actors::ports::ObjectStore;
+use iyagi_actors::ports::{ObjectStore, PutOptions};
 use iyagi_messages::event::{Entity, Event, NewEvent};
 use iyagi_messages::fact::{CommitMatched, PushAttempted};
 use iyagi_messages::ids::{EventId, MemberId, Pos, Seq, Timestamp};
@@ -95,10 +95,12 @@ impl Installation {
             clock,
         };
         let (journal, running) = SharedJournal::open(parts).await?;
+        #[expect(clippy::disallowed_methods, reason = "held and ended by the host")]
+        let running = tokio::task::spawn(running);
         Ok(Host {
             journal: Arc::new(journal),
             folder,
-            running: tokio::task::spawn(running),
+            running,
         })
     }
 
@@ -126,7 +128,7 @@ impl contract::Store for Installation {
         let newest: ObjectKey = page.objects.last().expect("there is one").key.clone();
         let (mut bytes, _) = store.get(&newest, 1 << 20).await.expect("read");
         bytes.push(b'x');
-        let put = store.put(&newest, bytes, Default::default()).await;
+        let put = store.put(&newest, bytes, PutOptions::default()).await;
         put.expect("written");
     }
 }
