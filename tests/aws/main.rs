@@ -4,7 +4,6 @@ mod canned;
 mod failing;
 mod fan_out;
 mod faults;
-mod fleet;
 mod journal;
 mod matrix;
 mod neptune;

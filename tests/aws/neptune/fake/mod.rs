@@ -33,15 +33,6 @@ impl Clock for Ticking {
     }
 }
 
-/// Today, for whoever tells nobody of what is long ago.
-struct Today;
-
-impl Clock for Today {
-    fn now(&self) -> Timestamp {
-        iyagi::clock::SystemClock.now()
-    }
-}
-
 /// A cluster with one database.
 pub(crate) struct Fake {
     server: Server,
@@ -96,12 +87,8 @@ impl Fake {
         Self::start_at(Arc::new(Ticking(AtomicI64::new(BEGINNING))))
     }
 
-    /// A cluster whose commits are of today.
-    pub(crate) fn of_today() -> Self {
-        Self::start_at(Arc::new(Today))
-    }
-
-    fn start_at(clock: Arc<dyn Clock>) -> Self {
+    /// A cluster whose commits are of another time.
+    pub(crate) fn start_at(clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let state = Arc::new(State {
             graph: Mutex::new(open_at(folder.path(), "graph.db", clock)),

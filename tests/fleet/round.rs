@@ -1,7 +1,4 @@
-//! Three daemons share one installation: whichever of them is killed or stopped, every change is told of once, in order,
-//! and the journals of all agree.
-//!
-//! `FLEET_ROUNDS=20 cargo test --test aws fleet -- --nocapture` goes on longer; `FLEET_SEED=7` does the same again.
+//! One installation with three daemons, from its provision to the audit of its journals.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -12,18 +9,19 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::primitives::ByteStream;
 use futures_util::future::join_all;
+use iyagi::clock::SystemClock;
 use iyagi::embedded::journal::JournalReader;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Pos;
 use serde_json::{Value, json};
 
-use crate::neptune::fake::Fake;
-use crate::push::fake_sns::FakeSns;
+use crate::fake::Fake;
+use crate::fake_sns::{self, FakeSns};
 use crate::servers::{Server, ministack, unique};
 
 const HOSTS: usize = 3;
-const COMMITS: u64 = 20_000;
+pub(crate) const COMMITS: u64 = 20_000;
 /// One commit in so many is somebody who follows somebody else, which is one push.
 const COMMITS_PER_PUSH: u64 = 10;
 const PUSHES: u64 = COMMITS / COMMITS_PER_PUSH;
@@ -40,20 +38,6 @@ const REPLACED_WITHIN: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_mins(3);
 const PICTURE: &[u8] = include_bytes!("../../demo/media/posts/story-launch/IMG_2041.jpg");
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whichever_host_dies_or_stops_every_change_is_told_of_once_and_all_journals_agree() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let rounds: u64 = number("FLEET_ROUNDS").unwrap_or(1);
-    let seed: u64 = number("FLEET_SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("seed {seed}, {rounds} rounds of {COMMITS} commits");
-    let mut random = fastrand::Rng::with_seed(seed);
-    for round in 1..=rounds {
-        let round_begun = Round::begin().await;
-        let told = tokio::task::block_in_place(|| round_begun.play(&mut random));
-        println!("round {round}: {told}");
-    }
-}
-
 /// Where changes and pictures come from.
 struct World {
     server: &'static Server,
@@ -62,7 +46,7 @@ struct World {
 }
 
 /// One installation with its hosts and its phones.
-struct Round {
+pub(crate) struct Round {
     world: Arc<World>,
     phones: FakeSns,
     folder: tempfile::TempDir,
@@ -126,9 +110,10 @@ fn free_address() -> String {
 }
 
 impl Round {
-    async fn begin() -> Self {
+    /// Provisions, starts the hosts, and gives everybody a phone.
+    pub(crate) async fn begin() -> Self {
         let server = ministack();
-        let (graph, phones) = (Fake::of_today(), FakeSns::start());
+        let (graph, phones) = (Fake::start_at(Arc::new(SystemClock)), FakeSns::start());
         let folder = tempfile::tempdir().expect("a folder");
         let prefix = unique("fleet");
         let bucket = format!("{prefix}-files");
@@ -202,10 +187,7 @@ impl Round {
             .arg(&host.data)
             // Topics are on the server that all share; phones are not.
             .env("AWS_ENDPOINT_URL_SNS", self.phones.url())
-            .env(
-                "IYAGI_AWS_FCM_APPLICATION_ARN",
-                crate::push::fake_sns::APPLICATIONS[1],
-            )
+            .env("IYAGI_AWS_FCM_APPLICATION_ARN", fake_sns::APPLICATIONS[1])
             .stdout(Stdio::null())
             .stderr(Stdio::inherit());
         let process = command.spawn().expect("the binary starts");
@@ -271,7 +253,8 @@ impl Round {
         }
     }
 
-    fn play(mut self, random: &mut fastrand::Rng) -> String {
+    /// Commits and uploads while hosts die and stop, waits until everything is settled, and checks it. Blocks.
+    pub(crate) fn play(mut self, random: &mut fastrand::Rng) -> String {
         let world = Arc::clone(&self.world);
         // The graph and the bucket go on while hosts come and go.
         let going_on = std::thread::spawn(move || {

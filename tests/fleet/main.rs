@@ -1,0 +1,62 @@
+//! Three daemons share one installation: whichever of them is killed or stopped, every change is told of once, in order,
+//! and the journals of all agree.
+//!
+//! It has the machine to itself, because it measures how long a leader is missed.
+//! `cargo test --test fleet -- --rounds 20 --seed 7` goes on longer, or does the same again.
+
+#[path = "../aws/neptune/fake/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the adapters' tests use the rest of it"
+)]
+mod fake;
+#[path = "../aws/push/fake_sns.rs"]
+#[allow(dead_code, reason = "the adapters' tests use the rest of it")]
+mod fake_sns;
+mod round;
+#[path = "../aws/servers/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the adapters' tests use the rest of it"
+)]
+mod servers;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use self::round::{COMMITS, Round};
+
+const NAME: &str =
+    "whichever_host_dies_or_stops_every_change_is_told_of_once_and_all_journals_agree";
+const ROUNDS: u64 = 1;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        println!("{NAME}: test");
+        return ExitCode::SUCCESS;
+    }
+    let number = |name: &str, default: u64| {
+        let at = arguments.iter().position(|argument| argument == name);
+        at.and_then(|at| arguments.get(at + 1)?.parse().ok())
+            .unwrap_or(default)
+    };
+    let seed = number("--seed", fastrand::u64(..));
+    let rounds = number("--rounds", ROUNDS);
+    println!("\nrunning 1 test\nseed {seed}, {rounds} rounds of {COMMITS} commits");
+    let began = Instant::now();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for number in 1..=rounds {
+        let round = runtime.block_on(Round::begin());
+        println!("round {number}: {}", round.play(&mut random));
+    }
+    println!("test {NAME} ... ok");
+    println!(
+        "\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in {:.2?}\n",
+        began.elapsed()
+    );
+    ExitCode::SUCCESS
+}
