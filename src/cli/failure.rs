@@ -85,6 +85,9 @@ impl Failure {
             Self::Config(_)
             | Self::Clients(ClientsError::NoRegion)
             | Self::Daemon(DaemonError::Http(HttpError::NotLoopback { .. })) => Exit::Config,
+            Self::Daemon(DaemonError::Adapter(error)) if error.is_of_configuration() => {
+                Exit::Config
+            }
             Self::Aws(fault) if matches!(fault.kind, FaultKind::Busy | FaultKind::Unreachable) => {
                 Exit::TryAgain
             }

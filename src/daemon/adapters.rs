@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::aws::{AwsAdapters, AwsError, FleetLife};
 use super::embedded::{EmbeddedAdapters, EmbeddedError};
+use crate::aws::clients::ClientsError;
 use crate::config::Config;
 use crate::surface::OneMachine;
 
@@ -32,6 +33,19 @@ pub enum AdapterError {
     /// On AWS.
     #[error(transparent)]
     Aws(#[from] Box<AwsError>),
+}
+
+impl AdapterError {
+    /// Whether starting again cannot help as long as the configuration is what it is.
+    pub fn is_of_configuration(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Aws(error) => matches!(
+                **error,
+                AwsError::Clients(ClientsError::NoRegion) | AwsError::NoGraph
+            ),
+        }
+    }
 }
 
 /// What follows a shared journal, until it is run.
