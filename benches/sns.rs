@@ -1,13 +1,14 @@
 //! Publishes a second of one host, against a push service that answers at once, beside Python's SDK in threads.
 //!
 //! `BENCH_PYTHON=<a Python with boto3> cargo bench --bench sns`: both publish the same push to the same stub with as
-//! many calls in flight, in turns within one run; the ratio of the medians is what counts, for the absolute figures
-//! depend on the machine. Without `BENCH_PYTHON` only the first is measured.
+//! many calls in flight, in turns within one run. The stub is a process of its own. Beside the rate stands the CPU time
+//! of a publish: it is what tells on a machine that has other work to do. Without `BENCH_PYTHON` only the first is
+//! measured.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ const PUSHES: u64 = 15_000;
 /// Python gets fewer: it is measured for about as long.
 const PUSHES_PYTHON: u64 = 2_000;
 const ROUNDS: usize = 5;
+/// Makes this program the stub.
+const STUB: &str = "--stub";
 const APPLICATION: &str = "arn:aws:sns:test-region-1:111122223333:app/GCM/iyagi-fcm";
 const ENDPOINT: &str = "arn:aws:sns:test-region-1:111122223333:endpoint/GCM/iyagi-fcm/e-1";
 
@@ -53,10 +56,17 @@ def publish(_):
 
 with ThreadPoolExecutor(threads) as pool:
     list(pool.map(publish, range(threads * 4)))
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     list(pool.map(publish, range(total)))
-    print(total / (time.perf_counter() - began))
+    print(total / (time.perf_counter() - began), (time.process_time() - worked) / total * 1e6)
 "#;
+
+/// What one round showed.
+#[derive(Clone, Copy)]
+struct Round {
+    per_second: f64,
+    cpu_us: f64,
+}
 
 /// One endpoint for whichever phone.
 #[derive(Default)]
@@ -127,9 +137,18 @@ fn gateway(url: &str) -> SnsGateway {
     )
 }
 
-/// Publishes a second.
-async fn publish(gateway: &Arc<SnsGateway>, pushes: u64) -> f64 {
-    let began = Instant::now();
+/// CPU time of this process so far, of every thread that lives.
+fn cpu_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let spent = threads.flatten().filter_map(|thread| {
+        let told = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        told.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+async fn publish(gateway: &Arc<SnsGateway>, pushes: u64) -> Round {
+    let (began, worked) = (Instant::now(), cpu_time());
     let mut senders = JoinSet::new();
     for sender in 0..IN_FLIGHT {
         let gateway = Arc::clone(gateway);
@@ -145,10 +164,14 @@ async fn publish(gateway: &Arc<SnsGateway>, pushes: u64) -> f64 {
     while let Some(sent) = senders.join_next().await {
         sent.expect("no sender panics");
     }
-    pushes as f64 / began.elapsed().as_secs_f64()
+    let pushes = pushes as f64;
+    Round {
+        per_second: pushes / began.elapsed().as_secs_f64(),
+        cpu_us: cpu_time().saturating_sub(worked).as_secs_f64() * 1e6 / pushes,
+    }
 }
 
-fn publish_in_python(python: &str, url: &str) -> f64 {
+fn publish_in_python(python: &str, url: &str) -> Round {
     let push = payload(1);
     let message = envelope(&push, &application()).expect("it fits").message;
     let (ttl, pushes) = (push.ttl_seconds.to_string(), PUSHES_PYTHON.to_string());
@@ -161,21 +184,60 @@ fn publish_in_python(python: &str, url: &str) -> f64 {
         .expect("BENCH_PYTHON is a Python");
     let told = String::from_utf8_lossy(&output.stdout);
     let problem = String::from_utf8_lossy(&output.stderr);
-    told.trim()
-        .parse()
-        .unwrap_or_else(|_| panic!("{told}{problem}"))
+    let figures: Vec<f64> = told
+        .split_whitespace()
+        .filter_map(|figure| figure.parse().ok())
+        .collect();
+    let [per_second, cpu_us] = figures[..] else {
+        panic!("{told}{problem}");
+    };
+    Round { per_second, cpu_us }
 }
 
-/// Answers every call at once, one thread a connection.
-fn stub() -> SocketAddr {
+/// The stub in a process of its own; it ends with its input, so whatever becomes of this process.
+struct Stub {
+    process: Child,
+    url: String,
+}
+
+impl Stub {
+    fn start() -> Self {
+        let program = std::env::current_exe().expect("this program");
+        let mut command = Command::new(program);
+        command
+            .arg(STUB)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = command.spawn().expect("it starts");
+        let mut url = String::new();
+        let told = process.stdout.take().expect("piped");
+        BufReader::new(told)
+            .read_line(&mut url)
+            .expect("its address");
+        Self {
+            process,
+            url: url.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        self.process.wait().ok();
+    }
+}
+
+/// Answers every call at once, one thread a connection, until its input ends.
+fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
+    println!("http://{}", listener.local_addr().expect("bound"));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             thread::spawn(move || answer(&stream));
         }
     });
-    address
+    std::io::stdin().read_to_end(&mut Vec::new()).ok();
 }
 
 fn answer(stream: &TcpStream) {
@@ -195,13 +257,12 @@ fn answer(stream: &TcpStream) {
             if line == b"\r\n" {
                 break;
             }
-            let header = std::str::from_utf8(&line)
-                .expect("ASCII")
-                .to_ascii_lowercase();
-            if let Some(value) = header.strip_prefix("content-length:") {
+            line.make_ascii_lowercase();
+            if let Some(value) = line.strip_prefix(b"content-length:") {
+                let value = std::str::from_utf8(value).expect("ASCII");
                 length = value.trim().parse().expect("a length");
             }
-            waits |= header.starts_with("expect:");
+            waits |= line.starts_with(b"expect:");
         }
         if waits {
             writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok();
@@ -248,31 +309,55 @@ fn respond(mut writer: &TcpStream, body: &str) -> std::io::Result<()> {
     )
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+fn median(rounds: &[Round], figure: fn(&Round) -> f64) -> f64 {
+    let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
 
+fn tell(name: &str, rounds: &[Round]) -> Round {
+    let median = Round {
+        per_second: median(rounds, |round| round.per_second),
+        cpu_us: median(rounds, |round| round.cpu_us),
+    };
+    println!(
+        "{name:<8}{:>8.0} publishes/s {:>8.0} us of CPU each",
+        median.per_second, median.cpu_us
+    );
+    median
+}
+
 fn main() {
-    let url = format!("http://{}", stub());
+    if std::env::args().any(|argument| argument == STUB) {
+        return serve();
+    }
+    let stub = Stub::start();
     let python = std::env::var("BENCH_PYTHON").ok();
+    // One thread, as all senders of a daemon share one.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
         .expect("threads");
-    let gateway = Arc::new(gateway(&url));
+    let gateway = Arc::new(gateway(&stub.url));
     runtime.block_on(publish(&gateway, PUSHES / 10));
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(runtime.block_on(publish(&gateway, PUSHES)));
-        theirs.extend(python.iter().map(|python| publish_in_python(python, &url)));
+        theirs.extend(
+            python
+                .iter()
+                .map(|python| publish_in_python(python, &stub.url)),
+        );
     }
-    let ours = median(ours);
-    println!("iyagi   {ours:>8.0} publishes/s, {IN_FLIGHT} in flight, median of {ROUNDS}");
+    println!("{IN_FLIGHT} in flight, medians of {ROUNDS} rounds");
+    let ours = tell("iyagi", &ours);
     if python.is_some() {
-        let theirs = median(theirs);
-        println!("boto3   {theirs:>8.0} publishes/s, {IN_FLIGHT} threads");
-        println!("ratio   {:>8.1}", ours / theirs);
+        let theirs = tell("boto3", &theirs);
+        println!(
+            "ratio   {:>8.1} {:>20.1}",
+            ours.per_second / theirs.per_second,
+            theirs.cpu_us / ours.cpu_us
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::StalledStreamProtectionConfig;
 use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::types::MessageAttributeValue;
 use iyagi_actors::ports::{GatewayFault, Payload, PushGateway};
@@ -73,8 +74,13 @@ impl SnsGateway {
         registry: Arc<dyn EndpointRegistry>,
         settings: SnsSettings,
     ) -> Self {
-        let once = sns.config().to_builder();
-        let sns = Client::from_conf(once.retry_config(RetryConfig::disabled()).build());
+        let once = sns
+            .config()
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            // It watches over long transfers; a push is a few kilobytes under a time limit, and there are thousands a second.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let sns = Client::from_conf(once.build());
         let endpoint_calls = Quota::new(settings.endpoint_calls_per_second);
         Self {
             endpoints: Endpoints::new(sns.clone(), endpoint_calls, registry),
