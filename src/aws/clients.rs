@@ -92,22 +92,23 @@ impl Clients {
     }
 }
 
+/// The instance's own metadata service, at the address that the surroundings say; one try, and a short one.
+pub fn instance_metadata() -> imds::client::Builder {
+    imds::Client::builder()
+        .connect_timeout(INSTANCE_METADATA_TIMEOUT)
+        .read_timeout(INSTANCE_METADATA_TIMEOUT)
+        .max_attempts(1)
+}
+
 async fn sdk_config(config: &AwsConfig) -> Result<SdkConfig, ClientsError> {
-    let instance = || {
-        imds::Client::builder()
-            .connect_timeout(INSTANCE_METADATA_TIMEOUT)
-            .read_timeout(INSTANCE_METADATA_TIMEOUT)
-            .max_attempts(1)
-            .build()
-    };
     let region = match &config.region {
         Some(region) => Some(Region::new(region.clone())),
-        None => region_of_surroundings(instance()).await,
+        None => region_of_surroundings(instance_metadata().build()).await,
     };
     let region = region.ok_or(ClientsError::NoRegion)?;
     let credentials = DefaultCredentialsChain::builder()
         .region(region.clone())
-        .imds_client(instance())
+        .imds_client(instance_metadata().build())
         .build()
         .await;
     let http = aws_smithy_http_client::Builder::new()

@@ -13,6 +13,7 @@
 //! - [`s3`]: objects in a bucket
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
+//! - [`instance`]: what the instance is told about its end
 //! - [`provision`]: creates and repairs what a configuration needs
 //! - [`check`]: whether a daemon could do its work here
 //! - [`fault`]: why a call failed, in words, and what mends it
@@ -22,6 +23,7 @@ pub mod check;
 pub mod clients;
 pub mod dynamodb;
 pub mod fault;
+pub mod instance;
 pub mod journal;
 pub mod names;
 pub mod neptune;

@@ -36,6 +36,9 @@ pub struct AwsConfig {
     pub publish_per_second: u32,
     /// Calls about endpoints a second, over all hosts: their quota is a tenth of that of publishing.
     pub endpoint_calls_per_second: u32,
+    /// Hook of the Auto Scaling group that holds a host until it is drained, such as `iyagi-drain`; the daemon tells the
+    /// group when it is. The hook runs out by itself if absent.
+    pub lifecycle_hook: Option<String>,
     /// Firebase Cloud Messaging by SNS; no pushes to Android phones if absent.
     pub fcm: Option<FcmConfig>,
     /// Apple Push Notification service by SNS; no pushes to iPhones if absent.
@@ -55,6 +58,7 @@ impl Default for AwsConfig {
             call_timeout_ms: 10_000,
             publish_per_second: 1_200,
             endpoint_calls_per_second: 120,
+            lifecycle_hook: None,
             fcm: None,
             apns: None,
         }
@@ -92,6 +96,9 @@ pub struct ApnsConfig {
 /// Longest prefix that leaves room for the longest name within what SQS takes.
 const NAME_PREFIX_MAX: usize = 60;
 
+/// Longest name of a hook that Auto Scaling takes.
+const LIFECYCLE_HOOK_MAX: usize = 255;
+
 /// What is wrong with the values themselves.
 pub(super) fn check(aws: &AwsConfig, faults: &mut Vec<Fault>) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -102,6 +109,16 @@ pub(super) fn check(aws: &AwsConfig, faults: &mut Vec<Fault>) {
              and `_` can"
         );
         faults.push(Fault::new("aws.name_prefix", message));
+    }
+    if let Some(hook) = &aws.lifecycle_hook {
+        let named = |byte: u8| plain(byte) || byte == b'/';
+        if hook.is_empty() || hook.len() > LIFECYCLE_HOOK_MAX || !hook.bytes().all(named) {
+            let message = format!(
+                "\"{hook}\" cannot be the name of a lifecycle hook: 1 to {LIFECYCLE_HOOK_MAX} letters, digits, `-`, `_` and \
+                 `/` can"
+            );
+            faults.push(Fault::new("aws.lifecycle_hook", message));
+        }
     }
     for (key, value) in [
         ("aws.call_timeout_ms", aws.call_timeout_ms),

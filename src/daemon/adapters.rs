@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::aws::{AwsAdapters, AwsError, FleetLife};
 use super::embedded::{EmbeddedAdapters, EmbeddedError};
 use crate::aws::clients::ClientsError;
+use crate::aws::instance::Instance;
 use crate::config::Config;
 use crate::surface::OneMachine;
 
@@ -104,6 +105,14 @@ impl Adapters {
         match self {
             Self::Embedded(_) => None,
             Self::Aws(adapters) => Some(adapters.membership().id.clone()),
+        }
+    }
+
+    /// The instance that the daemon runs on, if notices of its end may be looked for.
+    pub(super) fn instance(&self) -> Option<Arc<Instance>> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Aws(adapters) => adapters.instance(),
         }
     }
 

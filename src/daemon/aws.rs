@@ -17,6 +17,7 @@ use super::host::{HostError, host_of};
 use crate::aws::clients::{Clients, ClientsError};
 use crate::aws::dynamodb::leases::DynamoLeases;
 use crate::aws::dynamodb::metadata::DynamoMetadata;
+use crate::aws::instance::Instance;
 use crate::aws::journal::{self, Parts, Reachable, SharedJournal};
 use crate::aws::names::Names;
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
@@ -38,6 +39,7 @@ pub struct AwsAdapters {
     leases: Arc<dyn Leases>,
     gateway: Arc<SnsGateway>,
     membership: Membership,
+    instance: Option<Arc<Instance>>,
     config: Config,
 }
 
@@ -166,6 +168,7 @@ impl AwsAdapters {
             leases,
             gateway,
             membership,
+            instance: Instance::here(clients.autoscaling, aws.lifecycle_hook.clone()).map(Arc::new),
             config: config.clone(),
         };
         Ok((adapters, Box::pin(following)))
@@ -179,6 +182,11 @@ impl AwsAdapters {
     /// What others know this start of the daemon as.
     pub fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// The instance that the daemon runs on, if notices of its end may be looked for.
+    pub(super) fn instance(&self) -> Option<Arc<Instance>> {
+        self.instance.clone()
     }
 
     /// Resolves with the reason once the copy has met a full disk or an I/O error.

@@ -28,6 +28,7 @@ pub use embedded::{EmbeddedAdapters, EmbeddedError};
 pub use host::HostError;
 
 use self::lifecycle::Lifecycle;
+use crate::aws::instance::{Instance, Notice};
 use crate::clock::SystemClock;
 use crate::config::{Config, Role};
 use crate::http::{HttpError, Listeners, serve};
@@ -79,16 +80,22 @@ pub fn run(config: Config, templates: Templates) -> Result<(), DaemonError> {
     block_on(async {
         let daemon = Daemon::start(config, templates).await?;
         daemon.announce();
+        let instance = daemon.adapters.instance();
         let end = tokio::select! {
-            () = stop_signal() => Ok(()),
+            () = stop_signal() => Ok(None),
+            notice = noticed(instance.as_deref()) => Ok(Some(notice)),
             failure = daemon.failed() => Err(failure),
         };
         if let Err(failure) = &end {
             tracing::error!(%failure, "the daemon goes down");
         }
-        let report = daemon.stop().await;
+        let stop = daemon.stop();
+        let report = match (&end, &instance) {
+            (Ok(Some(notice)), Some(instance)) => instance.heed(notice, stop).await,
+            _ => stop.await,
+        };
         tracing::info!(clean = report.clean(), took = ?report.took, "drained");
-        end
+        end.map(drop)
     })
 }
 
@@ -204,6 +211,16 @@ impl Daemon {
         );
         sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
     }
+}
+
+/// Resolves when the instance that the daemon runs on is told of its end.
+async fn noticed(instance: Option<&Instance>) -> Notice {
+    if let Some(instance) = instance
+        && let Some(notice) = instance.notice().await
+    {
+        return notice;
+    }
+    std::future::pending().await
 }
 
 async fn expelled(fleet: Option<&FleetLife>) -> String {
