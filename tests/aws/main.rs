@@ -4,6 +4,7 @@ mod canned;
 mod failing;
 mod fan_out;
 mod faults;
+mod instance;
 mod journal;
 mod matrix;
 mod neptune;
