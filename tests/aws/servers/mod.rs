@@ -161,10 +161,10 @@ pub(crate) fn moto() -> &'static Server {
     started(&SERVER, &MOTO)
 }
 
-/// `LocalEmu`: none where there is no Python for it, unless `IYAGI_REQUIRE_SERVERS=all` makes that a failure.
+/// `LocalEmu`: none where there is no Python for it, unless `REQUIRE_SERVERS=all` makes that a failure.
 pub(crate) fn localemu() -> Option<&'static Server> {
     static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
-    let required = std::env::var("IYAGI_REQUIRE_SERVERS").is_ok_and(|servers| servers == "all");
+    let required = std::env::var("REQUIRE_SERVERS").is_ok_and(|servers| servers == "all");
     if !required && !LOCALEMU.requirements.python_exists() {
         eprintln!("LocalEmu is left out: no Python 3.13 or newer is found");
         return None;
