@@ -248,11 +248,12 @@ pub(super) fn values(
         .collect()
 }
 
-/// Whether a property of `id`, or an edge from or to it, is there.
+/// Whether a property of `id`, or an edge from or to it, is there. The properties of an edge that took the id of a vertex
+/// are that edge's.
 pub(super) fn is_mentioned(connection: &Connection, id: &ElementId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
-            "SELECT 1 FROM properties WHERE element = ?1
+            "SELECT 1 FROM properties WHERE element = ?1 AND NOT EXISTS (SELECT 1 FROM edges WHERE id = ?1)
              UNION ALL SELECT 1 FROM edges WHERE source = ?1
              UNION ALL SELECT 1 FROM edges WHERE target = ?1
              LIMIT 1",
