@@ -27,7 +27,8 @@ impl Clock for Stopped {
     }
 }
 
-const NOW_S: i64 = 1_767_225_600;
+/// In the year 2100: the servers delete what has expired by the clock on the wall.
+const NOW_S: i64 = 4_102_444_800;
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(Stopped(Timestamp(NOW_S * 1000 + 999)))
