@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, Queue};
+use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, PushGateway, Queue};
 use iyagi_actors::runtime::System;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::Tree;
@@ -41,6 +41,8 @@ pub struct Surface {
     pub stream: Arc<dyn ChangeStream>,
     /// What only a daemon with everything on one machine has.
     pub one_machine: Option<OneMachine>,
+    /// What sends pushes.
+    pub gateway: Arc<dyn PushGateway>,
     /// Uploaded and derived files.
     pub store: Arc<dyn ObjectStore>,
     /// What is known about files.

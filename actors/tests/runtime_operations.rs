@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use iyagi_actors::runtime::{
-    ActorState, ChildSpec, ControlError, Cx, Done, Failure, Fault, PoolHandle, PoolSpec,
+    ActorState, ChildSpec, ControlError, Cx, Done, Failure, Fault, Placement, PoolHandle, PoolSpec,
     RuntimeEvent, Strategy, Worker,
 };
 use support::{Act, Log, SECOND, endless, local, scripted, sturdy, system, until};
@@ -323,6 +323,55 @@ async fn an_unknown_name_is_answered_with_those_that_come_close() {
         let expected =
             ["stream-poller", "push-sender", "push-sender-1", "push-sender-2", "push-sender-3"];
         assert_eq!(names, expected);
+    })
+    .await;
+}
+
+/// Blocks its thread until it is told to go on.
+struct Blocking {
+    go_on: Arc<Mutex<std::sync::mpsc::Receiver<()>>>,
+}
+
+impl Worker for Blocking {
+    type Msg = ();
+
+    async fn handle(&mut self, (): &(), _: &Cx<()>) -> Result<Done, Fault> {
+        let go_on = self.go_on.lock().expect("nobody panics");
+        go_on.recv().expect("it is told");
+        Ok(Done::Finished)
+    }
+
+    async fn set_aside(&mut self, (): &(), _: &[Failure]) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_an_actor_blocks_has_no_pulse_until_it_goes_on() {
+    local(async {
+        let (system, _) = system();
+        let group = system.group("media", Strategy::OneForOne, endless());
+        let (tell, told) = std::sync::mpsc::channel();
+        let go_on = Arc::new(Mutex::new(told));
+        let spec = ChildSpec {
+            placement: Placement::Arbiter("blocked".to_owned()),
+            ..ChildSpec::new("blocking")
+        };
+        let blocking = group.child(spec, move |_| {
+            let go_on = Arc::clone(&go_on);
+            async { Ok(Blocking { go_on }) }
+        });
+        system.pulse().await;
+        blocking.tell(()).await.unwrap();
+        let running = || system.actor("blocking").unwrap().state == ActorState::Running;
+        until("it runs", running).await;
+        let mut pulse = std::pin::pin!(system.pulse());
+        let felt = tokio::time::timeout(Duration::from_millis(200), pulse.as_mut()).await;
+        assert!(felt.is_err(), "its thread is blocked");
+        tell.send(()).unwrap();
+        pulse.await;
+        assert!(system.drain(10 * SECOND).await.clean());
+        system.pulse().await;
     })
     .await;
 }

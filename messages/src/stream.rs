@@ -4,10 +4,12 @@
 //! "Neptune Streams Change Record Formats". The official SDK types event ids as strings while the service
 //! sends numbers, so iyagi reads the body itself.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fmt;
 use thiserror::Error;
 
 use crate::cursor::Cursor;
@@ -148,8 +150,8 @@ pub struct TypedValue {
     /// The value; dates are milliseconds since the epoch.
     pub value: Value,
     /// `String`, `Int`, `Long`, `Double`, `Bool`, `Date` and the like.
-    #[serde(default = "string_type")]
-    pub data_type: String,
+    #[serde(default = "string_type", deserialize_with = "type_name")]
+    pub data_type: Cow<'static, str>,
 }
 
 impl TypedValue {
@@ -170,8 +172,32 @@ impl TypedValue {
     }
 }
 
-fn string_type() -> String {
-    "String".to_owned()
+fn string_type() -> Cow<'static, str> {
+    Cow::Borrowed("String")
+}
+
+/// Every value has a type, and nearly all are of these: they cost no memory.
+const DATA_TYPES: [&str; 9] = [
+    "String", "Int", "Long", "Double", "Bool", "Boolean", "Date", "DateTime", "Float",
+];
+
+fn type_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    struct TypeName;
+
+    impl Visitor<'_> for TypeName {
+        type Value = Cow<'static, str>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a type's name")
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+            let known = DATA_TYPES.into_iter().find(|known| *known == name);
+            Ok(known.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed))
+        }
+    }
+
+    deserializer.deserialize_str(TypeName)
 }
 
 #[expect(

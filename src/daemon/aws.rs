@@ -7,7 +7,7 @@ use std::time::Duration;
 use iyagi_actors::fleet::keeper::{FleetFault, FleetKeeper, FleetKeeperContext, Membership};
 use iyagi_actors::journal::Journal;
 use iyagi_actors::ports::{Clock, LeaseFault, Leases, Queue};
-use iyagi_actors::runtime::{System, Task};
+use iyagi_actors::runtime::{System, Task, TaskError};
 use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -260,6 +260,13 @@ impl FleetLife {
         }
         for task in self.beside {
             task.cancel();
+            // Waited for, so that none of them meets a runtime that is being taken down.
+            match task.await {
+                Ok(()) | Err(TaskError::Cancelled { .. }) => {}
+                Err(error) => {
+                    tracing::error!(%error, "what works beside the actors did not end well")
+                }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use iyagi_messages::fact::{ActorEscalated, ActorRestarted, Fact};
 use iyagi_messages::ids::{EventId, Incarnation, Pos, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::embedded::drop_folder::DropFolder;
 use crate::surface::Surface;
@@ -19,6 +20,9 @@ use crate::surface::Surface;
 const SNAPSHOT_EVENTS: u64 = 50_000;
 /// How often the distance to the last snapshot is looked at.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Signs of life in the time that systemd waits for one: a late one is not the end yet.
+const WATCHDOG_SIGNS: u32 = 3;
 
 /// Logs what happens to actors and passes on what belongs in the journal.
 struct Watcher {
@@ -102,6 +106,12 @@ impl Observed {
         };
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
+        if let Some(patience) = sd_notify::watchdog_enabled() {
+            lifecycle.spawn(feed_watchdog(
+                Arc::clone(surface),
+                patience / WATCHDOG_SIGNS,
+            ));
+        }
         lifecycle
     }
 }
@@ -141,6 +151,20 @@ async fn keep_snapshots(surface: Arc<Surface>) {
         match surface.tree.projections.save(&*surface.journal).await {
             Ok(pos) => saved = pos,
             Err(fault) => tracing::warn!(%fault, "no snapshot was kept; the next start folds more"),
+        }
+    }
+}
+
+/// Tells systemd that no thread of actors is blocked. What only a new process mends is left to it: a dependency that is
+/// away, or a message that takes long, is none of it.
+async fn feed_watchdog(surface: Arc<Surface>, period: Duration) {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        surface.actors.pulse().await;
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
+            tracing::warn!(%error, "the watchdog hears no sign of life");
         }
     }
 }

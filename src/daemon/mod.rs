@@ -145,6 +145,7 @@ impl Daemon {
             journal_path: adapters.journal_path(),
             one_machine: adapters.one_machine(),
             stream: Arc::clone(&ports.stream),
+            gateway: ports.gateway,
             store: ports.store,
             table: ports.table,
             queues: adapters.queues(),

@@ -1,7 +1,9 @@
 //! Commands on a live daemon: the real binary speaks to the real binary.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,6 +26,10 @@ struct Live {
 
 impl Live {
     fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    fn start_with(surroundings: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let text =
             "log.format = \"json\"\nstream.interval_ms_min = 5\nstream.interval_ms_max = 20\n";
@@ -35,6 +41,7 @@ impl Live {
             "127.0.0.1:0",
         ];
         let mut call = Call::new(folder.path(), &["run"]);
+        surroundings(&mut call.command);
         let spawned = call
             .command
             .args(free)
@@ -154,6 +161,55 @@ impl Drop for Live {
         self.daemon.kill().ok();
         self.daemon.wait().ok();
     }
+}
+
+#[test]
+fn systemd_hears_that_the_daemon_is_up_that_it_lives_and_that_it_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    let heard = || {
+        let mut word = [0; 256];
+        let length = socket.recv(&mut word).expect("the daemon says something");
+        String::from_utf8_lossy(&word[..length]).trim().to_owned()
+    };
+    let mut live = Live::start_with(|command| {
+        command
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", "150000");
+    });
+    let first: HashSet<String> = [heard(), heard()].into();
+    assert_eq!(
+        first,
+        ["READY=1", "WATCHDOG=1"].map(str::to_owned).into(),
+        "in either order"
+    );
+    assert_eq!([heard(), heard()], ["WATCHDOG=1", "WATCHDOG=1"]);
+
+    // A daemon that stands still says nothing; whatever it had said before is read first.
+    let pid = live.daemon.id().to_string();
+    let signal = |name: &str| {
+        let told = Command::new("kill").args([name, &pid]).status();
+        assert!(told.expect("kill runs").success());
+    };
+    signal("-STOP");
+    socket
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .expect("set");
+    while socket.recv(&mut [0; 256]).is_ok() {}
+    signal("-CONT");
+    socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    assert_eq!(heard(), "WATCHDOG=1");
+
+    assert_eq!(live.stop(), Some(0));
+    socket.set_nonblocking(true).expect("set");
+    let mut rest = Vec::new();
+    let mut word = [0; 256];
+    while let Ok(length) = socket.recv(&mut word) {
+        rest.push(String::from_utf8_lossy(&word[..length]).trim().to_owned());
+    }
+    assert!(rest.contains(&"STOPPING=1".to_owned()), "{rest:?}");
 }
 
 #[test]

@@ -14,6 +14,24 @@ use thiserror::Error;
 pub trait PushGateway: Send + Sync + 'static {
     /// Makes one attempt; yields the gateway's own id.
     async fn send(&self, payload: &Payload) -> Result<String, GatewayFault>;
+
+    /// Where the quotas stand that it keeps to, by name; none where nothing limits it.
+    fn quota_levels(&self) -> Vec<(&'static str, QuotaLevel)> {
+        Vec::new()
+    }
+}
+
+/// A quota's state, as metrics show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QuotaLevel {
+    /// Calls a second that are this host's share of what is configured.
+    pub limit: f64,
+    /// Calls a second that the service bears at present.
+    pub rate: f64,
+    /// Calls that could be made now; below zero while callers wait.
+    pub tokens: f64,
+    /// Answers that told of throttling.
+    pub throttled: u64,
 }
 
 /// One push as the phone gets it.

@@ -126,6 +126,14 @@ impl Shared {
         Arc::clone(place.or_insert_with(|| Arc::new(Place::open(placement))))
     }
 
+    pub(super) fn open_places(&self) -> Vec<Arc<Place>> {
+        let places = self
+            .places
+            .lock()
+            .expect("no panic happens while it is held");
+        places.values().map(Arc::clone).collect()
+    }
+
     pub(super) fn take_places(&self) -> Vec<Arc<Place>> {
         let mut places = self
             .places

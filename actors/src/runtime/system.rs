@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::observer::{Observer, RuntimeEvent};
@@ -183,6 +183,18 @@ impl System {
                 .changed()
                 .await
                 .expect("the sender lives as long as the system");
+        }
+    }
+
+    /// Resolves when every thread of actors has taken something up: none of them is blocked.
+    ///
+    /// A message that waits for something else leaves its thread free; one that computes or blocks does not.
+    pub async fn pulse(&self) {
+        for place in self.shared.open_places() {
+            let (beat, felt) = oneshot::channel();
+            place.run(move || beat.send(()).unwrap_or(()));
+            // A thread that has ended in a drain blocks nobody.
+            felt.await.ok();
         }
     }
 

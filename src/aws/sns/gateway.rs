@@ -8,14 +8,14 @@ use aws_sdk_sns::Client;
 use aws_sdk_sns::config::StalledStreamProtectionConfig;
 use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::types::MessageAttributeValue;
-use iyagi_actors::ports::{GatewayFault, Payload, PushGateway};
+use iyagi_actors::ports::{GatewayFault, Payload, PushGateway, QuotaLevel};
 use iyagi_messages::push::FailureClass;
 
 use super::applications::Applications;
 use super::classify::{Call, fault};
 use super::endpoints::{Endpoints, of_quota};
 use super::envelope::{Envelope, envelope};
-use super::quota::{Quota, QuotaLevel};
+use super::quota::Quota;
 use super::registry::EndpointRegistry;
 use crate::config::AwsConfig;
 
@@ -97,7 +97,7 @@ impl SnsGateway {
         self.endpoints.quota().set_share(hosts);
     }
 
-    /// Where the quotas stand.
+    /// Both quotas' state.
     pub fn quotas(&self) -> QuotaLevels {
         QuotaLevels {
             publishes: self.publishes.level(),
@@ -169,6 +169,14 @@ impl PushGateway for SnsGateway {
             }
         }
         answer
+    }
+
+    fn quota_levels(&self) -> Vec<(&'static str, QuotaLevel)> {
+        let QuotaLevels {
+            publishes,
+            endpoint_calls,
+        } = self.quotas();
+        vec![("publish", publishes), ("endpoint_calls", endpoint_calls)]
     }
 }
 

@@ -7,6 +7,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use iyagi_actors::ports::QuotaLevel;
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -14,19 +15,6 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Quota {
     bucket: Mutex<Bucket>,
-}
-
-/// A quota's state, as metrics show it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct QuotaLevel {
-    /// Calls a second that are this host's share of what is configured.
-    pub limit: f64,
-    /// Calls a second that the service bears at present.
-    pub rate: f64,
-    /// Calls that could be made now; below zero while callers wait.
-    pub tokens: f64,
-    /// Answers that told of throttling.
-    pub throttled: u64,
 }
 
 /// There are too many callers before this one.

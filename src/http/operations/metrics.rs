@@ -4,6 +4,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::ports::QuotaLevel;
 use iyagi_actors::projections::Outbox;
 use iyagi_actors::push_feedback::FeedbackCounts;
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, Counters};
@@ -15,6 +16,7 @@ use crate::http::State;
 use crate::http::listener::{Requests, Side};
 use crate::http::problem::Problem;
 use crate::http::request::Query;
+use crate::surface::Surface;
 
 /// The text format's media type.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -59,7 +61,9 @@ async fn render(state: &State) -> String {
     of_dependencies(&mut text, &readiness);
     of_actors(&mut text, &surface.actors.actors());
     of_pushes(&mut text, &surface.tree.projections.outbox());
+    of_quotas(&mut text, &surface.gateway.quota_levels());
     of_feedback(&mut text, surface.tree.feedback.as_deref());
+    of_fleet(&mut text, surface);
     of_stream(&mut text, &stream);
     of_queues(&mut text, &queues);
     of_requests(&mut text, &state.requests);
@@ -222,6 +226,66 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
     family.sample(&[("invariant", "possible_history")], outbox.contradictions);
     text.gauge("iyagi_journal_head_position", "Position of the last event")
         .sample(&[], outbox.pos);
+}
+
+fn of_quotas(text: &mut Exposition, levels: &[(&str, QuotaLevel)]) {
+    let gauges: [(&str, &str, fn(&QuotaLevel) -> f64); 3] = [
+        (
+            "iyagi_push_quota_limit_calls_per_second",
+            "This host's share of a configured quota of the push service",
+            |level| level.limit,
+        ),
+        (
+            "iyagi_push_quota_rate_calls_per_second",
+            "Calls a second that the push service bears at present, as its throttling tells",
+            |level| level.rate,
+        ),
+        (
+            "iyagi_push_quota_tokens_calls",
+            "Calls that could be made now; below 0 while callers wait",
+            |level| level.tokens,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        let mut family = text.gauge(name, help);
+        for (quota, level) in levels {
+            family.sample(&[("quota", quota)], value(level));
+        }
+    }
+    let mut family = text.counter(
+        "iyagi_push_throttled_total",
+        "Answers of the push service that told of throttling",
+    );
+    for (quota, level) in levels {
+        family.sample(&[("quota", quota)], level.throttled);
+    }
+}
+
+/// A host that is alone leads, and shares with nobody.
+fn of_fleet(text: &mut Exposition, surface: &Surface) {
+    let members = surface.tree.projections.members();
+    let pushes = members.all.iter().filter(|member| member.pushes).count();
+    let leads = surface.member.is_none() || members.leader == surface.member;
+    text.gauge(
+        "iyagi_fleet_hosts",
+        "Hosts that share the work, as this one knows",
+    )
+    .sample(&[], members.all.len().max(1));
+    text.gauge(
+        "iyagi_fleet_push_hosts",
+        "Hosts among them that send pushes",
+    )
+    .sample(&[], pushes.max(1));
+    text.gauge(
+        "iyagi_fleet_leads",
+        "Whether this host is the one that reads the change log (1) or not (0)",
+    )
+    .sample(&[], u8::from(leads));
+    text.counter(
+        "iyagi_fleet_leaderships_total",
+        "Times that a host took the lead",
+    )
+    .sample(&[], members.epoch);
 }
 
 fn of_feedback(text: &mut Exposition, counts: Option<&FeedbackCounts>) {

@@ -50,6 +50,19 @@ pub(super) fn service(request: &Request) -> Option<Service> {
     }
 }
 
+/// Whether a request is to change something.
+pub(super) fn changes(request: &Request) -> bool {
+    const READS: [&str; 5] = ["Get", "List", "Describe", "Head", "Query"];
+    let Some(service) = service(request) else {
+        return false;
+    };
+    match service {
+        Service::S3 => !matches!(request.method.as_str(), "GET" | "HEAD"),
+        _ => operation(service, request)
+            .is_some_and(|name| !READS.iter().any(|read| name.starts_with(read))),
+    }
+}
+
 fn operation(service: Service, request: &Request) -> Option<String> {
     match service {
         Service::Dynamodb | Service::Sqs => {

@@ -11,7 +11,7 @@ use socket2::SockRef;
 
 use super::answer::{self, ServiceError};
 use super::batch;
-use super::call::Call;
+use super::call::{self, Call};
 use super::http::{Request, Response};
 use crate::servers::Server;
 
@@ -42,7 +42,7 @@ pub(crate) enum Fault {
 /// Which calls meet which fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
-    call: Call,
+    of: Of,
     fault: Fault,
     /// Calls that pass before the first that meets the fault.
     spared: u32,
@@ -50,11 +50,29 @@ pub(crate) struct Rule {
     times: u32,
 }
 
+/// What a rule is about.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    /// One operation.
+    Call(Call),
+    /// Whatever changes something, of any service.
+    Changes,
+}
+
+impl Of {
+    fn covers(self, request: &Request) -> bool {
+        match self {
+            Self::Call(call) => call.is_of(request),
+            Self::Changes => call::changes(request),
+        }
+    }
+}
+
 impl Rule {
     /// Every call meets the fault until the proxy is healed.
     pub(crate) fn always(call: Call, fault: Fault) -> Self {
         Self {
-            call,
+            of: Of::Call(call),
             fault,
             spared: 0,
             times: u32::MAX,
@@ -64,10 +82,28 @@ impl Rule {
     /// Only the `nth` call from now on meets the fault, the first being 1.
     pub(crate) fn nth(call: Call, nth: u32, fault: Fault) -> Self {
         Self {
-            call,
+            of: Of::Call(call),
             fault,
             spared: nth - 1,
             times: 1,
+        }
+    }
+
+    /// Only the `nth` change of anything meets the fault, the first being 1.
+    pub(crate) fn nth_change(nth: u32, fault: Fault) -> Self {
+        Self {
+            times: 1,
+            ..Self::from_change(nth, fault)
+        }
+    }
+
+    /// The `nth` change of anything and all behind it meet the fault until the proxy is healed.
+    pub(crate) fn from_change(nth: u32, fault: Fault) -> Self {
+        Self {
+            of: Of::Changes,
+            fault,
+            spared: nth - 1,
+            times: u32::MAX,
         }
     }
 }
@@ -91,6 +127,8 @@ struct Plan {
     /// Raised by healing, which ends the stalls that began before.
     healings: u64,
     fired: u32,
+    /// Calls that change something.
+    changes: u32,
     closed: bool,
 }
 
@@ -144,6 +182,11 @@ impl FaultProxy {
     pub(crate) fn fired(&self) -> u32 {
         self.state.plan().fired
     }
+
+    /// How many calls were to change something.
+    pub(crate) fn changes(&self) -> u32 {
+        self.state.plan().changes
+    }
 }
 
 impl Drop for FaultProxy {
@@ -163,8 +206,9 @@ impl State {
     /// The rule that a request meets.
     fn meet(&self, request: &Request) -> Option<Rule> {
         let mut plan = self.plan();
+        plan.changes += u32::from(call::changes(request));
         for rule in &mut plan.rules {
-            if rule.times == 0 || !rule.call.is_of(request) {
+            if rule.times == 0 || !rule.of.covers(request) {
                 continue;
             }
             if rule.spared > 0 {
@@ -201,7 +245,12 @@ fn serve(client: &TcpStream, upstream: &str, state: &State) -> io::Result<()> {
         };
         match rule.fault {
             Fault::Page(status) => deliver(client, &answer::page(status))?,
-            Fault::Error(error) => deliver(client, &answer::error(rule.call.service, error))?,
+            Fault::Error(error) => {
+                let service = call::service(&request);
+                let service =
+                    service.expect("only what is signed for a known service meets a rule");
+                deliver(client, &answer::error(service, error))?;
+            }
             Fault::Stall => {
                 state.stall();
                 return client.shutdown(Shutdown::Both);

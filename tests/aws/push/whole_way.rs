@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iyagi::aws::sqs::SqsQueue;
 use iyagi::clock::SystemClock;
 use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::block_on;
@@ -25,10 +26,21 @@ use tokio::time::Instant;
 
 use super::fake_sns::{FakeSns, delivery_failure};
 use super::{PATIENCE, gateway};
+use crate::servers::{ministack, unique};
 
 const TOKEN: &str = "phone-of-minji";
 
-/// Every port on this machine but the push service, which is told of by a queue.
+/// The queue that the push service's topic is subscribed to.
+async fn feedback() -> SqsQueue {
+    let sqs = ministack().clients().sqs;
+    let name = unique("push-feedback");
+    let made = sqs.create_queue().queue_name(&name).send().await;
+    made.expect("a queue is made");
+    let opened = SqsQueue::open(sqs, "push-feedback", &name, PATIENCE).await;
+    opened.expect("it is there")
+}
+
+/// Every port on this machine but the push service and the queue by which it tells.
 async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Ports {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let queues =
@@ -49,7 +61,7 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
         table: Arc::new(EmbeddedMetadata::open(&folder.join("metadata.db")).expect("opens")),
         dead_letters: queue("dead-letters.fifo"),
         redrive: None,
-        push_feedback: Some(queue("push-feedback")),
+        push_feedback: Some(Arc::new(feedback().await)),
         media_intake: None,
         thumbnails: queue("thumbnails"),
         metadata: queue("metadata"),
