@@ -6,6 +6,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
+use super::sdk_error::chain;
+
 /// A call to AWS that did not do what it was meant to.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("{resource}: {action} failed: {reason}")]
@@ -162,20 +164,6 @@ fn cure_of(reason: &str) -> &'static str {
     } else {
         "mend what it says, then run it again: it goes on from there"
     }
-}
-
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

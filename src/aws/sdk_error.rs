@@ -22,7 +22,10 @@ where
             let status = error
                 .raw_response()
                 .map(|response| response.status().as_u16());
-            status.map_or_else(|| chain(error), |status| format!("HTTP status {status}"))
+            status.map_or_else(
+                || chain(error),
+                |status| format!("HTTP status {status}, in no words of the service's own"),
+            )
         }
     }
 }
@@ -32,8 +35,12 @@ pub(super) fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
+        let more = error.to_string();
+        // Some say their cause's words themselves.
+        if !line.contains(&more) {
+            line.push_str(": ");
+            line.push_str(&more);
+        }
         cause = error.source();
     }
     line

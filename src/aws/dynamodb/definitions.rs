@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
     PointInTimeRecoverySpecification, Projection, ProjectionType, ScalarAttributeType, TableStatus,
@@ -267,13 +268,15 @@ pub const READY_WITHIN: Duration = Duration::from_mins(3);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Makes a table that is not there yet, waits until it can be used, and sets its expiry and recovery.
+///
+/// The SDK repeats a creation whose answer was lost, and the repeat finds the table there: it goes on with that one.
 pub async fn create(client: &Client, definition: &TableDefinition) -> Result<(), CreationFault> {
     let indexes: Vec<_> = definition
         .indexes
         .iter()
         .map(IndexDefinition::global_secondary_index)
         .collect();
-    client
+    let created = client
         .create_table()
         .table_name(&definition.name)
         .set_attribute_definitions(Some(definition.attribute_definitions()))
@@ -282,8 +285,16 @@ pub async fn create(client: &Client, definition: &TableDefinition) -> Result<(),
         .set_global_secondary_indexes((!indexes.is_empty()).then_some(indexes))
         .billing_mode(BillingMode::PayPerRequest)
         .send()
-        .await
-        .map_err(|error| TableFault::of(&definition.name, "CreateTable", error))?;
+        .await;
+    if let Err(error) = created {
+        let there = error
+            .as_service_error()
+            .is_some_and(CreateTableError::is_resource_in_use_exception);
+        if !there {
+            return Err(TableFault::of(&definition.name, "CreateTable", error).into());
+        }
+        tracing::info!(table = definition.name, "the table is there already");
+    }
     wait_until_active(client, &definition.name, READY_WITHIN).await?;
     if definition.expires {
         enable_expiry(client, &definition.name).await?;

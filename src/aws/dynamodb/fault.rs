@@ -1,8 +1,10 @@
 //! Why a call to a table failed, and the cure.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
+
+use crate::aws::sdk_error::reason_of;
 
 /// Why a call to a table failed.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
@@ -110,7 +112,7 @@ impl TableFault {
         let answer = error.as_service_error();
         // Without a code the answer is of something in between, or ends too early to be read.
         let Some((answer, code)) = answer.and_then(|answer| Some((answer, answer.code()?))) else {
-            let detail = DisplayErrorContext(&error).to_string();
+            let detail = reason_of(&error);
             return Self::Unreachable { table, detail };
         };
         // Whatever stands between says nothing of the table, only that it was not reached.

@@ -5,12 +5,13 @@
 
 use std::fmt;
 
-use aws_sdk_neptunedata::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_neptunedata::error::{ProvideErrorMetadata, SdkError};
 use iyagi_actors::ports::StreamFault;
 use iyagi_messages::cursor::Cursor;
 use serde::Deserialize;
 
 use super::page::Body;
+use crate::aws::sdk_error::chain;
 
 /// Enough of a strange body to recognise whose it is.
 const EXCERPT_CHARS_MAX: usize = 200;
@@ -39,7 +40,7 @@ where
             StreamFault::Denied(answer.to_string())
         }
         Some(answer) => StreamFault::Unreachable(answer.to_string()),
-        None => StreamFault::Unreachable(DisplayErrorContext(error).to_string()),
+        None => StreamFault::Unreachable(chain(error)),
     }
 }
 
@@ -48,10 +49,7 @@ pub(super) fn describe<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    Answer::of(error).map_or_else(
-        || DisplayErrorContext(error).to_string(),
-        |answer| answer.to_string(),
-    )
+    Answer::of(error).map_or_else(|| chain(error), |answer| answer.to_string())
 }
 
 /// Who said what.

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::{Installation, Phones};
+use super::{Installation, Phones, Told};
 use crate::faults::{Fault, FaultProxy, Rule};
 use crate::servers::ministack;
 
@@ -12,20 +12,20 @@ const CHANGES_MIN: u32 = 20;
 const AT_ONCE: usize = 4;
 
 /// An installation that is made through a proxy, and how the command ended.
-fn make(rule: Option<Rule>) -> (Installation, FaultProxy, i32) {
+fn make(rule: Option<Rule>) -> (Installation, FaultProxy, Told) {
     let proxy = FaultProxy::before(ministack());
     let installation = Installation::on(proxy.server(), Phones::Fcm);
     if let Some(rule) = rule {
         proxy.inject(rule);
     }
     let told = installation.iyagi(&["provision"]);
-    (installation, proxy, told.status)
+    (installation, proxy, told)
 }
 
 /// Tries something for the number of every change that an installation takes.
 fn at_each_change(attempt: impl Fn(u32) + Sync) {
-    let (_installation, proxy, status) = make(None);
-    assert_eq!(status, 0);
+    let (_installation, proxy, told) = make(None);
+    assert_eq!(told.status, 0, "{}{}", told.out, told.err);
     let changes = proxy.changes();
     assert!(changes >= CHANGES_MIN, "{changes}");
     let numbers: Vec<u32> = (1..=changes).collect();
@@ -41,9 +41,9 @@ fn at_each_change(attempt: impl Fn(u32) + Sync) {
 #[test]
 fn an_answer_that_is_lost_anywhere_fails_no_provisioning() {
     at_each_change(|number| {
-        let (installation, proxy, status) = make(Some(Rule::nth_change(number, Fault::AnswerLost)));
+        let (installation, proxy, told) = make(Some(Rule::nth_change(number, Fault::AnswerLost)));
         assert_eq!(proxy.fired(), 1, "change {number}");
-        assert_eq!(status, 0, "change {number}");
+        assert_eq!(told.status, 0, "change {number}: {}{}", told.out, told.err);
         let (left, _) = installation.plan(&[]);
         assert!(left.is_empty(), "change {number}: {left:?}");
     });
@@ -52,9 +52,9 @@ fn an_answer_that_is_lost_anywhere_fails_no_provisioning() {
 #[test]
 fn a_provisioning_that_ends_anywhere_is_finished_by_the_next_one() {
     at_each_change(|number| {
-        let (installation, proxy, status) = make(Some(Rule::from_change(number, Fault::Page(403))));
+        let (installation, proxy, told) = make(Some(Rule::from_change(number, Fault::Page(403))));
         assert!(proxy.fired() > 0, "change {number}");
-        assert_eq!(status, 1, "change {number}");
+        assert_ne!(told.status, 0, "change {number}: {}{}", told.out, told.err);
         proxy.heal();
         installation.done(&["provision"]);
         let (left, _) = installation.plan(&[]);
