@@ -29,6 +29,7 @@ use iyagi_actors::subscription_matcher::graph::{Graph, GraphModel};
 use iyagi_actors::subscription_matcher::matching::pushes_of;
 use iyagi_messages::cursor::Cursor;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 const PAGES: u64 = 20;
 const COMMITS_A_PAGE: u64 = 2_000;
@@ -88,25 +89,34 @@ fn main() {
     }
 }
 
+/// Reads and matches side by side, as the poller and the matcher do.
 async fn read_and_match(url: &str) -> f64 {
     let stream = NeptuneStream::new(client(url));
+    let (hand_over, mut pages) = mpsc::channel(1);
+    let began = Instant::now();
+    let reader = tokio::spawn(async move {
+        let mut assembler = Assembler::behind(Cursor::START);
+        loop {
+            let page = match stream.fetch(assembler.next(), 10_000).await {
+                Ok(page) => page,
+                Err(StreamFault::NotFound { .. }) => return,
+                Err(fault) => panic!("{fault}"),
+            };
+            let commits = assembler.take(page, Gaps::Refuse).expect("no gap");
+            hand_over.send(commits).await.expect("the matcher is there");
+        }
+    });
     let (mut graph, model) = (Graph::default(), GraphModel::default());
     let (audience, templates) = (Audience::default(), built_in_templates());
-    let mut assembler = Assembler::behind(Cursor::START);
     let (mut records, mut pushes) = (0, 0);
-    let began = Instant::now();
-    loop {
-        let page = match stream.fetch(assembler.next(), 10_000).await {
-            Ok(page) => page,
-            Err(StreamFault::NotFound { .. }) => break,
-            Err(fault) => panic!("{fault}"),
-        };
-        for commit in assembler.take(page, Gaps::Refuse).expect("no gap") {
+    while let Some(commits) = pages.recv().await {
+        for commit in &commits {
             records += commit.records.len() as u64;
-            pushes += pushes_of(&commit, &mut graph, &model, &audience, &templates).len() as u64;
+            pushes += pushes_of(commit, &mut graph, &model, &audience, &templates).len() as u64;
         }
     }
     let took = began.elapsed();
+    reader.await.expect("it reads to the end");
     assert_eq!(records, RECORDS);
     let follows = PAGES * COMMITS_A_PAGE - 1;
     assert_eq!(
