@@ -421,11 +421,13 @@ impl Round {
             repeats = published.values().map(|times| times - 1).sum();
             // Two hosts died or were taken for dead.
             assert!(repeats <= 2 * MAX_IN_FLIGHT, "{repeats} repeats");
-            let unknown = unknown_outcomes(history);
-            assert!(
-                repeats <= unknown,
-                "{repeats} repeats, {unknown} unknown outcomes"
-            );
+            for (push, times) in &published {
+                let life = life_of(push, history);
+                assert!(
+                    times - 1 <= unknown_outcomes(&life),
+                    "{push} left {times} times: {life:#?}"
+                );
+            }
             assert!(
                 history
                     .iter()
@@ -465,9 +467,16 @@ fn history(data: &Path) -> Vec<Event> {
     journal.read(Pos(0), usize::MAX).expect("readable")
 }
 
+/// What the journal tells of a push.
+fn life_of<'h>(push: &str, history: &'h [Event]) -> Vec<&'h Event> {
+    let entity = format!("push/{push}");
+    let life = history.iter().filter(|event| event.entity.0 == entity);
+    life.collect()
+}
+
 /// Attempts of which nobody knows whether they succeeded: a crash or a pause swallowed the answer, or none came in time.
-fn unknown_outcomes(history: &[Event]) -> u64 {
-    let unknown = history.iter().filter(|event| {
+fn unknown_outcomes(life: &[&Event]) -> u64 {
+    let unknown = life.iter().filter(|event| {
         matches!(&event.fact, Fact::PushFailed(failed) if failed.class == FailureClass::Unknown)
     });
     unknown.count() as u64

@@ -24,6 +24,7 @@ use iyagi_messages::ids::{MemberId, PersonId, Seq};
 
 use crate::journal::Draft;
 use crate::projections::{Members, Projections};
+use crate::push_sender::state::{PushState, Stage};
 
 /// This host among the others.
 #[derive(Clone)]
@@ -81,6 +82,13 @@ impl Fleet {
         let Some(me) = &self.me else { return true };
         let members = self.projections.members();
         lanes::owner_of(Lane::of(person), &members.all) == Some(me)
+    }
+
+    /// Whether a push is in the hands of this host, by the attempt of this number.
+    pub fn is_mine(&self, state: &PushState, attempt: u32) -> bool {
+        state.stage == Stage::Attempting
+            && state.attempts == attempt
+            && state.attempted_by == self.me
     }
 
     /// Whether another host that lives is known by this name.

@@ -129,6 +129,12 @@ impl PushSender {
                 let Some((state, cause, _)) = self.look_up(id) else {
                     return Ok(Some(Done::Finished));
                 };
+                if !fleet.is_mine(&state, attempt) {
+                    // An event that the journal has already is appended with success. Another host may have written this one
+                    // first, or may have given it up while this one stood still: then the call is not this host's to make.
+                    tracing::warn!(push = %id, attempt, "the attempt is another host's");
+                    return Ok(None);
+                }
                 let answer = self.call_gateway(&state.push).await;
                 self.record(&state, cause, attempt, answer).await?;
                 Ok(None)
