@@ -8,6 +8,7 @@
 //! - [`demo`]: a story played to a daemon in a fresh folder
 //! - [`embedded`]: every port on one machine, with no account
 //! - [`http`]: the public and the operations listener
+//! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`surface`]: what the listeners and the command line speak to
 
 pub mod aws;
@@ -18,4 +19,5 @@ pub mod daemon;
 pub mod demo;
 pub mod embedded;
 pub mod http;
+pub mod push_payload;
 pub mod surface;
