@@ -5,6 +5,7 @@ use std::{fmt, fs, io};
 
 use iyagi_messages::ids::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -20,7 +21,8 @@ pub struct ServiceAccount {
     /// Its address, which is its name.
     pub client_email: String,
     /// Where its access tokens are had.
-    pub token_uri: String,
+    pub token_uri: Url,
+    audience: String,
     key_id: Option<String>,
     key: EncodingKey,
 }
@@ -114,17 +116,18 @@ impl ServiceAccount {
             value.ok_or_else(|| format!("it has no `{name}`"))
         };
         let pem = present("private_key", file.private_key)?;
+        // As it stands in the file, whatever an address may become when it is read: Google compares texts.
+        let audience = present("token_uri", file.token_uri)?;
         let account = Self {
             project_id: file.project_id.filter(|id| !id.is_empty()),
             client_email: present("client_email", file.client_email)?,
-            token_uri: present("token_uri", file.token_uri)?,
+            token_uri: Url::parse(&audience)
+                .map_err(|_| "its `token_uri` is no address".to_owned())?,
+            audience,
             key_id: file.private_key_id,
             key: EncodingKey::from_rsa_pem(pem.as_bytes())
                 .map_err(|_| "its `private_key` is no RSA key in PEM".to_owned())?,
         };
-        if reqwest::Url::parse(&account.token_uri).is_err() {
-            return Err("its `token_uri` is no address".to_owned());
-        }
         account
             .assertion(Timestamp(0))
             .map_err(|_| "its `private_key` does not sign".to_owned())?;
@@ -137,7 +140,7 @@ impl ServiceAccount {
         let claims = Claims {
             iss: &self.client_email,
             scope: SCOPE,
-            aud: &self.token_uri,
+            aud: &self.audience,
             iat,
             exp: iat + ASSERTION_SECONDS,
         };
@@ -153,7 +156,7 @@ impl fmt::Debug for ServiceAccount {
         f.debug_struct("ServiceAccount")
             .field("project_id", &self.project_id)
             .field("client_email", &self.client_email)
-            .field("token_uri", &self.token_uri)
+            .field("token_uri", &self.token_uri.as_str())
             .finish_non_exhaustive()
     }
 }

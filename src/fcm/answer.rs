@@ -66,7 +66,7 @@ pub fn read(answer: Answer<'_>, now: Timestamp) -> Meaning {
     }
     let error = Error::of(answer.body);
     // A refusal whose reason was cut off on the way is a refusal for no reason.
-    let cut_off = !answer.whole || (error.is_none() && looks_like_json(answer.body));
+    let cut_off = error.is_none() && (!answer.whole || looks_like_json(answer.body));
     let error = error.unwrap_or_default();
     let asked = answer.retry_after.and_then(|text| retry_after(text, now));
     let Rule {
@@ -119,7 +119,7 @@ pub fn none(why: NoAnswer) -> GatewayFault {
         NoAnswer::TimedOut(after) => (
             FailureClass::Unknown,
             "Timeout",
-            format!("no answer within {after:?}"),
+            format!("no answer within {} ms", after.as_millis()),
         ),
         NoAnswer::Lost(reason) => (FailureClass::Unknown, "ConnectionLost", reason),
     };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::redirect;
-use reqwest::{Client, ClientBuilder, retry};
+use reqwest::{Client, ClientBuilder, Url, retry};
 
 use super::answer::NoAnswer;
 
@@ -23,6 +23,26 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long it may take to say so.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How a host is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// By TLS.
+    Secret,
+    /// In the clear: on this machine, or in a network of one's own.
+    Plain,
+}
+
+impl Wire {
+    /// How the host of an address is spoken to.
+    pub(super) fn to(url: &Url) -> Self {
+        if url.scheme() == "http" {
+            Self::Plain
+        } else {
+            Self::Secret
+        }
+    }
+}
+
 /// The connections to one host.
 pub(super) struct Connections {
     clients: Vec<Client>,
@@ -34,14 +54,14 @@ impl Connections {
     pub(super) fn new(
         requests: usize,
         connect_timeout: Duration,
-        heeds_proxies: bool,
+        wire: Wire,
     ) -> reqwest::Result<Self> {
         let count = requests
             .div_ceil(REQUESTS_PER_CONNECTION)
             .clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
         let client = || {
             // Not asked whether it speaks HTTP/2: asking would make a connection for each request that comes meanwhile.
-            let builder = builder(connect_timeout, heeds_proxies).http2_prior_knowledge();
+            let builder = builder(connect_timeout, wire).http2_prior_knowledge();
             builder
                 .http2_keep_alive_interval(PING_INTERVAL)
                 .http2_keep_alive_timeout(PING_TIMEOUT)
@@ -65,14 +85,11 @@ impl Connections {
 }
 
 /// A client for a request now and then.
-pub(super) fn occasional(
-    connect_timeout: Duration,
-    heeds_proxies: bool,
-) -> reqwest::Result<Client> {
-    builder(connect_timeout, heeds_proxies).build()
+pub(super) fn occasional(connect_timeout: Duration, wire: Wire) -> reqwest::Result<Client> {
+    builder(connect_timeout, wire).build()
 }
 
-fn builder(connect_timeout: Duration, heeds_proxies: bool) -> ClientBuilder {
+fn builder(connect_timeout: Duration, wire: Wire) -> ClientBuilder {
     let builder = Client::builder()
         .connect_timeout(connect_timeout)
         .tcp_nodelay(true)
@@ -80,10 +97,10 @@ fn builder(connect_timeout: Duration, heeds_proxies: bool) -> ClientBuilder {
         .retry(retry::never())
         .redirect(redirect::Policy::none())
         .user_agent(concat!("iyagi/", env!("CARGO_PKG_VERSION")));
-    if heeds_proxies {
-        builder
-    } else {
-        builder.no_proxy()
+    match wire {
+        Wire::Secret => builder,
+        // No proxy leads there, and no host needs root certificates for it.
+        Wire::Plain => builder.no_proxy().tls_certs_only([]),
     }
 }
 

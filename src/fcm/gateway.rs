@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::account::{CredentialError, ServiceAccount};
 use super::answer::{self, Answer, Meaning, NoAnswer, THROTTLED_WAIT};
 use super::body::Body;
-use super::connections::{Connections, no_answer, occasional};
+use super::connections::{Connections, Wire, no_answer, occasional};
 use super::standing::Standing;
 use super::token::{AccessToken, AccessTokens};
 use super::trust::{KeyTrust, Stranger};
@@ -126,12 +126,11 @@ impl FcmGateway {
             reason: error.to_string(),
         })?;
         tracing::info!(%url, account = account.client_email, "pushes to Android phones go by Firebase itself");
-        // What is spoken to in the clear is on this machine or in a network of one's own.
-        let heeds_proxies = url.scheme() == "https";
         let preparation_max = settings.timeout / PREPARATION_PART;
-        let http = occasional(preparation_max, heeds_proxies)?;
+        let wire = Wire::to(&url);
+        let http = occasional(preparation_max, Wire::to(&account.token_uri))?;
         Ok(Self {
-            connections: Connections::new(settings.max_in_flight, preparation_max, heeds_proxies)?,
+            connections: Connections::new(settings.max_in_flight, preparation_max, wire)?,
             tokens: AccessTokens::new(account, http, Arc::clone(&clock), preparation_max),
             url,
             clock,

@@ -189,7 +189,7 @@ impl Exchange {
             .finish();
         let call = self
             .http
-            .post(&self.account.token_uri)
+            .post(self.account.token_uri.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form)
             .timeout(self.timeout);
