@@ -1,5 +1,7 @@
 //! A few connections, and what becomes of the pushes on one that ends.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -120,4 +122,44 @@ async fn a_connection_that_ends_in_good_order_costs_no_push() {
     let seen = stage.fcm.seen();
     assert_eq!(seen.calls.len(), 100);
     assert!((7..=12).contains(&seen.connections), "{}", seen.connections);
+}
+
+/// A server that closes each connection in good order, and has looked at none of its requests.
+fn closed_door() -> String {
+    const PREFACE_BYTES: usize = 24;
+    const HEADERS: u8 = 1;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // The last stream that was looked at is 0, the reason is none.
+    const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("accepted");
+            stream.write_all(&SETTINGS).expect("sent");
+            stream.read_exact(&mut [0; PREFACE_BYTES]).expect("HTTP/2");
+            let mut frame = [0; 9];
+            while stream.read_exact(&mut frame).is_ok() {
+                let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]);
+                let mut payload = vec![0; length as usize];
+                stream.read_exact(&mut payload).expect("a whole frame");
+                if frame[3] == HEADERS {
+                    stream.write_all(&GOAWAY).expect("sent");
+                }
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_push_that_the_other_end_did_not_look_at_was_not_taken() {
+    let stage = Stage::with(|settings| settings.base_url = closed_door());
+    let fault = stage.gateway.send(&payload(1, "phone")).await;
+    let fault = fault.expect_err("the door is closed");
+    assert_eq!(
+        (fault.class, &*fault.code),
+        (FailureClass::Transient, "RequestNotTaken"),
+        "{fault}"
+    );
 }
