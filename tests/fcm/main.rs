@@ -5,6 +5,7 @@ mod connections;
 mod fake;
 mod keys;
 mod message;
+mod table;
 mod token_endpoint;
 mod tokens;
 mod whole_way;
