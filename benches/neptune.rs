@@ -94,6 +94,7 @@ async fn read_and_match(url: &str) -> f64 {
     let stream = NeptuneStream::new(client(url));
     let (hand_over, mut pages) = mpsc::channel(1);
     let began = Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "waited for by the bench")]
     let reader = tokio::spawn(async move {
         let mut assembler = Assembler::behind(Cursor::START);
         loop {

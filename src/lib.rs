@@ -7,7 +7,9 @@
 //! - [`daemon`]: from start to stop; the one place where ports meet adapters
 //! - [`demo`]: a story played to a daemon in a fresh folder
 //! - [`embedded`]: every port on one machine, with no account
+//! - [`fcm`]: pushes straight to Firebase Cloud Messaging
 //! - [`http`]: the public and the operations listener
+//! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`surface`]: what the listeners and the command line speak to
 
 pub mod aws;
@@ -17,5 +19,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod embedded;
+pub mod fcm;
 pub mod http;
+pub mod push_payload;
 pub mod surface;

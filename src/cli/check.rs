@@ -15,6 +15,7 @@ use super::{Context, Exit, Failure, RunFlags};
 use crate::aws;
 use crate::aws::clients::Clients;
 use crate::config::{Config, ConfigError, Loaded};
+use crate::fcm::ServiceAccount;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
@@ -31,7 +32,8 @@ pub(super) struct CheckArguments {
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Looked {
-    /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `drop_folder`, or something on AWS.
+    /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `push.fcm.credential_file`, `drop_folder`, or something on
+    /// AWS.
     at: Cow<'static, str>,
     ok: bool,
     /// How it is.
@@ -168,6 +170,7 @@ fn surroundings(config: &Config) -> Vec<Looked> {
     let mut looked = vec![data_folder(dir), data_lock(dir)];
     looked.push(port("http.public", config.http.public));
     looked.push(port("http.operations", config.http.operations));
+    looked.extend(fcm_key(config));
     if let Some(folder) = &config.media.drop_folder {
         looked.push(match std::fs::read_dir(folder) {
             Ok(_) => Looked::good("drop_folder", folder.display().to_string()),
@@ -183,6 +186,26 @@ fn surroundings(config: &Config) -> Vec<Looked> {
         });
     }
     looked
+}
+
+/// Whether the key that pushes to Android phones are signed for with can be read and signs.
+fn fcm_key(config: &Config) -> Option<Looked> {
+    let at = "push.fcm.credential_file";
+    let file = config.push.fcm.as_ref()?.credential_file.as_ref()?;
+    let account = match ServiceAccount::read(file) {
+        Ok(account) => account,
+        Err(error) => return Some(Looked::bad(at, error.to_string(), error.cure())),
+    };
+    let configured = config.push.fcm.as_ref()?.project_id.as_ref();
+    let email = &account.client_email;
+    Some(match configured.or(account.project_id.as_ref()) {
+        Some(project) => Looked::good(at, format!("{email} sends to phones of {project}")),
+        None => Looked::bad(
+            at,
+            format!("the key of {email} names no project"),
+            "set push.fcm.project_id to the app's",
+        ),
+    })
 }
 
 /// Nothing is made here: a folder that does not exist yet is looked for one step further up.

@@ -232,7 +232,7 @@ impl<'s> Layers<'s> {
             let place = self.place(&fault.keys);
             self.findings.push(fault.at(place));
         }
-        self.resolve_templates(&mut config);
+        self.resolve_files(&mut config);
         let read = match &config.push.templates {
             None => Ok(templates::built_in()),
             Some(path) => templates::read(path, &config.graph, || {
@@ -254,15 +254,23 @@ impl<'s> Layers<'s> {
         }
     }
 
-    /// A templates file that the configuration file names lies beside it.
-    fn resolve_templates(&self, config: &mut Config) {
-        let from_file = self.provenance["push.templates"] == Provenance::File;
-        if let (true, Some(folder), Some(templates)) = (
-            from_file,
-            self.path.as_deref().and_then(Path::parent),
-            &mut config.push.templates,
-        ) {
-            *templates = folder.join(&*templates);
+    /// A file that the configuration file names lies beside it.
+    fn resolve_files(&self, config: &mut Config) {
+        let Some(folder) = self.path.as_deref().and_then(Path::parent) else {
+            return;
+        };
+        let push = &mut config.push;
+        let credential = push
+            .fcm
+            .as_mut()
+            .and_then(|fcm| fcm.credential_file.as_mut());
+        for (key, file) in [
+            ("push.templates", push.templates.as_mut()),
+            ("push.fcm.credential_file", credential),
+        ] {
+            if let (Some(Provenance::File), Some(file)) = (self.provenance.get(key), file) {
+                *file = folder.join(&*file);
+            }
         }
     }
 

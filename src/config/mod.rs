@@ -3,7 +3,7 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `aws`, `fleet`: those of their sections
+//! - this file: the types, with their defaults; `aws`, `fleet`, `push`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -16,6 +16,7 @@ mod environment;
 mod finding;
 mod fleet;
 mod load;
+mod push;
 mod schema;
 mod semantics;
 mod templates;
@@ -23,7 +24,6 @@ mod templates;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use iyagi_actors::push_sender::decision::RetryPolicy;
 use iyagi_actors::stream_poller::PollPace;
 use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_media::{Limits, OutputFormat, Preset};
@@ -34,6 +34,7 @@ pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
+pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
 pub use self::templates::{BUILT_IN as BUILT_IN_TEMPLATES, built_in as built_in_templates};
 
@@ -104,34 +105,6 @@ impl Default for HttpConfig {
             public: loopback(8080),
             operations: loopback(9090),
             body_bytes_max: 64 * 1024 * 1024,
-        }
-    }
-}
-
-/// How pushes are sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PushConfig {
-    /// Pushes that may be with the gateway at once; a crash repeats at most as many.
-    pub max_in_flight: usize,
-    /// Pushes that the senders take on; the rest waits in the journal.
-    pub backlog: usize,
-    /// How long one call to the gateway may take, in milliseconds.
-    pub gateway_timeout_ms: u64,
-    /// File of notification templates; the built-in ones if absent.
-    pub templates: Option<PathBuf>,
-    /// When and how often a push is tried again.
-    pub retry: RetryPolicy,
-}
-
-impl Default for PushConfig {
-    fn default() -> Self {
-        Self {
-            max_in_flight: 16,
-            backlog: 10_000,
-            gateway_timeout_ms: 10_000,
-            templates: None,
-            retry: RetryPolicy::default(),
         }
     }
 }

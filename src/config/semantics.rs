@@ -56,6 +56,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     bounds(config, &mut faults);
     texts(config, &mut faults);
     presets(config, &mut faults);
+    super::push::check(&config.push, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
     super::aws::check(&config.aws, &mut faults);
     faults

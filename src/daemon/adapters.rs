@@ -40,10 +40,10 @@ impl AdapterError {
     /// Whether starting again cannot help as long as the configuration is what it is.
     pub fn is_of_configuration(&self) -> bool {
         match self {
-            Self::Embedded(_) => false,
+            Self::Embedded(error) => matches!(error, EmbeddedError::Fcm(_)),
             Self::Aws(error) => matches!(
                 **error,
-                AwsError::Clients(ClientsError::NoRegion) | AwsError::NoGraph
+                AwsError::Clients(ClientsError::NoRegion) | AwsError::NoGraph | AwsError::Fcm(_)
             ),
         }
     }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::adapters::Following;
+use super::gateways::gateways;
 use super::host::{HostError, host_of};
 use crate::aws::clients::{Clients, ClientsError};
 use crate::aws::dynamodb::leases::DynamoLeases;
@@ -26,6 +27,7 @@ use crate::aws::sns::{Applications, ApplicationsError, DynamoEndpoints, SnsGatew
 use crate::aws::sqs::{OpenQueueError, SqsQueue};
 use crate::config::{Config, Role};
 use crate::embedded::journal::{OpenError, SqliteJournal};
+use crate::fcm::FcmError;
 
 /// Every adapter on AWS.
 pub struct AwsAdapters {
@@ -37,7 +39,7 @@ pub struct AwsAdapters {
     copy: Arc<SqliteJournal>,
     journal: Arc<SharedJournal>,
     leases: Arc<dyn Leases>,
-    gateway: Arc<SnsGateway>,
+    sns: Arc<SnsGateway>,
     membership: Membership,
     instance: Option<Arc<Instance>>,
     config: Config,
@@ -70,6 +72,9 @@ pub enum AwsError {
     /// A platform application.
     #[error(transparent)]
     Applications(#[from] ApplicationsError),
+    /// The gateway to Firebase.
+    #[error(transparent)]
+    Fcm(#[from] FcmError),
     /// This host's name.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -120,7 +125,8 @@ impl AwsAdapters {
             timeout: Duration::from_millis(config.push.gateway_timeout_ms),
         };
         let gateway = SnsGateway::new(&clients.sns, applications, Arc::new(registry), settings);
-        let gateway = Arc::new(gateway);
+        let sns = Arc::new(gateway);
+        let gateway = gateways(config, clock, Arc::clone(&sns) as _)?;
         let leases: Arc<dyn Leases> = Arc::new(DynamoLeases::new(
             clients.dynamodb.clone(),
             names.leases_table(),
@@ -144,7 +150,7 @@ impl AwsAdapters {
             journal: Arc::clone(&journal) as _,
             stream: Arc::new(NeptuneStream::new(neptune.clone())),
             graph: Arc::new(NeptuneGraph::new(neptune)),
-            gateway: Arc::clone(&gateway) as _,
+            gateway,
             store,
             table: Arc::new(DynamoMetadata::new(
                 clients.dynamodb.clone(),
@@ -166,7 +172,7 @@ impl AwsAdapters {
             copy,
             journal,
             leases,
-            gateway,
+            sns,
             membership,
             instance: Instance::here(clients.autoscaling, aws.lifecycle_hook.clone()).map(Arc::new),
             config: config.clone(),
@@ -224,7 +230,7 @@ impl AwsAdapters {
                 "shared-journal-health",
                 report(self.journal.reachable(), tree, &self.ports.clock),
             ),
-            system.spawn_named("push-quota", share(Arc::clone(&self.gateway), tree)),
+            system.spawn_named("push-quota", share(Arc::clone(&self.sns), tree)),
         ];
         FleetLife {
             leaving,
@@ -264,7 +270,7 @@ impl FleetLife {
             match task.await {
                 Ok(()) | Err(TaskError::Cancelled { .. }) => {}
                 Err(error) => {
-                    tracing::error!(%error, "what works beside the actors did not end well")
+                    tracing::error!(%error, "what works beside the actors did not end well");
                 }
             }
         }

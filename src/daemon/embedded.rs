@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_actors::ports::{Clock, Queue};
+use iyagi_actors::ports::{Clock, PushGateway, Queue};
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
+use super::gateways::gateways;
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{OpenError, SqliteJournal};
@@ -17,6 +18,7 @@ use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
 use crate::embedded::push_log::PushLog;
 use crate::embedded::queues::{EmbeddedQueues, InvalidQueue, QueueConfig};
 use crate::embedded::sqlite::DatabaseError;
+use crate::fcm::FcmError;
 use crate::surface::OneMachine;
 
 /// Every embedded adapter.
@@ -31,6 +33,7 @@ pub struct EmbeddedAdapters {
     objects: Arc<EmbeddedObjects>,
     table: Arc<EmbeddedMetadata>,
     queue_files: EmbeddedQueues,
+    gateway: Arc<dyn PushGateway>,
     intake: Arc<dyn Queue>,
     thumbnails: Arc<dyn Queue>,
     metadata: Arc<dyn Queue>,
@@ -61,6 +64,9 @@ pub enum EmbeddedError {
         /// Why.
         source: io::Error,
     },
+    /// The gateway to Firebase.
+    #[error(transparent)]
+    Fcm(#[from] FcmError),
 }
 
 /// How often the stores are asked whether they still take writes.
@@ -70,6 +76,8 @@ impl EmbeddedAdapters {
     /// Opens or creates every store.
     pub async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, EmbeddedError> {
         let dir = &config.data.dir;
+        let push_log = open_push_log(dir, clock)?;
+        let gateway = gateways(config, clock, Arc::clone(&push_log) as _)?;
         let journal_path = dir.join("journal.db");
         let journal = open_journal(&journal_path, clock).await?;
         let graph = Arc::new(EmbeddedGraph::open(
@@ -101,7 +109,6 @@ impl EmbeddedAdapters {
         let files = dir.join("files");
         let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
         let objects = Arc::new(objects.await?);
-        let push_log = open_push_log(dir, clock)?;
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -116,6 +123,7 @@ impl EmbeddedAdapters {
             objects,
             table,
             queue_files,
+            gateway,
             intake,
             thumbnails,
             metadata,
@@ -130,7 +138,7 @@ impl EmbeddedAdapters {
             journal: Arc::clone(&self.journal) as _,
             stream: Arc::clone(&self.one_machine.graph) as _,
             graph: Arc::clone(&self.one_machine.graph) as _,
-            gateway: Arc::clone(&self.one_machine.push_log) as _,
+            gateway: Arc::clone(&self.gateway),
             store: Arc::clone(&self.objects) as _,
             table: Arc::clone(&self.table) as _,
             dead_letters: Arc::clone(&self.dead_letters),

@@ -4,6 +4,7 @@ mod adapters;
 mod aws;
 mod data_lock;
 mod embedded;
+mod gateways;
 mod host;
 mod lifecycle;
 

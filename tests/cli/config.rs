@@ -79,6 +79,14 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
+fn pushes_straight_to_firebase_are_told_what_they_lack() {
+    let told = mistake(
+        "[push]\ngateway_timeout_ms = 5000\n\n[push.fcm]\nproject_id = \"My Project\"\nbase_url = \"fcm.googleapis.com\"\n",
+    );
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn presets_that_cannot_be_are_told_one_by_one() {
     let told = mistake(
         "[[media.presets]]\nname = \"small\"\nlongest_side = 0\nformats = [\"jpeg\"]\n\

@@ -18,5 +18,5 @@ pub use metadata_table::{MetadataFault, MetadataPage, MetadataTable, Written};
 pub use object_store::{
     ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
 };
-pub use push_gateway::{GatewayFault, Payload, PushGateway, QuotaLevel};
+pub use push_gateway::{GatewayFault, Payload, PushGateway, QuotaLevel, ServiceCondition};
 pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};

@@ -19,6 +19,20 @@ pub trait PushGateway: Send + Sync + 'static {
     fn quota_levels(&self) -> Vec<(&'static str, QuotaLevel)> {
         Vec::new()
     }
+
+    /// How the services are that it speaks to, by their latest answers and by name; none where nothing is known of them.
+    fn services(&self) -> Vec<(&'static str, ServiceCondition)> {
+        Vec::new()
+    }
+}
+
+/// How a service is, as health shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCondition {
+    /// Whether it can be used.
+    pub ready: bool,
+    /// Why not, or how well.
+    pub detail: String,
 }
 
 /// A quota's state, as metrics show it.

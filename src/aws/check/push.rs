@@ -51,12 +51,13 @@ pub(super) async fn check(clients: &Clients, config: &Config) -> Vec<Looked> {
             Err(fault) => looked.push(Looked::fault(&resource, &fault)),
         }
     }
-    if looked.is_empty() {
-        let detail = "neither [aws.fcm] nor [aws.apns] is set, so no phone can be reached";
+    if looked.is_empty() && config.push.fcm.is_none() {
+        let detail =
+            "none of [aws.fcm], [aws.apns] and [push.fcm] is set, so no phone can be reached";
         looked.push(Looked::bad(
             "push",
             detail,
-            "set the one of your app, or both",
+            "set the one of your app, or one for each platform",
         ));
     }
     looked

@@ -54,6 +54,11 @@ pub async fn readiness(surface: &Surface) -> Readiness {
         // The health board keeps since when it is so.
         surface.tree.health.report(&name, ready, detail, now);
     }
+    for (name, condition) in surface.gateway.services() {
+        let name = format!("push service {name}");
+        let health = &surface.tree.health;
+        health.report(&name, condition.ready, condition.detail, now);
+    }
     let (ready, detail) = actors_say(surface);
     surface.tree.health.report("actors", ready, detail, now);
     let mut dependencies = surface.tree.health.all();

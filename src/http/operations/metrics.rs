@@ -22,6 +22,8 @@ use crate::surface::Surface;
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Reads one figure of an actor.
 type Gauge = fn(&ActorSnapshot) -> f64;
+/// Reads one figure of a quota.
+type QuotaGauge = fn(&QuotaLevel) -> f64;
 
 const STATES: [ActorState; 9] = [
     ActorState::Starting,
@@ -229,7 +231,7 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
 }
 
 fn of_quotas(text: &mut Exposition, levels: &[(&str, QuotaLevel)]) {
-    let gauges: [(&str, &str, fn(&QuotaLevel) -> f64); 3] = [
+    let gauges: [(&str, &str, QuotaGauge); 3] = [
         (
             "iyagi_push_quota_limit_calls_per_second",
             "This host's share of a configured quota of the push service",

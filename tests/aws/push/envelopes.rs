@@ -1,7 +1,8 @@
 //! What is published, to the byte.
 
-use iyagi::aws::sns::envelope::{Envelope, PAYLOAD_BYTES_MAX, envelope};
+use iyagi::aws::sns::envelope::{Envelope, envelope};
 use iyagi::aws::sns::{Application, Service};
+use iyagi::push_payload::PAYLOAD_BYTES_MAX;
 use iyagi_actors::ports::Payload;
 use serde_json::Value;
 

@@ -1,0 +1,107 @@
+//! How pushes are sent.
+
+use std::path::PathBuf;
+
+use iyagi_actors::push_sender::decision::RetryPolicy;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::semantics::Fault;
+
+/// How pushes are sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushConfig {
+    /// Pushes that may be with the gateway at once; a crash repeats at most as many.
+    pub max_in_flight: usize,
+    /// Pushes that the senders take on; the rest waits in the journal.
+    pub backlog: usize,
+    /// How long one call to the gateway may take, in milliseconds.
+    pub gateway_timeout_ms: u64,
+    /// File of notification templates; the built-in ones if absent.
+    pub templates: Option<PathBuf>,
+    /// When and how often a push is tried again.
+    pub retry: RetryPolicy,
+    /// Firebase Cloud Messaging without anything in between, for Android phones; if absent they get their pushes as all
+    /// others do.
+    pub fcm: Option<DirectFcmConfig>,
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 16,
+            backlog: 10_000,
+            gateway_timeout_ms: 10_000,
+            templates: None,
+            retry: RetryPolicy::default(),
+            fcm: None,
+        }
+    }
+}
+
+/// Firebase Cloud Messaging without anything in between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DirectFcmConfig {
+    /// File of the service account's JSON key.
+    pub credential_file: Option<PathBuf>,
+    /// The app's Firebase project, such as `iyagi-1a2b3`; that of the key if absent.
+    pub project_id: Option<String>,
+    /// Firebase's address, without a path.
+    pub base_url: String,
+}
+
+impl Default for DirectFcmConfig {
+    fn default() -> Self {
+        Self {
+            credential_file: None,
+            project_id: None,
+            base_url: "https://fcm.googleapis.com".to_owned(),
+        }
+    }
+}
+
+/// The shortest time that Firebase asks to be given for an answer, in milliseconds.
+const FCM_TIMEOUT_MS_MIN: u64 = 10_000;
+
+/// What is wrong with the values themselves.
+pub(super) fn check(push: &PushConfig, faults: &mut Vec<Fault>) {
+    let Some(fcm) = &push.fcm else { return };
+    if fcm.credential_file.is_none() {
+        let key = "push.fcm.credential_file";
+        let message = format!("`{key}` is missing: pushes are signed for with the key in it");
+        let fault = Fault::new(key, message)
+            .or("push.fcm.base_url")
+            .or("push.fcm.project_id");
+        faults.push(
+            fault.help(
+                "make a key in the Firebase console, under project settings, service accounts",
+            ),
+        );
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':');
+    if let Some(project) = &fcm.project_id
+        && (project.is_empty() || !project.bytes().all(plain))
+    {
+        let message = format!("\"{project}\" cannot be the id of a project");
+        let help = "it stands in the Firebase console, under project settings; it is not the project's name";
+        faults.push(Fault::new("push.fcm.project_id", message).help(help));
+    }
+    let base_url = &fcm.base_url;
+    if !base_url.starts_with("https://") && !base_url.starts_with("http://") {
+        let message = format!("`push.fcm.base_url` is \"{base_url}\", which is no address");
+        let help = format!("did you mean \"https://{base_url}\"?");
+        faults.push(Fault::new("push.fcm.base_url", message).help(help));
+    }
+    let timeout = push.gateway_timeout_ms;
+    if (1..FCM_TIMEOUT_MS_MIN).contains(&timeout) {
+        let message = format!(
+            "`push.gateway_timeout_ms` is {timeout}, and Firebase asks to be given {FCM_TIMEOUT_MS_MIN} for an answer"
+        );
+        faults.push(
+            Fault::new("push.gateway_timeout_ms", message)
+                .help("a push that is not waited for may be on the phone all the same"),
+        );
+    }
+}
