@@ -364,6 +364,7 @@ impl Pushes {
             at: Timestamp(1_700_000_000_000),
             expires_at: Timestamp(1_700_003_600_000),
             on_unknown_outcome: iyagi_messages::push::OnUnknownOutcome::Resend,
+            burst: None,
         }
     }
 }

@@ -38,6 +38,9 @@ fn main() {
 
 fn config(folder: &Path) -> Config {
     let mut config = Config::default();
+    // Each push by itself and at once, whatever came before it.
+    config.push.moderate = false;
+    config.push.rate.burst = 0;
     folder.clone_into(&mut config.data.dir);
     config.http.public.set_port(0);
     config.http.operations.set_port(0);
@@ -300,5 +303,6 @@ fn push(n: u64) -> Push {
         at: Timestamp(1),
         expires_at: Timestamp(i64::MAX),
         on_unknown_outcome: OnUnknownOutcome::Resend,
+        burst: None,
     }
 }

@@ -93,6 +93,7 @@ impl EndpointRegistry for Registry {
 fn payload(number: u64) -> Payload {
     Payload {
         push_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
+        collapse_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
         device: "phone".into(),
         platform: Platform::Fcm,
         registration: Seq(1),

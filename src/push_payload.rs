@@ -4,13 +4,14 @@
 //! **Android gets a data message, the app shows it.** Firebase treats every *notification* message, and every message
 //! with a `collapse_key`, as collapsible: of those a phone is sent at most twenty in a burst and then one in three
 //! minutes, and while it is offline only four are kept. A social app would lose pushes silently. So the payload has
-//! `data` and neither `notification` nor `collapse_key`; the app posts the notification under `data.tag`, which is the
-//! push's id, and so a repeat replaces its first copy. It also lets the app check, before anything is shown, that the
-//! person is still signed in.
+//! `data` and neither `notification` nor `collapse_key`; the app posts the notification under `data.tag`, and so a repeat
+//! replaces its first copy, and what tells of a burst replaces what opened it. It also lets the app check, before anything
+//! is shown, that the person is still signed in.
 
 use std::borrow::Cow;
 
 use iyagi_actors::ports::Payload;
+use iyagi_messages::ids::PushId;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -52,11 +53,11 @@ pub struct AndroidMessage<'a> {
 
 impl<'a> AndroidMessage<'a> {
     /// The message with these texts in the place of the push's own.
-    pub fn new(payload: &'a Payload, id: &'a str, title: &'a str, body: &'a str) -> Self {
+    pub fn new(payload: &'a Payload, title: &'a str, body: &'a str) -> Self {
         Self {
             data: AndroidData {
-                push_id: id,
-                tag: id,
+                push_id: payload.push_id,
+                tag: payload.collapse_id,
                 channel_id: &payload.category,
                 title,
                 body,
@@ -122,8 +123,8 @@ fn longest_that_fits(text: &str, fits: impl Fn(&str) -> bool) -> Option<String> 
 /// Every value is text: Firebase refuses the message otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct AndroidData<'a> {
-    push_id: &'a str,
-    tag: &'a str,
+    push_id: PushId,
+    tag: PushId,
     channel_id: &'a str,
     title: &'a str,
     body: &'a str,

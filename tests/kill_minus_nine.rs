@@ -132,7 +132,7 @@ impl Host {
             "data.dir = \"{}\"\nlog.filter = \"warn\"\n\
              http = {{ public = {public:?}, operations = {operations:?} }}\n\
              stream = {{ interval_ms_min = 5, interval_ms_max = 20 }}\n\
-             push = {{ max_in_flight = {MAX_IN_FLIGHT}, retry = {{ attempts_max = 1000, backoff_ms_min = 1, backoff_ms_max = 5 }} }}\n",
+             push = {{ max_in_flight = {MAX_IN_FLIGHT}, moderate = false, rate = {{ burst = 0 }}, retry = {{ attempts_max = 1000, backoff_ms_min = 1, backoff_ms_max = 5 }} }}\n",
             data.display()
         );
         fs::write(&config, text).expect("written");

@@ -218,7 +218,8 @@ impl Audit {
                     self.leave_lane(push);
                 }
             }
-            Fact::PushSuppressed(_) | Fact::LetterRequested(_) => {
+            // One that waits on purpose lets others pass.
+            Fact::PushSuppressed(_) | Fact::PushDeferred(_) | Fact::LetterRequested(_) => {
                 if let Some(push) = push_of(event).or_else(|| push_of_letter(event)) {
                     self.leave_lane(push);
                 }

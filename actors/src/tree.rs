@@ -82,7 +82,7 @@ pub async fn plant(
     settings: &Settings,
     member: Option<MemberId>,
 ) -> Result<Tree, JournalFault> {
-    let projections = Projections::recover(&*ports.journal).await?;
+    let projections = Projections::recover(&*ports.journal, settings.rate).await?;
     let fleet = match member {
         Some(me) => Fleet::member(me, Arc::clone(&projections)),
         None => Fleet::alone(Arc::clone(&projections)),
@@ -172,6 +172,7 @@ fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
             settings.model.clone(),
         ),
         templates: Arc::clone(&settings.templates),
+        texts: Arc::clone(&settings.texts),
         retry: settings.retry,
         gateway_timeout: settings.gateway_timeout,
         dlq: dlq.for_sender("push-sender"),
@@ -193,6 +194,7 @@ fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         fleet: shared.fleet.clone(),
         pushes: pushes.for_sender("push-feeder"),
         dlq: dlq.for_sender("push-feeder"),
+        clock: Arc::clone(&ports.clock),
     });
     let spec = ChildSpec {
         source: true,

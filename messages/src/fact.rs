@@ -14,12 +14,14 @@ use crate::cursor::Cursor;
 use crate::device::Device;
 use crate::fleet::FleetMember;
 use crate::ids::{
-    DeviceToken, Incarnation, MemberId, PersonId, SubscriptionId, TemplateId, Timestamp,
+    DeviceToken, ElementId, Incarnation, MemberId, PersonId, PushId, SubscriptionId, TemplateId,
+    Timestamp,
 };
 use crate::letter::Letter;
 use crate::media::Variant;
 use crate::object::{ObjectKey, Sequencer};
-use crate::push::{FailureClass, Push, SuppressReason};
+use crate::preferences::{Preferences, Silence};
+use crate::push::{DeferReason, FailureClass, MergeKind, Push, SuppressReason};
 use crate::subscription::Subscription;
 
 macro_rules! facts {
@@ -153,6 +155,24 @@ facts! {
         /// Why.
         reason: SuppressReason,
     }
+    /// It waits on purpose.
+    "push.deferred" v 1 => PushDeferred {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        reason: DeferReason,
+    }
+    /// Others go with it: it tells of all of them. They are suppressed in the same append.
+    "push.merged" v 1 => PushMerged {
+        /// What they have in common.
+        kind: MergeKind,
+        /// The others, at most [`MERGED_LISTED_MAX`] of them.
+        pushes: Vec<PushId>,
+        /// How many notifications it tells of, itself included.
+        count: u32,
+        /// How many different people did what it tells of; 0 where nobody is known to have.
+        actors: u32,
+    }
     /// The gateway took it, and learned later that it was not delivered.
     "push.bounced" v 1 => PushBounced {
         /// The gateway's own id.
@@ -225,6 +245,31 @@ facts! {
         person: PersonId,
         /// Of which notification.
         template: TemplateId,
+    }
+    /// Someone's wishes are these from here on.
+    "preferences.changed" v 1 => PreferencesChanged {
+        /// Who.
+        person: PersonId,
+        /// All that they wish.
+        preferences: Preferences,
+    }
+    /// The graph says that someone blocks or mutes another.
+    "silence.placed" v 1 => SilencePlaced {
+        /// Who does.
+        person: PersonId,
+        /// Whom or what.
+        other: ElementId,
+        /// How.
+        silence: Silence,
+    }
+    /// The graph no longer says so.
+    "silence.lifted" v 1 => SilenceLifted {
+        /// Who did.
+        person: PersonId,
+        /// Whom or what.
+        other: ElementId,
+        /// How.
+        silence: Silence,
     }
     /// A picture's derived files are stored.
     "thumbnail.rendered" v 1 => ThumbnailRendered {
@@ -337,6 +382,9 @@ facts! {
         drained: bool,
     }
 }
+
+/// Pushes that `push.merged` names: each of them says itself that it went with another one.
+pub const MERGED_LISTED_MAX: usize = 100;
 
 /// A fact of a kind or version that this build does not know.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@
 //! - [`ids`]: newtypes for every id and position
 //! - [`cursor`], [`stream`], [`change`]: the graph's change log, from raw records to one change per element
 //! - [`subscription`], [`template`]: what people want to hear of, and how it is said
+//! - [`preferences`]: when, about whom, and in which language
 //! - [`device`], [`push`], [`letter`]: a push from request to phone, or to the dead-letter queue
 //! - [`feedback`]: what becomes known of a push after the gateway took it
 //! - [`object`], [`media`]: what lands in the object store, and what is known about it
@@ -23,6 +24,7 @@ pub mod ids;
 pub mod letter;
 pub mod media;
 pub mod object;
+pub mod preferences;
 pub mod push;
 pub mod stream;
 pub mod subscription;

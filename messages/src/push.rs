@@ -48,6 +48,55 @@ pub struct Push {
     /// What to do with an attempt whose outcome a crash swallowed.
     #[serde(default)]
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// The burst about one subject that it belongs to, by its first notification: on the phone all of a burst are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<PushId>,
+}
+
+impl Push {
+    /// What all phones of the recipient are told of the change by this template: one notification.
+    pub fn notification(&self) -> PushId {
+        let (element, recipient) = (&self.element, &self.recipient);
+        PushId::derive(self.commit.commit, element, &self.template, recipient, None)
+    }
+}
+
+/// Why a push waits although it could be sent.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DeferReason {
+    /// The recipient is not to be disturbed before then.
+    Quiet,
+    /// More of the same may come until then, and goes with it.
+    Burst,
+}
+
+impl DeferReason {
+    /// The reason as it stands in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Burst => "burst",
+        }
+    }
+}
+
+impl fmt::Display for DeferReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the pushes that go as one have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeKind {
+    /// Their template and subject: "Ada and 4 others".
+    Burst,
+    /// Only the phone: "5 new notifications".
+    Digest,
 }
 
 /// What to do with an attempt whose outcome a crash swallowed.
@@ -67,6 +116,10 @@ pub enum OnUnknownOutcome {
 pub enum SuppressReason {
     /// The recipient did it themselves.
     Myself,
+    /// One of recipient and actor has blocked the other.
+    Blocked,
+    /// The recipient has muted the actor or the subject.
+    Muted,
     /// The recipient has opted out, or unsubscribed meanwhile.
     Unsubscribed,
     /// The recipient has no phone registered.
@@ -79,6 +132,14 @@ pub enum SuppressReason {
     Stale,
     /// A crash swallowed the outcome and its category forbids sending twice.
     UnknownOutcome,
+    /// The same person did the same to the same thing a moment ago.
+    Duplicate,
+    /// It would have to wait until after the recipient's quiet hours, and is worth nothing by then.
+    Quiet,
+    /// The recipient has had too many of late.
+    RateLimited,
+    /// It went with another one.
+    Merged,
 }
 
 impl SuppressReason {
@@ -86,12 +147,18 @@ impl SuppressReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Myself => "myself",
+            Self::Blocked => "blocked",
+            Self::Muted => "muted",
             Self::Unsubscribed => "unsubscribed",
             Self::NoDevice => "no_device",
             Self::DeviceGone => "device_gone",
             Self::EndpointDead => "endpoint_dead",
             Self::Stale => "stale",
             Self::UnknownOutcome => "unknown_outcome",
+            Self::Duplicate => "duplicate",
+            Self::Quiet => "quiet",
+            Self::RateLimited => "rate_limited",
+            Self::Merged => "merged",
         }
     }
 }

@@ -28,18 +28,32 @@ pub struct Template {
     /// What to do with an attempt whose outcome a crash swallowed.
     #[serde(default)]
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// Whether it disturbs people also in their quiet hours, and however many they have had of late.
+    #[serde(default)]
+    pub urgent: bool,
+    /// Seconds within which the same by the same person about the same thing is told once; 0 to tell it each time.
+    #[serde(default)]
+    pub duplicate_seconds: u32,
+    /// Seconds within which what comes after the first about one thing is gathered, and told of together; 0 to tell each
+    /// by itself.
+    #[serde(default)]
+    pub burst_seconds: u32,
     /// Texts by locale; `en` is the fallback and must be present.
     pub texts: BTreeMap<String, Texts>,
-    /// Where a tap leads; the placeholders of the texts hold here too.
+    /// Where a tap leads; `{subject}` in it is the id of what it was done to.
     #[serde(default = "default_link")]
     pub link: String,
 }
+
+/// The language of people whose own has no texts.
+pub const FALLBACK_LOCALE: &str = "en";
 
 fn default_link() -> String {
     "iyagi://inbox".to_owned()
 }
 
-/// What a phone shows. `{actor}`, `{subject}`, `{title}` and `{key}` are filled in when the push is sent.
+/// What a phone shows, as patterns of Fluent. `$actor`, `$subject`, `$title` and `$key` are filled in when the push is
+/// sent, and so are `$count`, how many notifications it tells of, and `$others`, how many people besides the actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Texts {
@@ -56,6 +70,15 @@ impl Template {
         self.texts
             .get(locale)
             .or_else(|| self.texts.get(language))
-            .or_else(|| self.texts.get("en"))
+            .or_else(|| self.texts.get(FALLBACK_LOCALE))
+    }
+
+    /// The locale that [`Self::texts_for`] finds texts for, whose rules of number they are written by.
+    pub fn locale_for<'a>(&'a self, locale: &'a str) -> &'a str {
+        let language = locale.split(['-', '_']).next().unwrap_or(locale);
+        [locale, language]
+            .into_iter()
+            .find(|known| self.texts.contains_key(*known))
+            .unwrap_or(FALLBACK_LOCALE)
     }
 }

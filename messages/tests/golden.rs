@@ -15,7 +15,10 @@ use iyagi_messages::ids::{LetterId, MemberId, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::Variant;
 use iyagi_messages::object::{ObjectKey, Sequencer};
-use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
+use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
+use iyagi_messages::push::{
+    DeferReason, FailureClass, MergeKind, OnUnknownOutcome, Push, SuppressReason,
+};
 use iyagi_messages::subscription::{Anchor, Direction, Subscription, When};
 use serde_json::Value;
 
@@ -177,6 +180,24 @@ fn samples() -> Vec<Fact> {
             reason: SuppressReason::Stale,
         }
         .into(),
+        PushDeferred {
+            until: at.plus_ms(3_600_000),
+            reason: DeferReason::Quiet,
+        }
+        .into(),
+        PushMerged {
+            kind: MergeKind::Burst,
+            pushes: vec![PushId::derive(
+                18,
+                &"edge-10".into(),
+                &"follow".into(),
+                &person(),
+                None,
+            )],
+            count: 3,
+            actors: 2,
+        }
+        .into(),
         PushBounced {
             gateway_id: "message-4711".to_owned(),
             failure_type: "InvalidPlatformToken".to_owned(),
@@ -233,6 +254,34 @@ fn samples() -> Vec<Fact> {
         TemplateOptedIn {
             person: person(),
             template: "follow".into(),
+        }
+        .into(),
+        PreferencesChanged {
+            person: person(),
+            preferences: Preferences {
+                locale: Some("ko".to_owned()),
+                time_zone: Some("Asia/Seoul".to_owned()),
+                quiet_hours: Some(QuietHours {
+                    from: "22:30".parse().expect("a time of day"),
+                    to: "07:00".parse().expect("a time of day"),
+                }),
+                digest: false,
+                opted_out_categories: ["reactions".to_owned()].into(),
+                muted: ["story-7".into()].into(),
+                blocked: ["person-daniel".into()].into(),
+            },
+        }
+        .into(),
+        SilencePlaced {
+            person: person(),
+            other: "person-daniel".into(),
+            silence: Silence::Block,
+        }
+        .into(),
+        SilenceLifted {
+            person: person(),
+            other: "story-7".into(),
+            silence: Silence::Mute,
         }
         .into(),
         ThumbnailRendered {
@@ -344,6 +393,7 @@ fn push(id: PushId, at: Timestamp) -> Push {
         at,
         expires_at: at.plus_ms(3_600_000),
         on_unknown_outcome: OnUnknownOutcome::GiveUp,
+        burst: None,
     }
 }
 

@@ -3,6 +3,8 @@
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Timestamp;
+use iyagi_messages::preferences::Silence;
+use iyagi_messages::push::{DeferReason, SuppressReason};
 
 use super::output::{moment, span};
 
@@ -68,13 +70,23 @@ fn of_push(fact: &Fact) -> Option<String> {
             "the push service did not deliver it ({}): {}",
             fact.failure_type, fact.detail
         ),
+        Fact::PushDeferred(fact) => {
+            let reason = match fact.reason {
+                DeferReason::Quiet => "the recipient's quiet hours end",
+                DeferReason::Burst => "more of the same is gathered",
+            };
+            format!("waits until {}: {reason}", moment(fact.until))
+        }
+        Fact::PushMerged(fact) => format!(
+            "tells of {} notifications, by {} people",
+            fact.count, fact.actors
+        ),
         Fact::PushSuppressed(fact) => format!("not sent: {}", suppressed(fact.reason)),
         _ => return None,
     })
 }
 
-fn suppressed(reason: iyagi_messages::push::SuppressReason) -> &'static str {
-    use iyagi_messages::push::SuppressReason;
+fn suppressed(reason: SuppressReason) -> &'static str {
     match reason {
         SuppressReason::Myself => "the recipient did it themselves",
         SuppressReason::Unsubscribed => "the recipient does not want to hear of it",
@@ -85,6 +97,12 @@ fn suppressed(reason: iyagi_messages::push::SuppressReason) -> &'static str {
         SuppressReason::UnknownOutcome => {
             "a crash swallowed the outcome of an attempt, and it must not be sent twice"
         }
+        SuppressReason::Blocked => "one of the two has blocked the other",
+        SuppressReason::Muted => "the recipient has muted who did it, or what it was done to",
+        SuppressReason::Duplicate => "the same was told a moment ago",
+        SuppressReason::Quiet => "the recipient's quiet hours outlast it",
+        SuppressReason::RateLimited => "the recipient has had too many of late",
+        SuppressReason::Merged => "it went with another one",
     }
 }
 
@@ -130,8 +148,25 @@ fn of_audience(fact: &Fact) -> Option<String> {
         Fact::TemplateOptedIn(fact) => {
             format!("{} wants \"{}\" again", fact.person, fact.template)
         }
+        Fact::PreferencesChanged(fact) => format!("{} has other wishes", fact.person),
+        Fact::SilencePlaced(fact) => {
+            format!("{} {} {}", fact.person, silences(fact.silence), fact.other)
+        }
+        Fact::SilenceLifted(fact) => format!(
+            "{} no longer {} {}",
+            fact.person,
+            silences(fact.silence),
+            fact.other
+        ),
         _ => return None,
     })
+}
+
+fn silences(silence: Silence) -> &'static str {
+    match silence {
+        Silence::Block => "blocks",
+        Silence::Mute => "mutes",
+    }
 }
 
 fn of_media(fact: &Fact) -> Option<String> {

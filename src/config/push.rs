@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use iyagi_actors::projections::RatePolicy;
 use iyagi_actors::push_sender::decision::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,10 @@ pub struct PushConfig {
     pub gateway_timeout_ms: u64,
     /// File of notification templates; the built-in ones if absent.
     pub templates: Option<PathBuf>,
+    /// Whether bursts are gathered and repeats left out, as the templates say; else every push goes by itself.
+    pub moderate: bool,
+    /// How many notifications a person may have. More of them are kept from the phone.
+    pub rate: RatePolicy,
     /// When and how often a push is tried again.
     pub retry: RetryPolicy,
     /// Firebase Cloud Messaging without anything in between, for Android phones; if absent they get their pushes as all
@@ -34,6 +39,8 @@ impl Default for PushConfig {
             backlog: 10_000,
             gateway_timeout_ms: 10_000,
             templates: None,
+            moderate: true,
+            rate: RatePolicy::default(),
             retry: RetryPolicy::default(),
             fcm: None,
         }

@@ -175,6 +175,8 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
     for (key, list) in [
         ("graph.follow_labels", &graph.follow_labels),
         ("graph.authored_labels", &graph.authored_labels),
+        ("graph.block_labels", &graph.block_labels),
+        ("graph.mute_labels", &graph.mute_labels),
     ] {
         for (at, _) in list
             .iter()

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
+use iyagi_actors::projections::REMEMBERED_MS;
+use iyagi_actors::push_sender::texts;
 use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::subscription::Anchor;
@@ -21,8 +23,8 @@ pub const BUILT_IN: &str = include_str!("../../config/templates.toml");
 
 /// The template of explicit subscriptions that name none.
 const SUBSCRIPTION: &str = "subscription";
-/// What the texts and the link may hold.
-const PLACEHOLDERS: [&str; 4] = ["actor", "title", "subject", "key"];
+/// What a link may hold.
+const SUBJECT: &str = "{subject}";
 /// Who is told, in an anchor.
 const RECIPIENT: &str = "@me";
 
@@ -97,12 +99,24 @@ fn check(templates: &[Template], model: &GraphModel) -> Vec<Fault> {
         if let Some(anchor) = &template.anchor {
             faults.extend(check_anchor(id, &key("anchor"), anchor, model));
         }
-        let texts = template.texts.iter().flat_map(|(locale, texts)| {
-            let of = |field: &str| key(&format!("texts.{locale}.{field}"));
-            [(of("title"), &texts.title), (of("body"), &texts.body)]
-        });
-        for (key, text) in texts.chain([(key("link"), &template.link)]) {
-            faults.extend(check_text(id, &key, text));
+        for (locale, texts) in &template.texts {
+            for (part, text) in [("title", &texts.title), ("body", &texts.body)] {
+                let key = key(&format!("texts.{locale}.{part}"));
+                faults.extend(check_text(id, &key, text, locale));
+            }
+        }
+        faults.extend(check_link(id, &key("link"), &template.link));
+        for (field, seconds) in [
+            ("duplicate_seconds", template.duplicate_seconds),
+            ("burst_seconds", template.burst_seconds),
+        ] {
+            if u64::from(seconds) * 1_000 > REMEMBERED_MS {
+                let message = format!(
+                    "template \"{id}\" looks back {seconds} seconds; no more than {} are remembered",
+                    REMEMBERED_MS / 1_000
+                );
+                faults.push(Fault::new(key(field), message));
+            }
         }
     }
     let general = templates
@@ -162,32 +176,22 @@ fn check_anchor(id: &str, key: &str, anchor: &Anchor, model: &GraphModel) -> Opt
     }
 }
 
-fn check_text(id: &str, key: &str, text: &str) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    if text.trim().is_empty() {
-        faults.push(Fault::new(
-            key,
-            format!("template \"{id}\" has an empty text"),
-        ));
+fn check_text(id: &str, key: &str, text: &str, locale: &str) -> Option<Fault> {
+    let reason = texts::check(text, locale).err()?;
+    let message = format!("template \"{id}\": this text cannot be used: {reason}");
+    let help = "texts are patterns of Project Fluent, which may use { $actor }, { $title }, { $subject }, { $key }, \
+                { $count } and { $others }";
+    Some(Fault::new(key, message).help(help))
+}
+
+fn check_link(id: &str, key: &str, link: &str) -> Option<Fault> {
+    let rest = link.replace(SUBJECT, "");
+    if link.trim().is_empty() {
+        let message = format!("template \"{id}\" has an empty link");
+        return Some(Fault::new(key, message).help("leave it out for the inbox"));
     }
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        let behind = &rest[open + 1..];
-        let Some(close) = behind.find('}') else {
-            let message = format!("template \"{id}\": a `{{` is never closed");
-            faults.push(Fault::new(key, message));
-            break;
-        };
-        let name = &behind[..close];
-        if !PLACEHOLDERS.contains(&name) {
-            let message = format!("template \"{id}\": there is no placeholder {{{name}}}");
-            let help = match meant(name, PLACEHOLDERS.into_iter()) {
-                Some(meant) => format!("did you mean {{{meant}}}?"),
-                None => "there are {actor}, {title}, {subject} and {key}".to_owned(),
-            };
-            faults.push(Fault::new(key, message).help(help));
-        }
-        rest = &behind[close + 1..];
-    }
-    faults
+    rest.contains(['{', '}']).then(|| {
+        let message = format!("template \"{id}\": a link may hold {SUBJECT}, and no other braces");
+        Fault::new(key, message)
+    })
 }

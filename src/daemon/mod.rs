@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use iyagi_actors::journal::{Draft, JournalFault};
 use iyagi_actors::ports::Clock;
+use iyagi_actors::push_sender::texts::{Texts, UnusableText};
 use iyagi_actors::runtime::{DrainReport, Escalation, System};
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::{ROOT_INTENSITY, Roles, Settings, plant};
@@ -59,6 +60,9 @@ pub enum DaemonError {
     /// The journal cannot be folded or written.
     #[error(transparent)]
     Journal(#[from] JournalFault),
+    /// A template's text.
+    #[error(transparent)]
+    Text(#[from] UnusableText),
     /// An address cannot be listened on.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -121,10 +125,14 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started_at = clock.now();
         let (adapters, following) = Adapters::open(&config, &clock).await?;
-        let templates = Arc::new(templates);
+        let templates = Arc::new(if config.push.moderate {
+            templates
+        } else {
+            templates.unmoderated()
+        });
         let (observer, lifecycle) = Lifecycle::observe(&clock);
         let actors = System::new(started_at.0.unsigned_abs(), ROOT_INTENSITY, observer);
-        let settings = settings(&config, &templates);
+        let settings = settings(&config, &templates)?;
         let ports = adapters.ports();
         let tree = plant(&actors, &ports, &settings, adapters.member()).await?;
         let fleet = adapters.live(&actors, &tree, following);
@@ -232,11 +240,11 @@ async fn expelled(fleet: Option<&FleetLife>) -> String {
     }
 }
 
-fn settings(config: &Config, templates: &Arc<Templates>) -> Settings {
+fn settings(config: &Config, templates: &Arc<Templates>) -> Result<Settings, UnusableText> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = config.media.cpu_threads;
     let has = |role| config.fleet.roles.contains(&role);
-    Settings {
+    Ok(Settings {
         roles: Roles {
             ingest: has(Role::Poller) && has(Role::Matcher),
             push: has(Role::Pusher),
@@ -245,6 +253,8 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Settings {
         pace: config.stream,
         model: config.graph.clone(),
         templates: Arc::clone(templates),
+        texts: Arc::new(Texts::of(templates)?),
+        rate: config.push.rate,
         push_max_in_flight: config.push.max_in_flight,
         push_backlog: config.push.backlog,
         retry: config.push.retry,
@@ -257,7 +267,7 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Settings {
         thumbnail_prefixes: config.media.thumbnail_prefixes.clone(),
         file_bytes_max: config.media.file_bytes_max,
         media_deadline: Duration::from_millis(config.media.deadline_ms),
-    }
+    })
 }
 
 /// Resolves when the process is told to stop.

@@ -328,6 +328,9 @@ fn invite(
 /// A daemon that nobody else meets, in a hurry.
 fn config(folder: &Path) -> Config {
     let mut config = Config::default();
+    // Each push by itself and at once, whatever came before it.
+    config.push.moderate = false;
+    config.push.rate.burst = 0;
     folder.clone_into(&mut config.data.dir);
     config.http.public.set_port(0);
     config.http.operations.set_port(0);

@@ -254,6 +254,12 @@ fn why(reason: SuppressReason) -> &'static str {
         SuppressReason::EndpointDead => "its token is dead and now forgotten",
         SuppressReason::Stale => "it comes too late to matter",
         SuppressReason::UnknownOutcome => "it may have been sent, and must not be sent twice",
+        SuppressReason::Blocked => "one of the two has blocked the other",
+        SuppressReason::Muted => "they have muted it",
+        SuppressReason::Duplicate => "they were told a moment ago",
+        SuppressReason::Quiet => "their quiet hours outlast it",
+        SuppressReason::RateLimited => "they have had too many of late",
+        SuppressReason::Merged => "it went with another one",
     }
 }
 

@@ -258,9 +258,8 @@ struct Message<'a> {
 
 /// The request's body, with texts cut so far that Firebase takes them.
 fn body(payload: &Payload) -> Result<String, TooLarge> {
-    let id = payload.push_id.to_string();
     let texts = fit(payload, |title, body| {
-        json(&AndroidMessage::new(payload, &id, title, body)).len()
+        json(&AndroidMessage::new(payload, title, body)).len()
     })?;
     if texts.cut {
         tracing::info!(push = %payload.push_id, category = payload.category, "a text is longer than the platform takes and was cut");
@@ -268,7 +267,7 @@ fn body(payload: &Payload) -> Result<String, TooLarge> {
     Ok(json(&Request {
         message: Message {
             token: payload.device.as_str(),
-            message: AndroidMessage::new(payload, &id, &texts.title, &texts.body),
+            message: AndroidMessage::new(payload, &texts.title, &texts.body),
         },
     }))
 }

@@ -91,6 +91,7 @@ fn push() -> Push {
         at: Timestamp(1_700_000_000_000),
         expires_at: Timestamp(1_700_007_200_000),
         on_unknown_outcome: OnUnknownOutcome::default(),
+        burst: None,
     }
 }
 

@@ -31,8 +31,7 @@ impl Live {
 
     fn start_with(surroundings: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let text =
-            "log.format = \"json\"\nstream.interval_ms_min = 5\nstream.interval_ms_max = 20\n";
+        let text = "log.format = \"json\"\nstream.interval_ms_min = 5\nstream.interval_ms_max = 20\n[push]\nmoderate = false\n";
         fs::write(folder.path().join("iyagi.toml"), text).expect("written");
         let free = [
             "--public-addr",

@@ -13,6 +13,7 @@ use iyagi_actors::invariants::Report;
 use iyagi_actors::journal::Draft;
 use iyagi_actors::projections::Counts;
 use iyagi_actors::push_sender::decision::RetryPolicy;
+use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRegistered, Fact};
@@ -40,10 +41,28 @@ pub(crate) fn play_in<F>(folder: &Path, story: impl FnOnce(World) -> F) -> Repor
 where
     F: Future<Output = World>,
 {
-    let config = config(folder);
+    play_with(config(folder), built_in_templates(), story)
+}
+
+/// Plays a story in which bursts are gathered.
+pub(crate) fn play_gathering<F>(templates: Templates, story: impl FnOnce(World) -> F) -> Report
+where
+    F: Future<Output = World>,
+{
+    let folder = TempDir::new().expect("a folder");
+    let mut config = config(folder.path());
+    config.push.moderate = true;
+    play_with(config, templates, story)
+}
+
+fn play_with<F>(config: Config, templates: Templates, story: impl FnOnce(World) -> F) -> Report
+where
+    F: Future<Output = World>,
+{
+    let folder = config.data.dir.clone();
     let played = block_on(async {
         let world = World {
-            daemon: Daemon::start(config, built_in_templates()).await?,
+            daemon: Daemon::start(config, templates).await?,
         };
         let world = story(world).await;
         let report = world.daemon.stop().await;
@@ -56,13 +75,16 @@ where
         Ok::<_, DaemonError>(())
     });
     played.expect("the daemon runs");
-    let report = audit(folder);
+    let report = audit(&folder);
     assert_eq!(report.violations, [], "the journal breaks its invariants");
     report
 }
 
 fn config(folder: &Path) -> Config {
     let mut config = Config::default();
+    // Each push by itself and at once, whatever came before it.
+    config.push.moderate = false;
+    config.push.rate.burst = 0;
     folder.clone_into(&mut config.data.dir);
     config.http.public.set_port(0);
     config.http.operations.set_port(0);

@@ -87,6 +87,7 @@ fn gateway(tokens: &TokenEndpoint, settings: &FcmSettings, clock: &Arc<Standing>
 fn payload(number: u64, token: &str) -> Payload {
     Payload {
         push_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
+        collapse_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
         device: token.into(),
         platform: Platform::Fcm,
         registration: Seq(1),

@@ -114,6 +114,7 @@ impl Running {
 fn config(folder: &Path, key: &Path, base_url: String) -> Config {
     let mut config = Config::default();
     config.data.dir = folder.join("data");
+    config.push.moderate = false;
     config.http.public.set_port(0);
     config.http.operations.set_port(0);
     config.stream.interval_ms_min = 5;

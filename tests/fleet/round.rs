@@ -126,6 +126,8 @@ impl Round {
             ("IYAGI_MEDIA_BUCKET", &bucket),
             ("IYAGI_LOG_FILTER", "warn"),
             ("IYAGI_PUSH_MAX_IN_FLIGHT", &MAX_IN_FLIGHT.to_string()),
+            ("IYAGI_PUSH_MODERATE", "false"),
+            ("IYAGI_PUSH_RATE_BURST", "0"),
             ("IYAGI_PUSH_RETRY_BACKOFF_MS_MIN", "50"),
             ("IYAGI_PUSH_RETRY_BACKOFF_MS_MAX", "500"),
         ] {

@@ -38,6 +38,9 @@ pub(crate) struct Answer {
 /// A configuration on free ports.
 pub(crate) fn config(folder: &Path) -> Config {
     let mut config = Config::default();
+    // Each push by itself and at once, whatever came before it.
+    config.push.moderate = false;
+    config.push.rate.burst = 0;
     config.data.dir = folder.join("data");
     config.http.public.set_port(0);
     config.http.operations.set_port(0);

@@ -7,5 +7,6 @@ mod graph;
 mod listeners;
 mod media;
 mod operations;
+mod preferences;
 mod settling;
 mod subscriptions;

@@ -22,6 +22,7 @@ fn open(folder: &Path) -> PushLog {
 fn push(number: u64, device: &str) -> Payload {
     Payload {
         push_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
+        collapse_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
         device: device.into(),
         platform: Platform::Fcm,
         registration: Seq(1),

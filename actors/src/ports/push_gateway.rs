@@ -51,8 +51,11 @@ pub struct QuotaLevel {
 /// One push as the phone gets it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload {
-    /// The push; also Android's `tag` and APNs's `apns-collapse-id`, so that a repeat replaces itself.
+    /// The push.
     pub push_id: PushId,
+    /// What replaces what on the phone, as Android's `tag` and APNs's `apns-collapse-id`: a repeat replaces itself, and
+    /// what tells of a burst replaces what opened it.
+    pub collapse_id: PushId,
     /// The phone.
     pub device: DeviceToken,
     /// Its push service.

@@ -6,6 +6,9 @@ mod accepted;
 mod audience;
 mod members;
 mod outbox;
+mod traffic;
+mod waiting_room;
+mod wishes;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -19,11 +22,14 @@ pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
 pub use members::Members;
 pub use outbox::{Counts, LetterState, Outbox};
+pub use traffic::{First, REMEMBERED_MS, RatePolicy, Traffic, TrafficAhead};
+pub use waiting_room::{Place, WaitingRoom};
+pub use wishes::Wishes;
 
 use crate::journal::{Journal, JournalFault, Snapshot};
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-const CODE_VERSION: u32 = 2;
+const CODE_VERSION: u32 = 3;
 const SNAPSHOT: &str = "projections";
 /// Events that are read at once while folding.
 const PAGE: usize = 10_000;
@@ -33,6 +39,10 @@ pub struct Projections {
     outbox: RwLock<Outbox>,
     audience: RwLock<Audience>,
     members: RwLock<Members>,
+    wishes: RwLock<Wishes>,
+    traffic: RwLock<Traffic>,
+    /// How many notifications people may have.
+    rate: RatePolicy,
     /// The last event folded, for who waits for the next.
     folded: watch::Sender<Pos>,
 }
@@ -42,11 +52,16 @@ struct Body {
     outbox: Outbox,
     audience: Audience,
     members: Members,
+    wishes: Wishes,
+    traffic: Traffic,
 }
 
 impl Projections {
     /// Folds the newest snapshot and what came after it, and from then on every commit.
-    pub async fn recover(journal: &dyn Journal) -> Result<Arc<Self>, JournalFault> {
+    pub async fn recover(
+        journal: &dyn Journal,
+        rate: RatePolicy,
+    ) -> Result<Arc<Self>, JournalFault> {
         let snapshot = journal.snapshot(SNAPSHOT, CODE_VERSION).await?;
         let body: Option<(Body, Pos)> =
             snapshot.and_then(|snapshot| match serde_json::from_slice(&snapshot.body) {
@@ -61,6 +76,9 @@ impl Projections {
             outbox: RwLock::new(body.outbox),
             audience: RwLock::new(body.audience),
             members: RwLock::new(body.members),
+            wishes: RwLock::new(body.wishes),
+            traffic: RwLock::new(body.traffic),
+            rate,
             folded: watch::Sender::new(pos),
         });
         loop {
@@ -81,11 +99,15 @@ impl Projections {
             let outbox = self.outbox();
             let audience = self.audience();
             let members = self.members();
+            let wishes = self.wishes();
+            let traffic = self.traffic();
             let body = serde_json::to_vec(
                 &(BodyRef {
                     outbox: &outbox,
                     audience: &audience,
                     members: &members,
+                    wishes: &wishes,
+                    traffic: &traffic,
                 }),
             );
             (
@@ -115,6 +137,21 @@ impl Projections {
     /// Who shares the work.
     pub fn members(&self) -> RwLockReadGuard<'_, Members> {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What people wish.
+    pub fn wishes(&self) -> RwLockReadGuard<'_, Wishes> {
+        self.wishes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was requested of late.
+    pub fn traffic(&self) -> RwLockReadGuard<'_, Traffic> {
+        self.traffic.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many notifications people may have.
+    pub fn rate(&self) -> RatePolicy {
+        self.rate
     }
 
     /// The last event folded, and whether there is another one.
@@ -147,6 +184,18 @@ impl Projections {
                 members.apply(event);
             }
         }
+        if events.iter().any(|event| Wishes::concerns(&event.fact)) {
+            let mut wishes = self.wishes.write().unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                wishes.apply(event);
+            }
+        }
+        if events.iter().any(|event| Traffic::concerns(&event.fact)) {
+            let mut traffic = self.traffic.write().unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                traffic.apply(event, self.rate);
+            }
+        }
         let pos = outbox.pos;
         drop(outbox);
         self.folded.send_replace(pos);
@@ -158,4 +207,6 @@ struct BodyRef<'a> {
     outbox: &'a Outbox,
     audience: &'a Audience,
     members: &'a Members,
+    wishes: &'a Wishes,
+    traffic: &'a Traffic,
 }

@@ -14,7 +14,8 @@ use iyagi_messages::push::SuppressReason;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::push_sender::state::{PushState, Stage};
+use super::waiting_room::{Place, WaitingRoom};
+use crate::push_sender::state::{Deferred, PushState, Stage};
 
 /// Pushes, letters and the cursor, folded up to a position.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,8 +31,11 @@ pub struct Outbox {
     pub skipped_commits: u64,
     /// Pushes that are pending or dead. Settled ones are only counted.
     open: HashMap<PushId, OpenPush>,
-    /// Pending pushes by the event that made them so.
+    /// Pending pushes by the event that made them so, but for those that wait on purpose.
     turns: BTreeMap<Pos, PushId>,
+    /// Those that wait on purpose.
+    #[serde(default)]
+    waiting: WaitingRoom,
     /// Letters that wait or are on their way to the queue.
     letters: BTreeMap<LetterId, LetterState>,
     /// The conservation law's columns.
@@ -44,6 +48,8 @@ pub struct Outbox {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct OpenPush {
     state: PushState,
+    /// Where it was requested.
+    requested: Pos,
     /// Its place in [`Outbox::turns`]: where it was requested or last redriven.
     turn: Pos,
     last_event: EventId,
@@ -119,6 +125,17 @@ impl Outbox {
         turns.filter_map(|(turn, id)| Some((*turn, &self.open.get(id)?.state)))
     }
 
+    /// Pending pushes but for those that wait on purpose.
+    pub fn pressing(&self) -> u64 {
+        let waiting = self.waiting.len() as u64;
+        self.counts.pending.saturating_sub(waiting)
+    }
+
+    /// Pushes that wait on purpose.
+    pub fn waiting(&self) -> &WaitingRoom {
+        &self.waiting
+    }
+
     /// Letters that wait or are on their way, by id.
     pub fn letters(&self) -> impl Iterator<Item = &LetterState> {
         self.letters.values().filter(|state| state.waiting)
@@ -152,6 +169,7 @@ impl Outbox {
                 let push = Arc::new(requested.push.clone());
                 let open = OpenPush {
                     state: PushState::requested(push, event.seq),
+                    requested: event.pos,
                     turn: event.pos,
                     last_event: event.id,
                 };
@@ -160,6 +178,8 @@ impl Outbox {
             }
             Fact::PushAttempted(_)
             | Fact::PushAccepted(_)
+            | Fact::PushDeferred(_)
+            | Fact::PushMerged(_)
             | Fact::PushFailed(_)
             | Fact::PushSuppressed(_) => match push_of(event) {
                 Some(id) => self.advance_push(id, event, Some(event.seq)),
@@ -232,14 +252,17 @@ impl Outbox {
         let Some(open) = self.open.get_mut(&id) else {
             return self.contradict(event, "the push is not open");
         };
-        let before = open.state.stage;
+        let (before, waited) = (open.state.stage, open.state.deferred);
         let seq = seq.unwrap_or(open.state.seq);
-        if let Err(impossible) = open.state.apply(&event.fact, &event.actor, seq) {
+        let applied = open.state.apply(&event.fact, &event.actor, seq, event.at);
+        if let Err(impossible) = applied {
             return self.contradict(event, &impossible.to_string());
         }
         open.last_event = event.id;
         let after = open.state.stage;
-        match (before.is_pending(), after.is_pending()) {
+        let waits = open.state.deferred.filter(|_| after.is_pending());
+        let has_turn = |stage: Stage, wait: Option<Deferred>| stage.is_pending() && wait.is_none();
+        match (has_turn(before, waited), has_turn(after, waits)) {
             (true, false) => {
                 self.turns.remove(&open.turn);
             }
@@ -248,6 +271,16 @@ impl Outbox {
                 self.turns.insert(event.pos, id);
             }
             _ => {}
+        }
+        if waited != waits {
+            if let Some(wait) = waited {
+                self.waiting
+                    .leave(&open.state.push, Place::new(wait.until, open.requested));
+            }
+            if let Some(wait) = waits {
+                self.waiting
+                    .enter(&open.state.push, Place::new(wait.until, open.requested));
+            }
         }
         self.count(before, -1);
         self.count(after, 1);

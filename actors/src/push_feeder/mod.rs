@@ -1,7 +1,8 @@
 //! `PushFeeder`: hands the senders what is pending in the journal and is this host's work, in order.
 //!
-//! Owns the place up to which it has looked. Told: [`Feed`], by itself. Writes nothing. Whether a push was requested
-//! here or on another host, redriven, or left over by a crash, it comes to its sender this way alone.
+//! Owns the places up to which it has looked. Told: [`Feed`], by itself. Writes nothing. Whether a push was requested
+//! here or on another host, redriven, left over by a crash, or is due after it has waited on purpose, it comes to its
+//! sender this way alone.
 //!
 //! **Invariant:** after every new division of the work each pending push is offered again, so that a host begins with
 //! what another one left, in the order in which it was requested.
@@ -14,7 +15,8 @@ use iyagi_messages::push::Push;
 
 use crate::dlq_keeper::DlqMessage;
 use crate::fleet::{Division, Fleet};
-use crate::projections::Projections;
+use crate::ports::Clock;
+use crate::projections::{Place, Projections};
 use crate::push_sender::PushJob;
 use crate::runtime::{Cx, Done, Failure, Fault, Mailbox, PoolHandle, Worker};
 
@@ -32,6 +34,8 @@ pub struct PushFeederContext {
     pub pushes: PoolHandle<PushJob>,
     /// Takes over the letters that a host left on their way.
     pub dlq: Mailbox<DlqMessage>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Pushes that are looked at in one go.
@@ -44,6 +48,8 @@ const QUIET_MAX: Duration = Duration::from_mins(1);
 pub struct PushFeeder {
     context: Arc<PushFeederContext>,
     seen: Pos,
+    /// The last one that was offered of those that waited on purpose.
+    seen_due: Place,
     division: Option<Division>,
 }
 
@@ -53,12 +59,13 @@ impl PushFeeder {
         Self {
             context,
             seen: Pos::default(),
+            seen_due: Place::FIRST,
             division: None,
         }
     }
 
-    /// Offers the next pending pushes; nothing if there are none.
-    async fn feed(&mut self) -> Result<Option<()>, Fault> {
+    /// Offers the next pending pushes; false if there are none.
+    async fn feed(&mut self) -> Result<bool, Fault> {
         let division = self.context.fleet.division();
         if self.division != Some(division) {
             if self.division.is_some() {
@@ -66,26 +73,48 @@ impl PushFeeder {
             }
             self.division = Some(division);
             self.seen = Pos::default();
+            self.seen_due = Place::FIRST;
         }
-        let page: Vec<(Pos, Arc<Push>)> = {
-            let outbox = self.context.projections.outbox();
-            let pending = outbox.pending_behind(self.seen, PAGE);
-            pending
-                .map(|(turn, state)| (turn, Arc::clone(&state.push)))
-                .collect()
-        };
-        let Some((last, _)) = page.last() else {
-            return Ok(None);
-        };
-        self.seen = *last;
-        for (_, push) in page {
-            if !self.context.fleet.pushes_to(&push.recipient) {
-                continue;
+        let mut any = false;
+        for page in [self.next_turns(), self.next_due()] {
+            any |= !page.is_empty();
+            for push in page {
+                if !self.context.fleet.pushes_to(&push.recipient) {
+                    continue;
+                }
+                let offered = self.context.pushes.submit(PushJob { push, division }).await;
+                offered
+                    .map_err(|closed| Fault::worker(format!("pool {} is gone", closed.actor)))?;
             }
-            let offered = self.context.pushes.submit(PushJob { push, division }).await;
-            offered.map_err(|closed| Fault::worker(format!("pool {} is gone", closed.actor)))?;
         }
-        Ok(Some(()))
+        Ok(any)
+    }
+
+    fn next_turns(&mut self) -> Vec<Arc<Push>> {
+        let outbox = self.context.projections.outbox();
+        let pending = outbox.pending_behind(self.seen, PAGE);
+        let pending = pending.map(|(turn, state)| (turn, Arc::clone(&state.push)));
+        let (turns, pushes): (Vec<Pos>, Vec<_>) = pending.unzip();
+        self.seen = turns.last().copied().unwrap_or(self.seen);
+        pushes
+    }
+
+    fn next_due(&mut self) -> Vec<Arc<Push>> {
+        let now = self.context.clock.now();
+        let outbox = self.context.projections.outbox();
+        let due: Vec<_> = outbox.waiting().due(self.seen_due, now, PAGE).collect();
+        self.seen_due = due.last().map_or(self.seen_due, |(place, _)| *place);
+        let pushes = due.iter().filter_map(|(_, id)| outbox.push(*id));
+        pushes.map(|state| Arc::clone(&state.push)).collect()
+    }
+
+    /// How long it may be until the next one is due.
+    fn until_due(&self) -> Duration {
+        let outbox = self.context.projections.outbox();
+        let due = outbox.waiting().next_due(self.seen_due);
+        due.map_or(QUIET_MAX, |at| {
+            Duration::from_millis(at.since_ms(self.context.clock.now())).min(QUIET_MAX)
+        })
     }
 
     async fn take_over(&self) {
@@ -106,10 +135,11 @@ impl Worker for PushFeeder {
             fed = self.feed() => fed?,
             () = cx.until_draining() => return Ok(Done::Finished),
         };
-        if fed.is_none() {
+        if !fed {
+            let due = self.until_due();
             tokio::select! {
                 // A long quiet is no sign of being stuck.
-                _ = tokio::time::timeout(QUIET_MAX, folded.changed()) => {}
+                _ = tokio::time::timeout(due, folded.changed()) => {}
                 () = cx.until_draining() => return Ok(Done::Finished),
             }
         }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use iyagi_messages::fact::{Fact, LetterRequested, PushAccepted, PushFailed, PushSuppressed};
 use iyagi_messages::ids::{LetterId, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
-use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
+use iyagi_messages::push::{DeferReason, FailureClass, OnUnknownOutcome, Push, SuppressReason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gates::{Before, Recipient, Verdict, gate};
 use super::state::{PushState, Stage};
 use crate::ports::GatewayFault;
 
@@ -34,15 +35,6 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What is known of the recipient at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recipient {
-    /// The phone is still registered for this person.
-    pub device_registered: bool,
-    /// The person still wants this kind of notification.
-    pub subscribed: bool,
-}
-
 /// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -52,6 +44,15 @@ pub enum Step {
     WaitUntil(Timestamp),
     /// Record that it is not sent.
     Suppress(SuppressReason),
+    /// Record that it waits on purpose.
+    Defer {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        reason: DeferReason,
+    },
+    /// It waits on purpose, and is offered again when it is due.
+    NotDue,
     /// Call the gateway.
     Attempt {
         /// Which attempt, from 1.
@@ -67,41 +68,36 @@ pub enum Step {
 }
 
 /// Decides what to do with a push now. `elsewhere`: its last attempt was made by another host, which lives.
-pub fn next_step(state: &PushState, recipient: Recipient, elsewhere: bool, now: Timestamp) -> Step {
+pub fn next_step(
+    state: &PushState,
+    urgent: bool,
+    recipient: Recipient,
+    elsewhere: bool,
+    now: Timestamp,
+) -> Step {
     match state.stage {
         Stage::Accepted | Stage::Suppressed { .. } | Stage::Dead { .. } => Step::Settled,
         Stage::Attempting if elsewhere => Step::Elsewhere,
         Stage::Attempting => Step::RecordUnknown {
             attempt: state.attempts,
         },
+        Stage::Pending { .. } if state.deferred.is_some_and(|wait| wait.until > now) => {
+            Step::NotDue
+        }
         Stage::Pending { not_before } => {
-            if let Some(reason) = gate(&state.push, recipient, now) {
-                return Step::Suppress(reason);
-            }
-            match not_before {
-                Some(at) if at > now => Step::WaitUntil(at),
-                _ => Step::Attempt {
-                    attempt: state.attempts + 1,
+            let deadline = state.deadline();
+            let before = Before::default();
+            match gate(&state.push, urgent, deadline, recipient, before, now) {
+                Verdict::Suppress(reason) => Step::Suppress(reason),
+                Verdict::Defer { until, reason } => Step::Defer { until, reason },
+                Verdict::Pass => match not_before {
+                    Some(at) if at > now => Step::WaitUntil(at),
+                    _ => Step::Attempt {
+                        attempt: state.attempts + 1,
+                    },
                 },
             }
         }
-    }
-}
-
-/// The first reason, if any, for which a push must not be sent. Checked at match, at send and at redrive.
-pub fn gate(push: &Push, recipient: Recipient, now: Timestamp) -> Option<SuppressReason> {
-    if push.actor.as_ref() == Some(&push.recipient) {
-        Some(SuppressReason::Myself)
-    } else if !recipient.subscribed {
-        Some(SuppressReason::Unsubscribed)
-    } else if push.device.is_none() {
-        Some(SuppressReason::NoDevice)
-    } else if !recipient.device_registered {
-        Some(SuppressReason::DeviceGone)
-    } else if push.expires_at <= now {
-        Some(SuppressReason::Stale)
-    } else {
-        None
     }
 }
 

@@ -6,26 +6,35 @@
 //! **Invariant:** the gateway is called only after `push.attempted` is durable, and never by a replay.
 
 pub mod decision;
+pub mod gates;
+pub mod merging;
+pub mod quiet;
 pub mod rendering;
 pub mod state;
+pub mod texts;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{DeviceRemoved, Fact, PushAttempted, PushFailed, PushSuppressed};
+use iyagi_messages::fact::{
+    DeviceRemoved, Fact, PushAttempted, PushDeferred, PushFailed, PushSuppressed,
+};
 use iyagi_messages::ids::{EventId, LetterId, PushId, Seq};
-use iyagi_messages::push::{FailureClass, Push};
+use iyagi_messages::push::{FailureClass, Push, SuppressReason};
 
-use self::decision::{Outcome, Recipient, RetryPolicy, Step, after_attempt, next_step};
-use self::rendering::{Names, Unrenderable, render};
+use self::decision::{Outcome, RetryPolicy, Step, after_attempt, next_step};
+use self::gates::Recipient;
+use self::merging::{Merger, merger_of};
+use self::rendering::{Names, Rendering, Unrenderable};
 use self::state::PushState;
+use self::texts::Texts;
 use crate::dlq_keeper::DlqMessage;
 use crate::fleet::{Division, Fleet};
 use crate::journal::{Draft, Journal, JournalFault};
 use crate::ports::{Clock, GatewayFault, PushGateway};
-use crate::projections::{Audience, Projections};
+use crate::projections::Projections;
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, LaneKey, Mailbox, Worker};
 use crate::subscription_matcher::matching::Templates;
 
@@ -62,8 +71,10 @@ pub struct PushSenderContext {
     pub clock: Arc<dyn Clock>,
     /// Names and titles for the texts.
     pub names: Names,
-    /// The texts.
+    /// What pushes are matched by.
     pub templates: Arc<Templates>,
+    /// The templates' texts.
+    pub texts: Arc<Texts>,
     /// When and how often to try again.
     pub retry: RetryPolicy,
     /// How long one call to the gateway may take.
@@ -92,13 +103,26 @@ impl PushSender {
         if fleet.division() != division {
             return Ok(Some(Done::Finished));
         }
-        let Some((state, cause, recipient)) = self.look_up(id) else {
+        let Some((state, cause)) = self.look_up(id) else {
             return Ok(Some(Done::Finished));
         };
         let now = self.context.clock.now();
+        let recipient = {
+            let projections = &self.context.projections;
+            let (audience, wishes) = (projections.audience(), projections.wishes());
+            Recipient::of(&state.push, &audience, &wishes, now)
+        };
+        let template = self.context.templates.get(&state.push.template);
+        let urgent = template.is_some_and(|template| template.urgent);
         let elsewhere = fleet.lives_elsewhere(state.attempted_by.as_ref());
-        match next_step(&state, recipient, elsewhere, now) {
-            Step::Settled => Ok(Some(Done::Finished)),
+        match next_step(&state, urgent, recipient, elsewhere, now) {
+            // One that waits leaves its lane, so that others may pass; it is offered again when it is due.
+            Step::Settled | Step::NotDue => Ok(Some(Done::Finished)),
+            Step::Defer { until, reason } => {
+                let facts = vec![PushDeferred { until, reason }.into()];
+                self.append(&state, cause, facts, Some(division)).await?;
+                Ok(Some(Done::Finished))
+            }
             Step::Elsewhere => Ok(Some(Done::Held {
                 until: tokio::time::Instant::now() + OUTCOME_INTERVAL,
             })),
@@ -124,9 +148,14 @@ impl PushSender {
                 Ok(None)
             }
             Step::Attempt { attempt } => {
-                let facts = vec![PushAttempted { attempt }.into()];
-                self.append(&state, cause, facts, Some(division)).await?;
-                let Some((state, cause, _)) = self.look_up(id) else {
+                if recipient.digest {
+                    self.attempt_merged(&state, cause, attempt, division)
+                        .await?;
+                } else {
+                    let facts = vec![PushAttempted { attempt }.into()];
+                    self.append(&state, cause, facts, Some(division)).await?;
+                }
+                let Some((state, cause)) = self.look_up(id) else {
                     return Ok(Some(Done::Finished));
                 };
                 if !fleet.is_mine(&state, attempt) {
@@ -135,39 +164,93 @@ impl PushSender {
                     tracing::warn!(push = %id, attempt, "the attempt is another host's");
                     return Ok(None);
                 }
-                let answer = self.call_gateway(&state.push).await;
+                let answer = self.call_gateway(&state).await;
                 self.record(&state, cause, attempt, answer).await?;
                 Ok(None)
             }
         }
     }
 
-    fn look_up(&self, id: PushId) -> Option<(PushState, EventId, Recipient)> {
+    fn look_up(&self, id: PushId) -> Option<(PushState, EventId)> {
         let outbox = self.context.projections.outbox();
-        let state = outbox.push(id)?.clone();
-        let cause = outbox.last_event(id)?;
-        drop(outbox);
-        let recipient = recipient_of(&state.push, &self.context.projections.audience());
-        Some((state, cause, recipient))
+        Some((outbox.push(id)?.clone(), outbox.last_event(id)?))
     }
 
-    async fn call_gateway(&self, push: &Push) -> Result<String, GatewayFault> {
+    /// Begins an attempt that also tells of whatever waits to go along.
+    async fn attempt_merged(
+        &self,
+        state: &PushState,
+        cause: EventId,
+        attempt: u32,
+        division: Division,
+    ) -> Result<(), JournalFault> {
+        let waiting: Vec<PushState> = {
+            let outbox = self.context.projections.outbox();
+            let ids = outbox.waiting().with_phone_of(&state.push);
+            ids.filter_map(|id| outbox.push(id).cloned()).collect()
+        };
+        let mut facts: Vec<Fact> = Vec::new();
+        let mut draft = Draft::new(&self.me, correlation(&state.push));
+        division.expect(&mut draft);
+        if let Some(Merger { merged, others }) = merger_of(state, &waiting) {
+            for other in &waiting {
+                if !others.contains(&other.push.id) {
+                    continue;
+                }
+                let entity = Entity::new("push", other.push.id);
+                let reason = SuppressReason::Merged;
+                draft.expect(entity.clone(), other.seq);
+                draft.correlate(correlation(&other.push));
+                draft.follow(cause, entity, PushSuppressed { reason });
+            }
+            facts.push(merged.into());
+        }
+        facts.push(PushAttempted { attempt }.into());
+        let entity = Entity::new("push", state.push.id);
+        draft.expect(entity.clone(), state.seq);
+        draft.correlate(correlation(&state.push));
+        let mut cause = cause;
+        for fact in facts {
+            cause = draft.follow(cause, entity.clone(), fact);
+        }
+        self.context
+            .journal
+            .append(draft.finish())
+            .await
+            .map(|_| ())
+    }
+
+    async fn call_gateway(&self, state: &PushState) -> Result<String, GatewayFault> {
+        let push = &state.push;
         let fault = |class, code: &str, detail: String| GatewayFault {
             class,
             code: code.to_owned(),
             detail,
             retry_after: None,
         };
-        let Some(template) = self.context.templates.get(&push.template) else {
+        let templates = &self.context.templates;
+        let Some(template) = templates.get(&push.template) else {
             let detail = format!("template `{}` is not configured", push.template);
             return Err(fault(FailureClass::Poison, "no_template", detail));
         };
-        let now = self.context.clock.now();
         let registration = push.device.as_ref().map_or_else(Seq::default, |token| {
             self.context.projections.audience().device_seq(token)
         });
-        let rendered = render(push, registration, template, &self.context.names, now);
-        let payload = match rendered.await {
+        let locale = {
+            let wishes = self.context.projections.wishes();
+            let preferences = wishes.of(&push.recipient);
+            preferences.and_then(|preferences| preferences.locale.clone())
+        };
+        let rendering = Rendering {
+            texts: &self.context.texts,
+            template,
+            digest: templates.digest(),
+            names: &self.context.names,
+            locale: locale.as_deref(),
+            registration,
+            now: self.context.clock.now(),
+        };
+        let payload = match rendering.render(state).await {
             Ok(payload) => payload,
             Err(Unrenderable::Graph(error)) => {
                 return Err(fault(FailureClass::Transient, "graph", error.to_string()));
@@ -293,7 +376,7 @@ impl Worker for PushSender {
     }
 
     async fn set_aside(&mut self, job: &PushJob, history: &[Failure]) -> Result<(), Fault> {
-        let Some((state, cause, _)) = self.look_up(job.push.id) else {
+        let Some((state, cause)) = self.look_up(job.push.id) else {
             return Ok(());
         };
         let letter_id = LetterId::of_push(state.push.id);
@@ -329,18 +412,6 @@ impl Worker for PushSender {
             .await?;
         self.post(letter_id).await;
         Ok(())
-    }
-}
-
-/// What is known of a push's recipient now.
-pub fn recipient_of(push: &Push, audience: &Audience) -> Recipient {
-    let device = push
-        .device
-        .as_ref()
-        .and_then(|token| audience.device(token));
-    Recipient {
-        device_registered: device.is_some_and(|device| device.person == push.recipient),
-        subscribed: !audience.has_opted_out(&push.recipient, &push.template),
     }
 }
 

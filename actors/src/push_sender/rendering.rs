@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use iyagi_messages::ids::{ElementId, Seq, Timestamp};
-use iyagi_messages::push::Push;
+use iyagi_messages::push::MergeKind;
 use iyagi_messages::template::Template;
 use thiserror::Error;
 
+use super::state::PushState;
+use super::texts::{Texts, Values};
 use crate::ports::{Clock, GraphFault, GraphQueries, Payload};
 use crate::subscription_matcher::graph::GraphModel;
 
@@ -110,82 +112,92 @@ impl Names {
     }
 }
 
-/// Renders a push for its phone, which has the given registration.
-pub async fn render(
-    push: &Push,
-    registration: Seq,
-    template: &Template,
-    names: &Names,
-    now: Timestamp,
-) -> Result<Payload, Unrenderable> {
-    let texts = template
-        .texts_for(&push.locale)
-        .ok_or_else(|| Unrenderable::NoText {
-            template: template.id.to_string(),
-            locale: push.locale.clone(),
-        })?;
-    let (Some(device), Some(platform)) = (&push.device, push.platform) else {
-        return Err(Unrenderable::NoDevice);
-    };
-    let mut values = HashMap::from([("key", push.key.clone().unwrap_or_default())]);
-    if let Some(actor) = &push.actor {
-        let id: ElementId = actor.clone().into();
-        let name = names.name_of(&id, push.at).await?;
-        values.insert("actor", name.unwrap_or_else(|| id.to_string()));
-    }
-    if let Some(subject) = &push.subject {
-        let title = names.title_of(subject, push.at).await?;
-        let title = match title {
-            Some(title) => title,
-            None => names
-                .name_of(subject, push.at)
-                .await?
-                .unwrap_or_else(|| subject.to_string()),
-        };
-        values.insert("title", title);
-        values.insert("subject", subject.to_string());
-    }
-    Ok(Payload {
-        push_id: push.id,
-        device: device.clone(),
-        platform,
-        registration,
-        title: fill(&texts.title, &values),
-        body: fill(&texts.body, &values),
-        link: fill(&template.link, &values),
-        category: push.category.clone(),
-        ttl_seconds: u32::try_from(push.expires_at.since_ms(now) / 1000).unwrap_or(u32::MAX),
-    })
+/// What a push is rendered with, besides itself.
+pub struct Rendering<'a> {
+    /// The template's texts, in the recipient's language.
+    pub texts: &'a Texts,
+    /// What the push was matched by.
+    pub template: &'a Template,
+    /// What a push is told by that tells of different things.
+    pub digest: Option<&'a Template>,
+    /// Names and titles.
+    pub names: &'a Names,
+    /// The recipient's own choice of language, instead of the phone's.
+    pub locale: Option<&'a str>,
+    /// Number of the phone's registration.
+    pub registration: Seq,
+    /// The moment.
+    pub now: Timestamp,
 }
 
-/// Puts values in the place of `{name}`; what has no value is left out, and values are never filled in again.
-fn fill(text: &str, values: &HashMap<&str, String>) -> String {
-    let mut filled = String::with_capacity(text.len() + 32);
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        let Some(close) = rest[open..].find('}') else {
-            break;
+impl Rendering<'_> {
+    /// Renders a push for its phone.
+    pub async fn render(&self, state: &PushState) -> Result<Payload, Unrenderable> {
+        let push = &*state.push;
+        let (Some(device), Some(platform)) = (&push.device, push.platform) else {
+            return Err(Unrenderable::NoDevice);
         };
-        filled.push_str(&rest[..open]);
-        if let Some(value) = values.get(&rest[open + 1..open + close]) {
-            filled.push_str(value);
+        let locale = self.locale.unwrap_or(&push.locale);
+        let digest = state
+            .merged
+            .filter(|merged| merged.kind == MergeKind::Digest)
+            .and(self.digest);
+        let template = digest.unwrap_or(self.template);
+        let values = self.values_of(state).await?;
+        let (title, body) =
+            self.texts
+                .fill(template, locale, &values)
+                .ok_or_else(|| Unrenderable::NoText {
+                    template: template.id.to_string(),
+                    locale: locale.to_owned(),
+                })?;
+        Ok(Payload {
+            push_id: push.id,
+            collapse_id: push.burst.unwrap_or_else(|| push.notification()),
+            device: device.clone(),
+            platform,
+            registration: self.registration,
+            title,
+            body,
+            link: fill_link(&template.link, &values),
+            category: template.category.clone(),
+            ttl_seconds: u32::try_from(state.deadline().since_ms(self.now) / 1000)
+                .unwrap_or(u32::MAX),
+        })
+    }
+
+    async fn values_of(&self, state: &PushState) -> Result<Values, Unrenderable> {
+        let push = &*state.push;
+        let mut values = Values {
+            key: push.key.clone().unwrap_or_default(),
+            count: state.merged.map_or(1, |merged| merged.count),
+            others: state
+                .merged
+                .map_or(0, |merged| merged.actors.saturating_sub(1)),
+            ..Values::default()
+        };
+        if let Some(actor) = &push.actor {
+            let id: ElementId = actor.clone().into();
+            let name = self.names.name_of(&id, push.at).await?;
+            values.actor = name.unwrap_or_else(|| id.to_string());
         }
-        rest = &rest[open + close + 1..];
+        if let Some(subject) = &push.subject {
+            let title = self.names.title_of(subject, push.at).await?;
+            values.title = match title {
+                Some(title) => title,
+                None => self
+                    .names
+                    .name_of(subject, push.at)
+                    .await?
+                    .unwrap_or_else(|| subject.to_string()),
+            };
+            values.subject = subject.to_string();
+        }
+        Ok(values)
     }
-    filled.push_str(rest);
-    filled
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_braces_is_not_filled_in_again() {
-        let values = HashMap::from([("actor", "{title}".to_owned()), ("title", "x".to_owned())]);
-        assert_eq!(
-            fill("{actor} likes {title}{unknown} {", &values),
-            "{title} likes x {"
-        );
-    }
+/// Puts the subject's id in the place of `{subject}`.
+fn fill_link(link: &str, values: &Values) -> String {
+    link.replace("{subject}", &values.subject)
 }

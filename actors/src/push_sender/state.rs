@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use iyagi_messages::fact::Fact;
+use iyagi_messages::fact::{Fact, PushDeferred, PushMerged};
 use iyagi_messages::ids::{Incarnation, MemberId, Seq, Timestamp};
-use iyagi_messages::push::{FailureClass, Push, SuppressReason};
+use iyagi_messages::push::{DeferReason, FailureClass, MergeKind, Push, SuppressReason};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -24,6 +24,35 @@ pub struct PushState {
     pub attempted_by: Option<MemberId>,
     /// What comes next.
     pub stage: Stage,
+    /// Until when it waits on purpose, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<Deferred>,
+    /// What else it tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+    /// How long it has waited on purpose, in milliseconds: this does not make it stale.
+    #[serde(default)]
+    pub waited_ms: u64,
+}
+
+/// A wait on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferred {
+    /// Until when.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: DeferReason,
+}
+
+/// What a push tells of besides its own change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// What it has in common with the others.
+    pub kind: MergeKind,
+    /// How many notifications it tells of, itself included.
+    pub count: u32,
+    /// How many different people did what it tells of.
+    pub actors: u32,
 }
 
 /// Where a push stands.
@@ -78,11 +107,25 @@ impl PushState {
             attempts: 0,
             attempted_by: None,
             stage: Stage::Pending { not_before: None },
+            deferred: None,
+            merged: None,
+            waited_ms: 0,
         }
     }
 
-    /// Folds the next fact of the push's entity, written by `actor`.
-    pub fn apply(&mut self, fact: &Fact, actor: &Incarnation, seq: Seq) -> Result<(), Impossible> {
+    /// From when on it is stale.
+    pub fn deadline(&self) -> Timestamp {
+        self.push.expires_at.plus_ms(self.waited_ms)
+    }
+
+    /// Folds the next fact of the push's entity, written by `actor` at a moment.
+    pub fn apply(
+        &mut self,
+        fact: &Fact,
+        actor: &Incarnation,
+        seq: Seq,
+        at: Timestamp,
+    ) -> Result<(), Impossible> {
         let impossible = |stage| Impossible {
             kind: fact.kind().to_owned(),
             stage,
@@ -91,7 +134,28 @@ impl PushState {
             (Fact::PushAttempted(attempted), Stage::Pending { .. }) => {
                 self.attempts = attempted.attempt;
                 self.attempted_by = actor.member();
+                self.deferred = None;
                 Stage::Attempting
+            }
+            (Fact::PushDeferred(deferred), Stage::Pending { .. }) => {
+                let PushDeferred { until, reason } = *deferred;
+                self.deferred = Some(Deferred { until, reason });
+                self.waited_ms += until.since_ms(at);
+                Stage::Pending { not_before: None }
+            }
+            (Fact::PushMerged(merged), stage @ Stage::Pending { .. }) => {
+                let PushMerged {
+                    kind,
+                    count,
+                    actors,
+                    ..
+                } = *merged;
+                self.merged = Some(Merged {
+                    kind,
+                    count,
+                    actors,
+                });
+                stage
             }
             // A bounced push was sent all the same; its phone is another matter.
             (Fact::PushAccepted(_), Stage::Attempting)

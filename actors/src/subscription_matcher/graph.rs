@@ -9,6 +9,7 @@ use std::sync::Arc;
 use iyagi_messages::change::{Commit, EdgeEnds};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, PersonId};
+use iyagi_messages::preferences::Silence;
 use iyagi_messages::stream::{Op, RecordKind, StreamRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,10 @@ pub struct GraphModel {
     pub person_label: String,
     /// Labels of edges by which a person follows someone or something.
     pub follow_labels: Vec<String>,
+    /// Labels of edges by which a person blocks another: neither hears of the other.
+    pub block_labels: Vec<String>,
+    /// Labels of edges by which a person mutes someone or something.
+    pub mute_labels: Vec<String>,
     /// Labels of edges from a person to what they made.
     pub authored_labels: Vec<String>,
     /// Property that holds a person's name.
@@ -36,10 +41,26 @@ impl Default for GraphModel {
         Self {
             person_label: "Person".to_owned(),
             follow_labels: vec!["FOLLOWS".to_owned()],
+            block_labels: vec!["BLOCKS".to_owned()],
+            mute_labels: vec!["MUTES".to_owned()],
             authored_labels: vec!["POSTED".to_owned()],
             name_property: "name".to_owned(),
             title_property: "title".to_owned(),
             actor_property: "updated_by".to_owned(),
+        }
+    }
+}
+
+impl GraphModel {
+    /// What an edge with a label keeps from whom it comes from.
+    pub fn silence_of(&self, label: &str) -> Option<Silence> {
+        let is_one_of = |labels: &[String]| labels.iter().any(|known| known == label);
+        if is_one_of(&self.block_labels) {
+            Some(Silence::Block)
+        } else if is_one_of(&self.mute_labels) {
+            Some(Silence::Mute)
+        } else {
+            None
         }
     }
 }

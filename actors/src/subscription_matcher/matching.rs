@@ -13,6 +13,9 @@ use iyagi_messages::template::Template;
 use super::graph::{Graph, GraphModel};
 use crate::projections::Audience;
 
+/// The template of pushes that tell of different things.
+const DIGEST: &str = "digest";
+
 /// Templates by id, in the order of precedence.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Templates {
@@ -34,6 +37,22 @@ impl Templates {
     /// A template.
     pub fn get(&self, id: &TemplateId) -> Option<&Template> {
         self.by_id.get(id).map(|at| &self.ordered[*at])
+    }
+
+    /// The same without windows: every push goes by itself.
+    #[must_use]
+    pub fn unmoderated(&self) -> Self {
+        let mut templates = self.clone();
+        for template in &mut templates.ordered {
+            template.burst_seconds = 0;
+            template.duplicate_seconds = 0;
+        }
+        templates
+    }
+
+    /// What a push is told by that tells of different things; each by its own texts if there is none.
+    pub fn digest(&self) -> Option<&Template> {
+        self.get(&TemplateId::from(DIGEST))
     }
 
     /// Every template, in order of precedence.
@@ -301,6 +320,7 @@ impl<'a> View<'a> {
             at,
             expires_at: at.plus_ms(u64::from(template.ttl_seconds) * 1000),
             on_unknown_outcome: template.on_unknown_outcome,
+            burst: None,
         };
         let before = pushes.len();
         for device in self.audience.devices_of(&recipient) {

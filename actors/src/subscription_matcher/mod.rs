@@ -1,7 +1,8 @@
 //! `SubscriptionMatcher`: turns commits of the graph into pushes.
 //!
 //! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
-//! `commit.matched`, `push.requested`, `push.suppressed`, `stream.skipped` and `cursor.advanced`.
+//! `commit.matched`, `push.requested`, `push.suppressed`, `push.deferred`, `silence.placed`, `silence.lifted`,
+//! `stream.skipped` and `cursor.advanced`.
 //!
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
 //! never matched again, and the cursor never jumps over one without saying so.
@@ -15,18 +16,20 @@ use iyagi_messages::change::Commit;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{
-    CommitMatched, CursorAdvanced, PushRequested, PushSuppressed, StreamSkipped,
+    CommitMatched, CursorAdvanced, Fact, PushDeferred, PushRequested, PushSuppressed,
+    SilenceLifted, SilencePlaced, StreamSkipped,
 };
+use iyagi_messages::ids::PersonId;
 use iyagi_messages::push::Push;
+use iyagi_messages::stream::{Op, RecordKind};
 
 use self::graph::{Graph, GraphModel};
 use self::matching::{Templates, pushes_of};
 use crate::fleet::Fleet;
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
 use crate::ports::{ChangeStream, Clock, StreamFault};
-use crate::projections::Projections;
-use crate::push_sender::decision::gate;
-use crate::push_sender::recipient_of;
+use crate::projections::{Projections, TrafficAhead};
+use crate::push_sender::gates::{Before, Recipient, Verdict, gate};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::assembler::Assembler;
 use crate::stream_poller::{OnGap, PollPace, out_of_patience};
@@ -167,7 +170,7 @@ impl SubscriptionMatcher {
     async fn wait_for_room(&self) {
         let pending_max = self.context.pending_max_per_host * self.context.fleet.senders() as u64;
         let mut folded = self.context.projections.folded();
-        while self.context.projections.outbox().counts.pending >= pending_max {
+        while self.context.projections.outbox().pressing() >= pending_max {
             // Its sender lives as long as the projections, which this actor holds.
             if folded.changed().await.is_err() {
                 return;
@@ -195,19 +198,7 @@ impl SubscriptionMatcher {
             return Ok(());
         };
         let mut draft = Draft::new(&self.me, format!("commit:{}", last.number));
-        let mut passed = cursor;
-        for commit in &new {
-            Self::admit_jump(passed, commit, &mut draft);
-            passed = commit.end();
-            let pushes = {
-                let audience = self.context.projections.audience();
-                let SubscriptionMatcherContext {
-                    model, templates, ..
-                } = &*self.context;
-                pushes_of(commit, &mut self.graph, model, &audience, templates)
-            };
-            self.request(commit, pushes, &mut draft);
-        }
+        self.match_all(&new, cursor, &mut draft);
         let records: u64 = new.iter().map(|commit| commit.records.len() as u64).sum();
         let advanced = CursorAdvanced {
             to: last.end(),
@@ -232,6 +223,28 @@ impl SubscriptionMatcher {
         Ok(())
     }
 
+    /// Matches commits that follow on a cursor, and drafts all that comes of them.
+    fn match_all(&mut self, commits: &[&Commit], cursor: Cursor, draft: &mut Draft) {
+        let context = Arc::clone(&self.context);
+        let projections = &context.projections;
+        let requested = projections.traffic();
+        let mut traffic = TrafficAhead::of(&requested, projections.rate());
+        let mut passed = cursor;
+        for commit in commits {
+            Self::admit_jump(passed, commit, draft);
+            passed = commit.end();
+            let pushes = pushes_of(
+                commit,
+                &mut self.graph,
+                &context.model,
+                &projections.audience(),
+                &context.templates,
+            );
+            self.request(commit, pushes, &mut traffic, draft);
+            self.note_silences(commit, draft);
+        }
+    }
+
     /// Journals the commits that are missing between two that are there. Before the first of all nothing is missing.
     fn admit_jump(passed: Cursor, commit: &Commit, draft: &mut Draft) {
         let missing = commit.number.saturating_sub(passed.commit + 1);
@@ -247,7 +260,13 @@ impl SubscriptionMatcher {
         draft.begin(&passed.to_string(), cursor_entity(), skipped);
     }
 
-    fn request(&self, commit: &Commit, pushes: Vec<Push>, draft: &mut Draft) {
+    fn request(
+        &self,
+        commit: &Commit,
+        pushes: Vec<Push>,
+        traffic: &mut TrafficAhead<'_>,
+        draft: &mut Draft,
+    ) {
         if pushes.is_empty() {
             return;
         }
@@ -261,14 +280,63 @@ impl SubscriptionMatcher {
         };
         let entity = Entity::new("commit", commit.number);
         let cause = draft.begin(&commit.number.to_string(), entity, matched);
-        let audience = self.context.projections.audience();
-        for push in pushes {
+        let projections = &self.context.projections;
+        let (audience, wishes) = (projections.audience(), projections.wishes());
+        for mut push in pushes {
             let entity = Entity::new("push", push.id);
-            let suppressed = gate(&push, recipient_of(&push, &audience), now);
+            let recipient = Recipient::of(&push, &audience, &wishes, now);
+            let (urgent, before) = match self.context.templates.get(&push.template) {
+                Some(template) => (
+                    template.urgent,
+                    Before::of(&push, template, recipient, traffic, now),
+                ),
+                None => (false, Before::default()),
+            };
+            push.burst = before.burst.map(|(first, _)| first);
+            let verdict = gate(&push, urgent, push.expires_at, recipient, before, now);
+            traffic.note(&push, now, verdict);
             let id = draft.follow(cause, entity.clone(), PushRequested { push });
-            if let Some(reason) = suppressed {
-                draft.follow(id, entity, PushSuppressed { reason });
+            match verdict {
+                Verdict::Pass => {}
+                Verdict::Suppress(reason) => {
+                    draft.follow(id, entity, PushSuppressed { reason });
+                }
+                Verdict::Defer { until, reason } => {
+                    draft.follow(id, entity, PushDeferred { until, reason });
+                }
             }
+        }
+    }
+
+    /// Writes down whom people block and mute by edges of the graph, so that every gate on every host knows.
+    fn note_silences(&self, commit: &Commit, draft: &mut Draft) {
+        let model = &self.context.model;
+        for record in &commit.records {
+            let data = &record.data;
+            let (RecordKind::Edge, Some(from), Some(to)) = (data.kind, &data.from, &data.to) else {
+                continue;
+            };
+            let Some(silence) = model.silence_of(&data.value.text()) else {
+                continue;
+            };
+            let (person, other) = (PersonId::from(from.clone()), to.clone());
+            let entity = Entity::new("silence", &data.id);
+            let fact: Fact = match record.op {
+                Op::Add => SilencePlaced {
+                    person,
+                    other,
+                    silence,
+                }
+                .into(),
+                Op::Remove => SilenceLifted {
+                    person,
+                    other,
+                    silence,
+                }
+                .into(),
+            };
+            draft.correlate(format!("commit:{}", commit.number));
+            draft.begin(&record.event_id.to_string(), entity, fact);
         }
     }
 

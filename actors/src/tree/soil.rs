@@ -9,7 +9,9 @@ use crate::journal::Journal;
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, MetadataTable, ObjectStore, PushGateway, Queue,
 };
+use crate::projections::RatePolicy;
 use crate::push_sender::decision::RetryPolicy;
+use crate::push_sender::texts::Texts;
 use crate::stream_poller::PollPace;
 use crate::subscription_matcher::graph::GraphModel;
 use crate::subscription_matcher::matching::Templates;
@@ -74,8 +76,12 @@ pub struct Settings {
     pub pace: PollPace,
     /// What the graph's labels mean.
     pub model: GraphModel,
-    /// Default notifications and texts.
+    /// What pushes are matched by.
     pub templates: Arc<Templates>,
+    /// The templates' texts.
+    pub texts: Arc<Texts>,
+    /// How many notifications people may have.
+    pub rate: RatePolicy,
     /// Pushes that may be with the gateway at once; a crash repeats at most as many.
     pub push_max_in_flight: usize,
     /// Pushes that the senders take on, and twice as many wait in the journal before matching waits too.

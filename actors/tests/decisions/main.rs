@@ -1,6 +1,7 @@
 //! What the actors decide, as given(events) · when(message) · then(events or fault).
 
 mod feedback;
+mod gates;
 mod matching;
 mod polling;
 mod push;

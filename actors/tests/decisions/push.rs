@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_actors::ports::GatewayFault;
-use iyagi_actors::push_sender::decision::{
-    Outcome, Recipient, RetryPolicy, Step, after_attempt, next_step,
-};
+use iyagi_actors::push_sender::decision::{Outcome, RetryPolicy, Step, after_attempt, next_step};
+use iyagi_actors::push_sender::gates::Recipient;
 use iyagi_actors::push_sender::state::{Impossible, PushState, Stage};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
@@ -24,8 +23,12 @@ const POLICY: RetryPolicy = RetryPolicy {
     backoff_ms_max: 60_000,
 };
 const REACHABLE: Recipient = Recipient {
+    blocked: false,
+    muted: false,
+    unsubscribed: false,
     device_registered: true,
-    subscribed: true,
+    quiet_until: None,
+    digest: true,
 };
 
 fn push(on_unknown_outcome: OnUnknownOutcome) -> Push {
@@ -47,6 +50,7 @@ fn push(on_unknown_outcome: OnUnknownOutcome) -> Push {
         at: NOW,
         expires_at: NOW.plus_ms(3_600_000),
         on_unknown_outcome,
+        burst: None,
     }
 }
 
@@ -64,7 +68,7 @@ fn given_push(push: Push, facts: Vec<Fact>) -> Given {
     let mut state = PushState::requested(Arc::new(push), Seq(1));
     for (fact, seq) in facts.iter().zip(2..) {
         state
-            .apply(fact, &writer(), Seq(seq))
+            .apply(fact, &writer(), Seq(seq), NOW)
             .expect("a possible history");
     }
     Given { state, now: NOW }
@@ -81,7 +85,7 @@ impl Given {
     }
 
     fn when_offered(&self, recipient: Recipient) -> Step {
-        next_step(&self.state, recipient, false, self.now)
+        next_step(&self.state, false, recipient, false, self.now)
     }
 
     fn when_answered(&self, answer: Result<&str, FailureClass>) -> Outcome {
@@ -148,7 +152,7 @@ fn a_fresh_push_is_attempted_and_an_accepted_one_never_again() {
         failure_type: "UNREGISTERED".to_owned(),
         detail: String::new(),
     };
-    let bounced = settled.state.apply(&bounced.into(), &writer(), Seq(4));
+    let bounced = settled.state.apply(&bounced.into(), &writer(), Seq(4), NOW);
     bounced.expect("possible, and it stays accepted");
     assert_eq!(settled.when_offered(REACHABLE), Step::Settled);
     let outcome = given(vec![attempted(1)]).when_answered(Ok("g"));
@@ -179,7 +183,7 @@ fn every_gate_is_checked_before_every_attempt_also_after_a_redrive() {
             Step::Suppress(SuppressReason::DeviceGone)
         );
         let opted_out = Recipient {
-            subscribed: false,
+            unsubscribed: true,
             ..REACHABLE
         };
         assert_eq!(
@@ -314,7 +318,7 @@ fn an_attempt_of_another_host_that_lives_is_left_to_it() {
         Some(MemberId::new("host-a", 1)),
         "the journal tells whose attempt it is"
     );
-    let step = |elsewhere| next_step(&given.state, REACHABLE, elsewhere, NOW);
+    let step = |elsewhere| next_step(&given.state, false, REACHABLE, elsewhere, NOW);
     assert_eq!(step(true), Step::Elsewhere);
     assert_eq!(step(false), Step::RecordUnknown { attempt: 1 });
 }
@@ -327,7 +331,7 @@ fn a_history_that_cannot_be_is_named() {
         gateway_id: String::new(),
     };
     let error = state
-        .apply(&accepted.into(), &writer(), Seq(2))
+        .apply(&accepted.into(), &writer(), Seq(2), NOW)
         .expect_err("never attempted");
     let stage = Stage::Pending { not_before: None };
     assert_eq!(
@@ -362,7 +366,7 @@ proptest! {
         let mut given = given_push(push(policy), vec![]);
         let mut seq = 2;
         let mut apply = |state: &mut PushState, fact: &Fact| {
-            state.apply(fact, &writer(), Seq(seq)).expect("a possible history");
+            state.apply(fact, &writer(), Seq(seq), NOW).expect("a possible history");
             seq += 1;
         };
         for answer in answers {

@@ -3,11 +3,12 @@
 //! An Android phone gets the message of [`crate::push_payload`].
 //!
 //! **An iPhone gets an alert**, which the system shows; `mutable-content` lets the app's notification service extension
-//! check or rewrite it first, and `apns-collapse-id` is the push's id.
+//! check or rewrite it first, and `apns-collapse-id` lets what tells of a burst replace what opened it.
 
 use std::collections::BTreeMap;
 
 use iyagi_actors::ports::Payload;
+use iyagi_messages::ids::PushId;
 use serde::Serialize;
 
 use super::applications::{Application, Service};
@@ -30,10 +31,7 @@ const DEFAULT_TEXT: &str = "iyagi";
 /// Puts a push in its envelope, with texts cut so far that the platform takes it.
 pub fn envelope(payload: &Payload, application: &Application) -> Result<Envelope, TooLarge> {
     let service = application.service;
-    let push = Rendered {
-        id: payload.push_id.to_string(),
-        payload,
-    };
+    let push = Rendered { payload };
     let texts = fit(payload, |title, body| {
         push.platform_payload(service, title, body).len()
     })?;
@@ -50,7 +48,6 @@ pub fn envelope(payload: &Payload, application: &Application) -> Result<Envelope
 }
 
 struct Rendered<'a> {
-    id: String,
     payload: &'a Payload,
 }
 
@@ -61,7 +58,7 @@ impl Rendered<'_> {
             Service::Fcm => serde_json::to_string(&Fcm {
                 fcm_v1_message: FcmV1 {
                     validate_only: false,
-                    message: AndroidMessage::new(self.payload, &self.id, title, body),
+                    message: AndroidMessage::new(self.payload, title, body),
                 },
             }),
             Service::Apns | Service::ApnsSandbox => serde_json::to_string(&Apns {
@@ -72,7 +69,7 @@ impl Rendered<'_> {
                     sound: "default",
                     mutable_content: 1,
                 },
-                push_id: &self.id,
+                push_id: self.payload.push_id,
                 link,
             }),
         };
@@ -89,7 +86,10 @@ impl Rendered<'_> {
         // Of these names only that of the time to live has a form of its own for the sandbox.
         let mut attributes = vec![
             (ttl_name, ttl),
-            ("AWS.SNS.MOBILE.APNS.COLLAPSE_ID", self.id.clone()),
+            (
+                "AWS.SNS.MOBILE.APNS.COLLAPSE_ID",
+                self.payload.collapse_id.to_string(),
+            ),
             ("AWS.SNS.MOBILE.APNS.PRIORITY", "10".to_owned()),
             ("AWS.SNS.MOBILE.APNS.PUSH_TYPE", "alert".to_owned()),
         ];
@@ -115,7 +115,7 @@ struct FcmV1<'a> {
 #[derive(Serialize)]
 struct Apns<'a> {
     aps: Aps<'a>,
-    push_id: &'a str,
+    push_id: PushId,
     link: &'a str,
 }
 

@@ -4,6 +4,7 @@ pub mod devices;
 pub mod files;
 pub mod graph;
 pub mod media;
+pub mod preferences;
 pub mod subscriptions;
 
 use actix_web::web::{ServiceConfig, resource};
@@ -13,7 +14,7 @@ use crate::embedded::graph::wire;
 
 /// Every path of the public listener.
 pub fn routes(config: &mut ServiceConfig) {
-    use actix_web::web::{delete, post, put};
+    use actix_web::web::{delete, patch, post, put};
     config
         .service(
             resource("/v1/media")
@@ -42,6 +43,13 @@ pub fn routes(config: &mut ServiceConfig) {
             resource("/v1/subscriptions/{id}")
                 .route(delete().to(subscriptions::remove))
                 .default_service(otherwise("DELETE")),
+        )
+        .service(
+            resource("/v1/preferences/{person}")
+                .route(get(preferences::show))
+                .route(put().to(preferences::replace))
+                .route(patch().to(preferences::amend))
+                .default_service(otherwise("GET, HEAD, PUT, PATCH")),
         )
         .service(
             resource("/v1/devices/{token}")

@@ -364,6 +364,9 @@ mod tests {
             category: "people".to_owned(),
             ttl_seconds: 60,
             on_unknown_outcome: iyagi_messages::push::OnUnknownOutcome::default(),
+            urgent: false,
+            duplicate_seconds: 0,
+            burst_seconds: 0,
             texts: [(
                 "en".to_owned(),
                 Texts {

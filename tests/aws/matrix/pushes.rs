@@ -147,6 +147,7 @@ impl Subject {
 fn phone(token: &str) -> Payload {
     Payload {
         push_id: PushId::derive(1, &"e".into(), &"follow".into(), &"p".into(), None),
+        collapse_id: PushId::derive(1, &"e".into(), &"follow".into(), &"p".into(), None),
         device: token.into(),
         platform: Platform::Fcm,
         registration: Seq(1),

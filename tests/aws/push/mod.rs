@@ -85,6 +85,7 @@ impl EndpointRegistry for Memory {
 fn payload(number: u64, token: &str) -> Payload {
     Payload {
         push_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
+        collapse_id: PushId::derive(number, &"e".into(), &"follow".into(), &"p".into(), None),
         device: token.into(),
         platform: Platform::Fcm,
         registration: Seq(1),

@@ -15,6 +15,7 @@ use iyagi::embedded::queues::{EmbeddedQueues, QueueConfig};
 use iyagi_actors::invariants::Audit;
 use iyagi_actors::journal::{Draft, MemoryJournal};
 use iyagi_actors::ports::{Clock, Outgoing, Queue};
+use iyagi_actors::push_sender::texts::Texts;
 use iyagi_actors::runtime::{System, Unobserved};
 use iyagi_actors::tree::{Ports, ROOT_INTENSITY, Roles, Settings, Tree, plant};
 use iyagi_messages::device::{Device, Platform};
@@ -71,11 +72,14 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
 
 fn settings() -> Settings {
     let config = Config::default();
+    let templates = Arc::new(built_in_templates().unmoderated());
     Settings {
         roles: Roles::ALL,
         pace: config.stream,
         model: config.graph,
-        templates: Arc::new(built_in_templates()),
+        texts: Arc::new(Texts::of(&templates).expect("usable")),
+        templates,
+        rate: config.push.rate,
         push_max_in_flight: config.push.max_in_flight,
         push_backlog: config.push.backlog,
         retry: config.push.retry,

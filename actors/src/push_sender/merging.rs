@@ -1,0 +1,60 @@
+//! Which pushes go as one: a pure function of those that wait for the same phone.
+
+use std::collections::BTreeSet;
+
+use iyagi_messages::fact::{MERGED_LISTED_MAX, PushMerged};
+use iyagi_messages::ids::{PersonId, PushId};
+use iyagi_messages::push::{DeferReason, MergeKind, Push};
+
+use super::state::PushState;
+
+/// What one push tells of when it takes others along.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merger {
+    /// The fact of the push that is sent.
+    pub merged: PushMerged,
+    /// The others.
+    pub others: Vec<PushId>,
+}
+
+/// What goes with a push that is due after it has waited; nothing if it goes by itself.
+///
+/// After a burst that is the rest of the burst. After quiet hours it is all that waited for their end: the phone rings once,
+/// and if all of it is one burst, it says so.
+pub fn merger_of(push: &PushState, waiting: &[PushState]) -> Option<Merger> {
+    let due = push.deferred?;
+    let goes_along = |other: &&PushState| {
+        other.push.id != push.push.id
+            && other.deferred.is_some_and(|wait| match due.reason {
+                DeferReason::Burst => {
+                    wait.reason == DeferReason::Burst && other.push.burst == push.push.burst
+                }
+                DeferReason::Quiet => wait.reason == DeferReason::Quiet && wait.until <= due.until,
+            })
+    };
+    let others: Vec<&PushState> = waiting.iter().filter(goes_along).collect();
+    // What opened the burst is on the phone already, and counts.
+    let opened = u32::from(due.reason == DeferReason::Burst);
+    if others.is_empty() && opened == 0 {
+        return None;
+    }
+    let all = || others.iter().map(|other| &*other.push).chain([&*push.push]);
+    let burst = |push: &Push| push.burst.unwrap_or_else(|| push.notification());
+    let one_burst = all()
+        .all(|other| other.template == push.push.template && burst(other) == burst(&push.push));
+    let kind = if due.reason == DeferReason::Burst || one_burst {
+        MergeKind::Burst
+    } else {
+        MergeKind::Digest
+    };
+    let actors: BTreeSet<&PersonId> = all().filter_map(|push| push.actor.as_ref()).collect();
+    let others: Vec<PushId> = others.iter().map(|other| other.push.id).collect();
+    let merged = PushMerged {
+        kind,
+        pushes: others.iter().copied().take(MERGED_LISTED_MAX).collect(),
+        count: others.len() as u32 + 1 + opened,
+        // Whoever opened the burst is one more: the same person again would have been a repeat.
+        actors: actors.len() as u32 + opened,
+    };
+    Some(Merger { merged, others })
+}

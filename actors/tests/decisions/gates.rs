@@ -1,0 +1,385 @@
+//! What keeps a push from a phone, and what lets several go as one.
+
+use std::sync::Arc;
+
+use iyagi_actors::projections::{RatePolicy, Traffic, TrafficAhead, Wishes};
+use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
+use iyagi_actors::push_sender::merging::merger_of;
+use iyagi_actors::push_sender::state::PushState;
+use iyagi_messages::cursor::Cursor;
+use iyagi_messages::device::Platform;
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::{
+    Fact, PreferencesChanged, PushDeferred, PushRequested, PushSuppressed, SilenceLifted,
+    SilencePlaced,
+};
+use iyagi_messages::ids::{EventId, Incarnation, Pos, PushId, Seq, Timestamp};
+use iyagi_messages::preferences::{Preferences, Silence};
+use iyagi_messages::push::{DeferReason, MergeKind, OnUnknownOutcome, Push, SuppressReason};
+use iyagi_messages::template::Template;
+use serde_json::json;
+
+const NOW: Timestamp = Timestamp(1_000_000_000);
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const POLICY: RatePolicy = RatePolicy {
+    burst: 2,
+    refill_seconds: 60,
+};
+const REACHABLE: Recipient = Recipient {
+    blocked: false,
+    muted: false,
+    unsubscribed: false,
+    device_registered: true,
+    quiet_until: None,
+    digest: true,
+};
+
+/// A like of `story` by somebody, told to Minji's phone.
+fn like(commit: u64, actor: &str, story: &str) -> Push {
+    let (element, template) = (format!("edge-{commit}").as_str().into(), "like".into());
+    let device = "phone".into();
+    Push {
+        id: PushId::derive(commit, &element, &template, &"minji".into(), Some(&device)),
+        recipient: "minji".into(),
+        device: Some(device),
+        platform: Some(Platform::Fcm),
+        locale: "ko".to_owned(),
+        template,
+        category: "reactions".to_owned(),
+        commit: Cursor::new(commit, 1),
+        element,
+        actor: Some(actor.into()),
+        subject: Some(story.into()),
+        key: None,
+        at: NOW,
+        expires_at: NOW.plus_ms(2 * HOUR_MS),
+        on_unknown_outcome: OnUnknownOutcome::Resend,
+        burst: None,
+    }
+}
+
+fn template() -> Template {
+    let template = json!({
+        "id": "like", "category": "reactions", "ttl_seconds": 7200, "duplicate_seconds": 600, "burst_seconds": 300,
+        "texts": {"en": {"title": "t", "body": "b"}},
+    });
+    serde_json::from_value(template).expect("a template")
+}
+
+fn event(entity: Entity, at: Timestamp, fact: impl Into<Fact>) -> Event {
+    Event {
+        pos: Pos(1),
+        id: EventId::root("test", "1"),
+        entity,
+        seq: Seq(1),
+        at,
+        cause: None,
+        corr: String::new(),
+        actor: Incarnation("test#1".to_owned()),
+        fact: fact.into(),
+    }
+}
+
+/// What was requested, and what became of it at once.
+struct History {
+    traffic: Traffic,
+    policy: RatePolicy,
+}
+
+impl History {
+    fn new(policy: RatePolicy) -> Self {
+        Self {
+            traffic: Traffic::default(),
+            policy,
+        }
+    }
+
+    /// Matches a push, as the matcher does, and writes down what the gates say.
+    fn matched(&mut self, push: &mut Push, now: Timestamp) -> Verdict {
+        let ahead = TrafficAhead::of(&self.traffic, self.policy);
+        let before = Before::of(push, &template(), REACHABLE, &ahead, now);
+        push.burst = before.burst.map(|(first, _)| first);
+        let verdict = gate(push, false, push.expires_at, REACHABLE, before, now);
+        let entity = Entity::new("push", push.id);
+        let requested = PushRequested { push: push.clone() };
+        let mut events = vec![event(entity.clone(), now, requested)];
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Suppress(reason) => {
+                events.push(event(entity, now, PushSuppressed { reason }));
+            }
+            Verdict::Defer { until, reason } => {
+                events.push(event(entity, now, PushDeferred { until, reason }));
+            }
+        }
+        for event in &events {
+            self.traffic.apply(event, self.policy);
+        }
+        verdict
+    }
+}
+
+const UNLIMITED: RatePolicy = RatePolicy {
+    burst: 0,
+    refill_seconds: 60,
+};
+
+#[test]
+fn of_several_gates_the_first_one_is_named() {
+    let everything = Recipient {
+        blocked: true,
+        muted: true,
+        unsubscribed: true,
+        device_registered: false,
+        quiet_until: Some(NOW.plus_ms(HOUR_MS)),
+        digest: true,
+    };
+    let before = Before {
+        repeated: true,
+        burst: None,
+        too_many: true,
+    };
+    let mut push = like(1, "minji", "story");
+    push.device = None;
+    push.expires_at = NOW;
+    let verdict = |push: &Push, recipient, before| match gate(
+        push,
+        false,
+        push.expires_at,
+        recipient,
+        before,
+        NOW,
+    ) {
+        Verdict::Suppress(reason) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(verdict(&push, everything, before), SuppressReason::Myself);
+    push.actor = Some("daniel".into());
+    let mut recipient = everything;
+    assert_eq!(verdict(&push, recipient, before), SuppressReason::Blocked);
+    recipient.blocked = false;
+    assert_eq!(verdict(&push, recipient, before), SuppressReason::Muted);
+    recipient.muted = false;
+    assert_eq!(
+        verdict(&push, recipient, before),
+        SuppressReason::Unsubscribed
+    );
+    recipient.unsubscribed = false;
+    assert_eq!(verdict(&push, recipient, before), SuppressReason::Duplicate);
+    let before = Before {
+        repeated: false,
+        ..before
+    };
+    assert_eq!(verdict(&push, recipient, before), SuppressReason::Stale);
+    push.expires_at = NOW.plus_ms(1);
+    assert_eq!(verdict(&push, recipient, before), SuppressReason::Quiet);
+    recipient.quiet_until = None;
+    assert_eq!(
+        verdict(&push, recipient, before),
+        SuppressReason::RateLimited
+    );
+    let before = Before::default();
+    assert_eq!(verdict(&push, recipient, before), SuppressReason::NoDevice);
+    push.device = Some("phone".into());
+    assert_eq!(
+        verdict(&push, recipient, before),
+        SuppressReason::DeviceGone
+    );
+    assert_eq!(
+        gate(&push, false, push.expires_at, REACHABLE, before, NOW),
+        Verdict::Pass
+    );
+}
+
+#[test]
+fn quiet_hours_hold_back_what_can_wait_and_nothing_urgent() {
+    let until = NOW.plus_ms(8 * HOUR_MS);
+    let asleep = Recipient {
+        quiet_until: Some(until),
+        ..REACHABLE
+    };
+    let push = like(1, "daniel", "story");
+    let asked = |urgent| {
+        gate(
+            &push,
+            urgent,
+            push.expires_at,
+            asleep,
+            Before::default(),
+            NOW,
+        )
+    };
+    let reason = DeferReason::Quiet;
+    assert_eq!(asked(false), Verdict::Defer { until, reason });
+    assert_eq!(asked(true), Verdict::Pass);
+}
+
+#[test]
+fn the_same_by_the_same_person_is_told_once_within_the_window() {
+    let mut history = History::new(UNLIMITED);
+    let repeat = Verdict::Suppress(SuppressReason::Duplicate);
+    let at = |minutes: u64| NOW.plus_ms(minutes * MINUTE_MS);
+    let mut told =
+        |commit, minutes| history.matched(&mut like(commit, "daniel", "story"), at(minutes));
+    assert_eq!(told(1, 0), Verdict::Pass);
+    // Taken back and given again, over and over.
+    assert_eq!(told(3, 5), repeat);
+    assert_eq!(told(5, 9), repeat);
+    // The window is the first one's: whoever goes on is heard again.
+    assert_eq!(told(7, 10), Verdict::Pass);
+    assert_eq!(told(9, 11), repeat);
+}
+
+#[test]
+fn all_phones_of_a_person_hear_of_one_notification() {
+    let mut history = History::new(POLICY);
+    for device in ["one", "two", "three"] {
+        let mut push = like(1, "daniel", "story");
+        push.device = Some(device.into());
+        push.id = PushId::derive(
+            1,
+            &push.element,
+            &push.template,
+            &push.recipient,
+            push.device.as_ref(),
+        );
+        assert_eq!(history.matched(&mut push, NOW), Verdict::Pass, "{device}");
+    }
+}
+
+#[test]
+fn what_comes_after_the_first_about_one_thing_is_gathered() {
+    let mut history = History::new(UNLIMITED);
+    let mut first = like(1, "daniel", "story");
+    assert_eq!(history.matched(&mut first, NOW), Verdict::Pass);
+    let (until, reason) = (NOW.plus_ms(5 * MINUTE_MS), DeferReason::Burst);
+    let gathered = Verdict::Defer { until, reason };
+    for (commit, actor) in [(2, "grace"), (3, "ada")] {
+        let mut push = like(commit, actor, "story");
+        let verdict = history.matched(&mut push, NOW.plus_ms(commit * MINUTE_MS));
+        assert_eq!(verdict, gathered, "{actor}");
+        assert_eq!(push.burst, Some(first.notification()));
+    }
+    // About something else, and after the window.
+    let other = history.matched(&mut like(4, "ada", "other"), NOW.plus_ms(4 * MINUTE_MS));
+    assert_eq!(other, Verdict::Pass);
+    let mut late = like(5, "edsger", "story");
+    assert_eq!(history.matched(&mut late, until), Verdict::Pass);
+    assert_eq!(late.burst, None);
+}
+
+#[test]
+fn nobody_gets_more_than_their_rate_and_it_comes_back() {
+    let mut history = History::new(POLICY);
+    let limited = Verdict::Suppress(SuppressReason::RateLimited);
+    let mut told = |commit: u64, seconds: u64| {
+        let mut push = like(commit, "daniel", &format!("story-{commit}"));
+        history.matched(&mut push, NOW.plus_ms(seconds * 1_000))
+    };
+    assert_eq!([told(1, 0), told(2, 1)], [Verdict::Pass, Verdict::Pass]);
+    assert_eq!([told(3, 2), told(4, 58)], [limited, limited]);
+    assert_eq!(told(5, 61), Verdict::Pass);
+    assert_eq!(told(6, 62), limited);
+}
+
+#[test]
+fn a_block_holds_either_way_and_until_both_sides_are_silent_about_it() {
+    let mut wishes = Wishes::default();
+    let (minji, daniel) = ("minji".into(), "daniel".into());
+    assert!(!wishes.blocked_between(&minji, &daniel));
+    let preferences = Preferences {
+        blocked: ["daniel".into()].into(),
+        muted: ["story".into()].into(),
+        ..Preferences::default()
+    };
+    let person = || "minji".into();
+    let changed = PreferencesChanged {
+        person: person(),
+        preferences,
+    };
+    wishes.apply(&event(Entity::new("preferences", "minji"), NOW, changed));
+    assert!(wishes.blocked_between(&minji, &daniel) && wishes.blocked_between(&daniel, &minji));
+    assert!(wishes.mutes(&minji, &"story".into()) && !wishes.mutes(&daniel, &"story".into()));
+    let placed = SilencePlaced {
+        person: "daniel".into(),
+        other: "minji".into(),
+        silence: Silence::Block,
+    };
+    wishes.apply(&event(Entity::new("silence", "edge"), NOW, placed));
+    let changed = PreferencesChanged {
+        person: person(),
+        preferences: Preferences::default(),
+    };
+    wishes.apply(&event(Entity::new("preferences", "minji"), NOW, changed));
+    assert!(wishes.blocked_between(&minji, &daniel), "the graph says so");
+    let lifted = SilenceLifted {
+        person: "daniel".into(),
+        other: "minji".into(),
+        silence: Silence::Block,
+    };
+    wishes.apply(&event(Entity::new("silence", "edge"), NOW, lifted));
+    assert!(!wishes.blocked_between(&minji, &daniel));
+}
+
+fn waiting(push: Push, until: Timestamp, reason: DeferReason) -> PushState {
+    let mut state = PushState::requested(Arc::new(push), Seq(1));
+    let deferred = PushDeferred { until, reason };
+    let applied = state.apply(
+        &deferred.into(),
+        &Incarnation("test#1".to_owned()),
+        Seq(2),
+        NOW,
+    );
+    applied.expect("it may wait");
+    state
+}
+
+#[test]
+fn a_burst_goes_as_one_that_counts_whoever_opened_it() {
+    let until = NOW.plus_ms(5 * MINUTE_MS);
+    let first = like(1, "daniel", "story").notification();
+    let of_burst = |commit, actor| {
+        let push = Push {
+            burst: Some(first),
+            ..like(commit, actor, "story")
+        };
+        waiting(push, until, DeferReason::Burst)
+    };
+    let all = [
+        of_burst(2, "grace"),
+        of_burst(3, "ada"),
+        of_burst(4, "edsger"),
+    ];
+    let asleep = waiting(like(5, "alan", "other"), until, DeferReason::Quiet);
+    let phone = [all.to_vec(), vec![asleep]].concat();
+    let merger = merger_of(&all[0], &phone).expect("it takes others along");
+    assert_eq!(merger.merged.kind, MergeKind::Burst);
+    assert_eq!((merger.merged.count, merger.merged.actors), (4, 4));
+    assert_eq!(merger.others, [all[1].push.id, all[2].push.id]);
+}
+
+#[test]
+fn after_quiet_hours_all_that_waited_goes_as_one() {
+    let morning = NOW.plus_ms(8 * HOUR_MS);
+    let asleep =
+        |commit, actor, story| waiting(like(commit, actor, story), morning, DeferReason::Quiet);
+    let all = [asleep(1, "grace", "story"), asleep(2, "ada", "other")];
+    let merger = merger_of(&all[1], &all).expect("it takes others along");
+    assert_eq!(
+        (merger.merged.kind, merger.merged.count),
+        (MergeKind::Digest, 2)
+    );
+    assert_eq!(merger_of(&all[0], &all[..1]), None, "it is alone");
+    let later = waiting(like(3, "ada", "x"), morning.plus_ms(1), DeferReason::Quiet);
+    assert_eq!(merger_of(&all[0], &[all[0].clone(), later]), None);
+}
+
+#[test]
+fn a_push_that_waited_on_purpose_is_not_stale_for_it() {
+    let push = like(1, "daniel", "story");
+    let expires_at = push.expires_at;
+    let morning = NOW.plus_ms(8 * HOUR_MS);
+    let state = waiting(push, morning, DeferReason::Quiet);
+    assert_eq!(state.deadline(), expires_at.plus_ms(8 * HOUR_MS));
+}

@@ -1,0 +1,220 @@
+//! What a person wants of notifications at all: when, in which language, about whom and about what.
+
+use std::collections::BTreeSet;
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::PreferencesChanged;
+use iyagi_messages::ids::{ElementId, PersonId};
+use iyagi_messages::preferences::Preferences;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::State;
+use crate::http::journalled::{self, Decision};
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Fields, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+const PREFIX: &str = "/v1/preferences/";
+const FIELDS: [&str; 7] = [
+    "locale",
+    "time_zone",
+    "quiet_hours",
+    "digest",
+    "opted_out_categories",
+    "muted",
+    "blocked",
+];
+/// Largest body of preferences.
+const BODY_BYTES_MAX: u64 = 1024 * 1024;
+/// People or things in one list.
+const LIST_MAX: usize = 1_000;
+/// Longest tag of a language.
+const LOCALE_BYTES_MAX: usize = 35;
+
+/// A person's preferences as they are shown.
+#[derive(Serialize)]
+struct Shown<'a> {
+    person: &'a PersonId,
+    #[serde(flatten)]
+    preferences: &'a Preferences,
+}
+
+/// `GET /v1/preferences/{person}`
+pub async fn show(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let person = PersonId(request::segment(&request, PREFIX, "person")?);
+    let preferences = current(&state.surface, &person);
+    Ok(shown(&person, &preferences))
+}
+
+/// `PUT /v1/preferences/{person}`: what is left out is as if nothing had ever been said of it.
+pub async fn replace(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    change(&state.surface, &request, payload, |_| {
+        Preferences::default()
+    })
+    .await
+}
+
+/// `PATCH /v1/preferences/{person}`: what is left out stays as it is.
+pub async fn amend(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    change(&state.surface, &request, payload, Preferences::clone).await
+}
+
+async fn change(
+    surface: &Surface,
+    request: &HttpRequest,
+    payload: Payload,
+    beginning: impl Fn(&Preferences) -> Preferences,
+) -> Result<HttpResponse, Problem> {
+    Query::of(request, &[])?;
+    let person = PersonId(request::segment(request, PREFIX, "person")?);
+    let body = request::body(request, payload, BODY_BYTES_MAX).await?;
+    let entity = Entity::new("preferences", &person);
+    let preferences = journalled::settle(&*surface.journal, async || {
+        let seen = surface.tree.projections.wishes().seq_of(&person);
+        let known = current(surface, &person);
+        let wanted = read(&body, beginning(&known))?;
+        check(surface, &person, &wanted)?;
+        if wanted == known {
+            return Ok(Decision::nothing(wanted));
+        }
+        let fact = PreferencesChanged {
+            person: person.clone(),
+            preferences: wanted.clone(),
+        };
+        Ok(Decision::next("http", entity.clone(), seen, fact, wanted))
+    })
+    .await?;
+    Ok(shown(&person, &preferences))
+}
+
+fn current(surface: &Surface, person: &PersonId) -> Preferences {
+    let wishes = surface.tree.projections.wishes();
+    wishes.of(person).cloned().unwrap_or_default()
+}
+
+fn shown(person: &PersonId, preferences: &Preferences) -> HttpResponse {
+    response::ok(&Shown {
+        person,
+        preferences,
+    })
+}
+
+fn read(body: &[u8], mut preferences: Preferences) -> Result<Preferences, Problem> {
+    let mut fields = Fields::parse(body)?;
+    let Preferences {
+        locale,
+        time_zone,
+        quiet_hours,
+        digest,
+        opted_out_categories,
+        muted,
+        blocked,
+    } = &mut preferences;
+    set(&mut fields, "locale", locale)?;
+    set(&mut fields, "time_zone", time_zone)?;
+    set(&mut fields, "quiet_hours", quiet_hours)?;
+    set(&mut fields, "digest", digest)?;
+    set(&mut fields, "opted_out_categories", opted_out_categories)?;
+    set(&mut fields, "muted", muted)?;
+    set(&mut fields, "blocked", blocked)?;
+    fields.end(&FIELDS)?;
+    Ok(preferences)
+}
+
+/// Takes a field if it is there; null unsets what may be absent.
+fn set<T: DeserializeOwned>(fields: &mut Fields, name: &str, slot: &mut T) -> Result<(), Problem> {
+    if fields.has(name) {
+        *slot = fields.required(name)?;
+    }
+    Ok(())
+}
+
+fn check(surface: &Surface, person: &PersonId, wanted: &Preferences) -> Result<(), Problem> {
+    if let Some(locale) = &wanted.locale {
+        check_locale(locale)?;
+    }
+    if let Some(name) = &wanted.time_zone {
+        check_time_zone(name)?;
+    }
+    let templates = surface.templates.iter();
+    let categories: BTreeSet<&str> = templates
+        .map(|template| template.category.as_str())
+        .collect();
+    for category in &wanted.opted_out_categories {
+        if !categories.contains(category.as_str()) {
+            let hint = request::did_you_mean(category, categories.iter().copied());
+            let detail = format!("there is no category `{category}`{hint}");
+            return Err(Problem::invalid("opted_out_categories", detail));
+        }
+    }
+    check_list("muted", wanted.muted.iter().map(ElementId::as_str), person)?;
+    check_list(
+        "blocked",
+        wanted.blocked.iter().map(PersonId::as_str),
+        person,
+    )
+}
+
+fn check_locale(locale: &str) -> Result<(), Problem> {
+    let mut parts = locale.split('-');
+    let language = parts.next().unwrap_or_default();
+    let letters = (2..=8).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let rest = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    if letters && locale.len() <= LOCALE_BYTES_MAX && parts.all(rest) {
+        return Ok(());
+    }
+    let detail = format!("`{locale}` is no language, such as `ko` or `en-GB`");
+    Err(Problem::invalid("locale", detail))
+}
+
+fn check_time_zone(name: &str) -> Result<(), Problem> {
+    if TimeZone::get(name).is_ok() {
+        return Ok(());
+    }
+    let known: Vec<String> = jiff::tz::db()
+        .available()
+        .map(|zone| zone.to_string())
+        .collect();
+    let hint = request::did_you_mean(name, known.iter().map(String::as_str));
+    let detail = format!("there is no time zone `{name}`, such as `Asia/Seoul`{hint}");
+    Err(Problem::invalid("time_zone", detail))
+}
+
+fn check_list<'a>(
+    field: &str,
+    ids: impl ExactSizeIterator<Item = &'a str>,
+    person: &PersonId,
+) -> Result<(), Problem> {
+    if ids.len() > LIST_MAX {
+        return Err(Problem::new(
+            Kind::LimitReached,
+            format!("`{field}` has more than {LIST_MAX} entries"),
+        )
+        .with("field", field));
+    }
+    for id in ids {
+        request::check_text(field, id)?;
+        if id == person.as_str() {
+            let detail = format!("`{field}` names `{person}` themselves");
+            return Err(Problem::invalid(field, detail));
+        }
+    }
+    Ok(())
+}
