@@ -57,6 +57,8 @@ enum Of {
     Call(Call),
     /// Whatever changes something, of any service.
     Changes,
+    /// Whatever is asked.
+    Everything,
 }
 
 impl Of {
@@ -64,6 +66,7 @@ impl Of {
         match self {
             Self::Call(call) => call.is_of(request),
             Self::Changes => call::changes(request),
+            Self::Everything => true,
         }
     }
 }
@@ -86,6 +89,16 @@ impl Rule {
             fault,
             spared: nth - 1,
             times: 1,
+        }
+    }
+
+    /// Everything meets the fault until the proxy is healed.
+    pub(crate) fn every(fault: Fault) -> Self {
+        Self {
+            of: Of::Everything,
+            fault,
+            spared: 0,
+            times: u32::MAX,
         }
     }
 

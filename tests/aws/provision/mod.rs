@@ -2,11 +2,13 @@
 //!
 //! - `life`: from nothing to all of it, and back
 //! - `cut_off`: whatever goes wrong on the way
+//! - `running`: the daemon on it
 //! - `template`: the same by CloudFormation
 //! - `surroundings`: permissions, credentials, region, and the graph
 
 mod cut_off;
 mod life;
+mod running;
 mod surroundings;
 mod template;
 

@@ -8,6 +8,7 @@ mod process;
 mod python;
 mod smoke;
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use aws_config::{Region, SdkConfig};
@@ -170,6 +171,12 @@ pub(crate) fn localemu() -> Option<&'static Server> {
         return None;
     }
     Some(started(&SERVER, &LOCALEMU))
+}
+
+/// The Python of an environment with AWS's SDK for it.
+pub(crate) fn python_with_boto3() -> PathBuf {
+    let python = MOTO.requirements.python();
+    python.unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// A microburst before a server.
