@@ -201,6 +201,11 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
         .sample(&[], counts.dead);
     text.gauge("iyagi_push_pending_pushes", "Pushes not settled yet")
         .sample(&[], counts.pending);
+    text.gauge(
+        "iyagi_push_deferred_pushes",
+        "Of those that are not settled, the ones that wait on purpose",
+    )
+    .sample(&[], outbox.waiting().len());
     let mut family = text.gauge(
         "iyagi_letter_waiting_letters",
         "Dead letters that wait, by job",
