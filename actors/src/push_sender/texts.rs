@@ -118,6 +118,9 @@ impl Line {
         let language: LanguageIdentifier = locale
             .parse()
             .map_err(|_| format!("`{locale}` is no language, such as `ko` or `pt-BR`"))?;
+        if pattern.trim().is_empty() {
+            return Err("it is empty".to_owned());
+        }
         // Lines of a pattern are its own as long as they are indented.
         let source = format!("{NAME} = {}\n", pattern.replace('\n', "\n    "));
         let resource = FluentResource::try_new(source).map_err(|(_, errors)| {

@@ -327,6 +327,11 @@ async fn a_position_that_expired_halts_the_poller_or_goes_on_at_the_horizon_and_
             let reader = Reader::start(&fake, pace).await;
             reader.until_at(Cursor::new(2, 2)).await;
             fake.switches().replica_at = Some(2);
+            // A poll that was on its way must not see what comes now.
+            let asked = fake.requests().len();
+            reader
+                .until("two more polls", |_| fake.requests().len() > asked + 2)
+                .await;
             fake.commit_vertices(4).await;
             fake.graph().trim_before(5).await.expect("trims");
             fake.switches().replica_at = None;
