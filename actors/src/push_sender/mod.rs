@@ -1,7 +1,7 @@
 //! `PushSender`: takes one push through its next step until it is settled or must wait.
 //!
 //! Owns nothing but the attempt in hand. Told: [`PushJob`], in lanes per phone. Writes: `push.attempted`, `push.accepted`,
-//! `push.failed`, `push.suppressed`, `letter.requested`, `device.removed`.
+//! `push.failed`, `push.suppressed`, `push.deferred`, `push.merged`, `letter.requested`, `device.removed`.
 //!
 //! **Invariant:** the gateway is called only after `push.attempted` is durable, and never by a replay.
 
