@@ -29,9 +29,13 @@ fn a_burst_rings_at_once_and_once_more_with_how_many_they_are() {
         for (id, name) in [("daniel", "Daniel"), ("grace", "Grace"), ("ada", "Ada")] {
             world.person(id, name, "en").await;
         }
-        for who in ["daniel", "grace", "ada"] {
-            world.edge(who, "LIKES", "story-1").await;
-        }
+        world
+            .at_once(async {
+                for who in ["daniel", "grace", "ada"] {
+                    world.edge(who, "LIKES", "story-1").await;
+                }
+            })
+            .await;
         world.settle().await;
         assert_eq!(
             world.shown("minji"),

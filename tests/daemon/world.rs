@@ -13,6 +13,7 @@ use iyagi_actors::invariants::Report;
 use iyagi_actors::journal::Draft;
 use iyagi_actors::projections::Counts;
 use iyagi_actors::push_sender::decision::RetryPolicy;
+use iyagi_actors::runtime::ActorState;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::Entity;
@@ -170,6 +171,19 @@ impl World {
             {"op": "add_edge", "from": who, "label": "POSTED", "to": id},
         ]))
         .await;
+    }
+
+    /// Lets all that is committed meanwhile be matched together, however slow this machine is.
+    pub(crate) async fn at_once(&self, commits: impl Future<Output = ()>) {
+        const POLLER: &str = "stream-poller";
+        let actors = &self.daemon.surface.actors;
+        actors.pause(POLLER).expect("it runs");
+        self.until("the poller pauses", || {
+            actors.actor(POLLER).expect("it runs").state == ActorState::Paused
+        })
+        .await;
+        commits.await;
+        actors.resume(POLLER).expect("it runs");
     }
 
     pub(crate) fn counts(&self) -> Counts {
