@@ -56,6 +56,32 @@ fn a_burst_rings_at_once_and_once_more_with_how_many_they_are() {
 }
 
 #[test]
+fn whoever_was_blocked_meanwhile_is_not_counted_among_the_others() {
+    let report = play_gathering(short_bursts(), async |world| {
+        world.person("minji", "민지", "ko").await;
+        world.story("minji", "story-1", "첫 이야기").await;
+        for (id, name) in [("daniel", "Daniel"), ("grace", "Grace"), ("ada", "Ada")] {
+            world.person(id, name, "en").await;
+        }
+        world
+            .at_once(async {
+                for who in ["daniel", "grace", "ada"] {
+                    world.edge(who, "LIKES", "story-1").await;
+                }
+                world.edge("minji", "BLOCKS", "grace").await;
+            })
+            .await;
+        world.settle().await;
+        assert_eq!(
+            world.shown("minji").last().map(String::as_str),
+            Some("좋아요: Ada 님 외 1명이 좋아합니다: “첫 이야기”")
+        );
+        world
+    });
+    assert_eq!(report.counts.suppressed[&SuppressReason::Blocked], 1);
+}
+
+#[test]
 fn whoever_wants_no_digest_hears_of_each_by_itself() {
     let report = play_gathering(short_bursts(), async |world| {
         world.person("minji", "민지", "ko").await;

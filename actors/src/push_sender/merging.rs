@@ -3,25 +3,25 @@
 use std::collections::BTreeSet;
 
 use iyagi_messages::fact::{MERGED_LISTED_MAX, PushMerged};
-use iyagi_messages::ids::{PersonId, PushId};
+use iyagi_messages::ids::PersonId;
 use iyagi_messages::push::{DeferReason, MergeKind, Push};
 
 use super::state::PushState;
 
 /// What one push tells of when it takes others along.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Merger {
+pub struct Merger<'w> {
     /// The fact of the push that is sent.
     pub merged: PushMerged,
     /// The others.
-    pub others: Vec<PushId>,
+    pub others: Vec<&'w PushState>,
 }
 
 /// What goes with a push that is due after it has waited; nothing if it goes by itself.
 ///
 /// After a burst that is the rest of the burst. After quiet hours it is all that waited for their end: the phone rings once,
 /// and if all of it is one burst, it says so.
-pub fn merger_of(push: &PushState, waiting: &[PushState]) -> Option<Merger> {
+pub fn merger_of<'w>(push: &PushState, waiting: &'w [PushState]) -> Option<Merger<'w>> {
     let due = push.deferred?;
     let goes_along = |other: &&PushState| {
         other.push.id != push.push.id
@@ -48,10 +48,10 @@ pub fn merger_of(push: &PushState, waiting: &[PushState]) -> Option<Merger> {
         MergeKind::Digest
     };
     let actors: BTreeSet<&PersonId> = all().filter_map(|push| push.actor.as_ref()).collect();
-    let others: Vec<PushId> = others.iter().map(|other| other.push.id).collect();
+    let ids = others.iter().map(|other| other.push.id);
     let merged = PushMerged {
         kind,
-        pushes: others.iter().copied().take(MERGED_LISTED_MAX).collect(),
+        pushes: ids.take(MERGED_LISTED_MAX).collect(),
         count: others.len() as u32 + 1 + opened,
         // Whoever opened the burst is one more: the same person again would have been a repeat.
         actors: actors.len() as u32 + opened,

@@ -21,7 +21,7 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{
     DeviceRemoved, Fact, PushAttempted, PushDeferred, PushFailed, PushSuppressed,
 };
-use iyagi_messages::ids::{EventId, LetterId, PushId, Seq};
+use iyagi_messages::ids::{EventId, LetterId, PushId, Seq, Timestamp};
 use iyagi_messages::push::{FailureClass, Push, SuppressReason};
 
 use self::decision::{Outcome, RetryPolicy, Step, after_attempt, next_step};
@@ -107,15 +107,8 @@ impl PushSender {
             return Ok(Some(Done::Finished));
         };
         let now = self.context.clock.now();
-        let recipient = {
-            let projections = &self.context.projections;
-            let (audience, wishes) = (projections.audience(), projections.wishes());
-            Recipient::of(&state.push, &audience, &wishes, now)
-        };
-        let template = self.context.templates.get(&state.push.template);
-        let urgent = template.is_some_and(|template| template.urgent);
-        let elsewhere = fleet.lives_elsewhere(state.attempted_by.as_ref());
-        match next_step(&state, urgent, recipient, elsewhere, now) {
+        let (next, recipient) = self.decide(&state, now);
+        match next {
             // One that waits leaves its lane, so that others may pass; it is offered again when it is due.
             Step::Settled | Step::NotDue => Ok(Some(Done::Finished)),
             Step::Defer { until, reason } => {
@@ -148,13 +141,12 @@ impl PushSender {
                 Ok(None)
             }
             Step::Attempt { attempt } => {
-                if recipient.digest {
-                    self.attempt_merged(&state, cause, attempt, division)
-                        .await?;
-                } else {
-                    let facts = vec![PushAttempted { attempt }.into()];
-                    self.append(&state, cause, facts, Some(division)).await?;
-                }
+                let waiting = match state.deferred {
+                    Some(_) if recipient.digest => self.ready_with(&state, now),
+                    _ => Vec::new(),
+                };
+                let merger = merger_of(&state, &waiting).filter(|_| recipient.digest);
+                self.begin(&state, cause, attempt, merger, division).await?;
                 let Some((state, cause)) = self.look_up(id) else {
                     return Ok(Some(Done::Finished));
                 };
@@ -176,27 +168,48 @@ impl PushSender {
         Some((outbox.push(id)?.clone(), outbox.last_event(id)?))
     }
 
-    /// Begins an attempt that also tells of whatever waits to go along.
-    async fn attempt_merged(
-        &self,
-        state: &PushState,
-        cause: EventId,
-        attempt: u32,
-        division: Division,
-    ) -> Result<(), JournalFault> {
+    /// What is to be done with a push now, and what is known of its recipient.
+    fn decide(&self, state: &PushState, now: Timestamp) -> (Step, Recipient) {
+        let recipient = {
+            let projections = &self.context.projections;
+            let (audience, wishes) = (projections.audience(), projections.wishes());
+            Recipient::of(&state.push, &audience, &wishes, now)
+        };
+        let template = self.context.templates.get(&state.push.template);
+        let urgent = template.is_some_and(|template| template.urgent);
+        let elsewhere = self
+            .context
+            .fleet
+            .lives_elsewhere(state.attempted_by.as_ref());
+        let next = next_step(state, urgent, recipient, elsewhere, now);
+        (next, recipient)
+    }
+
+    /// What waited for the same phone and may be sent now. What may not is left to say so itself.
+    fn ready_with(&self, state: &PushState, now: Timestamp) -> Vec<PushState> {
         let waiting: Vec<PushState> = {
             let outbox = self.context.projections.outbox();
             let ids = outbox.waiting().with_phone_of(&state.push);
             ids.filter_map(|id| outbox.push(id).cloned()).collect()
         };
+        let ready = |other: &PushState| matches!(self.decide(other, now).0, Step::Attempt { .. });
+        waiting.into_iter().filter(ready).collect()
+    }
+
+    /// Begins an attempt, which also tells of whatever goes along.
+    async fn begin(
+        &self,
+        state: &PushState,
+        cause: EventId,
+        attempt: u32,
+        merger: Option<Merger<'_>>,
+        division: Division,
+    ) -> Result<(), JournalFault> {
         let mut facts: Vec<Fact> = Vec::new();
         let mut draft = Draft::new(&self.me, correlation(&state.push));
         division.expect(&mut draft);
-        if let Some(Merger { merged, others }) = merger_of(state, &waiting) {
-            for other in &waiting {
-                if !others.contains(&other.push.id) {
-                    continue;
-                }
+        if let Some(Merger { merged, others }) = merger {
+            for other in others {
                 let entity = Entity::new("push", other.push.id);
                 let reason = SuppressReason::Merged;
                 draft.expect(entity.clone(), other.seq);

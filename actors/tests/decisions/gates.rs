@@ -356,7 +356,7 @@ fn a_burst_goes_as_one_that_counts_whoever_opened_it() {
     let merger = merger_of(&all[0], &phone).expect("it takes others along");
     assert_eq!(merger.merged.kind, MergeKind::Burst);
     assert_eq!((merger.merged.count, merger.merged.actors), (4, 4));
-    assert_eq!(merger.others, [all[1].push.id, all[2].push.id]);
+    assert_eq!(merger.others, [&phone[1], &phone[2]]);
 }
 
 #[test]
