@@ -33,7 +33,7 @@ use crate::media_job::MediaJournal;
 use crate::media_topic::{Fan, MediaTopic, MediaTopicContext, Notice, QueueSubscription};
 use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use crate::ports::Queue;
-use crate::projections::{Projections, RecentlyAccepted};
+use crate::projections::{Projections, RecentlyAccepted, TrafficPolicy};
 use crate::push_feedback::{FeedbackCounts, Hear, PushFeedback, PushFeedbackContext};
 use crate::push_feeder::{Feed, PushFeeder, PushFeederContext};
 use crate::push_sender::rendering::Names;
@@ -82,7 +82,11 @@ pub async fn plant(
     settings: &Settings,
     member: Option<MemberId>,
 ) -> Result<Tree, JournalFault> {
-    let projections = Projections::recover(&*ports.journal, settings.rate).await?;
+    let policy = TrafficPolicy {
+        rate: settings.rate,
+        remembered_ms: settings.templates.longest_window_ms(),
+    };
+    let projections = Projections::recover(&*ports.journal, policy).await?;
     let fleet = match member {
         Some(me) => Fleet::member(me, Arc::clone(&projections)),
         None => Fleet::alone(Arc::clone(&projections)),

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use iyagi_actors::projections::REMEMBERED_MS;
 use iyagi_actors::push_sender::texts;
 use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_actors::subscription_matcher::matching::Templates;
@@ -25,6 +24,8 @@ pub const BUILT_IN: &str = include_str!("../../config/templates.toml");
 const SUBSCRIPTION: &str = "subscription";
 /// What a link may hold.
 const SUBJECT: &str = "{subject}";
+/// The furthest that a template may look back: whatever is requested meanwhile is remembered.
+const WINDOW_SECONDS_MAX: u32 = 3_600;
 /// Who is told, in an anchor.
 const RECIPIENT: &str = "@me";
 
@@ -110,10 +111,9 @@ fn check(templates: &[Template], model: &GraphModel) -> Vec<Fault> {
             ("duplicate_seconds", template.duplicate_seconds),
             ("burst_seconds", template.burst_seconds),
         ] {
-            if u64::from(seconds) * 1_000 > REMEMBERED_MS {
+            if seconds > WINDOW_SECONDS_MAX {
                 let message = format!(
-                    "template \"{id}\" looks back {seconds} seconds; no more than {} are remembered",
-                    REMEMBERED_MS / 1_000
+                    "template \"{id}\" looks back {seconds} seconds; no more than {WINDOW_SECONDS_MAX} are remembered"
                 );
                 faults.push(Fault::new(key(field), message));
             }

@@ -12,7 +12,7 @@ use iyagi_actors::dlq_keeper::{
 use iyagi_actors::health::Health;
 use iyagi_actors::journal::{Draft, Journal, MemoryJournal};
 use iyagi_actors::ports::{Clock, Outgoing, Queue};
-use iyagi_actors::projections::{Projections, RatePolicy};
+use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::queue_intake::{Deliveries, QueueIntake, QueueIntakeContext, Receive};
 use iyagi_actors::redriver::{Redriver, RedriverContext};
 use iyagi_actors::runtime::{
@@ -84,7 +84,7 @@ impl World {
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(Arc::clone(&clock)));
-        let projections = Projections::recover(&*journal, RatePolicy::default())
+        let projections = Projections::recover(&*journal, TrafficPolicy::default())
             .await
             .expect("folds");
         let system = System::new(1, Intensity::default(), Arc::new(Unobserved));

@@ -12,7 +12,7 @@ use iyagi_actors::journal::MemoryJournal;
 use iyagi_actors::media_job::MediaJournal;
 use iyagi_actors::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use iyagi_actors::ports::{Clock, MetadataTable, ObjectStore, PutOptions, Queue};
-use iyagi_actors::projections::{Projections, RatePolicy};
+use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::queue_intake::{Deliveries, Delivery};
 use iyagi_actors::runtime::{
     ChildSpec, CpuPool, Cx, Done, Failure, Fault, Incarnation, Intensity, Strategy, System,
@@ -61,7 +61,7 @@ impl World {
         let table = Arc::new(table);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = Arc::new(MemoryJournal::new(Arc::clone(&clock)));
-        let projections = Projections::recover(&*journal, RatePolicy::default())
+        let projections = Projections::recover(&*journal, TrafficPolicy::default())
             .await
             .expect("folds");
         let system = System::new(1, Intensity::default(), Arc::new(Unobserved));

@@ -22,14 +22,14 @@ pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
 pub use members::Members;
 pub use outbox::{Counts, LetterState, Outbox};
-pub use traffic::{First, REMEMBERED_MS, RatePolicy, Traffic, TrafficAhead};
+pub use traffic::{First, RatePolicy, Traffic, TrafficAhead, TrafficPolicy};
 pub use waiting_room::{Place, WaitingRoom};
 pub use wishes::Wishes;
 
 use crate::journal::{Journal, JournalFault, Snapshot};
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-const CODE_VERSION: u32 = 3;
+const CODE_VERSION: u32 = 4;
 const SNAPSHOT: &str = "projections";
 /// Events that are read at once while folding.
 const PAGE: usize = 10_000;
@@ -41,8 +41,8 @@ pub struct Projections {
     members: RwLock<Members>,
     wishes: RwLock<Wishes>,
     traffic: RwLock<Traffic>,
-    /// How many notifications people may have.
-    rate: RatePolicy,
+    /// How far the traffic is looked back at.
+    policy: TrafficPolicy,
     /// The last event folded, for who waits for the next.
     folded: watch::Sender<Pos>,
 }
@@ -60,7 +60,7 @@ impl Projections {
     /// Folds the newest snapshot and what came after it, and from then on every commit.
     pub async fn recover(
         journal: &dyn Journal,
-        rate: RatePolicy,
+        policy: TrafficPolicy,
     ) -> Result<Arc<Self>, JournalFault> {
         let snapshot = journal.snapshot(SNAPSHOT, CODE_VERSION).await?;
         let body: Option<(Body, Pos)> =
@@ -78,7 +78,7 @@ impl Projections {
             members: RwLock::new(body.members),
             wishes: RwLock::new(body.wishes),
             traffic: RwLock::new(body.traffic),
-            rate,
+            policy,
             folded: watch::Sender::new(pos),
         });
         loop {
@@ -149,9 +149,9 @@ impl Projections {
         self.traffic.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many notifications people may have.
-    pub fn rate(&self) -> RatePolicy {
-        self.rate
+    /// How far the traffic is looked back at.
+    pub fn traffic_policy(&self) -> TrafficPolicy {
+        self.policy
     }
 
     /// The last event folded, and whether there is another one.
@@ -193,7 +193,7 @@ impl Projections {
         if events.iter().any(|event| Traffic::concerns(&event.fact)) {
             let mut traffic = self.traffic.write().unwrap_or_else(PoisonError::into_inner);
             for event in events {
-                traffic.apply(event, self.rate);
+                traffic.apply(event, self.policy);
             }
         }
         let pos = outbox.pos;

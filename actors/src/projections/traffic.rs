@@ -1,6 +1,7 @@
 //! What was requested of late: by it repeats are recognised, bursts gathered and rates kept.
 //!
-//! Everything here is forgotten after [`REMEMBERED_MS`]: the memory is bounded by the rate of pushes, not by their number.
+//! Everything here is forgotten as soon as no template looks back at it: the memory is bounded by the rate of pushes and
+//! the longest window, not by their number.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -14,9 +15,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::push_sender::gates::Verdict;
-
-/// How long a notification is remembered, in milliseconds. No window of a template is longer.
-pub const REMEMBERED_MS: u64 = 3_600_000;
 
 /// How many notifications a person may have at once, and how soon one more may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +36,18 @@ impl Default for RatePolicy {
     }
 }
 
+/// How far is looked back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrafficPolicy {
+    /// How many notifications a person may have.
+    pub rate: RatePolicy,
+    /// How long a notification is remembered, in milliseconds: no window of a template is longer.
+    pub remembered_ms: u64,
+}
+
+/// How often people who may have all of their notifications again are left out, in milliseconds.
+const SWEEP_MS: u64 = 60_000;
+
 /// What was requested of late, folded up to a position.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
@@ -49,6 +59,8 @@ pub struct Traffic {
     forgetting: VecDeque<(Timestamp, Uuid)>,
     /// Notifications that people have had and that still count.
     spent: HashMap<PersonId, Spent>,
+    /// When those that no longer do were last left out.
+    swept_at: Timestamp,
     /// The push requested last, for what follows on it in the same append.
     last: Option<Requested>,
 }
@@ -83,7 +95,7 @@ struct Requested {
 pub struct TrafficAhead<'a> {
     known: &'a Traffic,
     ahead: Traffic,
-    policy: RatePolicy,
+    policy: TrafficPolicy,
 }
 
 impl Traffic {
@@ -96,7 +108,7 @@ impl Traffic {
     }
 
     /// Folds the journal's next event.
-    pub fn apply(&mut self, event: &Event, policy: RatePolicy) {
+    pub fn apply(&mut self, event: &Event, policy: TrafficPolicy) {
         match &event.fact {
             Fact::PushRequested(requested) => self.request(&requested.push, event.at, policy),
             Fact::PushDeferred(_) if self.is_last(&event.entity) => self.give_back(),
@@ -113,17 +125,21 @@ impl Traffic {
             .is_some_and(|last| *entity == Entity::new("push", last.push))
     }
 
-    fn request(&mut self, push: &Push, at: Timestamp, policy: RatePolicy) {
-        self.forget(at);
+    fn request(&mut self, push: &Push, at: Timestamp, policy: TrafficPolicy) {
+        self.forget(at, policy);
+        let remembers = policy.remembered_ms > 0;
         let first = First {
             notification: push.notification(),
             at,
         };
-        let same = sameness(push).map(|key| {
+        let same = remembers.then(|| sameness(push)).flatten().map(|key| {
             self.forgetting.push_back((at, key));
             (key, self.said.insert(key, first))
         });
-        if let Some(key) = burst_of(push).filter(|_| push.burst.is_none()) {
+        if let Some(key) = (remembers && push.burst.is_none())
+            .then(|| burst_of(push))
+            .flatten()
+        {
             self.forgetting.push_back((at, key));
             self.bursts.insert(key, first);
         }
@@ -135,9 +151,11 @@ impl Traffic {
             spent,
         });
         // The person's other phones do not count again.
-        if policy.burst > 0 && spent.is_none_or(|spent| spent.notification != first.notification) {
+        if policy.rate.burst > 0
+            && spent.is_none_or(|spent| spent.notification != first.notification)
+        {
             let spent = Spent {
-                thousandths: spent.map_or(0, |spent| spent.left(policy, at)) + 1_000,
+                thousandths: spent.map_or(0, |spent| spent.left(policy.rate, at)) + 1_000,
                 at,
                 notification: first.notification,
             };
@@ -171,11 +189,9 @@ impl Traffic {
         };
     }
 
-    fn forget(&mut self, now: Timestamp) {
-        let due = |at: Timestamp| now.since_ms(at) >= REMEMBERED_MS;
-        let mut any = false;
+    fn forget(&mut self, now: Timestamp, policy: TrafficPolicy) {
+        let due = |at: Timestamp| now.since_ms(at) >= policy.remembered_ms;
         while let Some((_, key)) = self.forgetting.pop_front_if(|(at, _)| due(*at)) {
-            any = true;
             for windows in [&mut self.said, &mut self.bursts] {
                 // It may have been opened anew since.
                 if windows.get(&key).is_some_and(|first| due(first.at)) {
@@ -183,15 +199,17 @@ impl Traffic {
                 }
             }
         }
-        if any {
-            self.spent.retain(|_, spent| !due(spent.at));
+        if now.since_ms(self.swept_at) >= SWEEP_MS {
+            self.swept_at = now;
+            self.spent
+                .retain(|_, spent| spent.left(policy.rate, now) > 0);
         }
     }
 }
 
 impl<'a> TrafficAhead<'a> {
     /// Nothing is ahead yet.
-    pub fn of(known: &'a Traffic, policy: RatePolicy) -> Self {
+    pub fn of(known: &'a Traffic, policy: TrafficPolicy) -> Self {
         Self {
             known,
             ahead: Traffic::default(),
@@ -201,7 +219,7 @@ impl<'a> TrafficAhead<'a> {
 
     /// The notification within `window_ms` that says the same as a push, if it is not the push's own.
     pub fn repeated(&self, push: &Push, window_ms: u64, now: Timestamp) -> Option<First> {
-        let key = sameness(push)?;
+        let key = (window_ms > 0).then(|| sameness(push))??;
         let first = self
             .ahead
             .said
@@ -212,7 +230,7 @@ impl<'a> TrafficAhead<'a> {
 
     /// The notification within `window_ms` that opened the burst to which a push belongs, if it is not the push's own.
     pub fn burst(&self, push: &Push, window_ms: u64, now: Timestamp) -> Option<First> {
-        let key = burst_of(push)?;
+        let key = (window_ms > 0).then(|| burst_of(push))??;
         let first = self
             .ahead
             .bursts
@@ -223,11 +241,11 @@ impl<'a> TrafficAhead<'a> {
 
     /// Whether a push would be one more than its recipient may have.
     pub fn too_many(&self, push: &Push, now: Timestamp) -> bool {
-        let spent = self.spent(&push.recipient);
-        self.policy.burst > 0
-            && spent.is_some_and(|spent| {
+        let rate = self.policy.rate;
+        rate.burst > 0
+            && self.spent(&push.recipient).is_some_and(|spent| {
                 spent.notification != push.notification()
-                    && spent.left(self.policy, now) + 1_000 > u64::from(self.policy.burst) * 1_000
+                    && spent.left(rate, now) + 1_000 > u64::from(rate.burst) * 1_000
             })
     }
 

@@ -50,6 +50,17 @@ impl Templates {
         templates
     }
 
+    /// The longest time, in milliseconds, that any of them looks back for repeats and bursts.
+    pub fn longest_window_ms(&self) -> u64 {
+        let windows = self
+            .ordered
+            .iter()
+            .map(|template| template.duplicate_seconds.max(template.burst_seconds));
+        windows
+            .max()
+            .map_or(0, |seconds| u64::from(seconds) * 1_000)
+    }
+
     /// What a push is told by that tells of different things; each by its own texts if there is none.
     pub fn digest(&self) -> Option<&Template> {
         self.get(&TemplateId::from(DIGEST))

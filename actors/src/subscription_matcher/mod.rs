@@ -228,7 +228,7 @@ impl SubscriptionMatcher {
         let context = Arc::clone(&self.context);
         let projections = &context.projections;
         let requested = projections.traffic();
-        let mut traffic = TrafficAhead::of(&requested, projections.rate());
+        let mut traffic = TrafficAhead::of(&requested, projections.traffic_policy());
         let mut passed = cursor;
         for commit in commits {
             Self::admit_jump(passed, commit, draft);

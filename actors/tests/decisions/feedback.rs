@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use iyagi_actors::invariants::Audit;
 use iyagi_actors::journal::{Draft, Journal, MemoryJournal};
 use iyagi_actors::ports::{Clock, Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
-use iyagi_actors::projections::{Projections, RatePolicy, RecentlyAccepted};
+use iyagi_actors::projections::{Projections, RecentlyAccepted, TrafficPolicy};
 use iyagi_actors::push_feedback::{FeedbackCounts, Hear, PushFeedback, PushFeedbackContext};
 use iyagi_actors::runtime::{Cx, Worker};
 use iyagi_messages::device::{Device, Platform};
@@ -98,7 +98,7 @@ impl World {
     /// A journal in which this has happened before the actor came up.
     async fn given(facts: Vec<(Entity, Fact)>) -> Self {
         let journal = MemoryJournal::new(Arc::new(Still));
-        let projections = Projections::recover(&journal, RatePolicy::default())
+        let projections = Projections::recover(&journal, TrafficPolicy::default())
             .await
             .expect("recovers");
         let queue = Arc::new(Script::default());

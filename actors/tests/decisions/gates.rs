@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iyagi_actors::projections::{RatePolicy, Traffic, TrafficAhead, Wishes};
+use iyagi_actors::projections::{RatePolicy, Traffic, TrafficAhead, TrafficPolicy, Wishes};
 use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
 use iyagi_actors::push_sender::merging::merger_of;
 use iyagi_actors::push_sender::state::PushState;
@@ -22,9 +22,12 @@ use serde_json::json;
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
-const POLICY: RatePolicy = RatePolicy {
-    burst: 2,
-    refill_seconds: 60,
+const POLICY: TrafficPolicy = TrafficPolicy {
+    rate: RatePolicy {
+        burst: 2,
+        refill_seconds: 60,
+    },
+    remembered_ms: 10 * MINUTE_MS,
 };
 const REACHABLE: Recipient = Recipient {
     blocked: false,
@@ -84,11 +87,11 @@ fn event(entity: Entity, at: Timestamp, fact: impl Into<Fact>) -> Event {
 /// What was requested, and what became of it at once.
 struct History {
     traffic: Traffic,
-    policy: RatePolicy,
+    policy: TrafficPolicy,
 }
 
 impl History {
-    fn new(policy: RatePolicy) -> Self {
+    fn new(policy: TrafficPolicy) -> Self {
         Self {
             traffic: Traffic::default(),
             policy,
@@ -120,9 +123,12 @@ impl History {
     }
 }
 
-const UNLIMITED: RatePolicy = RatePolicy {
-    burst: 0,
-    refill_seconds: 60,
+const UNLIMITED: TrafficPolicy = TrafficPolicy {
+    rate: RatePolicy {
+        burst: 0,
+        refill_seconds: 60,
+    },
+    ..POLICY
 };
 
 #[test]
@@ -281,6 +287,30 @@ fn nobody_gets_more_than_their_rate_and_it_comes_back() {
     assert_eq!([told(3, 2), told(4, 58)], [limited, limited]);
     assert_eq!(told(5, 61), Verdict::Pass);
     assert_eq!(told(6, 62), limited);
+}
+
+#[test]
+fn nothing_is_remembered_that_nobody_looks_back_at() {
+    let mut history = History::new(POLICY);
+    for commit in 0..100 {
+        history.matched(&mut like(commit, "daniel", &format!("story-{commit}")), NOW);
+    }
+    let late = NOW.plus_ms(10 * MINUTE_MS);
+    history.matched(&mut like(100, "daniel", "late"), late);
+    let kept = serde_json::to_value(&history.traffic).expect("JSON");
+    for (part, one) in [("said", 1), ("bursts", 1), ("spent", 1)] {
+        assert_eq!(
+            kept[part].as_object().map(serde_json::Map::len),
+            Some(one),
+            "{part}"
+        );
+    }
+    let mut blind = History::new(TrafficPolicy::default());
+    blind.policy.rate.burst = 0;
+    blind.matched(&mut like(1, "daniel", "story"), NOW);
+    let kept = serde_json::to_value(&blind.traffic).expect("JSON");
+    assert_eq!(kept["forgetting"], json!([]));
+    assert_eq!((&kept["said"], &kept["spent"]), (&json!({}), &json!({})));
 }
 
 #[test]

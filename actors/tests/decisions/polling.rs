@@ -9,7 +9,7 @@ use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::Health;
 use iyagi_actors::journal::MemoryJournal;
 use iyagi_actors::ports::{ChangeStream, Clock, Position, StreamFault};
-use iyagi_actors::projections::{Projections, RatePolicy};
+use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::runtime::{
     ChildSpec, Cx, Done, Failure, Fault, Intensity, Strategy, System, Unobserved, Worker,
 };
@@ -123,7 +123,7 @@ async fn given(
         .run_until(async move {
             let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
             let journal = MemoryJournal::new(Arc::clone(&clock));
-            let projections = Projections::recover(&journal, RatePolicy::default())
+            let projections = Projections::recover(&journal, TrafficPolicy::default())
                 .await
                 .expect("an empty journal");
             let stream = Arc::new(Script {

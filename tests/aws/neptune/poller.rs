@@ -8,7 +8,7 @@ use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::{Condition, Health};
 use iyagi_actors::journal::{Journal, MemoryJournal};
 use iyagi_actors::ports::Clock;
-use iyagi_actors::projections::{Projections, RatePolicy};
+use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::runtime::{ChildSpec, Intensity, Strategy as Restarts, System, Unobserved};
 use iyagi_actors::stream_poller::{
     OnExpired, OnGap, Poll, PollPace, StreamPoller, StreamPollerContext,
@@ -79,7 +79,7 @@ impl Reader {
         journal: MemoryJournal,
         clock: Arc<Moved>,
     ) -> Self {
-        let projections = Projections::recover(&journal, RatePolicy::default())
+        let projections = Projections::recover(&journal, TrafficPolicy::default())
             .await
             .expect("folds");
         let log = Arc::new(stream(fake.url()));
