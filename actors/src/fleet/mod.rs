@@ -24,7 +24,6 @@ use iyagi_messages::ids::{MemberId, PersonId, Seq};
 
 use crate::journal::Draft;
 use crate::projections::{Members, Projections};
-use crate::push_sender::state::{PushState, Stage};
 
 /// This host among the others.
 #[derive(Clone)]
@@ -84,16 +83,14 @@ impl Fleet {
         lanes::owner_of(Lane::of(person), &members.all) == Some(me)
     }
 
-    /// Whether a push is in the hands of this host, by the attempt of this number.
-    pub fn is_mine(&self, state: &PushState, attempt: u32) -> bool {
-        state.stage == Stage::Attempting
-            && state.attempts == attempt
-            && state.attempted_by == self.me
+    /// Whether this host is known by this name; one without others has none.
+    pub fn is_me(&self, member: Option<&MemberId>) -> bool {
+        member == self.me.as_ref()
     }
 
     /// Whether another host that lives is known by this name.
     pub fn lives_elsewhere(&self, member: Option<&MemberId>) -> bool {
-        member.is_some() && member != self.me.as_ref() && {
+        member.is_some() && !self.is_me(member) && {
             let members = self.projections.members();
             member.is_some_and(|member| members.has(member))
         }

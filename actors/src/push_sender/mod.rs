@@ -150,7 +150,8 @@ impl PushSender {
                 let Some((state, cause)) = self.look_up(id) else {
                     return Ok(Some(Done::Finished));
                 };
-                if !fleet.is_mine(&state, attempt) {
+                let mine = fleet.is_me(state.attempted_by.as_ref());
+                if !(mine && state.is_at_attempt(attempt)) {
                     // An event that the journal has already is appended with success. Another host may have written this one
                     // first, or may have given it up while this one stood still: then the call is not this host's to make.
                     tracing::warn!(push = %id, attempt, "the attempt is another host's");

@@ -113,6 +113,11 @@ impl PushState {
         }
     }
 
+    /// Whether the attempt of this number is made right now.
+    pub fn is_at_attempt(&self, attempt: u32) -> bool {
+        self.stage == Stage::Attempting && self.attempts == attempt
+    }
+
     /// From when on it is stale.
     pub fn deadline(&self) -> Timestamp {
         self.push.expires_at.plus_ms(self.waited_ms)
