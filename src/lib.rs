@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`aws`]: every port on AWS
+//! - [`backfill`]: a graph that is older than its change log
 //! - [`cli`]: the command line
 //! - [`config`]: what the daemon is told, and what a mistake in it gets
 //! - [`daemon`]: from start to stop; the one place where ports meet adapters
@@ -13,6 +14,7 @@
 //! - [`surface`]: what the listeners and the command line speak to
 
 pub mod aws;
+pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod config;

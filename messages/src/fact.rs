@@ -107,6 +107,15 @@ facts! {
         /// How many they are.
         commits: u64,
     }
+    /// The graph is known from elsewhere than the change log. Nothing at or before the watermark leads to a push.
+    "graph.bootstrapped" v 1 => GraphBootstrapped {
+        /// The last operation of the log that it contains.
+        watermark: Cursor,
+        /// Vertices that are known.
+        vertices: u64,
+        /// Edges that are known.
+        edges: u64,
+    }
     /// A commit of the graph led to pushes.
     "commit.matched" v 1 => CommitMatched {
         /// The commit's last operation.

@@ -150,6 +150,12 @@ fn samples() -> Vec<Fact> {
             commits: 4,
         }
         .into(),
+        GraphBootstrapped {
+            watermark: Cursor::new(17, 3),
+            vertices: 2,
+            edges: 1,
+        }
+        .into(),
         CommitMatched {
             commit: Cursor::new(17, 3),
             at,

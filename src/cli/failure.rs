@@ -13,6 +13,7 @@ use super::operations::OperationsError;
 use super::output::Format;
 use crate::aws::clients::ClientsError;
 use crate::aws::fault::{CallFault, FaultKind};
+use crate::backfill::BackfillError;
 use crate::config::ConfigError;
 use crate::daemon::{DaemonError, LockError};
 use crate::demo::DemoError;
@@ -73,6 +74,9 @@ pub enum Failure {
     /// The threads cannot be started.
     #[error("the command cannot start its threads: {0}")]
     Threads(io::Error),
+    /// A graph cannot be made known.
+    #[error(transparent)]
+    Backfill(#[from] BackfillError),
     /// There was no demo, or only half of one.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -84,6 +88,9 @@ impl Failure {
         match self {
             Self::Config(_)
             | Self::Clients(ClientsError::NoRegion)
+            | Self::Backfill(
+                BackfillError::NoGraph | BackfillError::Clients(ClientsError::NoRegion),
+            )
             | Self::Daemon(DaemonError::Http(HttpError::NotLoopback { .. })) => Exit::Config,
             Self::Daemon(DaemonError::Adapter(error)) if error.is_of_configuration() => {
                 Exit::Config
@@ -95,6 +102,7 @@ impl Failure {
             Self::Daemon(DaemonError::Lock(LockError::Taken { .. }) | DaemonError::Http(_)) => {
                 Exit::TryAgain
             }
+            Self::Backfill(BackfillError::Lock(LockError::Taken { .. })) => Exit::TryAgain,
             Self::Usage { .. } | Self::Demo(DemoError::Speed(_)) => Exit::Usage,
             // Whoever read our output has seen enough.
             Self::Output(error) | Self::Demo(DemoError::Output(error))

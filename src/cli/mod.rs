@@ -10,6 +10,7 @@
 //! Commands about the journal read its file, so they work on a daemon that is live, stopped or broken.
 
 mod audit;
+mod backfill;
 mod check;
 mod completions;
 mod control;
@@ -130,6 +131,8 @@ enum Command {
     Restart(control::ActorName),
     /// Give a pool another number of workers.
     Scale(control::ScaleArguments),
+    /// Make a graph known that is older than its change log.
+    Backfill(backfill::BackfillArguments),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
     /// Print the JSON Schema of the configuration.
@@ -209,6 +212,7 @@ impl Context {
                 let order = control::Order::Scale(arguments.workers);
                 control::order(self, &arguments.pool, order)
             }
+            Command::Backfill(arguments) => backfill::backfill(self, &arguments),
             Command::Provision(arguments) => provision::provision(self, &arguments),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),

@@ -28,6 +28,10 @@ fn of_push(fact: &Fact) -> Option<String> {
             "{} commits behind {} were passed over: the stream did not have them",
             fact.commits, fact.after
         ),
+        Fact::GraphBootstrapped(fact) => format!(
+            "a graph of {} vertices and {} edges, as of {}, was taken over: nothing up to there is told of",
+            fact.vertices, fact.edges, fact.watermark
+        ),
         Fact::CommitMatched(fact) => format!(
             "commit {} of {} records, requested {}, led to {} pushes",
             fact.commit.commit,

@@ -1,5 +1,6 @@
 //! The whole daemon in one process, over real embedded stores: what goes in at one end comes out at the other.
 
+mod backfill;
 mod gathering;
 mod media;
 mod push;

@@ -81,7 +81,7 @@ where
     report
 }
 
-fn config(folder: &Path) -> Config {
+pub(crate) fn config(folder: &Path) -> Config {
     let mut config = Config::default();
     // Each push by itself and at once, whatever came before it.
     config.push.moderate = false;

@@ -57,7 +57,7 @@ pub enum StreamFault {
     },
     /// The position has been trimmed away.
     #[error(
-        "the position is older than the stream keeps: rebuild from an export, or start at the trim horizon"
+        "the position is older than the stream keeps: `iyagi backfill` makes the graph known as it is now"
     )]
     Expired,
     /// The log is switched off.

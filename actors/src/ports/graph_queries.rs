@@ -1,6 +1,7 @@
 //! Questions to the graph that the change log alone cannot answer.
 
 use async_trait::async_trait;
+use iyagi_messages::change::EdgeEnds;
 use iyagi_messages::ids::{ElementId, PersonId};
 use thiserror::Error;
 
@@ -32,6 +33,20 @@ pub trait GraphQueries: Send + Sync + 'static {
         vertex: &ElementId,
         key: &str,
     ) -> Result<Option<String>, GraphFault>;
+
+    /// Vertices with their labels, by id in an order of the graph's own, at most `limit` behind `after`.
+    async fn vertices(
+        &self,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault>;
+
+    /// Edges, by id in an order of the graph's own, at most `limit` behind `after`.
+    async fn edges(
+        &self,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, EdgeEnds)>, GraphFault>;
 }
 
 /// Why there is no answer.

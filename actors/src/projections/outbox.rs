@@ -29,6 +29,9 @@ pub struct Outbox {
     /// Commits that the cursor has passed over because the change log did not have them.
     #[serde(default)]
     pub skipped_commits: u64,
+    /// The watermark of the graph that was last read from elsewhere than the change log.
+    #[serde(default)]
+    pub bootstrapped: Option<Cursor>,
     /// Pushes that are pending or dead. Settled ones are only counted.
     open: HashMap<PushId, OpenPush>,
     /// Pending pushes by the event that made them so, but for those that wait on purpose.
@@ -162,6 +165,7 @@ impl Outbox {
                 self.cursor = advanced.to;
                 self.cursor_seq = event.seq;
             }
+            Fact::GraphBootstrapped(fact) => self.bootstrapped = Some(fact.watermark),
             Fact::StreamSkipped(skipped) => self.skipped_commits += skipped.commits,
             Fact::PushRequested(requested) => {
                 self.counts.matched += 1;

@@ -31,6 +31,13 @@ struct Silences {
 }
 
 impl Silences {
+    fn has(self, silence: Silence) -> bool {
+        match silence {
+            Silence::Block => self.blocks,
+            Silence::Mute => self.mutes,
+        }
+    }
+
     fn set(&mut self, silence: Silence, holds: bool) {
         match silence {
             Silence::Block => self.blocks = holds,
@@ -69,13 +76,30 @@ impl Wishes {
     pub fn mutes(&self, person: &PersonId, whom: &ElementId) -> bool {
         self.of(person)
             .is_some_and(|preferences| preferences.muted.contains(whom))
-            || self.silences(person, whom).mutes
+            || self.silences(person, whom, Silence::Mute)
     }
 
     /// Whether a person wants no notification of a category.
     pub fn has_left(&self, person: &PersonId, category: &str) -> bool {
         self.of(person)
             .is_some_and(|preferences| preferences.opted_out_categories.contains(category))
+    }
+
+    /// Whether the graph says that a person silences somebody or something in this way.
+    pub fn silences(&self, person: &PersonId, whom: &ElementId, how: Silence) -> bool {
+        self.by_graph(person, whom).has(how)
+    }
+
+    /// Every silence that the graph says, in no order.
+    pub fn all_silences(&self) -> impl Iterator<Item = (&PersonId, &ElementId, Silence)> {
+        self.silences.iter().flat_map(|(person, others)| {
+            others.iter().flat_map(move |(other, silences)| {
+                let held = [Silence::Block, Silence::Mute]
+                    .into_iter()
+                    .filter(|silence| silences.has(*silence));
+                held.map(move |silence| (person, other, silence))
+            })
+        })
     }
 
     /// Folds the journal's next event.
@@ -114,10 +138,10 @@ impl Wishes {
     fn blocks(&self, person: &PersonId, other: &PersonId) -> bool {
         self.of(person)
             .is_some_and(|preferences| preferences.blocked.contains(other))
-            || self.silences(person, &other.clone().into()).blocks
+            || self.silences(person, &other.clone().into(), Silence::Block)
     }
 
-    fn silences(&self, person: &PersonId, whom: &ElementId) -> Silences {
+    fn by_graph(&self, person: &PersonId, whom: &ElementId) -> Silences {
         self.silences
             .get(person)
             .and_then(|others| others.get(whom))

@@ -69,6 +69,8 @@ pub struct StreamPoller {
     contradicted_since: Option<Timestamp>,
     /// Whether reading was this host's work when it last looked.
     reads: bool,
+    /// Whether the matcher knows that reading begins.
+    announced: bool,
 }
 
 impl StreamPoller {
@@ -85,6 +87,7 @@ impl StreamPoller {
             gaps: 0,
             contradicted_since: None,
             reads: true,
+            announced: false,
         }
     }
 
@@ -100,12 +103,21 @@ impl StreamPoller {
 
     /// Asks once and says how long to wait before asking again.
     async fn poll(&mut self) -> Result<Duration, Fault> {
+        if self.context.projections.outbox().cursor > self.assembler.done() {
+            // The matcher has taken over a graph as of there.
+            self.assembler = Assembler::behind(self.context.projections.outbox().cursor);
+        }
         if !self.reads() {
             let now = self.context.clock.now();
             self.context
                 .health
                 .report(DEPENDENCY, true, "read by another host", now);
             return Ok(TURN_INTERVAL);
+        }
+        if !self.announced {
+            // It may have a graph to take over, which is what a log that cannot be read waits for.
+            self.tell(Vec::new()).await?;
+            self.announced = true;
         }
         let asked = self.assembler.next();
         match self.context.stream.fetch(asked, self.limit).await {
@@ -237,7 +249,7 @@ impl StreamPoller {
         // Nothing expires at the horizon itself; a service that says so is not to be asked without end.
         if !may_go_on || asked == Position::TrimHorizon {
             return self.stall(&format!(
-                "{}. stream.on_expired = \"trim_horizon\" does the latter",
+                "{}. stream.on_expired = \"trim_horizon\" goes on with the oldest that is kept instead",
                 StreamFault::Expired
             ));
         }

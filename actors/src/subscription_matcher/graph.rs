@@ -158,18 +158,47 @@ impl Graph {
         Some(self.ids.text(*maker).into())
     }
 
+    /// How many vertices are known.
+    pub fn vertex_count(&self) -> u64 {
+        self.vertices.len() as u64
+    }
+
+    /// How many edges are known.
+    pub fn edge_count(&self) -> u64 {
+        self.edges.len() as u64
+    }
+
+    /// Every edge, in no order.
+    pub fn edges(&self) -> impl Iterator<Item = (ElementId, EdgeEnds)> {
+        self.edges.iter().map(|(id, edge)| {
+            let ends = EdgeEnds {
+                from: self.ids.text(edge.from).into(),
+                to: self.ids.text(edge.to).into(),
+                label: self.labels.text(edge.label).to_owned(),
+            };
+            (self.ids.text(*id).into(), ends)
+        })
+    }
+
+    /// The body of a snapshot.
+    pub fn to_snapshot(&self) -> Vec<u8> {
+        serde_json::to_vec(self)
+            .expect("the graph has only text and number keys, so it is always JSON")
+    }
+
     /// Folds a commit; one at or before the cursor is already folded.
     pub fn fold(&mut self, commit: &Commit, model: &GraphModel) {
         if commit.number <= self.cursor.commit {
             return;
         }
         for record in &commit.records {
-            self.fold_record(record, model);
+            self.absorb(record, model);
         }
         self.cursor = commit.end();
     }
 
-    fn fold_record(&mut self, record: &StreamRecord, model: &GraphModel) {
+    /// Folds one record of a state that was read from elsewhere than the log. The cursor stays where it is.
+    pub fn absorb(&mut self, record: &StreamRecord, model: &GraphModel) {
         let data = &record.data;
         match data.kind {
             RecordKind::VertexLabel => {
@@ -194,8 +223,13 @@ impl Graph {
                             to: self.ids.intern(to.as_str()),
                             label: self.labels.intern(&data.value.text()),
                         };
-                        // A repeated record must not count a follower twice.
-                        if self.edges.insert(id, edge).is_none() {
+                        // A repeated record must not count a follower twice. Where the log is folded over what was
+                        // read of the graph later, it may tell of an edge that has had the same id before.
+                        let known = self.edges.insert(id, edge);
+                        if known != Some(edge) {
+                            if let Some(known) = known {
+                                self.unrelate(known, model);
+                            }
                             self.relate(edge, model);
                         }
                     }

@@ -2,13 +2,17 @@
 //!
 //! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
 //! `commit.matched`, `push.requested`, `push.suppressed`, `push.deferred`, `silence.placed`, `silence.lifted`,
-//! `stream.skipped` and `cursor.advanced`.
+//! `stream.skipped` and `cursor.advanced`; and `graph.bootstrapped` when it takes over a graph that was read from
+//! elsewhere than the change log.
 //!
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
 //! never matched again, and the cursor never jumps over one without saying so.
 
+pub mod bootstrap;
+mod change_log;
 pub mod graph;
 pub mod matching;
+mod taking_over;
 
 use std::sync::Arc;
 
@@ -23,16 +27,16 @@ use iyagi_messages::ids::PersonId;
 use iyagi_messages::push::Push;
 use iyagi_messages::stream::{Op, RecordKind};
 
+use self::change_log::{ChangeLog, Unfollowable};
 use self::graph::{Graph, GraphModel};
 use self::matching::{Templates, pushes_of};
 use crate::fleet::Fleet;
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
-use crate::ports::{ChangeStream, Clock, StreamFault};
+use crate::ports::{ChangeStream, Clock};
 use crate::projections::{Projections, TrafficAhead};
 use crate::push_sender::gates::{Before, Recipient, Verdict, gate};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
-use crate::stream_poller::assembler::Assembler;
-use crate::stream_poller::{OnGap, PollPace, out_of_patience};
+use crate::stream_poller::PollPace;
 
 /// Whole commits, in order. One is missing only where the poller's policy let it be.
 #[derive(Debug)]
@@ -65,8 +69,6 @@ const GRAPH_VERSION: u32 = 1;
 const GRAPH_SNAPSHOT: &str = "graph";
 /// Records folded between two snapshots; bounds what a restart folds again.
 const SNAPSHOT_RECORDS: u64 = 50_000;
-/// Records in one page while the graph is rebuilt.
-const REBUILD_PAGE: u32 = 10_000;
 
 /// Matches commits.
 pub struct SubscriptionMatcher {
@@ -74,24 +76,37 @@ pub struct SubscriptionMatcher {
     context: Arc<SubscriptionMatcherContext>,
     graph: Graph,
     since_snapshot: u64,
+    /// The watermark of the graph, if it was read from elsewhere than the log and is not taken over yet.
+    offered: Option<Cursor>,
 }
 
 impl SubscriptionMatcher {
-    /// A matcher whose graph is as of the cursor: the newest snapshot, and the change log from there on.
+    /// A matcher whose graph is as of the cursor: the newest snapshot, and the change log from there on. One that is
+    /// offered and was not taken over yet comes first.
     pub async fn recover(
         me: Incarnation,
         context: Arc<SubscriptionMatcherContext>,
     ) -> Result<Self, Fault> {
-        let cursor = context.projections.outbox().cursor;
-        let graph = match load(&*context.journal).await? {
-            Some(graph) if graph.cursor <= cursor => graph,
-            _ => Graph::default(),
+        let (cursor, taken_over) = {
+            let outbox = context.projections.outbox();
+            (outbox.cursor, outbox.bootstrapped)
+        };
+        let offer = load(&*context.journal, bootstrap::OFFER).await?;
+        let offer = offer.filter(|offer| Some(offer.cursor) != taken_over);
+        let offered = offer.as_ref().map(|offer| offer.cursor);
+        let graph = match offer {
+            Some(offer) => offer,
+            None => load(&*context.journal, GRAPH_SNAPSHOT)
+                .await?
+                .filter(|graph| graph.cursor <= cursor)
+                .unwrap_or_default(),
         };
         let mut matcher = Self {
             me,
             context,
             graph,
             since_snapshot: 0,
+            offered,
         };
         matcher.fold_to_cursor().await?;
         Ok(matcher)
@@ -100,7 +115,7 @@ impl SubscriptionMatcher {
     /// Brings the graph to the cursor, which another host has moved on.
     async fn catch_up(&mut self) -> Result<(), Fault> {
         let cursor = self.context.projections.outbox().cursor;
-        if let Some(graph) = load(&*self.context.journal).await?
+        if let Some(graph) = load(&*self.context.journal, GRAPH_SNAPSHOT).await?
             && (self.graph.cursor..=cursor).contains(&graph.cursor)
         {
             self.graph = graph;
@@ -111,59 +126,25 @@ impl SubscriptionMatcher {
     /// Folds what lies between the graph and the cursor. Nothing is matched.
     async fn fold_to_cursor(&mut self) -> Result<(), Fault> {
         let cursor = self.context.projections.outbox().cursor;
-        let pace = self.context.pace;
-        let mut assembler = Assembler::behind(self.graph.cursor);
-        let mut gaps = 0;
-        let mut behind_since = None;
-        while assembler.done() < cursor {
-            let page = self.context.stream.fetch(assembler.next(), REBUILD_PAGE);
-            let commits = match page.await {
-                Ok(page) => match assembler.take(page, pace.after_gaps(gaps)) {
-                    Ok(commits) => commits,
-                    Err(gap) if pace.on_gap == OnGap::Skip => {
-                        tracing::warn!(%gap, reads = gaps + 1, "the graph's rebuild waits for a commit");
-                        tokio::time::sleep(pace.stalled(gaps)).await;
-                        gaps += 1;
-                        continue;
-                    }
-                    Err(gap) => return Err(Fault::dependency(gap.to_string())),
-                },
-                Err(StreamFault::NotFound { .. }) if assembler.position() >= cursor => {
-                    assembler.close_at_tip().into_iter().collect()
-                }
-                Err(fault @ StreamFault::NotFound { .. }) => {
-                    let now = self.context.clock.now();
-                    if out_of_patience(*behind_since.get_or_insert(now), now) {
-                        self.give_up_the_past(cursor, &fault);
-                        return Ok(());
-                    }
-                    tracing::warn!(%fault, to = %cursor, "the graph's rebuild waits for a replica that lags");
-                    tokio::time::sleep(pace.at_tip(u32::MAX)).await;
-                    continue;
-                }
-                Err(fault @ StreamFault::Expired) => {
-                    self.give_up_the_past(cursor, &fault);
-                    return Ok(());
-                }
-                Err(fault) => return Err(Fault::dependency(fault.to_string())),
-            };
-            (gaps, behind_since) = (0, None);
-            for commit in commits
-                .iter()
-                .filter(|commit| commit.number <= cursor.commit)
-            {
-                self.graph.fold(commit, &self.context.model);
+        let context = Arc::clone(&self.context);
+        let log = ChangeLog {
+            stream: &*context.stream,
+            pace: context.pace,
+            clock: &*context.clock,
+        };
+        match log.follow(&mut self.graph, cursor, &context.model).await {
+            Ok(()) => Ok(()),
+            Err(Unfollowable::Gone(fault)) => {
+                tracing::error!(
+                    from = %self.graph.cursor, to = %cursor, %fault,
+                    "the stream no longer has what the graph needs; followers and makers from before are unknown. \
+                     `iyagi backfill` reads them from the graph itself, or from an export"
+                );
+                self.graph.cursor = cursor;
+                Ok(())
             }
+            Err(fault) => Err(Fault::dependency(fault.to_string())),
         }
-        Ok(())
-    }
-
-    fn give_up_the_past(&mut self, cursor: Cursor, fault: &StreamFault) {
-        tracing::error!(
-            from = %self.graph.cursor, to = %cursor, %fault,
-            "the stream no longer has what the graph needs; followers and makers from before are unknown"
-        );
-        self.graph.cursor = cursor;
     }
 
     /// Waits until the senders have caught up so far that more pushes are worth having.
@@ -183,6 +164,7 @@ impl SubscriptionMatcher {
             tracing::info!("another host reads the change log now, and these commits with it");
             return Ok(());
         };
+        self.take_over_offer(lead).await?;
         let (cursor, cursor_seq) = {
             let outbox = self.context.projections.outbox();
             (outbox.cursor, outbox.cursor_seq)
@@ -341,8 +323,7 @@ impl SubscriptionMatcher {
     }
 
     async fn save(&mut self) -> Result<(), Fault> {
-        let body = serde_json::to_vec(&self.graph);
-        let body = body.expect("the graph has only text and number keys, so it is always JSON");
+        let body = self.graph.to_snapshot();
         let pos = self.context.projections.outbox().pos;
         let snapshot = Snapshot {
             code_version: GRAPH_VERSION,
@@ -362,13 +343,13 @@ fn cursor_entity() -> Entity {
     Entity::new("cursor", "graph")
 }
 
-async fn load(journal: &dyn Journal) -> Result<Option<Graph>, JournalFault> {
-    let snapshot = journal.snapshot(GRAPH_SNAPSHOT, GRAPH_VERSION).await?;
+async fn load(journal: &dyn Journal, name: &str) -> Result<Option<Graph>, JournalFault> {
+    let snapshot = journal.snapshot(name, GRAPH_VERSION).await?;
     Ok(
         snapshot.and_then(|snapshot| match serde_json::from_slice(&snapshot.body) {
             Ok(graph) => Some(graph),
             Err(error) => {
-                tracing::warn!(%error, "the graph's snapshot is unreadable and is folded anew");
+                tracing::warn!(snapshot = name, %error, "the graph's snapshot is unreadable and is folded anew");
                 None
             }
         }),

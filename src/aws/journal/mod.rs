@@ -37,7 +37,7 @@ use tokio::sync::watch;
 
 use self::log::Log;
 use self::sequencer::{Orders, Sequencer};
-use self::snapshots::Snapshots;
+pub use self::snapshots::Snapshots;
 use super::dynamodb::fault::TableFault;
 
 /// The journal of a fleet, as one of its hosts sees it.

@@ -18,7 +18,8 @@ const BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Bytes of the checksum, which comes first.
 const SUM_BYTES: usize = 4;
 
-pub(super) struct Snapshots {
+/// Snapshots in an object store.
+pub struct Snapshots {
     store: Arc<dyn ObjectStore>,
 }
 
@@ -30,11 +31,13 @@ struct Place {
 }
 
 impl Snapshots {
-    pub(super) fn new(store: Arc<dyn ObjectStore>) -> Self {
+    /// The snapshots in `store`.
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
         Self { store }
     }
 
-    pub(super) async fn save(&self, name: &str, snapshot: Snapshot) -> Result<(), JournalFault> {
+    /// Keeps a snapshot, and of the older ones of its name one.
+    pub async fn save(&self, name: &str, snapshot: Snapshot) -> Result<(), JournalFault> {
         let Snapshot {
             code_version,
             pos,

@@ -32,6 +32,23 @@ pub(super) fn property(key: &str) -> String {
     )
 }
 
+/// Vertices and their labels, by id, behind `$after`.
+pub(super) fn vertices(limit: u32) -> String {
+    format!(
+        "MATCH (vertex) WHERE id(vertex) > $after \
+         RETURN id(vertex) AS id, labels(vertex) AS labels ORDER BY id LIMIT {limit}"
+    )
+}
+
+/// Edges with their ends and labels, by id, behind `$after`.
+pub(super) fn edges(limit: u32) -> String {
+    format!(
+        "MATCH (source)-[edge]->(target) WHERE id(edge) > $after \
+         RETURN id(edge) AS id, id(source) AS source, id(target) AS target, type(edge) AS label \
+         ORDER BY id LIMIT {limit}"
+    )
+}
+
 /// A name that cannot end its own quotes: a backtick within them is written twice.
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))

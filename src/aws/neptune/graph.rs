@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_neptunedata::Client;
 use iyagi_actors::ports::{GraphFault, GraphQueries};
+use iyagi_messages::change::EdgeEnds;
 use iyagi_messages::ids::{ElementId, PersonId};
 use serde_json::{Value, json};
 
@@ -22,6 +23,13 @@ impl NeptuneGraph {
 
     /// The column `answer` of every row.
     async fn ask(&self, query: String, parameters: Value) -> Result<Vec<Value>, GraphFault> {
+        let rows = self.rows(query, parameters).await?;
+        rows.into_iter()
+            .map(|mut row| column(&mut row, "answer"))
+            .collect()
+    }
+
+    async fn rows(&self, query: String, parameters: Value) -> Result<Vec<Value>, GraphFault> {
         let answer = self
             .client
             .execute_open_cypher_query()
@@ -33,13 +41,28 @@ impl NeptuneGraph {
         let Value::Array(rows) = document::value_of(answer.results()) else {
             return Err(GraphFault("the answer has no list of results".to_owned()));
         };
-        rows.into_iter()
-            .map(|mut row| match row.get_mut("answer") {
-                Some(answer) => Ok(answer.take()),
-                None => Err(GraphFault(format!("a row lacks its column: {row}"))),
-            })
-            .collect()
+        Ok(rows)
     }
+}
+
+fn column(row: &mut Value, name: &str) -> Result<Value, GraphFault> {
+    match row.get_mut(name) {
+        Some(value) => Ok(value.take()),
+        None => Err(GraphFault(format!("a row lacks its column {name}: {row}"))),
+    }
+}
+
+fn id_in(row: &mut Value, name: &str) -> Result<ElementId, GraphFault> {
+    text(column(row, name)?).map(ElementId).ok_or_else(no_id)
+}
+
+fn labels_in(value: Value) -> Result<Vec<String>, GraphFault> {
+    let Value::Array(labels) = value else {
+        return Err(GraphFault("the labels are not a list".to_owned()));
+    };
+    let mut labels: Vec<String> = labels.into_iter().filter_map(text).collect();
+    labels.sort_unstable();
+    Ok(labels)
 }
 
 #[async_trait]
@@ -78,15 +101,8 @@ impl GraphQueries for NeptuneGraph {
     async fn labels_of(&self, vertex: &ElementId) -> Result<Vec<String>, GraphFault> {
         let parameters = json!({ "vertex": vertex });
         let rows = self.ask(cypher::labels(), parameters).await?;
-        let mut labels = Vec::new();
-        for row in rows {
-            let Value::Array(row) = row else {
-                return Err(GraphFault("the labels are not a list".to_owned()));
-            };
-            labels.extend(row.into_iter().filter_map(text));
-        }
-        labels.sort_unstable();
-        Ok(labels)
+        // One row a vertex, and an id names one.
+        rows.into_iter().next().map_or(Ok(Vec::new()), labels_in)
     }
 
     async fn property_of(
@@ -98,6 +114,44 @@ impl GraphQueries for NeptuneGraph {
         let rows = self.ask(cypher::property(key), parameters).await?;
         Ok(rows.into_iter().next().and_then(text))
     }
+
+    async fn vertices(
+        &self,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault> {
+        let rows = self.rows(cypher::vertices(limit), behind(after)).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                let labels = labels_in(column(&mut row, "labels")?)?;
+                Ok((id_in(&mut row, "id")?, labels))
+            })
+            .collect()
+    }
+
+    async fn edges(
+        &self,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, EdgeEnds)>, GraphFault> {
+        let rows = self.rows(cypher::edges(limit), behind(after)).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                let label = text(column(&mut row, "label")?);
+                let ends = EdgeEnds {
+                    from: id_in(&mut row, "source")?,
+                    to: id_in(&mut row, "target")?,
+                    label: label.ok_or_else(|| GraphFault("an edge has no label".to_owned()))?,
+                };
+                Ok((id_in(&mut row, "id")?, ends))
+            })
+            .collect()
+    }
+}
+
+/// No id is empty, so everything is behind the empty one.
+fn behind(after: Option<&ElementId>) -> Value {
+    json!({ "after": after.map_or("", ElementId::as_str) })
 }
 
 /// A value as people write it; null is none.

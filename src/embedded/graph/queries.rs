@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{GraphFault, GraphQueries};
+use iyagi_messages::change::EdgeEnds;
 use iyagi_messages::ids::{ElementId, PersonId};
 use iyagi_messages::stream::TypedValue;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -80,6 +81,59 @@ impl GraphQueries for EmbeddedGraph {
         serde_json::from_str::<TypedValue>(value.as_json())
             .map(|value| Some(value.text()))
             .map_err(|error| GraphFault(format!("a stored value cannot be read: {error}")))
+    }
+
+    async fn vertices(
+        &self,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault> {
+        let after = after.map_or_else(String::new, |after| after.0.clone());
+        let rows: Vec<(String, String)> = self
+            .ask(move |connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT vertex, label FROM vertex_labels WHERE vertex IN (
+                             SELECT DISTINCT vertex FROM vertex_labels WHERE vertex > ?1
+                             ORDER BY vertex LIMIT ?2
+                         ) ORDER BY vertex, label",
+                    )?
+                    .query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect()
+            })
+            .await?;
+        let mut vertices: Vec<(ElementId, Vec<String>)> = Vec::new();
+        for (vertex, label) in rows {
+            match vertices.last_mut() {
+                Some((last, labels)) if last.as_str() == vertex => labels.push(label),
+                _ => vertices.push((ElementId(vertex), vec![label])),
+            }
+        }
+        Ok(vertices)
+    }
+
+    async fn edges(
+        &self,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, EdgeEnds)>, GraphFault> {
+        let after = after.map_or_else(String::new, |after| after.0.clone());
+        self.ask(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, source, target, label FROM edges WHERE id > ?1 ORDER BY id LIMIT ?2",
+                )?
+                .query_map(params![after, limit], |row| {
+                    let ends = EdgeEnds {
+                        from: ElementId(row.get(1)?),
+                        to: ElementId(row.get(2)?),
+                        label: row.get(3)?,
+                    };
+                    Ok((ElementId(row.get(0)?), ends))
+                })?
+                .collect()
+        })
+        .await
     }
 }
 

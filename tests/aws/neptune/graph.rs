@@ -84,6 +84,19 @@ async fn neptune_answers_as_the_embedded_graph_does() {
             );
         }
     }
+    for limit in [1, 3, 100] {
+        for after in [None, Some("a"), Some("it's \"me\""), Some("zzz")] {
+            let after = after.map(ElementId::from);
+            assert_eq!(
+                remote.vertices(after.as_ref(), limit).await,
+                embedded.vertices(after.as_ref(), limit).await
+            );
+            assert_eq!(
+                remote.edges(after.as_ref(), limit).await,
+                embedded.edges(after.as_ref(), limit).await
+            );
+        }
+    }
     let score = remote.property_of(&"story".into(), "score").await;
     assert_eq!(
         score,

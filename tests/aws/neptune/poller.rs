@@ -13,6 +13,7 @@ use iyagi_actors::runtime::{ChildSpec, Intensity, Strategy as Restarts, System, 
 use iyagi_actors::stream_poller::{
     OnExpired, OnGap, Poll, PollPace, StreamPoller, StreamPollerContext,
 };
+use iyagi_actors::subscription_matcher::bootstrap::{Bootstrap, OFFER, Sources};
 use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::subscription_matcher::{SubscriptionMatcher, SubscriptionMatcherContext};
@@ -23,7 +24,7 @@ use proptest::prelude::*;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
-use super::client::stream;
+use super::client::{graph, stream};
 use super::fake::{Fake, Reply};
 
 /// How long a test waits for what must come.
@@ -123,6 +124,12 @@ impl Reader {
         }
     }
 
+    /// Ends the actors, and yields what the next ones go on with.
+    async fn stop(self) -> (MemoryJournal, Arc<Moved>) {
+        self.system.drain(PATIENCE).await;
+        (self.journal, self.clock)
+    }
+
     fn cursor(&self) -> Cursor {
         self.projections.outbox().cursor
     }
@@ -183,6 +190,7 @@ impl Reader {
                     records += advanced.records;
                 }
                 Fact::StreamSkipped(jump) => skipped.push(jump),
+                Fact::GraphBootstrapped(_) => {}
                 other => panic!("{}", other.kind()),
             }
         }
@@ -350,6 +358,45 @@ async fn a_position_that_expired_halts_the_poller_or_goes_on_at_the_horizon_and_
                 reader.until_well().await;
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_log_that_has_expired_is_gone_on_with_behind_a_graph_that_was_read_by_queries() {
+    with_actors(async {
+        let fake = Fake::start();
+        fake.commit_vertices(2).await;
+        let reader = Reader::start(&fake, quick()).await;
+        reader.until_at(Cursor::new(2, 2)).await;
+        let (journal, clock) = reader.stop().await;
+        fake.commit_vertices(4).await;
+        fake.graph().trim_before(6).await.expect("trims");
+        let halted = Reader::resume(&fake, quick(), journal.clone(), Arc::clone(&clock)).await;
+        halted.until_alarm("iyagi backfill").await;
+        halted.stop().await;
+        let sources = Sources {
+            queries: &graph(fake.url()),
+            stream: &stream(fake.url()),
+            pace: quick(),
+            clock: &*clock,
+            model: &GraphModel::default(),
+            page: 4,
+        };
+        let read = Bootstrap::by_queries(sources, |_| ()).await.expect("reads");
+        assert_eq!(read.watermark(), Cursor::new(6, 2));
+        let kept = journal.save_snapshot(OFFER, read.into_offer()).await;
+        kept.expect("kept");
+        let reader = Reader::resume(&fake, quick(), journal, clock).await;
+        reader.until_at(Cursor::new(6, 2)).await;
+        fake.commit_vertices(1).await;
+        reader.until_at(Cursor::new(7, 2)).await;
+        reader.until_well().await;
+        let passed_over = StreamSkipped {
+            after: Cursor::new(2, 2),
+            commits: 4,
+        };
+        assert_eq!(reader.journalled().await, (3, 6, vec![passed_over]));
     })
     .await;
 }

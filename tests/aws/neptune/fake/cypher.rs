@@ -1,4 +1,4 @@
-//! `POST /opencypher`, for the four questions that iyagi asks. Whatever is worded otherwise is refused.
+//! `POST /opencypher`, for the six questions that iyagi asks. Whatever is worded otherwise is refused.
 
 use iyagi::embedded::graph::EmbeddedGraph;
 use iyagi_actors::ports::GraphQueries;
@@ -18,7 +18,7 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
     };
     let parameter = |name: &str| parameters[name].as_str().unwrap_or_default().to_owned();
     let (shape, name, limit) = shape_of(query);
-    let rows = match &*shape {
+    let answers = match &*shape {
         "MATCH (follower)-[:?]->(person) WHERE id(person) = $person AND id(follower) > $after \
          RETURN DISTINCT id(follower) AS answer ORDER BY answer LIMIT #" => {
             let (person, after) = (PersonId(parameter("person")), PersonId(parameter("after")));
@@ -45,11 +45,32 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
             let there = !labels(graph, &vertex).await.is_empty();
             json!(Vec::from_iter(there.then_some(value)))
         }
+        "MATCH (vertex) WHERE id(vertex) > $after \
+         RETURN id(vertex) AS id, labels(vertex) AS labels ORDER BY id LIMIT #" => {
+            let found = graph
+                .vertices(Some(&parameter("after").into()), limit)
+                .await;
+            let found = found.expect("an answer").into_iter();
+            return rows(found.map(|(id, labels)| json!({ "id": id, "labels": labels })));
+        }
+        "MATCH (source)-[edge]->(target) WHERE id(edge) > $after \
+         RETURN id(edge) AS id, id(source) AS source, id(target) AS target, type(edge) AS label \
+         ORDER BY id LIMIT #" => {
+            let found = graph.edges(Some(&parameter("after").into()), limit).await;
+            let found = found.expect("an answer").into_iter();
+            return rows(found.map(|(id, ends)| {
+                json!({ "id": id, "source": ends.from, "target": ends.to, "label": ends.label })
+            }));
+        }
         _ => return malformed(query),
     };
-    let rows = rows.as_array().expect("a list").iter();
-    let results: Vec<Value> = rows.map(|answer| json!({ "answer": answer })).collect();
-    Reply::json(json!({ "results": results }).to_string())
+    let answers = answers.as_array().expect("a list").iter();
+    rows(answers.map(|answer| json!({ "answer": answer })))
+}
+
+fn rows(rows: impl Iterator<Item = Value>) -> Reply {
+    let rows: Vec<Value> = rows.collect();
+    Reply::json(json!({ "results": rows }).to_string())
 }
 
 async fn labels(graph: &EmbeddedGraph, vertex: &str) -> Vec<String> {

@@ -1,0 +1,82 @@
+//! Brings a graph forward along the change log. Nothing is matched.
+
+use iyagi_messages::cursor::Cursor;
+use thiserror::Error;
+
+use super::graph::{Graph, GraphModel};
+use crate::ports::{ChangeStream, Clock, StreamFault};
+use crate::stream_poller::assembler::Assembler;
+use crate::stream_poller::{OnGap, PollPace, out_of_patience};
+
+/// The change log, and how patiently it is read.
+pub(super) struct ChangeLog<'a> {
+    pub(super) stream: &'a dyn ChangeStream,
+    pub(super) pace: PollPace,
+    pub(super) clock: &'a dyn Clock,
+}
+
+/// Why a graph cannot be brought forward.
+#[derive(Debug, Error)]
+pub(super) enum Unfollowable {
+    /// The log does not reach back, or no longer reaches as far, as the graph needs.
+    #[error("the change log does not have what follows: {0}")]
+    Gone(StreamFault),
+    /// Commits are missing, and may not be.
+    #[error("{0}")]
+    Gap(String),
+    /// The log cannot be read now.
+    #[error("{0}")]
+    Unreadable(StreamFault),
+}
+
+/// Records in one page.
+const PAGE: u32 = 10_000;
+
+impl ChangeLog<'_> {
+    /// Folds the commits behind the graph up to and including the one that `to` lies in.
+    pub(super) async fn follow(
+        &self,
+        graph: &mut Graph,
+        to: Cursor,
+        model: &GraphModel,
+    ) -> Result<(), Unfollowable> {
+        let pace = self.pace;
+        let mut assembler = Assembler::behind(graph.cursor);
+        let mut gaps = 0;
+        let mut behind_since = None;
+        while assembler.done() < to {
+            let page = self.stream.fetch(assembler.next(), PAGE);
+            let commits = match page.await {
+                Ok(page) => match assembler.take(page, pace.after_gaps(gaps)) {
+                    Ok(commits) => commits,
+                    Err(gap) if pace.on_gap == OnGap::Skip => {
+                        tracing::warn!(%gap, reads = gaps + 1, "the graph's rebuild waits for a commit");
+                        tokio::time::sleep(pace.stalled(gaps)).await;
+                        gaps += 1;
+                        continue;
+                    }
+                    Err(gap) => return Err(Unfollowable::Gap(gap.to_string())),
+                },
+                Err(StreamFault::NotFound { .. }) if assembler.position() >= to => {
+                    assembler.close_at_tip().into_iter().collect()
+                }
+                Err(fault @ StreamFault::NotFound { .. }) => {
+                    let now = self.clock.now();
+                    if out_of_patience(*behind_since.get_or_insert(now), now) {
+                        return Err(Unfollowable::Gone(fault));
+                    }
+                    tracing::warn!(%fault, %to, "the graph's rebuild waits for a replica that lags");
+                    tokio::time::sleep(pace.at_tip(u32::MAX)).await;
+                    continue;
+                }
+                Err(fault @ StreamFault::Expired) => return Err(Unfollowable::Gone(fault)),
+                Err(fault) => return Err(Unfollowable::Unreadable(fault)),
+            };
+            (gaps, behind_since) = (0, None);
+            for commit in commits.iter().filter(|commit| commit.number <= to.commit) {
+                graph.fold(commit, model);
+            }
+        }
+        Ok(())
+    }
+}
