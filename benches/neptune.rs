@@ -24,7 +24,7 @@ use iyagi::aws::neptune::NeptuneStream;
 use iyagi::config::{AwsConfig, built_in_templates};
 use iyagi_actors::ports::{ChangeStream, StreamFault};
 use iyagi_actors::projections::Audience;
-use iyagi_actors::stream_poller::assembler::{Assembler, Gaps};
+use iyagi_actors::stream_poller::assembler::{Assembler, CommitBounds, Gaps, Portion};
 use iyagi_actors::subscription_matcher::graph::{Graph, GraphModel};
 use iyagi_actors::subscription_matcher::matching::pushes_of;
 use iyagi_messages::cursor::Cursor;
@@ -96,7 +96,7 @@ async fn read_and_match(url: &str) -> f64 {
     let began = Instant::now();
     #[expect(clippy::disallowed_methods, reason = "waited for by the bench")]
     let reader = tokio::spawn(async move {
-        let mut assembler = Assembler::behind(Cursor::START);
+        let mut assembler = Assembler::behind(Cursor::START, CommitBounds::default());
         loop {
             let page = match stream.fetch(assembler.next(), 10_000).await {
                 Ok(page) => page,
@@ -111,7 +111,10 @@ async fn read_and_match(url: &str) -> f64 {
     let (audience, templates) = (Audience::default(), built_in_templates());
     let (mut records, mut pushes) = (0, 0);
     while let Some(commits) = pages.recv().await {
-        for commit in &commits {
+        for portion in &commits {
+            let Portion::Whole(commit) = portion else {
+                panic!("a small commit comes whole")
+            };
             records += commit.records.len() as u64;
             pushes += pushes_of(commit, &mut graph, &model, &audience, &templates).len() as u64;
         }

@@ -127,6 +127,17 @@ facts! {
         /// How many pushes it led to.
         pushes: u64,
     }
+    /// A commit changed so much at once that nobody is told of it.
+    "commit.withheld" v 1 => CommitWithheld {
+        /// The commit's last operation.
+        commit: Cursor,
+        /// When the commit was requested.
+        at: Timestamp,
+        /// How many records it has.
+        records: u64,
+        /// How many edges it adds and drops.
+        edges: u64,
+    }
     /// A change is to be told to a device. This is the outbox entry.
     "push.requested" v 1 => PushRequested {
         /// The push.

@@ -163,6 +163,13 @@ fn samples() -> Vec<Fact> {
             pushes: 1,
         }
         .into(),
+        CommitWithheld {
+            commit: Cursor::new(17, 3),
+            at,
+            records: 400_000,
+            edges: 10_001,
+        }
+        .into(),
         PushRequested {
             push: push(push_id, at),
         }

@@ -37,6 +37,7 @@ struct Stream {
     lag_seconds: Option<f64>,
     headroom_seconds: Option<f64>,
     skipped_commits: u64,
+    withheld_commits: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,9 +184,13 @@ fn stream(stream: &Stream) -> String {
         (Some(tip), None) => format!("{at} of {}", place(tip)),
         (None, _) => format!("{at}; the graph does not say how far it is"),
     };
-    match stream.skipped_commits {
+    let line = match stream.skipped_commits {
         0 => line,
         skipped => format!("{line}; {skipped} commits were passed over"),
+    };
+    match stream.withheld_commits {
+        0 => line,
+        withheld => format!("{line}; of {withheld} nobody was told, they changed too much at once"),
     }
 }
 

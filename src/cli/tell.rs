@@ -39,6 +39,10 @@ fn of_push(fact: &Fact) -> Option<String> {
             moment(fact.at),
             fact.pushes
         ),
+        Fact::CommitWithheld(fact) => format!(
+            "commit {} of {} records, {} of them edges, changed too much at once: nobody is told of it",
+            fact.commit.commit, fact.records, fact.edges
+        ),
         Fact::PushRequested(fact) => {
             let push = &fact.push;
             let device = match &push.device {

@@ -120,6 +120,8 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ),
         ("media.limits.decode_bytes_max", limits.decode_bytes_max),
         ("drain.timeout_ms", drain.timeout_ms),
+        ("stream.commit.edges", stream.commit.edges),
+        ("stream.commit.records", stream.commit.records),
     ] {
         if value == 0 {
             faults.push(Fault::new(

@@ -29,6 +29,9 @@ pub struct Outbox {
     /// Commits that the cursor has passed over because the change log did not have them.
     #[serde(default)]
     pub skipped_commits: u64,
+    /// Commits that nobody was told of, because they changed too much at once.
+    #[serde(default)]
+    pub withheld_commits: u64,
     /// The watermark of the graph that was last read from elsewhere than the change log.
     #[serde(default)]
     pub bootstrapped: Option<Cursor>,
@@ -144,6 +147,11 @@ impl Outbox {
         self.letters.values().filter(|state| state.waiting)
     }
 
+    /// The cursor, and what an append that moves it expects.
+    pub fn cursor_and_seq(&self) -> (Cursor, Seq) {
+        (self.cursor, self.cursor_seq)
+    }
+
     /// One letter, also if it was redriven and its job is not done yet.
     pub fn letter(&self, id: LetterId) -> Option<&LetterState> {
         self.letters.get(&id)
@@ -165,6 +173,7 @@ impl Outbox {
                 self.cursor = advanced.to;
                 self.cursor_seq = event.seq;
             }
+            Fact::CommitWithheld(_) => self.withheld_commits += 1,
             Fact::GraphBootstrapped(fact) => self.bootstrapped = Some(fact.watermark),
             Fact::StreamSkipped(skipped) => self.skipped_commits += skipped.commits,
             Fact::PushRequested(requested) => {

@@ -12,11 +12,11 @@ mod pace;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_messages::change::Commit;
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::stream::StreamPage;
 
-use self::assembler::{Assembler, Gaps};
+pub use self::assembler::CommitBounds;
+use self::assembler::{Assembler, Gaps, Portion};
 pub use self::pace::{OnExpired, OnGap, PollPace, Tip, out_of_patience, tip_of};
 use crate::fleet::Fleet;
 use crate::health::Health;
@@ -37,7 +37,7 @@ pub struct StreamPollerContext {
     pub projections: Arc<Projections>,
     /// Whether the change log is this host's work.
     pub fleet: Fleet,
-    /// Takes whole commits; its room is the poller's credit.
+    /// Takes commits; its room is the poller's credit.
     pub matcher: Mailbox<Commits>,
     /// Where the stream's condition is reported.
     pub health: Arc<Health>,
@@ -51,7 +51,7 @@ pub struct StreamPollerContext {
 const DEPENDENCY: &str = "stream";
 /// How often a host that does not read looks whether its turn has come.
 const TURN_INTERVAL: Duration = Duration::from_millis(200);
-/// Records that one message to the matcher carries at most, unless one commit has more.
+/// Records that one message to the matcher carries at most, unless one commit or one page of it has more.
 const BATCH_RECORDS: usize = 2_000;
 
 /// Polls the change log.
@@ -77,11 +77,11 @@ impl StreamPoller {
     /// A poller that goes on behind the journal's cursor.
     pub fn new(context: Arc<StreamPollerContext>) -> Self {
         let cursor = context.projections.outbox().cursor;
-        let limit = context.pace.limit;
+        let pace = context.pace;
         Self {
             context,
-            assembler: Assembler::behind(cursor),
-            limit,
+            assembler: Assembler::behind(cursor, pace.commit),
+            limit: pace.limit,
             misses: 0,
             failures: 0,
             gaps: 0,
@@ -105,7 +105,8 @@ impl StreamPoller {
     async fn poll(&mut self) -> Result<Duration, Fault> {
         if self.context.projections.outbox().cursor > self.assembler.done() {
             // The matcher has taken over a graph as of there.
-            self.assembler = Assembler::behind(self.context.projections.outbox().cursor);
+            let cursor = self.context.projections.outbox().cursor;
+            self.assembler = Assembler::behind(cursor, self.context.pace.commit);
         }
         if !self.reads() {
             let now = self.context.clock.now();
@@ -155,8 +156,8 @@ impl StreamPoller {
     async fn take(&mut self, page: StreamPage) -> Result<Duration, Fault> {
         let full = page.records.len() >= self.limit as usize;
         let gaps = self.context.pace.after_gaps(self.gaps);
-        let commits = match self.assembler.take(page, gaps) {
-            Ok(commits) => commits,
+        let available = match self.assembler.take(page, gaps) {
+            Ok(available) => available,
             Err(gap) => {
                 self.gaps += 1;
                 return Ok(self.stall(&gap.to_string()));
@@ -168,7 +169,7 @@ impl StreamPoller {
                 "commits stayed missing and are passed over, as stream.on_gap says"
             );
         }
-        self.hand_over(commits).await?;
+        self.hand_over(available).await?;
         self.flowing();
         Ok(if full {
             Duration::ZERO
@@ -179,19 +180,19 @@ impl StreamPoller {
 
     async fn rest_at_tip(&mut self) -> Result<Duration, Fault> {
         let last = self.assembler.close_at_tip();
-        self.hand_over(last.into_iter().collect()).await?;
+        self.hand_over(last).await?;
         let misses = self.misses + 1;
         self.flowing();
         self.misses = misses;
         Ok(self.context.pace.at_tip(self.misses))
     }
 
-    async fn hand_over(&mut self, commits: Vec<Commit>) -> Result<(), Fault> {
+    async fn hand_over(&mut self, available: Vec<Portion>) -> Result<(), Fault> {
         let mut batch = Vec::new();
         let mut records = 0;
-        for commit in commits {
-            records += commit.records.len();
-            batch.push(commit);
+        for portion in available {
+            records += portion.records();
+            batch.push(portion);
             if records >= BATCH_RECORDS {
                 self.tell(std::mem::take(&mut batch)).await?;
                 records = 0;
@@ -204,7 +205,7 @@ impl StreamPoller {
         }
     }
 
-    async fn tell(&self, batch: Vec<Commit>) -> Result<(), Fault> {
+    async fn tell(&self, batch: Vec<Portion>) -> Result<(), Fault> {
         let told = self.context.matcher.tell(Commits(batch)).await;
         told.map_err(|closed| Fault::worker(format!("actor {} is gone", closed.actor)))
     }

@@ -7,7 +7,7 @@ use iyagi_messages::ids::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::assembler::Gaps;
+use super::assembler::{CommitBounds, Gaps};
 use crate::ports::Position;
 
 /// How the stream is asked, and what is done where it has lost something.
@@ -26,6 +26,8 @@ pub struct PollPace {
     pub on_gap: OnGap,
     /// What is done when the position has been trimmed away.
     pub on_expired: OnExpired,
+    /// How large a commit may be that somebody is told of.
+    pub commit: CommitBounds,
 }
 
 /// What is done about commits that stay missing.
@@ -59,6 +61,7 @@ impl Default for PollPace {
             gap_reads: 10,
             on_gap: OnGap::default(),
             on_expired: OnExpired::default(),
+            commit: CommitBounds::default(),
         }
     }
 }

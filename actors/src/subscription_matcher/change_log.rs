@@ -1,11 +1,12 @@
 //! Brings a graph forward along the change log. Nothing is matched.
 
 use iyagi_messages::cursor::Cursor;
+use iyagi_messages::stream::StreamRecord;
 use thiserror::Error;
 
 use super::graph::{Graph, GraphModel};
 use crate::ports::{ChangeStream, Clock, StreamFault};
-use crate::stream_poller::assembler::Assembler;
+use crate::stream_poller::assembler::{Assembler, Portion};
 use crate::stream_poller::{OnGap, PollPace, out_of_patience};
 
 /// The change log, and how patiently it is read.
@@ -41,14 +42,14 @@ impl ChangeLog<'_> {
         model: &GraphModel,
     ) -> Result<(), Unfollowable> {
         let pace = self.pace;
-        let mut assembler = Assembler::behind(graph.cursor);
+        let mut assembler = Assembler::behind(graph.cursor, pace.commit);
         let mut gaps = 0;
         let mut behind_since = None;
         while assembler.done() < to {
             let page = self.stream.fetch(assembler.next(), PAGE);
-            let commits = match page.await {
+            let available = match page.await {
                 Ok(page) => match assembler.take(page, pace.after_gaps(gaps)) {
-                    Ok(commits) => commits,
+                    Ok(available) => available,
                     Err(gap) if pace.on_gap == OnGap::Skip => {
                         tracing::warn!(%gap, reads = gaps + 1, "the graph's rebuild waits for a commit");
                         tokio::time::sleep(pace.stalled(gaps)).await;
@@ -58,7 +59,7 @@ impl ChangeLog<'_> {
                     Err(gap) => return Err(Unfollowable::Gap(gap.to_string())),
                 },
                 Err(StreamFault::NotFound { .. }) if assembler.position() >= to => {
-                    assembler.close_at_tip().into_iter().collect()
+                    assembler.close_at_tip()
                 }
                 Err(fault @ StreamFault::NotFound { .. }) => {
                     let now = self.clock.now();
@@ -73,10 +74,24 @@ impl ChangeLog<'_> {
                 Err(fault) => return Err(Unfollowable::Unreadable(fault)),
             };
             (gaps, behind_since) = (0, None);
-            for commit in commits.iter().filter(|commit| commit.number <= to.commit) {
-                graph.fold(commit, model);
+            for portion in &available {
+                fold(portion, to, graph, model);
             }
         }
         Ok(())
+    }
+}
+
+fn fold(portion: &Portion, to: Cursor, graph: &mut Graph, model: &GraphModel) {
+    match portion {
+        Portion::Whole(commit) if commit.number <= to.commit => graph.fold(commit, model),
+        Portion::Part(records) => {
+            let within = |record: &&StreamRecord| record.event_id.commit <= to.commit;
+            for record in records.iter().filter(within) {
+                graph.absorb(record, model);
+            }
+        }
+        Portion::End(extent) if extent.end.commit <= to.commit => graph.cursor = extent.end,
+        Portion::Whole(_) | Portion::End(_) => {}
     }
 }

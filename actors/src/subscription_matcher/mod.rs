@@ -2,7 +2,7 @@
 //!
 //! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
 //! `commit.matched`, `push.requested`, `push.suppressed`, `push.deferred`, `silence.placed`, `silence.lifted`,
-//! `stream.skipped` and `cursor.advanced`; and `graph.bootstrapped` when it takes over a graph that was read from
+//! `stream.skipped`, `commit.withheld` and `cursor.advanced`; and `graph.bootstrapped` when it takes over a graph that was read from
 //! elsewhere than the change log.
 //!
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
@@ -11,6 +11,7 @@
 pub mod bootstrap;
 mod change_log;
 pub mod graph;
+mod mass_change;
 pub mod matching;
 mod taking_over;
 
@@ -23,24 +24,25 @@ use iyagi_messages::fact::{
     CommitMatched, CursorAdvanced, Fact, PushDeferred, PushRequested, PushSuppressed,
     SilenceLifted, SilencePlaced, StreamSkipped,
 };
-use iyagi_messages::ids::PersonId;
+use iyagi_messages::ids::{PersonId, Seq};
 use iyagi_messages::push::Push;
-use iyagi_messages::stream::{Op, RecordKind};
+use iyagi_messages::stream::{Op, RecordKind, StreamRecord};
 
 use self::change_log::{ChangeLog, Unfollowable};
 use self::graph::{Graph, GraphModel};
 use self::matching::{Templates, pushes_of};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Lead};
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
 use crate::ports::{ChangeStream, Clock};
 use crate::projections::{Projections, TrafficAhead};
 use crate::push_sender::gates::{Before, Recipient, Verdict, gate};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::PollPace;
+use crate::stream_poller::assembler::Portion;
 
-/// Whole commits, in order. One is missing only where the poller's policy let it be.
+/// Commits, in order. One is missing only where the poller's policy let it be.
 #[derive(Debug)]
-pub struct Commits(pub Vec<Commit>);
+pub struct Commits(pub Vec<Portion>);
 
 /// What the matcher works with.
 pub struct SubscriptionMatcherContext {
@@ -76,6 +78,8 @@ pub struct SubscriptionMatcher {
     context: Arc<SubscriptionMatcherContext>,
     graph: Graph,
     since_snapshot: u64,
+    /// The commit beyond the bounds of which some records are in the graph already, and how many.
+    taken: (u64, u64),
     /// The watermark of the graph, if it was read from elsewhere than the log and is not taken over yet.
     offered: Option<Cursor>,
 }
@@ -106,6 +110,7 @@ impl SubscriptionMatcher {
             context,
             graph,
             since_snapshot: 0,
+            taken: (0, 0),
             offered,
         };
         matcher.fold_to_cursor().await?;
@@ -126,6 +131,10 @@ impl SubscriptionMatcher {
     /// Folds what lies between the graph and the cursor. Nothing is matched.
     async fn fold_to_cursor(&mut self) -> Result<(), Fault> {
         let cursor = self.context.projections.outbox().cursor;
+        self.fold_to(cursor).await
+    }
+
+    async fn fold_to(&mut self, cursor: Cursor) -> Result<(), Fault> {
         let context = Arc::clone(&self.context);
         let log = ChangeLog {
             stream: &*context.stream,
@@ -159,38 +168,63 @@ impl SubscriptionMatcher {
         }
     }
 
-    async fn match_commits(&mut self, commits: &[Commit]) -> Result<(), Fault> {
+    async fn take(&mut self, portions: &[Portion]) -> Result<(), Fault> {
         let Some(lead) = self.context.fleet.leads() else {
             tracing::info!("another host reads the change log now, and these commits with it");
             return Ok(());
         };
         self.take_over_offer(lead).await?;
-        let (cursor, cursor_seq) = {
-            let outbox = self.context.projections.outbox();
-            (outbox.cursor, outbox.cursor_seq)
-        };
-        if self.graph.cursor < cursor {
+        if self.graph.cursor < self.context.projections.outbox().cursor {
             self.catch_up().await?;
         }
+        let mut whole = Vec::new();
+        for portion in portions {
+            match portion {
+                Portion::Whole(commit) => whole.push(commit),
+                Portion::Part(records) => {
+                    self.match_commits(&std::mem::take(&mut whole), lead)
+                        .await?;
+                    self.take_part(records, lead).await?;
+                }
+                Portion::End(extent) => self.withhold(*extent, lead).await?,
+            }
+        }
+        self.match_commits(&whole, lead).await
+    }
+
+    async fn match_commits(&mut self, commits: &[&Commit], lead: Lead) -> Result<(), Fault> {
+        let (cursor, cursor_seq) = self.context.projections.outbox().cursor_and_seq();
         let new: Vec<&Commit> = commits
             .iter()
+            .copied()
             .filter(|commit| commit.number > cursor.commit)
             .collect();
         let Some(last) = new.last() else {
             return Ok(());
         };
-        let mut draft = Draft::new(&self.me, format!("commit:{}", last.number));
+        let mut draft = Draft::new(&self.me, correlation(last.number));
         self.match_all(&new, cursor, &mut draft);
-        let records: u64 = new.iter().map(|commit| commit.records.len() as u64).sum();
         let advanced = CursorAdvanced {
             to: last.end(),
             commits: new.len() as u64,
-            records,
+            records: new.iter().map(|commit| commit.records.len() as u64).sum(),
         };
-        draft.correlate(format!("commit:{}", last.number));
+        self.advance(advanced, cursor_seq, lead, draft).await
+    }
+
+    /// Appends a draft together with the move of the cursor.
+    async fn advance(
+        &mut self,
+        advanced: CursorAdvanced,
+        cursor_seq: Seq,
+        lead: Lead,
+        mut draft: Draft,
+    ) -> Result<(), Fault> {
+        let (to, records) = (advanced.to, advanced.records);
+        draft.correlate(correlation(to.commit));
         draft.expect(cursor_entity(), cursor_seq);
         lead.expect(&mut draft);
-        draft.begin(&last.end().to_string(), cursor_entity(), advanced);
+        draft.begin(&to.to_string(), cursor_entity(), advanced);
         if let Err(fault) = self.context.journal.append(draft.finish()).await {
             // The graph is ahead of the journal now, so only a rebuilt matcher may go on.
             return Err(match fault {
@@ -213,7 +247,7 @@ impl SubscriptionMatcher {
         let mut traffic = TrafficAhead::of(&requested, projections.traffic_policy());
         let mut passed = cursor;
         for commit in commits {
-            Self::admit_jump(passed, commit, draft);
+            Self::admit_jump(passed, commit.number, draft);
             passed = commit.end();
             let pushes = pushes_of(
                 commit,
@@ -223,13 +257,13 @@ impl SubscriptionMatcher {
                 &context.templates,
             );
             self.request(commit, pushes, &mut traffic, draft);
-            self.note_silences(commit, draft);
+            self.note_silences(&commit.records, draft);
         }
     }
 
     /// Journals the commits that are missing between two that are there. Before the first of all nothing is missing.
-    fn admit_jump(passed: Cursor, commit: &Commit, draft: &mut Draft) {
-        let missing = commit.number.saturating_sub(passed.commit + 1);
+    fn admit_jump(passed: Cursor, next: u64, draft: &mut Draft) {
+        let missing = next.saturating_sub(passed.commit + 1);
         if passed == Cursor::START || missing == 0 {
             return;
         }
@@ -238,7 +272,7 @@ impl SubscriptionMatcher {
             after: passed,
             commits: missing,
         };
-        draft.correlate(format!("commit:{}", commit.number));
+        draft.correlate(correlation(next));
         draft.begin(&passed.to_string(), cursor_entity(), skipped);
     }
 
@@ -253,7 +287,7 @@ impl SubscriptionMatcher {
             return;
         }
         let now = self.context.clock.now();
-        draft.correlate(format!("commit:{}", commit.number));
+        draft.correlate(correlation(commit.number));
         let matched = CommitMatched {
             commit: commit.end(),
             at: commit.at,
@@ -291,9 +325,9 @@ impl SubscriptionMatcher {
     }
 
     /// Writes down whom people block and mute by edges of the graph, so that every gate on every host knows.
-    fn note_silences(&self, commit: &Commit, draft: &mut Draft) {
+    fn note_silences(&self, records: &[StreamRecord], draft: &mut Draft) {
         let model = &self.context.model;
-        for record in &commit.records {
+        for record in records {
             let data = &record.data;
             let (RecordKind::Edge, Some(from), Some(to)) = (data.kind, &data.from, &data.to) else {
                 continue;
@@ -317,7 +351,7 @@ impl SubscriptionMatcher {
                 }
                 .into(),
             };
-            draft.correlate(format!("commit:{}", commit.number));
+            draft.correlate(correlation(record.event_id.commit));
             draft.begin(&record.event_id.to_string(), entity, fact);
         }
     }
@@ -337,6 +371,11 @@ impl SubscriptionMatcher {
         self.since_snapshot = 0;
         Ok(())
     }
+}
+
+/// What everything that a commit leads to is known by.
+fn correlation(commit: u64) -> String {
+    format!("commit:{commit}")
 }
 
 fn cursor_entity() -> Entity {
@@ -366,15 +405,15 @@ impl Worker for SubscriptionMatcher {
             // What is not matched now is read again at the next start.
             () = cx.until_draining() => return Ok(Done::Finished),
         }
-        self.match_commits(&commits.0).await?;
+        self.take(&commits.0).await?;
         Ok(Done::Finished)
     }
 
     /// A commit that kills its matcher cannot be left out without breaking the promise about the cursor, so this
     /// fails, which stops the daemon where a person can see why.
     async fn set_aside(&mut self, commits: &Commits, history: &[Failure]) -> Result<(), Fault> {
-        let first = commits.0.first().map_or(0, |commit| commit.number);
-        let last = commits.0.last().map_or(0, |commit| commit.number);
+        let first = commits.0.first().map_or(0, Portion::commit);
+        let last = commits.0.last().map_or(0, Portion::commit);
         let reason = history.last().map_or("no reason", Failure::reason);
         Err(Fault::fatal(format!(
             "commits {first} to {last} cannot be matched: {reason}"

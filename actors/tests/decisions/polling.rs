@@ -13,7 +13,7 @@ use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::runtime::{
     ChildSpec, Cx, Done, Failure, Fault, Intensity, Strategy, System, Unobserved, Worker,
 };
-use iyagi_actors::stream_poller::assembler::Gaps;
+use iyagi_actors::stream_poller::assembler::{Gaps, Portion};
 use iyagi_actors::stream_poller::{
     OnExpired, OnGap, Poll, PollPace, StreamPoller, StreamPollerContext, Tip, out_of_patience,
     tip_of,
@@ -62,7 +62,7 @@ impl Worker for Sink {
         self.0
             .lock()
             .expect("sound")
-            .extend(commits.0.iter().map(|commit| commit.number));
+            .extend(commits.0.iter().map(Portion::commit));
         Ok(Done::Finished)
     }
 

@@ -341,6 +341,11 @@ fn of_stream(text: &mut Exposition, stream: &StreamStatus) {
         "Commits that were passed over because the stream did not have them",
     )
     .sample(&[], stream.skipped_commits);
+    text.counter(
+        "iyagi_stream_withheld_commits_total",
+        "Commits that nobody was told of because they changed too much at once",
+    )
+    .sample(&[], stream.withheld_commits);
 }
 
 fn of_queues(text: &mut Exposition, queues: &[QueueStatus]) {

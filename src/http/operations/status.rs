@@ -74,6 +74,8 @@ pub struct StreamStatus {
     pub headroom_seconds: Option<f64>,
     /// Commits that were passed over, ever.
     pub skipped_commits: u64,
+    /// Commits that nobody was told of because they changed too much at once, ever.
+    pub withheld_commits: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -192,9 +194,10 @@ pub fn imbalance(counts: &Counts) -> u64 {
 
 /// How far the change log is read. What the graph does not say in time is left out: nobody who watches must wait for it.
 pub async fn stream(surface: &Surface) -> StreamStatus {
-    let (cursor, skipped_commits) = {
+    let (cursor, skipped_commits, withheld_commits) = {
         let outbox = surface.tree.projections.outbox();
-        (outbox.cursor, outbox.skipped_commits)
+        let counts = (outbox.skipped_commits, outbox.withheld_commits);
+        (outbox.cursor, counts.0, counts.1)
     };
     let position = if cursor == Cursor::START {
         Position::TrimHorizon
@@ -229,6 +232,7 @@ pub async fn stream(surface: &Surface) -> StreamStatus {
         oldest: oldest.map(|record| record.event_id),
         headroom_seconds,
         skipped_commits,
+        withheld_commits,
     }
 }
 

@@ -6,7 +6,7 @@ mod statements;
 
 use iyagi::embedded::graph::Operation;
 use iyagi_actors::ports::{ChangeStream, StreamFault};
-use iyagi_actors::stream_poller::assembler::{Assembler, Gaps};
+use iyagi_actors::stream_poller::assembler::{Assembler, CommitBounds, Gaps, Portion};
 use iyagi_messages::change::Commit;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::ElementId;
@@ -69,18 +69,21 @@ fn moods() -> impl Strategy<Value = Switches> {
 
 /// Reads the whole log as the poller does.
 async fn commits(stream: &impl ChangeStream, limit: u32) -> Vec<Commit> {
-    let mut assembler = Assembler::behind(Cursor::START);
-    let mut commits = Vec::new();
+    let mut assembler = Assembler::behind(Cursor::START, CommitBounds::default());
+    let mut available = Vec::new();
     loop {
         match stream.fetch(assembler.next(), limit).await {
-            Ok(page) => commits.extend(assembler.take(page, Gaps::Refuse).expect("no gap")),
-            Err(StreamFault::NotFound { .. }) => {
-                commits.extend(assembler.close_at_tip());
-                return commits;
-            }
+            Ok(page) => available.extend(assembler.take(page, Gaps::Refuse).expect("no gap")),
+            Err(StreamFault::NotFound { .. }) => break,
             Err(other) => panic!("{other}"),
         }
     }
+    available.extend(assembler.close_at_tip());
+    let whole = available.into_iter().map(|portion| match portion {
+        Portion::Whole(commit) => commit,
+        other => panic!("a small commit comes whole: {other:?}"),
+    });
+    whole.collect()
 }
 
 proptest! {

@@ -4,23 +4,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use iyagi::config::built_in_templates;
 use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::{Condition, Health};
 use iyagi_actors::journal::{Journal, MemoryJournal};
-use iyagi_actors::ports::Clock;
+use iyagi_actors::ports::{ChangeStream, Clock};
 use iyagi_actors::projections::{Projections, TrafficPolicy};
-use iyagi_actors::runtime::{ChildSpec, Intensity, Strategy as Restarts, System, Unobserved};
+use iyagi_actors::runtime::{
+    ChildSpec, Intensity, Mailbox, Strategy as Restarts, System, Unobserved,
+};
+use iyagi_actors::stream_poller::assembler::{Assembler, CommitBounds, Gaps, Portion};
 use iyagi_actors::stream_poller::{
     OnExpired, OnGap, Poll, PollPace, StreamPoller, StreamPollerContext,
 };
 use iyagi_actors::subscription_matcher::bootstrap::{Bootstrap, OFFER, Sources};
 use iyagi_actors::subscription_matcher::graph::GraphModel;
-use iyagi_actors::subscription_matcher::matching::Templates;
-use iyagi_actors::subscription_matcher::{SubscriptionMatcher, SubscriptionMatcherContext};
+use iyagi_actors::subscription_matcher::{
+    Commits, SubscriptionMatcher, SubscriptionMatcherContext,
+};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::fact::{Fact, StreamSkipped};
 use iyagi_messages::ids::{Pos, Timestamp};
 use proptest::prelude::*;
+use serde_json::json;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -54,6 +60,8 @@ struct Reader {
     health: Arc<Health>,
     clock: Arc<Moved>,
     system: System,
+    matcher: Mailbox<Commits>,
+    poller: Mailbox<Poll>,
 }
 
 fn quick() -> PollPace {
@@ -80,6 +88,18 @@ impl Reader {
         journal: MemoryJournal,
         clock: Arc<Moved>,
     ) -> Self {
+        let reader = Self::at_rest(fake, pace, journal, clock).await;
+        reader.poller.tell(Poll).await.expect("it runs");
+        reader
+    }
+
+    /// A reader that does not begin to poll.
+    async fn at_rest(
+        fake: &Fake,
+        pace: PollPace,
+        journal: MemoryJournal,
+        clock: Arc<Moved>,
+    ) -> Self {
         let projections = Projections::recover(&journal, TrafficPolicy::default())
             .await
             .expect("folds");
@@ -93,7 +113,7 @@ impl Reader {
             stream: Arc::clone(&log) as _,
             pace,
             model: GraphModel::default(),
-            templates: Arc::new(Templates::new(Vec::new())),
+            templates: Arc::new(built_in_templates()),
             clock: Arc::clone(&clock) as _,
             fleet: Fleet::alone(Arc::clone(&projections)),
             pending_max_per_host: u64::MAX,
@@ -105,7 +125,7 @@ impl Reader {
             stream: log,
             projections: Arc::clone(&projections),
             fleet: Fleet::alone(Arc::clone(&projections)),
-            matcher,
+            matcher: matcher.clone(),
             health: Arc::clone(&health),
             clock: Arc::clone(&clock) as _,
             pace,
@@ -114,13 +134,14 @@ impl Reader {
             let context = Arc::clone(&context);
             async move { Ok(StreamPoller::new(context)) }
         });
-        poller.tell(Poll).await.expect("it runs");
         Self {
             journal,
             projections,
             health,
             clock,
             system,
+            matcher,
+            poller,
         }
     }
 
@@ -397,6 +418,99 @@ async fn a_log_that_has_expired_is_gone_on_with_behind_a_graph_that_was_read_by_
             commits: 4,
         };
         assert_eq!(reader.journalled().await, (3, 6, vec![passed_over]));
+    })
+    .await;
+}
+
+/// `bora` with 20 followers, who came in one commit, and then a story.
+async fn mass_change_and_a_story(fake: &Fake) {
+    let person = |id: &str| json!({"op": "add_vertex", "id": id, "label": "Person"});
+    let followers: Vec<String> = (0..20).map(|nth| format!("person-{nth}")).collect();
+    fake.commit(json!([person("bora")])).await;
+    let come = followers.iter().flat_map(|id| {
+        [
+            person(id),
+            json!({"op": "add_edge", "from": id, "label": "FOLLOWS", "to": "bora"}),
+        ]
+    });
+    fake.commit(come.collect()).await;
+    fake.commit(json!([
+        {"op": "add_vertex", "id": "story", "label": "Story"},
+        {"op": "add_edge", "from": "bora", "label": "POSTED", "to": "story"},
+    ]))
+    .await;
+}
+
+fn few_edges() -> PollPace {
+    PollPace {
+        commit: CommitBounds {
+            edges: 5,
+            records: 1_000,
+        },
+        ..quick()
+    }
+}
+
+impl Reader {
+    /// Waits until the story is told, and checks that it alone is, to every follower.
+    async fn until_the_story_is_told(&self) {
+        self.until("the cursor behind the story", |reader| {
+            reader.cursor().commit == 3
+        })
+        .await;
+        let events = self.journal.read(Pos::default(), usize::MAX).await;
+        let (mut told, mut withheld) = (Vec::new(), Vec::new());
+        for event in events.expect("reads") {
+            match event.fact {
+                Fact::PushRequested(requested) => told.push(requested.push.commit.commit),
+                Fact::CommitWithheld(fact) => withheld.push((fact.commit.commit, fact.edges)),
+                _ => {}
+            }
+        }
+        assert_eq!(
+            told, [3; 20],
+            "every follower is known, and of them nobody was told"
+        );
+        assert_eq!(withheld, [(2, 20)]);
+        assert_eq!(self.projections.outbox().withheld_commits, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_mass_change_is_known_and_told_to_nobody() {
+    with_actors(async {
+        let fake = Fake::start();
+        fake.switches().page_records_max = Some(3);
+        mass_change_and_a_story(&fake).await;
+        let reader = Reader::start(&fake, few_edges()).await;
+        reader.until_the_story_is_told().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_matcher_that_is_rebuilt_amid_a_mass_change_knows_the_whole_of_it() {
+    with_actors(async {
+        let fake = Fake::start();
+        mass_change_and_a_story(&fake).await;
+        let clock = Arc::new(Moved::default());
+        let journal = MemoryJournal::new(Arc::clone(&clock) as _);
+        let reader = Reader::at_rest(&fake, few_edges(), journal, clock).await;
+        let log = stream(fake.url());
+        let mut assembler = Assembler::behind(Cursor::START, few_edges().commit);
+        let mut parts = 0;
+        while let Ok(page) = log.fetch(assembler.next(), 3).await {
+            for portion in assembler.take(page, Gaps::Refuse).expect("no gap") {
+                parts += u32::from(matches!(portion, Portion::Part(_)));
+                let told = reader.matcher.tell(Commits(vec![portion])).await;
+                told.expect("it runs");
+                if parts == 4 {
+                    reader.system.restart("matcher").expect("it runs");
+                }
+            }
+        }
+        assert!(parts > 8, "the commit came in {parts} parts");
+        reader.until_the_story_is_told().await;
     })
     .await;
 }
