@@ -89,6 +89,10 @@ pub fn read_export(
     model: &GraphModel,
     mut progress: impl FnMut(Read),
 ) -> Result<Bootstrap, ExportError> {
+    fs::read_dir(folder).map_err(|source| ExportError::Unreadable {
+        path: folder.to_owned(),
+        source,
+    })?;
     let watermark = match watermark {
         Some(watermark) => watermark,
         None => last_event_id(folder)?,

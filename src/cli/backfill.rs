@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use iyagi_actors::subscription_matcher::bootstrap::Read;
 use iyagi_messages::cursor::Cursor;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::backfill::{Backfill, Source};
         at or before it.\n\n\
         On one machine the daemon must be stopped meanwhile. On AWS it may run."
 )]
-#[group(required = true, multiple = false, id = "source", args = ["from_export", "from_graph"])]
+#[command(group(ArgGroup::new("source").required(true).args(["from_export", "from_graph"])))]
 pub(super) struct BackfillArguments {
     /// Read the folder that neptune-export wrote with --format neptuneStreamsJson.
     #[arg(long, value_name = "DIR")]
@@ -29,7 +29,7 @@ pub(super) struct BackfillArguments {
     #[arg(long)]
     from_graph: bool,
     /// Which operation of the change log the export contains last [default: its lastEventId.json].
-    #[arg(long, value_name = "COMMIT:OPERATION", conflicts_with = "from_graph")]
+    #[arg(long, value_name = "COMMIT:OPERATION", requires = "from_export")]
     watermark: Option<Cursor>,
     /// Vertices or edges in one query.
     #[arg(

@@ -126,3 +126,45 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
     assert!(ended.status.success(), "{}", ended.status);
 }
+
+#[test]
+fn a_backfill_says_what_it_read_and_needs_a_source_and_the_folder_to_itself() {
+    let folder = folder();
+    for (arguments, reason) in [
+        (&[][..], "<--from-export <DIR>|--from-graph>"),
+        (&["--watermark", "3:1"], "--from-export <DIR>"),
+        (
+            &["--from-graph", "--from-export", "x"],
+            "cannot be used with",
+        ),
+        (&["--from-graph", "--page-size", "0"], "1..=100000"),
+        (&["--from-export", "x", "--watermark", "3"], "commit:op"),
+    ] {
+        let answer = iyagi(folder.path(), &[&["backfill"], arguments].concat());
+        assert_eq!(answer.status, 2, "{}", answer.err);
+        assert!(answer.err.contains(reason), "{}", answer.err);
+    }
+    let answer = iyagi(folder.path(), &["backfill", "--from-export", "nowhere"]);
+    assert_eq!(answer.status, 1);
+    assert!(
+        answer.err.contains("nowhere cannot be read"),
+        "{}",
+        answer.err
+    );
+    let arguments = ["backfill", "--from-graph", "--dry-run", "--output", "json"];
+    let answer = iyagi(folder.path(), &arguments);
+    let result: Value = serde_json::from_str(&answer.out).expect("JSON");
+    assert_eq!(
+        (answer.status, &result["offered"]),
+        (0, &Value::Bool(false))
+    );
+    let data = folder.path().join("data");
+    let _lock = iyagi::daemon::DataLock::take(&data).expect("free");
+    let data = data.to_string_lossy();
+    let answer = iyagi(
+        folder.path(),
+        &["backfill", "--from-graph", "--data-dir", &data],
+    );
+    assert_eq!(answer.status, 75, "{}", answer.err);
+    assert!(answer.err.contains("stop it"), "{}", answer.err);
+}
