@@ -5,3 +5,4 @@ mod gates;
 mod matching;
 mod polling;
 mod push;
+mod sample;
