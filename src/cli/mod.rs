@@ -244,8 +244,16 @@ impl Context {
         Ok(self.sources(flags).load()?)
     }
 
-    /// A client of the live daemon.
+    /// A client of the live daemon, for whoever is at this terminal.
     fn operations(&self) -> Result<Operations, Failure> {
+        let operations = self.operations_of_nobody()?;
+        Ok(match user() {
+            Some(name) => operations.by(&name),
+            None => operations,
+        })
+    }
+
+    fn operations_of_nobody(&self) -> Result<Operations, Failure> {
         if let Some(url) = &self.global.operations_url {
             return Ok(Operations::new(url));
         }
@@ -271,6 +279,13 @@ impl Context {
         }
         Ok(JournalReader::open(&path)?)
     }
+}
+
+/// Who is at this terminal, also behind `sudo`.
+fn user() -> Option<String> {
+    let named = |variable| std::env::var(variable).ok();
+    let names = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
+    names.filter_map(named).find(|name| !name.is_empty())
 }
 
 /// The command line's own description, for completions.

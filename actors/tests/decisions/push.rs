@@ -143,6 +143,7 @@ fn every_gate_is_checked_before_every_attempt_also_after_a_redrive() {
             LetterRedriven {
                 generation: 1,
                 by: "op".to_owned(),
+                because: None,
             }
             .into(),
         ]
