@@ -28,6 +28,7 @@ mod schema;
 mod status;
 mod tap;
 mod tell;
+mod test;
 mod top;
 mod why;
 
@@ -106,6 +107,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Write a configuration that explains every key.
     Init(init::InitArguments),
+    /// Check that templates keep what the tests in their files promise.
+    Test(test::TestArguments),
     /// Show how the running daemon is.
     Status,
     /// Watch the actors at work.
@@ -198,6 +201,7 @@ impl Context {
             Command::Demo(arguments) => demo::demo(self, arguments),
             Command::Check(arguments) => check::check(self, &arguments),
             Command::Init(arguments) => init::init(self, &arguments),
+            Command::Test(arguments) => test::test(self, &arguments),
             Command::Status => status::status(self),
             Command::Top(arguments) => top::top(self, &arguments),
             Command::Tap(command) => tap::tap(self, &command),
