@@ -11,6 +11,8 @@
 //! - [`fcm`]: pushes straight to Firebase Cloud Messaging
 //! - [`http`]: the public and the operations listener
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
+//! - [`rehearsal`]: what the daemon would do, tried out
+//! - [`template_tests`]: the tests that a file of templates carries
 //! - [`surface`]: what the listeners and the command line speak to
 
 pub mod aws;
@@ -24,4 +26,6 @@ pub mod embedded;
 pub mod fcm;
 pub mod http;
 pub mod push_payload;
+pub mod rehearsal;
 pub mod surface;
+pub mod template_tests;

@@ -220,6 +220,9 @@ facts! {
         generation: u32,
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// The job is given up for good.
     "letter.purged" v 1 => LetterPurged {
@@ -227,6 +230,9 @@ facts! {
         generation: u32,
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// A phone can be reached.
     "device.registered" v 1 => DeviceRegistered {

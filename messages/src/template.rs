@@ -64,16 +64,8 @@ pub struct Texts {
 }
 
 impl Template {
-    /// The texts for a locale such as `ko` or `ko-KR`, else English.
-    pub fn texts_for(&self, locale: &str) -> Option<&Texts> {
-        let language = locale.split(['-', '_']).next().unwrap_or(locale);
-        self.texts
-            .get(locale)
-            .or_else(|| self.texts.get(language))
-            .or_else(|| self.texts.get(FALLBACK_LOCALE))
-    }
-
-    /// The locale that [`Self::texts_for`] finds texts for, whose rules of number they are written by.
+    /// The locale whose texts somebody with a locale such as `ko-KR` gets, and by whose rules of number they are written:
+    /// their own, that of their language, else English.
     pub fn locale_for<'a>(&'a self, locale: &'a str) -> &'a str {
         let language = locale.split(['-', '_']).next().unwrap_or(locale);
         [locale, language]

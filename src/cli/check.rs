@@ -149,7 +149,9 @@ fn describe(context: &mut Context, loaded: &Loaded, looked: &[Looked]) -> Result
         None => "built in".to_owned(),
     };
     let count = loaded.templates.iter().count();
-    out.line(format_args!("ok   templates: {count}, {templates}"))?;
+    out.line(format_args!(
+        "ok   templates: {count}, {templates}; `iyagi test FILE` plays what they promise"
+    ))?;
     let presets = config.media.presets.iter();
     let presets: Vec<_> = presets
         .map(|preset| format!("{} {}", preset.name, preset.longest_side))

@@ -28,6 +28,7 @@ mod schema;
 mod status;
 mod tap;
 mod tell;
+mod test;
 mod top;
 mod why;
 
@@ -106,6 +107,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Write a configuration that explains every key.
     Init(init::InitArguments),
+    /// Check that templates keep what the tests in their files promise.
+    Test(test::TestArguments),
     /// Show how the running daemon is.
     Status,
     /// Watch the actors at work.
@@ -198,6 +201,7 @@ impl Context {
             Command::Demo(arguments) => demo::demo(self, arguments),
             Command::Check(arguments) => check::check(self, &arguments),
             Command::Init(arguments) => init::init(self, &arguments),
+            Command::Test(arguments) => test::test(self, &arguments),
             Command::Status => status::status(self),
             Command::Top(arguments) => top::top(self, &arguments),
             Command::Tap(command) => tap::tap(self, &command),
@@ -244,8 +248,16 @@ impl Context {
         Ok(self.sources(flags).load()?)
     }
 
-    /// A client of the live daemon.
+    /// A client of the live daemon, for whoever is at this terminal.
     fn operations(&self) -> Result<Operations, Failure> {
+        let operations = self.operations_of_nobody()?;
+        Ok(match user() {
+            Some(name) => operations.by(&name),
+            None => operations,
+        })
+    }
+
+    fn operations_of_nobody(&self) -> Result<Operations, Failure> {
         if let Some(url) = &self.global.operations_url {
             return Ok(Operations::new(url));
         }
@@ -271,6 +283,13 @@ impl Context {
         }
         Ok(JournalReader::open(&path)?)
     }
+}
+
+/// Who is at this terminal, also behind `sudo`.
+fn user() -> Option<String> {
+    let named = |variable| std::env::var(variable).ok();
+    let names = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
+    names.filter_map(named).find(|name| !name.is_empty())
 }
 
 /// The command line's own description, for completions.

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
-use ureq::http::Response;
+use ureq::http::{HeaderValue, Response};
 use ureq::{Agent, Body};
 
 use super::exit::Exit;
@@ -16,6 +16,8 @@ use super::exit::Exit;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long it may take to answer; a large redrive takes a while.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// Tells the daemon who gives an order.
+const ACTOR_HEADER: &str = "x-iyagi-actor";
 /// Largest answer that is read whole.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What stays as it is in a path or a query.
@@ -29,6 +31,8 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Operations {
     agent: Agent,
     base: String,
+    /// Who gives orders, as it is to stand in the journal; the daemon's own word if absent.
+    by: Option<HeaderValue>,
 }
 
 /// Why the daemon did not do it.
@@ -116,7 +120,15 @@ impl Operations {
         Self {
             agent: config.into(),
             base: base.trim_end_matches('/').to_owned(),
+            by: None,
         }
+    }
+
+    /// The same client for somebody, who is named in the journal with every order.
+    #[must_use]
+    pub fn by(mut self, name: &str) -> Self {
+        self.by = HeaderValue::from_bytes(name.as_bytes()).ok();
+        self
     }
 
     /// What is at a path.
@@ -131,8 +143,11 @@ impl Operations {
         path: &str,
         body: &Value,
     ) -> Result<T, OperationsError> {
-        let answer = self.agent.post(self.url(path)).send_json(body);
-        self.read(answer)
+        let mut request = self.agent.post(self.url(path));
+        if let Some(by) = &self.by {
+            request = request.header(ACTOR_HEADER, by);
+        }
+        self.read(request.send_json(body))
     }
 
     /// Lines as the daemon sends them, for as long as it does.

@@ -4,8 +4,11 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use clap::ValueEnum;
+use iyagi_actors::ports::Clock as _;
 use iyagi_messages::ids::Timestamp;
 use serde::Serialize;
+
+use crate::clock::SystemClock;
 
 /// For people or for scripts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -101,4 +104,21 @@ pub(super) fn span(ms: u64) -> String {
         3_600_000..172_800_000 => format!("{} h {:02} min", ms / 3_600_000, ms / 60_000 % 60),
         _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
     }
+}
+
+/// Reads a moment: one of a calendar, or how long ago it was, such as `90m` or `2 days`.
+pub(super) fn moment_of(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(Timestamp(moment.as_millisecond()));
+    }
+    let ago = || {
+        let span: jiff::Span = text.parse().ok()?;
+        let now = jiff::Timestamp::from_millisecond(SystemClock.now().0).ok()?;
+        let then = now
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .checked_sub(span.abs());
+        Some(Timestamp(then.ok()?.timestamp().as_millisecond()))
+    };
+    let expected = "a moment such as 2026-11-25T08:30Z, or how long ago, such as 90m or 2d";
+    ago().ok_or_else(|| format!("{expected} is expected"))
 }

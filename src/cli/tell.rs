@@ -127,10 +127,17 @@ fn of_letter(fact: &Fact) -> Option<String> {
             "in the dead-letter queue as {}, generation {}",
             fact.message_id, fact.generation
         ),
-        Fact::LetterRedriven(fact) => format!("redriven by {}", fact.by),
-        Fact::LetterPurged(fact) => format!("purged by {}", fact.by),
+        Fact::LetterRedriven(fact) => settled("redriven", &fact.by, fact.because.as_deref()),
+        Fact::LetterPurged(fact) => settled("purged", &fact.by, fact.because.as_deref()),
         _ => return None,
     })
+}
+
+fn settled(how: &str, by: &str, because: Option<&str>) -> String {
+    match because {
+        Some(because) => format!("{how} by {by}: {because}"),
+        None => format!("{how} by {by}"),
+    }
 }
 
 fn of_audience(fact: &Fact) -> Option<String> {

@@ -170,7 +170,8 @@ impl<'s> Inspection<'s> {
                     self.find(path, value.span(), message, described(path, self.schema));
                 }
             }
-            (Shape::Text, DeValue::String(_))
+            (Shape::Any, _)
+            | (Shape::Text, DeValue::String(_))
             | (Shape::Number, DeValue::Float(_) | DeValue::Integer(_))
             | (Shape::Boolean, DeValue::Boolean(_)) => {}
             (shape, other) => {

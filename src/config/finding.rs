@@ -94,8 +94,15 @@ impl SourceFile {
 impl Finding {
     /// The line from 1, if it stands in a file.
     pub fn line(&self) -> Option<usize> {
-        match &self.place {
-            Place::File { source, span } => Some(source.position(span.start).0),
+        self.place.line()
+    }
+}
+
+impl Place {
+    /// The line from 1, if it is in a file.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::File { source, span } => Some(source.position(span.start).0),
             _ => None,
         }
     }

@@ -36,7 +36,10 @@ pub use self::fleet::{FleetConfig, Role};
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
-pub use self::templates::{BUILT_IN as BUILT_IN_TEMPLATES, built_in as built_in_templates};
+pub use self::semantics::Fault;
+pub use self::templates::{
+    BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,
+};
 
 /// The built-in configuration, as a file that explains every key.
 pub const DEFAULT_FILE: &str = include_str!("../../config/iyagi.toml");

@@ -44,6 +44,8 @@ pub(super) enum Shape<'s> {
     },
     Number,
     Boolean,
+    /// Whatever it is, it is read later.
+    Any,
 }
 
 impl<'s> Node<'s> {
@@ -121,7 +123,8 @@ impl<'s> Node<'s> {
             Some("integer") => node.integer(),
             Some("number") => Shape::Number,
             Some("boolean") => Shape::Boolean,
-            _ => Shape::Text,
+            Some(_) => Shape::Text,
+            None => Shape::Any,
         }
     }
 
@@ -190,6 +193,7 @@ impl fmt::Display for Shape<'_> {
             Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::Number => f.write_str("a number"),
             Self::Boolean => f.write_str("true or false"),
+            Self::Any => f.write_str("anything"),
         }
     }
 }

@@ -9,14 +9,16 @@ use super::Config;
 use super::finding::{Finding, Place, meant};
 
 /// Something that cannot be, and the keys that it is about, the likeliest first.
-pub(super) struct Fault {
+#[derive(Debug)]
+pub struct Fault {
     pub(super) keys: Vec<String>,
     message: String,
     help: Option<String>,
 }
 
 impl Fault {
-    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+    /// What is wrong with a key.
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             keys: vec![key.into()],
             message: message.into(),

@@ -11,9 +11,10 @@ use iyagi_messages::subscription::Anchor;
 use iyagi_messages::template::Template;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::document::Document;
-use super::finding::{Finding, Place, meant};
+use super::finding::{ConfigError, Finding, Place, meant};
 use super::schema::schema_of;
 use super::semantics::Fault;
 
@@ -29,12 +30,40 @@ const WINDOW_SECONDS_MAX: u32 = 3_600;
 /// Who is told, in an anchor.
 const RECIPIENT: &str = "@me";
 
-/// A file of templates.
+/// A file of templates, as the daemon reads it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct File {
     /// The templates. Earlier ones win over later ones about the same change.
     template: Vec<Template>,
+    /// What they promise. Only `iyagi test` reads it, so that a mistake in a test hinders no daemon.
+    #[serde(default, rename = "test")]
+    #[schemars(with = "serde_json::Value")]
+    _tests: IgnoredAny,
+}
+
+/// A file of templates, as `iyagi test` reads it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound(deserialize = "T: Deserialize<'de>"))]
+struct TestedFile<T> {
+    template: Vec<Template>,
+    /// What they promise.
+    #[serde(default = "no_tests::<T>")]
+    test: Vec<T>,
+}
+
+fn no_tests<T>() -> Vec<T> {
+    Vec::new()
+}
+
+/// A file of templates with its tests, and where everything in it stands.
+#[derive(Debug)]
+pub struct TemplateDocument<T> {
+    /// The templates.
+    pub templates: Templates,
+    /// The tests.
+    pub tests: Vec<T>,
+    document: Document,
 }
 
 /// The built-in templates.
@@ -58,14 +87,54 @@ pub(super) fn read(
             place: named(),
         }]
     })?;
-    parse(path, text, model)
+    let (document, file) = Document::read::<File>(path, text, &schema_of::<File>())?;
+    checked(file.template, &document, model)
 }
 
-fn parse(path: &Path, text: String, model: &GraphModel) -> Result<Templates, Vec<Finding>> {
-    let (document, file) = Document::read::<File>(path, text, &schema_of::<File>())?;
-    let faults = check(&file.template, model);
+impl<T: DeserializeOwned + JsonSchema> TemplateDocument<T> {
+    /// Reads a file, or says all that is wrong with it.
+    pub fn read(path: &Path, model: &GraphModel) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| Finding {
+            key: String::new(),
+            message: format!("the file cannot be read: {error}"),
+            help: None,
+            place: Place::Whole(path.to_owned()),
+        })?;
+        let read = || {
+            let schema = schema_of::<TestedFile<T>>();
+            let (document, file) = Document::read::<TestedFile<T>>(path, text, &schema)?;
+            let templates = checked(file.template, &document, model)?;
+            Ok(Self {
+                templates,
+                tests: file.test,
+                document,
+            })
+        };
+        read().map_err(|findings| ConfigError { findings })
+    }
+}
+
+impl<T> TemplateDocument<T> {
+    /// What is wrong, with its place.
+    pub fn placed(&self, fault: Fault) -> Finding {
+        let place = self.document.place(&fault.keys[0]);
+        fault.at(place)
+    }
+
+    /// The line of a key, such as `test[0].name`; if it is absent, of its table.
+    pub fn line(&self, key: &str) -> usize {
+        self.document.place(key).line().unwrap_or_default()
+    }
+}
+
+fn checked(
+    templates: Vec<Template>,
+    document: &Document,
+    model: &GraphModel,
+) -> Result<Templates, Vec<Finding>> {
+    let faults = check(&templates, model);
     if faults.is_empty() {
-        return Ok(Templates::new(file.template));
+        return Ok(Templates::new(templates));
     }
     let placed = faults.into_iter().map(|fault| {
         let place = document.place(&fault.keys[0]);

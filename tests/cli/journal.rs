@@ -59,6 +59,7 @@ fn story(data: &Path) -> (PushId, EventId) {
         let redriven = LetterRedriven {
             generation: 1,
             by: "minji".to_owned(),
+            because: Some("the payload is mended".to_owned()),
         };
         let redriven = draft.follow(deposited, letter(), redriven);
         let attempted = draft.follow(redriven, entity(), PushAttempted { attempt: 2 });

@@ -132,9 +132,9 @@ impl Live {
     }
 
     fn letters(&self) -> usize {
-        self.done(&["dlq", "ls", "--output", "json"])
-            .lines()
-            .count()
+        let listed = self.done(&["dlq", "ls", "--output", "json"]);
+        // The last line is the law of conservation.
+        listed.lines().count() - 1
     }
 
     fn sent(&self) -> u64 {
@@ -227,12 +227,10 @@ fn letters_are_listed_shown_redriven_and_purged() {
         listed.contains("to minji") && listed.contains("poison"),
         "{listed}"
     );
-    assert_eq!(
-        live.done(&["dlq", "ls", "--reason", "other"])
-            .lines()
-            .count(),
-        1
-    );
+    let none = live.done(&["dlq", "ls", "--reason", "other"]);
+    let law = "0 sent + 3 dead + 0 suppressed + 0 pending = 3 matched";
+    assert_eq!(none.lines().skip(1).collect::<Vec<_>>(), ["", law]);
+    assert!(listed.ends_with(&format!("\n\n{law}\n")), "{listed}");
     let id = listed
         .lines()
         .nth(1)
@@ -285,6 +283,77 @@ fn letters_are_listed_shown_redriven_and_purged() {
         1
     );
     assert_eq!(live.iyagi(&["status"]).status, 75);
+}
+
+#[test]
+fn letters_are_redriven_no_faster_than_asked_for_and_the_journal_knows_by_whom_and_why() {
+    let mut live = Live::start();
+    live.people();
+    live.poison(3);
+    for edge in ["f1", "f2", "f3"] {
+        live.follow(edge);
+    }
+    Live::until("three letters", || live.letters() == 3);
+    let told = [
+        "dlq",
+        "redrive",
+        "--template",
+        "follow",
+        "--person",
+        "minji",
+        "--platform",
+        "fcm",
+        "--since",
+        "1h",
+        "--yes",
+        "--per-second",
+        "2",
+        "--because",
+        "the payload is mended",
+        "--by",
+        "민지",
+    ];
+    let done = live.done(&told);
+    assert!(
+        done.contains("redriven 3 of 3 letters; 0 skipped"),
+        "{done}"
+    );
+    Live::until("the redriven pushes", || live.sent() == 3);
+    let events = live.done(&[
+        "journal",
+        "ls",
+        "--kind",
+        "letter.redriven",
+        "--output",
+        "json",
+    ]);
+    let events: Vec<Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    for event in &events {
+        let order = json!({"generation": 1, "by": "민지", "because": "the payload is mended"});
+        assert_eq!(event["body"], order);
+    }
+    let at = |event: &Value| event["at"].as_i64().expect("a moment");
+    let (first, last) = (at(&events[0]), at(&events[2]));
+    assert!(
+        last - first >= 900,
+        "the third came {} ms after the first",
+        last - first
+    );
+    let push = events[0]["entity"]
+        .as_str()
+        .expect("an entity")
+        .replace("letter/", "");
+    let why = live.done(&["why", &push]);
+    assert!(
+        why.contains("redriven by 민지: the payload is mended"),
+        "{why}"
+    );
+    let scaled = live.iyagi(&["scale", "push-sender", "3"]);
+    assert_eq!(scaled.status, 0, "{}", scaled.err);
+    assert_eq!(live.stop(), Some(0));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod config;
 mod journal;
 mod live;
 mod surface;
+mod templates;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -107,8 +107,18 @@ fn whole_groups_of_letters_must_be_meant() {
         &["dlq", "purge", "--all", "--origin", "push"],
     );
     assert_eq!(answer.status, 2);
-    let answer = iyagi(folder.path(), &["dlq", "show", "seven"]);
-    assert_eq!(answer.status, 2);
+    let id = "00000000-0000-0000-0000-000000000000";
+    for wrong in [
+        &["purge", id, "--person", "minji"][..],
+        &["purge", id, "--all"],
+        &["purge", "--all", "--per-second", "3"],
+        &["redrive", "--all", "--per-second", "0"],
+        &["ls", "--since", "yesterday"],
+        &["show", "seven"],
+    ] {
+        let answer = iyagi(folder.path(), &[&["dlq"], wrong].concat());
+        assert_eq!(answer.status, 2, "{wrong:?}: {}", answer.err);
+    }
 }
 
 #[test]

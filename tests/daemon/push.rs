@@ -1,7 +1,7 @@
 //! From a change in the graph to a phone.
 
 use iyagi::embedded::push_log::{FaultClass, FaultRule};
-use iyagi_actors::dlq_keeper::{DlqMessage, Reply};
+use iyagi_actors::dlq_keeper::{DlqMessage, Order, Reply};
 use iyagi_messages::fact::{SubscriptionCreated, TemplateOptedOut};
 use iyagi_messages::ids::Pos;
 use iyagi_messages::push::SuppressReason;
@@ -237,7 +237,7 @@ fn a_push_that_is_given_up_can_be_redriven_and_survives_a_restart_meanwhile() {
         let (reply, answer) = Reply::channel();
         let redrive = DlqMessage::Redrive {
             letters: letters.clone(),
-            by: "test".to_owned(),
+            order: Order::default(),
             reply,
         };
         surface

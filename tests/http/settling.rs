@@ -56,6 +56,7 @@ fn a_letter_is_listed_shown_and_redriven() {
     assert_eq!(
         kinds,
         [
+            "commit.matched",
             "push.requested",
             "push.attempted",
             "push.failed",
@@ -96,7 +97,13 @@ fn a_purged_letter_no_longer_waits() {
     let outcome = post(&fixture, "purge", &json!({"filter": {}}));
     assert_eq!(outcome["letters"], json!([letter["id"]]));
     let page = fixture.operations("GET", "/v1/ops/dead-letters", "").json();
-    assert_eq!(page, json!({"letters": [], "next": null}));
+    assert_eq!(
+        (&page["letters"], &page["next"]),
+        (&json!([]), &json!(null))
+    );
+    let law =
+        json!({"matched": 1, "sent": 0, "dead": 1, "suppressed": 0, "pending": 0, "difference": 0});
+    assert_eq!(page["conservation"], law);
     let path = format!(
         "/v1/ops/dead-letters/{}",
         letter["id"].as_str().expect("an id")
@@ -110,6 +117,64 @@ fn a_purged_letter_no_longer_waits() {
 }
 
 #[test]
+fn letters_are_found_by_what_was_to_be_told_to_whom_and_when() {
+    let (fixture, letter) = with_letter();
+    assert_eq!(
+        (&letter["template"], &letter["platform"]),
+        (&json!("follow"), &json!("fcm"))
+    );
+    let at = letter["at"].as_i64().expect("a moment");
+    let found = |query: String| {
+        let path = format!("/v1/ops/dead-letters?{query}");
+        let page = fixture.operations("GET", &path, "").json();
+        page["letters"].as_array().expect("a list").len()
+    };
+    for (meant, other) in [
+        ("origin=push".to_owned(), "origin=metadata".to_owned()),
+        ("reason=poison".to_owned(), "reason=transient".to_owned()),
+        ("template=follow".to_owned(), "template=like".to_owned()),
+        ("person=minji".to_owned(), "person=grace".to_owned()),
+        ("platform=fcm".to_owned(), "platform=apns".to_owned()),
+        (format!("since={at}"), format!("since={}", at + 1)),
+        (format!("until={}", at + 1), format!("until={at}")),
+    ] {
+        assert_eq!(
+            (found(meant.clone()), found(other.clone())),
+            (1, 0),
+            "{meant}, {other}"
+        );
+    }
+    let body = json!({"filter": {"person": "minji", "since": at, "template": "like"}});
+    assert_eq!(post(&fixture, "purge", &body)["selected"], 0);
+    for path in ["?platform=pager", "?since=yesterday", "/groups?limit=1"] {
+        let path = format!("/v1/ops/dead-letters{path}");
+        assert_eq!(fixture.operations("GET", &path, "").status, 400, "{path}");
+    }
+}
+
+#[test]
+fn the_gates_hold_for_a_push_that_is_redriven_and_a_dry_run_says_so() {
+    let (fixture, letter) = with_letter();
+    let blocked = json!({"blocked": ["grace"]}).to_string();
+    let answer = fixture.public("PUT", "/v1/preferences/minji", blocked);
+    assert_eq!(answer.status, 200);
+    let ids = json!({"ids": [letter["id"]], "dry_run": true});
+    assert_eq!(
+        post(&fixture, "redrive", &ids)["held"],
+        json!({"blocked": 1})
+    );
+    assert_eq!(post(&fixture, "purge", &ids)["held"], json!(null));
+    post(&fixture, "redrive", &json!({"ids": [letter["id"]]}));
+    let status = fixture.until("the end of the push", |fixture| {
+        let status = fixture.operations("GET", "/v1/ops/status", "").json();
+        (status["pushes"]["pending"] == 0).then_some(status)
+    });
+    let pushes = &status["pushes"];
+    assert_eq!(pushes["suppressed"], json!({"blocked": 1}), "{pushes}");
+    assert_eq!((&pushes["sent"], &pushes["dead"]), (&json!(0), &json!(0)));
+}
+
+#[test]
 fn letters_that_are_named_wrongly_are_refused() {
     let fixture = Fixture::start();
     for (body, field) in [
@@ -117,6 +182,7 @@ fn letters_that_are_named_wrongly_are_refused() {
         (json!({"ids": ["7"]}), "ids"),
         (json!({"filter": {"why": "x"}}), "filter"),
         (json!({"filter": {}, "dry": true}), "dry"),
+        (json!({"filter": {}, "because": "\n"}), "because"),
     ] {
         let answer = fixture.operations("POST", "/v1/ops/dead-letters/purge", body.to_string());
         assert_eq!(answer.problem(400, "invalid-field")["field"], field);

@@ -38,8 +38,8 @@ pub enum DlqMessage {
     Redrive {
         /// Which.
         letters: Vec<LetterId>,
-        /// Who asks for it.
-        by: String,
+        /// Who asks for it, and why.
+        order: Order,
         /// Gets the result.
         reply: Reply<Settled>,
     },
@@ -47,8 +47,8 @@ pub enum DlqMessage {
     RedriveMoved {
         /// Which.
         letters: Vec<LetterId>,
-        /// Who asks for it.
-        by: String,
+        /// Who asks for it, and why.
+        order: Order,
         /// Gets the result.
         reply: Reply<Settled>,
     },
@@ -56,11 +56,20 @@ pub enum DlqMessage {
     Purge {
         /// Which.
         letters: Vec<LetterId>,
-        /// Who asks for it.
-        by: String,
+        /// Who asks for it, and why.
+        order: Order,
         /// Gets the result.
         reply: Reply<Settled>,
     },
+}
+
+/// Who wants something done with letters, and why: it is written with each of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Who.
+    pub by: String,
+    /// Why, in their words.
+    pub because: Option<String>,
 }
 
 /// What a redrive or a purge did.
@@ -154,7 +163,7 @@ impl DlqKeeper {
         Ok(())
     }
 
-    async fn redrive(&self, letters: &[LetterId], by: &str) -> Result<Settled, Fault> {
+    async fn redrive(&self, letters: &[LetterId], order: &Order) -> Result<Settled, Fault> {
         let mut settled = Settled::default();
         for id in letters {
             let Some(state) = self.waiting(*id) else {
@@ -175,7 +184,8 @@ impl DlqKeeper {
                 &state,
                 LetterRedriven {
                     generation,
-                    by: by.to_owned(),
+                    by: order.by.clone(),
+                    because: order.because.clone(),
                 }
                 .into(),
             )
@@ -185,7 +195,7 @@ impl DlqKeeper {
         Ok(settled)
     }
 
-    async fn purge(&self, letters: &[LetterId], by: &str) -> Result<Settled, Fault> {
+    async fn purge(&self, letters: &[LetterId], order: &Order) -> Result<Settled, Fault> {
         let mut settled = Settled::default();
         for id in letters {
             let Some(state) = self.waiting(*id) else {
@@ -197,7 +207,8 @@ impl DlqKeeper {
                 &state,
                 LetterPurged {
                     generation,
-                    by: by.to_owned(),
+                    by: order.by.clone(),
+                    because: order.because.clone(),
                 }
                 .into(),
             )
@@ -288,15 +299,27 @@ impl Worker for DlqKeeper {
         match message {
             DlqMessage::Deposit(id) => self.deposit(*id).await?,
             DlqMessage::Recover => self.recover().await?,
-            DlqMessage::Redrive { letters, by, reply } => {
-                let settled = self.redrive(letters, by).await?;
+            DlqMessage::Redrive {
+                letters,
+                order,
+                reply,
+            } => {
+                let settled = self.redrive(letters, order).await?;
                 self.sweep(&settled.done).await?;
                 reply.send(settled);
             }
-            DlqMessage::RedriveMoved { letters, by, reply } => {
-                reply.send(self.redrive(letters, by).await?);
+            DlqMessage::RedriveMoved {
+                letters,
+                order,
+                reply,
+            } => {
+                reply.send(self.redrive(letters, order).await?);
             }
-            DlqMessage::Purge { letters, by, reply } => reply.send(self.purge(letters, by).await?),
+            DlqMessage::Purge {
+                letters,
+                order,
+                reply,
+            } => reply.send(self.purge(letters, order).await?),
         }
         Ok(Done::Finished)
     }

@@ -36,7 +36,7 @@ pub struct Values {
 /// Every text of every template, ready to be filled.
 #[derive(Default)]
 pub struct Texts {
-    by_template: HashMap<(TemplateId, String), Lines>,
+    by_template: HashMap<TemplateId, HashMap<String, Lines>>,
 }
 
 impl fmt::Debug for Texts {
@@ -81,6 +81,7 @@ impl Texts {
     pub fn of(templates: &Templates) -> Result<Self, UnusableText> {
         let mut by_template = HashMap::new();
         for template in templates.iter() {
+            let mut by_locale = HashMap::new();
             for (locale, texts) in &template.texts {
                 let line = |part: &'static str, pattern: &str| {
                     Line::read(pattern, locale).map_err(|reason| UnusableText {
@@ -94,8 +95,9 @@ impl Texts {
                     title: line("title", &texts.title)?,
                     body: line("body", &texts.body)?,
                 };
-                by_template.insert((template.id.clone(), locale.clone()), lines);
+                by_locale.insert(locale.clone(), lines);
             }
+            by_template.insert(template.id.clone(), by_locale);
         }
         Ok(Self { by_template })
     }
@@ -107,8 +109,8 @@ impl Texts {
         locale: &str,
         values: &Values,
     ) -> Option<(String, String)> {
-        let locale = template.locale_for(locale).to_owned();
-        let lines = self.by_template.get(&(template.id.clone(), locale))?;
+        let by_locale = self.by_template.get(&template.id)?;
+        let lines = by_locale.get(template.locale_for(locale))?;
         Some((lines.title.fill(values), lines.body.fill(values)))
     }
 }

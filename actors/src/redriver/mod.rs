@@ -13,7 +13,7 @@ use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
 use iyagi_messages::letter::Letter;
 
-use crate::dlq_keeper::{DeadLetter, DlqMessage, Reply};
+use crate::dlq_keeper::{DeadLetter, DlqMessage, Order, Reply};
 use crate::journal::Journal;
 use crate::media_job::queue_down;
 use crate::queue_intake::Delivery;
@@ -85,7 +85,10 @@ impl Redriver {
         let (reply, answer) = Reply::channel();
         let message = DlqMessage::RedriveMoved {
             letters: vec![letter.id],
-            by: BY.to_owned(),
+            order: Order {
+                by: BY.to_owned(),
+                because: None,
+            },
             reply,
         };
         let told = self.context.dlq.tell(message).await;

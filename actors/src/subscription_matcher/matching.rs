@@ -350,14 +350,14 @@ impl<'a> View<'a> {
     }
 }
 
-fn ends(edge: &EdgeEnds, dir: Direction) -> impl Iterator<Item = &ElementId> {
+pub(super) fn ends(edge: &EdgeEnds, dir: Direction) -> impl Iterator<Item = &ElementId> {
     let from = (dir != Direction::In).then_some(&edge.from);
     let to = (dir != Direction::Out).then_some(&edge.to);
     from.into_iter().chain(to)
 }
 
 /// The end of the edge that the anchor does not name.
-fn other_end<'e>(anchor: &Anchor, edge: &'e EdgeEnds) -> &'e ElementId {
+pub(super) fn other_end<'e>(anchor: &Anchor, edge: &'e EdgeEnds) -> &'e ElementId {
     match anchor {
         Anchor::Incident { vertex, .. } if *vertex == edge.to => &edge.from,
         Anchor::Incident {

@@ -10,6 +10,7 @@
 
 pub mod bootstrap;
 mod change_log;
+pub mod explaining;
 pub mod graph;
 mod mass_change;
 pub mod matching;
@@ -67,8 +68,9 @@ pub struct SubscriptionMatcherContext {
 }
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-const GRAPH_VERSION: u32 = 1;
-const GRAPH_SNAPSHOT: &str = "graph";
+pub const GRAPH_VERSION: u32 = 1;
+/// The snapshot of the graph in the journal.
+pub const GRAPH_SNAPSHOT: &str = "graph";
 /// Records folded between two snapshots; bounds what a restart folds again.
 const SNAPSHOT_RECORDS: u64 = 50_000;
 

@@ -15,9 +15,11 @@ use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{DeviceRegistered, Fact, PushAccepted, PushAttempted, PushRequested};
 use iyagi_messages::feedback::BounceClass;
-use iyagi_messages::ids::{Pos, PushId, Timestamp};
-use iyagi_messages::push::{OnUnknownOutcome, Push};
+use iyagi_messages::ids::{Pos, Timestamp};
+use iyagi_messages::push::Push;
 use serde_json::json;
+
+use crate::sample;
 
 const TOKEN: &str = "phone-of-minji";
 const GATEWAY_ID: &str = "message-1";
@@ -177,26 +179,7 @@ async fn append(journal: &MemoryJournal, number: u64, entity: Entity, fact: Fact
 }
 
 fn push() -> Push {
-    let (element, template) = ("edge-1".into(), "like".into());
-    let device = TOKEN.into();
-    Push {
-        id: PushId::derive(7, &element, &template, &"minji".into(), Some(&device)),
-        recipient: "minji".into(),
-        device: Some(device),
-        platform: Some(Platform::Fcm),
-        locale: "ko".to_owned(),
-        template,
-        category: "reactions".to_owned(),
-        commit: iyagi_messages::cursor::Cursor::new(7, 3),
-        element,
-        actor: Some("daniel".into()),
-        subject: None,
-        key: None,
-        at: Timestamp(900_000),
-        expires_at: Timestamp(2_000_000),
-        on_unknown_outcome: OnUnknownOutcome::Resend,
-        burst: None,
-    }
+    sample::to_phone(sample::push(7, Timestamp(900_000)), TOKEN.into())
 }
 
 fn registered(person: &str) -> (Entity, Fact) {

@@ -6,18 +6,18 @@ use iyagi_actors::projections::{RatePolicy, Traffic, TrafficAhead, TrafficPolicy
 use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
 use iyagi_actors::push_sender::merging::merger_of;
 use iyagi_actors::push_sender::state::PushState;
-use iyagi_messages::cursor::Cursor;
-use iyagi_messages::device::Platform;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{
     Fact, PreferencesChanged, PushDeferred, PushRequested, PushSuppressed, SilenceLifted,
     SilencePlaced,
 };
-use iyagi_messages::ids::{EventId, Incarnation, Pos, PushId, Seq, Timestamp};
+use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq, Timestamp};
 use iyagi_messages::preferences::{Preferences, Silence};
-use iyagi_messages::push::{DeferReason, MergeKind, OnUnknownOutcome, Push, SuppressReason};
+use iyagi_messages::push::{DeferReason, MergeKind, Push, SuppressReason};
 use iyagi_messages::template::Template;
 use serde_json::json;
+
+use crate::sample::{REACHABLE, push, to_phone};
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const MINUTE_MS: u64 = 60_000;
@@ -29,36 +29,12 @@ const POLICY: TrafficPolicy = TrafficPolicy {
     },
     remembered_ms: 10 * MINUTE_MS,
 };
-const REACHABLE: Recipient = Recipient {
-    blocked: false,
-    muted: false,
-    unsubscribed: false,
-    device_registered: true,
-    quiet_until: None,
-    digest: true,
-};
-
 /// A like of `story` by somebody, told to Minji's phone.
 fn like(commit: u64, actor: &str, story: &str) -> Push {
-    let (element, template) = (format!("edge-{commit}").as_str().into(), "like".into());
-    let device = "phone".into();
     Push {
-        id: PushId::derive(commit, &element, &template, &"minji".into(), Some(&device)),
-        recipient: "minji".into(),
-        device: Some(device),
-        platform: Some(Platform::Fcm),
-        locale: "ko".to_owned(),
-        template,
-        category: "reactions".to_owned(),
-        commit: Cursor::new(commit, 1),
-        element,
         actor: Some(actor.into()),
         subject: Some(story.into()),
-        key: None,
-        at: NOW,
-        expires_at: NOW.plus_ms(2 * HOUR_MS),
-        on_unknown_outcome: OnUnknownOutcome::Resend,
-        burst: None,
+        ..push(commit, NOW)
     }
 }
 
@@ -241,15 +217,7 @@ fn the_same_by_the_same_person_is_told_once_within_the_window() {
 fn all_phones_of_a_person_hear_of_one_notification() {
     let mut history = History::new(POLICY);
     for device in ["one", "two", "three"] {
-        let mut push = like(1, "daniel", "story");
-        push.device = Some(device.into());
-        push.id = PushId::derive(
-            1,
-            &push.element,
-            &push.template,
-            &push.recipient,
-            push.device.as_ref(),
-        );
+        let mut push = to_phone(like(1, "daniel", "story"), device.into());
         assert_eq!(history.matched(&mut push, NOW), Verdict::Pass, "{device}");
     }
 }

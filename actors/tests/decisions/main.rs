@@ -1,7 +1,9 @@
 //! What the actors decide, as given(events) · when(message) · then(events or fault).
 
+mod explaining;
 mod feedback;
 mod gates;
 mod matching;
 mod polling;
 mod push;
+mod sample;

@@ -22,7 +22,7 @@ struct Given {
 
 /// Statements in short: `+v id Label`, `-v id Label`, `+e id from LABEL to`, `-e …`, `+p id key value`, `-p …`,
 /// `+q id key value` for a property of an edge.
-fn records(commit: u64, statements: &[&str]) -> Vec<StreamRecord> {
+pub(crate) fn records(commit: u64, statements: &[&str]) -> Vec<StreamRecord> {
     let record = |(statement, op_num): (&&str, u64)| {
         let words: Vec<&str> = statement.split(' ').collect();
         let op = if words[0].starts_with('+') {
@@ -59,7 +59,7 @@ fn records(commit: u64, statements: &[&str]) -> Vec<StreamRecord> {
     statements.iter().zip(1..).map(record).collect()
 }
 
-fn templates() -> Templates {
+pub(crate) fn templates() -> Templates {
     let template = |id: &str, anchor: Value, labels: &[&str]| -> Template {
         let when = json!({"change": ["created"], "labels": labels});
         let texts = json!({"en": {"title": "t", "body": "b"}});

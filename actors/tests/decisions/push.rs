@@ -7,14 +7,14 @@ use iyagi_actors::ports::GatewayFault;
 use iyagi_actors::push_sender::decision::{Outcome, RetryPolicy, Step, after_attempt, next_step};
 use iyagi_actors::push_sender::gates::Recipient;
 use iyagi_actors::push_sender::state::{Impossible, PushState, Stage};
-use iyagi_messages::cursor::Cursor;
-use iyagi_messages::device::Platform;
 use iyagi_messages::fact::{
     Fact, LetterRedriven, PushAccepted, PushAttempted, PushBounced, PushFailed, PushSuppressed,
 };
-use iyagi_messages::ids::{Incarnation, MemberId, PushId, Seq, Timestamp};
+use iyagi_messages::ids::{Incarnation, MemberId, Seq, Timestamp};
 use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
 use proptest::prelude::*;
+
+use crate::sample::{self, REACHABLE};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const POLICY: RetryPolicy = RetryPolicy {
@@ -22,35 +22,10 @@ const POLICY: RetryPolicy = RetryPolicy {
     backoff_ms_min: 1_000,
     backoff_ms_max: 60_000,
 };
-const REACHABLE: Recipient = Recipient {
-    blocked: false,
-    muted: false,
-    unsubscribed: false,
-    device_registered: true,
-    quiet_until: None,
-    digest: true,
-};
-
 fn push(on_unknown_outcome: OnUnknownOutcome) -> Push {
-    let (element, template) = ("edge-1".into(), "like".into());
-    let device = "phone".into();
     Push {
-        id: PushId::derive(7, &element, &template, &"minji".into(), Some(&device)),
-        recipient: "minji".into(),
-        device: Some(device),
-        platform: Some(Platform::Fcm),
-        locale: "ko".to_owned(),
-        template,
-        category: "reactions".to_owned(),
-        commit: Cursor::new(7, 3),
-        element,
-        actor: Some("daniel".into()),
-        subject: Some("story-1".into()),
-        key: None,
-        at: NOW,
-        expires_at: NOW.plus_ms(3_600_000),
         on_unknown_outcome,
-        burst: None,
+        ..sample::push(7, NOW)
     }
 }
 
@@ -168,6 +143,7 @@ fn every_gate_is_checked_before_every_attempt_also_after_a_redrive() {
             LetterRedriven {
                 generation: 1,
                 by: "op".to_owned(),
+                because: None,
             }
             .into(),
         ]
@@ -190,7 +166,7 @@ fn every_gate_is_checked_before_every_attempt_also_after_a_redrive() {
             given.when_offered(opted_out),
             Step::Suppress(SuppressReason::Unsubscribed)
         );
-        let stale = given.later(3_600_000);
+        let stale = given.later(2 * 3_600_000);
         assert_eq!(
             stale.when_offered(REACHABLE),
             Step::Suppress(SuppressReason::Stale)

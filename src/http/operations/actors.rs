@@ -7,7 +7,7 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{ActorPaused, ActorResumed, Fact, PoolResized};
 use serde_json::json;
 
-use super::OPERATOR;
+use super::{OPERATOR, operator_of};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -59,7 +59,8 @@ pub async fn order(
     let verb = verb.to_owned();
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
     let order = Order::read(&verb, &body)?;
-    let actor = give(&state.surface, &name, order).await?;
+    let by = operator_of(&request)?;
+    let actor = give(&state.surface, &name, order, &by).await?;
     Ok(response::ok(&actor))
 }
 
@@ -92,8 +93,8 @@ impl Order {
     }
 
     /// What the order is in the journal; a restart stands there as what comes of it.
-    fn fact(self, actor: &ActorSnapshot) -> Option<Fact> {
-        let (name, by) = (actor.name.clone(), OPERATOR.to_owned());
+    fn fact(self, actor: &ActorSnapshot, by: &str) -> Option<Fact> {
+        let (name, by) = (actor.name.clone(), by.to_owned());
         match self {
             Self::Pause => Some(ActorPaused { actor: name, by }.into()),
             Self::Resume => Some(ActorResumed { actor: name, by }.into()),
@@ -115,19 +116,24 @@ impl Order {
 }
 
 /// Journals an order and carries it out; yields the actor as it is then.
-async fn give(surface: &Surface, name: &str, order: Order) -> Result<ActorSnapshot, Problem> {
+async fn give(
+    surface: &Surface,
+    name: &str,
+    order: Order,
+    by: &str,
+) -> Result<ActorSnapshot, Problem> {
     let entity = Entity::new("actor", name);
     journalled::settle(&*surface.journal, async || {
         let actor = find(surface, name)?;
         check(&actor, order)?;
-        let Some(fact) = order.fact(&actor) else {
+        let Some(fact) = order.fact(&actor, by) else {
             return Ok(Decision::nothing(()));
         };
         let seen = journalled::seq_of(&*surface.journal, &entity).await?;
         Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
     })
     .await?;
-    tracing::info!(actor = name, ?order, "an operator's order");
+    tracing::info!(actor = name, ?order, by, "an operator's order");
     let actors = &surface.actors;
     let done = match order {
         Order::Scale(size) => actors.scale(name, size as usize).map(|_| ()),

@@ -11,10 +11,29 @@ pub mod status;
 
 use actix_web::web::{ServiceConfig, delete, post, resource};
 
+use actix_web::HttpRequest;
+
+use super::problem::Problem;
+use super::request::check_text;
 use super::response::{get, otherwise};
 
-/// Who asks, as it stands in the journal.
+/// Who asks, as it stands in the journal, if the request does not say.
 const OPERATOR: &str = "operations";
+/// Names who asks.
+const ACTOR_HEADER: &str = "x-iyagi-actor";
+
+/// Who asks, as it stands in the journal. It is taken at its word, as everything is on this listener.
+fn operator_of(request: &HttpRequest) -> Result<String, Problem> {
+    let Some(named) = request.headers().get(ACTOR_HEADER) else {
+        return Ok(OPERATOR.to_owned());
+    };
+    let named = std::str::from_utf8(named.as_bytes()).map_err(|_| {
+        let detail = format!("the header `{ACTOR_HEADER}` is not UTF-8");
+        Problem::invalid(ACTOR_HEADER, detail)
+    })?;
+    check_text(ACTOR_HEADER, named)?;
+    Ok(named.to_owned())
+}
 
 /// Every path of the operations listener.
 pub fn routes(config: &mut ServiceConfig) {

@@ -93,6 +93,32 @@ struct Pushes {
     conserved: bool,
 }
 
+/// `matched = sent + dead + suppressed + pending`, with its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conservation {
+    matched: u64,
+    sent: u64,
+    dead: u64,
+    suppressed: u64,
+    pending: u64,
+    /// What the columns do not account for; must be 0.
+    difference: u64,
+}
+
+impl Conservation {
+    /// The law as it stands with these counts.
+    pub fn of(counts: &Counts) -> Self {
+        Self {
+            matched: counts.matched,
+            sent: counts.sent,
+            dead: counts.dead,
+            suppressed: counts.suppressed_total(),
+            pending: counts.pending,
+            difference: imbalance(counts),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct DeadLetters {
     waiting: u64,

@@ -6,16 +6,20 @@ use std::collections::BTreeMap;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::projections::{LetterState, Outbox};
+use iyagi_messages::device::Platform;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
-use iyagi_messages::ids::{LetterId, Timestamp};
+use iyagi_messages::ids::{LetterId, TemplateId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
+use iyagi_messages::push::Push;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{EXPECTED, Filter, PREFIX};
+use super::filter::{Filter, PARAMETERS, push_of};
+use super::{EXPECTED, PREFIX};
 use crate::http::State;
 use crate::http::journalled;
+use crate::http::operations::status::Conservation;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -24,6 +28,8 @@ use crate::surface::Surface;
 /// Letters in a page that names no limit, and the most there can be.
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 1_000;
+/// Events before a job's first that are shown: a commit leads to a push in one step, an upload to a job in two.
+const CAUSES_MAX: usize = 16;
 
 /// A letter as operators see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +42,12 @@ struct View {
     message_id: Option<String>,
     /// The commit or upload that it all began with.
     corr: String,
+    /// What a push was matched by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<TemplateId>,
+    /// The push service of a push's phone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<Platform>,
 }
 
 /// Letters of one job that were given up for one reason.
@@ -48,33 +60,36 @@ struct Group {
     newest_at: Timestamp,
 }
 
-/// `GET /v1/ops/dead-letters?origin&reason&cursor&limit`
+/// `GET /v1/ops/dead-letters`, restricted by [`PARAMETERS`], in pages
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request, &["origin", "reason", "cursor", "limit"])?;
-    let filter = Filter {
-        origin: query.text("origin").map(str::to_owned),
-        reason: query.text("reason").map(str::to_owned),
-    };
+    let query = Query::of(&request, &[&PARAMETERS[..], &["cursor", "limit"]].concat())?;
+    let filter = Filter::of(&query)?;
     let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
     let behind = query
         .cursor()?
         .map(|place| Place::read(&place))
         .transpose()?;
-    let (letters, next) = page(
-        &state.surface.tree.projections.outbox(),
-        &filter,
-        behind,
-        limit,
-    );
+    let (letters, next, conservation) = {
+        let outbox = state.surface.tree.projections.outbox();
+        let (letters, next) = page(&outbox, &filter, behind, limit);
+        (letters, next, Conservation::of(&outbox.counts))
+    };
     let next = next.map(|place| request::sealed_cursor(&place.to_text()));
-    Ok(response::ok(&json!({ "letters": letters, "next": next })))
+    Ok(response::ok(
+        &json!({ "letters": letters, "next": next, "conservation": conservation }),
+    ))
 }
 
-/// `GET /v1/ops/dead-letters/groups`
+/// `GET /v1/ops/dead-letters/groups`, restricted by [`PARAMETERS`]
 pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    let groups = grouped(&state.surface.tree.projections.outbox());
-    Ok(response::ok(&json!({ "groups": groups })))
+    let filter = Filter::of(&Query::of(&request, &PARAMETERS)?)?;
+    let (groups, conservation) = {
+        let outbox = state.surface.tree.projections.outbox();
+        (grouped(&outbox, &filter), Conservation::of(&outbox.counts))
+    };
+    Ok(response::ok(
+        &json!({ "groups": groups, "conservation": conservation }),
+    ))
 }
 
 /// `GET /v1/ops/dead-letters/{id}`
@@ -83,7 +98,11 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
     let id: LetterId = request::id(request::rest(&request, PREFIX)?, "id", EXPECTED)?;
     let surface = &state.surface;
     let told = events_of(surface, Entity::new("letter", id)).await?;
-    let found = surface.tree.projections.outbox().letter(id).map(View::of);
+    let found = {
+        let outbox = surface.tree.projections.outbox();
+        let state = outbox.letter(id);
+        state.map(|state| View::of(state, push_of(state, &outbox)))
+    };
     // A letter that is settled for good is in the journal alone.
     let view = found.or_else(|| View::settled(&told)).ok_or_else(|| {
         let detail = format!("there is no dead letter {id}");
@@ -94,6 +113,10 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
         history.extend(events_of(surface, Entity::new("push", push)).await?);
     }
     history.sort_by_key(|event| event.pos);
+    if let Some(first) = history.first() {
+        let causes = causes_of(surface, first).await?;
+        history.splice(0..0, causes);
+    }
     let mut shown = json!(view);
     shown["history"] = json!(history);
     Ok(response::ok(&shown))
@@ -104,13 +127,33 @@ async fn events_of(surface: &Surface, entity: Entity) -> Result<Vec<Event>, Prob
     events.map_err(|fault| journalled::problem_of(&fault))
 }
 
+/// What led to an event, from the very beginning.
+async fn causes_of(surface: &Surface, event: &Event) -> Result<Vec<Event>, Problem> {
+    let mut causes = Vec::new();
+    let mut next = event.cause;
+    while let Some(id) = next
+        && causes.len() < CAUSES_MAX
+    {
+        let cause = surface.journal.event(id).await;
+        let Some(cause) = cause.map_err(|fault| journalled::problem_of(&fault))? else {
+            break;
+        };
+        next = cause.cause;
+        causes.push(cause);
+    }
+    causes.reverse();
+    Ok(causes)
+}
+
 impl View {
-    fn of(state: &LetterState) -> Self {
+    fn of(state: &LetterState, push: Option<&Push>) -> Self {
         Self {
             letter: state.letter.clone(),
             waiting: state.waiting,
             message_id: state.message_id.clone(),
             corr: state.corr.clone(),
+            template: push.map(|push| push.template.clone()),
+            platform: push.and_then(|push| push.platform),
         }
     }
 
@@ -124,6 +167,8 @@ impl View {
                         waiting: false,
                         message_id: None,
                         corr: event.corr.clone(),
+                        template: None,
+                        platform: None,
                     });
                 }
                 Fact::LetterDeadLettered(dead) => {
@@ -167,8 +212,8 @@ fn page(
     behind: Option<Place>,
     limit: usize,
 ) -> (Vec<View>, Option<Place>) {
-    let fitting = outbox.letters().filter(|state| filter.fits(state));
-    let mut fitting: Vec<(Place, &LetterState)> = fitting
+    let mut fitting: Vec<(Place, &LetterState)> = filter
+        .among(outbox)
         .map(|state| (Place::of(&state.letter), state))
         .filter(|(place, _)| behind.is_none_or(|behind| *place > behind))
         .collect();
@@ -176,13 +221,15 @@ fn page(
     let more = fitting.len() > limit;
     fitting.truncate(limit);
     let last = fitting.last().map(|(place, _)| *place).filter(|_| more);
-    let views = fitting.into_iter().map(|(_, state)| View::of(state));
+    let views = fitting
+        .into_iter()
+        .map(|(_, state)| View::of(state, push_of(state, outbox)));
     (views.collect(), last)
 }
 
-fn grouped(outbox: &Outbox) -> Vec<Group> {
+fn grouped(outbox: &Outbox, filter: &Filter) -> Vec<Group> {
     let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
-    for state in outbox.letters() {
+    for state in filter.among(outbox) {
         let letter = &state.letter;
         let key = (letter.origin.name(), letter.reason.as_str());
         let group = groups.entry(key).or_insert_with(|| Group {
@@ -258,7 +305,7 @@ mod tests {
     #[test]
     fn groups_count_by_job_and_reason() {
         let outbox = outbox(&[("a", "bomb", 3), ("b", "truncated", 1), ("c", "bomb", 5)]);
-        let groups = grouped(&outbox);
+        let groups = grouped(&outbox, &Filter::default());
         assert_eq!(groups.len(), 2);
         assert_eq!((groups[0].reason.as_str(), groups[0].count), ("bomb", 2));
         assert_eq!(
@@ -270,5 +317,17 @@ mod tests {
             ..Filter::default()
         };
         assert_eq!(page(&outbox, &only, None, 10).0.len(), 1);
+        assert_eq!(grouped(&outbox, &only).len(), 1);
+        let between = Filter {
+            since: Some(Timestamp(1)),
+            until: Some(Timestamp(5)),
+            ..Filter::default()
+        };
+        assert_eq!(page(&outbox, &between, None, 10).0.len(), 2);
+        let of_somebody = Filter {
+            person: Some("minji".into()),
+            ..Filter::default()
+        };
+        assert_eq!(page(&outbox, &of_somebody, None, 10).0.len(), 0);
     }
 }

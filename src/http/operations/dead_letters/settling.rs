@@ -1,23 +1,28 @@
 //! Redrives and purges dead letters: chosen here, done by their keeper, which alone touches the queue.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use iyagi_actors::dlq_keeper::{DlqMessage, Reply, Settled};
+use iyagi_actors::dlq_keeper::{DlqMessage, Order, Reply, Settled};
 use iyagi_actors::projections::Outbox;
+use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
 use iyagi_messages::ids::LetterId;
-use serde::{Deserialize, Serialize};
+use iyagi_messages::letter::Origin;
+use iyagi_messages::push::SuppressReason;
+use serde::Serialize;
 
-use super::{EXPECTED, Filter};
+use super::EXPECTED;
+use super::filter::Filter;
 use crate::http::State;
-use crate::http::operations::OPERATOR;
+use crate::http::operations::operator_of;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
 use crate::surface::Surface;
 
-const FIELDS: [&str; 3] = ["ids", "filter", "dry_run"];
+const FIELDS: [&str; 4] = ["ids", "filter", "dry_run", "because"];
 /// Largest body that names letters.
 const BODY_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How long a request waits for the keeper; the keeper goes on all the same.
@@ -28,22 +33,14 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 struct Wanted {
     which: Which,
     dry_run: bool,
+    /// Why, in the operator's words.
+    because: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Which {
     These(Vec<LetterId>),
     Fitting(Filter),
-}
-
-/// The JSON form of a filter. An empty one means every letter, which must be said in so many words.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilterBody {
-    #[serde(default)]
-    origin: Option<String>,
-    #[serde(default)]
-    reason: Option<String>,
 }
 
 /// What was done, or would be.
@@ -60,6 +57,9 @@ struct Outcome {
     letters: Vec<LetterId>,
     /// The letters that were skipped.
     skipped_letters: Vec<LetterId>,
+    /// In a dry run of a redrive: pushes that would not be sent all the same, by the gate that is closed to them now.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    held: BTreeMap<SuppressReason, u64>,
 }
 
 /// What the keeper is to do with the letters.
@@ -95,7 +95,12 @@ async fn settle(
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
     let body = request::body(request, payload, BODY_BYTES_MAX).await?;
-    let Wanted { which, dry_run } = Wanted::read(&body)?;
+    let by = operator_of(request)?;
+    let Wanted {
+        which,
+        dry_run,
+        because,
+    } = Wanted::read(&body)?;
     let letters = which.letters(&state.surface.tree.projections.outbox());
     let selected = letters.len();
     if dry_run || letters.is_empty() {
@@ -104,6 +109,10 @@ async fn settle(
             let waits = |id: &LetterId| outbox.letter(*id).is_some_and(|state| state.waiting);
             letters.into_iter().partition(waits)
         };
+        let held = match fate {
+            Fate::Redrive => held(&state.surface, &waiting),
+            Fate::Purge => BTreeMap::new(),
+        };
         return Ok(response::ok(&Outcome {
             dry_run,
             selected,
@@ -111,9 +120,11 @@ async fn settle(
             skipped: unknown.len(),
             letters: waiting,
             skipped_letters: unknown,
+            held,
         }));
     }
-    let settled = ask(&state.surface, letters, fate).await?;
+    let order = Order { by, because };
+    let settled = ask(&state.surface, letters, fate, order).await?;
     Ok(response::ok(&Outcome {
         dry_run,
         selected,
@@ -121,20 +132,69 @@ async fn settle(
         skipped: settled.skipped.len(),
         letters: settled.done,
         skipped_letters: settled.skipped,
+        held: BTreeMap::new(),
     }))
 }
 
-async fn ask(surface: &Surface, letters: Vec<LetterId>, fate: Fate) -> Result<Settled, Problem> {
+/// What the gates would say of pushes if they were tried anew at this moment.
+fn held(surface: &Surface, letters: &[LetterId]) -> BTreeMap<SuppressReason, u64> {
+    let now = surface.clock.now();
+    let projections = &surface.tree.projections;
+    let outbox = projections.outbox();
+    let (audience, wishes) = (projections.audience(), projections.wishes());
+    let mut held = BTreeMap::new();
+    for id in letters {
+        let Some(Origin::Push { push, .. }) = outbox.letter(*id).map(|state| &state.letter.origin)
+        else {
+            continue;
+        };
+        let Some(state) = outbox.push(*push) else {
+            continue;
+        };
+        let recipient = Recipient::of(&state.push, &audience, &wishes, now);
+        let template = surface.templates.get(&state.push.template);
+        let urgent = template.is_some_and(|template| template.urgent);
+        let before = Before::default();
+        let verdict = gate(
+            &state.push,
+            urgent,
+            state.deadline(),
+            recipient,
+            before,
+            now,
+        );
+        if let Verdict::Suppress(reason) = verdict {
+            *held.entry(reason).or_default() += 1;
+        }
+    }
+    held
+}
+
+async fn ask(
+    surface: &Surface,
+    letters: Vec<LetterId>,
+    fate: Fate,
+    order: Order,
+) -> Result<Settled, Problem> {
     let (reply, answer) = Reply::channel();
-    let by = OPERATOR.to_owned();
     tracing::info!(
         letters = letters.len(),
         ?fate,
+        by = order.by,
+        because = order.because,
         "an operator settles dead letters"
     );
     let message = match fate {
-        Fate::Redrive => DlqMessage::Redrive { letters, by, reply },
-        Fate::Purge => DlqMessage::Purge { letters, by, reply },
+        Fate::Redrive => DlqMessage::Redrive {
+            letters,
+            order,
+            reply,
+        },
+        Fate::Purge => DlqMessage::Purge {
+            letters,
+            order,
+            reply,
+        },
     };
     let asked = async {
         let told = surface.tree.dlq.tell(message).await;
@@ -165,23 +225,30 @@ impl Wanted {
     fn read(body: &[u8]) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
         let ids: Option<Vec<String>> = fields.optional("ids")?;
-        let filter: Option<FilterBody> = fields.optional("filter")?;
+        // An empty one means every letter, which must be said in so many words.
+        let filter: Option<Filter> = fields.optional("filter")?;
         let dry_run = fields.optional("dry_run")?.unwrap_or(false);
+        let because: Option<String> = fields.optional("because")?;
+        if let Some(because) = &because {
+            request::check_text("because", because)?;
+        }
         fields.end(&FIELDS)?;
         let which = match (ids, filter) {
             (Some(ids), None) => {
                 let ids = ids.iter().map(|id| request::id(id, "ids", EXPECTED));
                 Which::These(ids.collect::<Result<_, _>>()?)
             }
-            (None, Some(FilterBody { origin, reason })) => {
-                Which::Fitting(Filter { origin, reason })
-            }
+            (None, Some(filter)) => Which::Fitting(filter),
             (None, None) | (Some(_), Some(_)) => {
                 let detail = "name the letters with either `ids` or `filter`; an empty filter means all of them";
                 return Err(Problem::invalid("ids", detail));
             }
         };
-        Ok(Self { which, dry_run })
+        Ok(Self {
+            which,
+            dry_run,
+            because,
+        })
     }
 }
 
@@ -195,8 +262,8 @@ impl Which {
                 ids
             }
             Self::Fitting(filter) => {
-                let fitting = outbox.letters().filter(|state| filter.fits(state));
-                let mut fitting: Vec<_> = fitting
+                let mut fitting: Vec<_> = filter
+                    .among(outbox)
                     .map(|state| (state.letter.at, state.letter.id))
                     .collect();
                 fitting.sort_unstable();
@@ -219,6 +286,8 @@ mod tests {
             (r#"{"filter": {"orgin": "push"}}"#, "filter"),
             (r#"{"filter": {}, "dry_run": "yes"}"#, "dry_run"),
             (r#"{"filter": {}, "dryrun": true}"#, "dryrun"),
+            (r#"{"filter": {}, "because": ""}"#, "because"),
+            (r#"{"filter": {"platform": "pager"}}"#, "filter"),
         ] {
             let problem = Wanted::read(body.as_bytes()).unwrap_err();
             assert_eq!(problem.to_json()["field"], field, "{body}");

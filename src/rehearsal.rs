@@ -1,0 +1,453 @@
+//! What the daemon would do, tried out: its own matcher, gates, merging and texts, over a journal in memory and a clock
+//! that goes when it is told to. No phone rings.
+//!
+//! The matcher is the daemon's actor itself. What a sender does besides deciding, which is to call a gateway, is left
+//! out: here every gateway takes every push.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use iyagi_actors::fleet::Fleet;
+use iyagi_actors::journal::{Draft, Journal, JournalFault, MemoryJournal};
+use iyagi_actors::ports::{ChangeStream, Clock, GraphQueries, Payload};
+use iyagi_actors::projections::{Place, Projections, RatePolicy, TrafficPolicy};
+use iyagi_actors::push_sender::decision::{Step, next_step};
+use iyagi_actors::push_sender::gates::Recipient;
+use iyagi_actors::push_sender::merging::merger_of;
+use iyagi_actors::push_sender::rendering::{Names, Rendering, Unrenderable};
+use iyagi_actors::push_sender::state::PushState;
+use iyagi_actors::push_sender::texts::{Texts, UnusableText};
+use iyagi_actors::runtime::{Cx, Fault, Worker};
+use iyagi_actors::stream_poller::PollPace;
+use iyagi_actors::stream_poller::assembler::Portion;
+use iyagi_actors::subscription_matcher::graph::GraphModel;
+use iyagi_actors::subscription_matcher::matching::Templates;
+use iyagi_actors::subscription_matcher::{
+    Commits, SubscriptionMatcher, SubscriptionMatcherContext,
+};
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{Fact, PushAccepted, PushAttempted, PushDeferred, PushSuppressed};
+use iyagi_messages::ids::{EventId, Pos, PushId, Seq, Timestamp};
+use iyagi_messages::push::{Push, SuppressReason};
+use thiserror::Error;
+
+/// Events that are looked at in one go.
+const PAGE: usize = 10_000;
+/// Times that what waits is waited for; more than any push can wait in a row.
+const WAITS_MAX: usize = 100_000;
+
+/// What a rehearsal is played with.
+#[derive(Clone)]
+pub struct Stage {
+    /// The change log, from which the matcher learns of the graph.
+    pub stream: Arc<dyn ChangeStream>,
+    /// Names and titles.
+    pub graph: Arc<dyn GraphQueries>,
+    /// What the graph's labels mean.
+    pub model: GraphModel,
+    /// Default notifications and texts.
+    pub templates: Arc<Templates>,
+    /// How many notifications a person may have.
+    pub rate: RatePolicy,
+}
+
+/// A clock that stands still until it is put on.
+#[derive(Debug, Default)]
+pub struct StageClock(AtomicI64);
+
+impl StageClock {
+    /// A clock that shows a moment.
+    pub fn at(moment: Timestamp) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(moment.0)))
+    }
+
+    /// Puts the clock on; it never goes back.
+    pub fn set(&self, moment: Timestamp) {
+        self.0.fetch_max(moment.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for StageClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Something that a person would have noticed, or not.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happened {
+    /// A phone rings.
+    Sent {
+        /// What was matched.
+        push: Arc<Push>,
+        /// When it leaves.
+        at: Timestamp,
+        /// What the phone shows.
+        payload: Payload,
+        /// Pushes that it tells of besides itself.
+        along: Vec<PushId>,
+    },
+    /// A gate is closed.
+    Held {
+        /// What was matched.
+        push: Arc<Push>,
+        /// Which gate.
+        reason: SuppressReason,
+    },
+    /// It would ring, and cannot be put into words.
+    Unrenderable {
+        /// What was matched.
+        push: Arc<Push>,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Why a rehearsal cannot go on.
+#[derive(Debug, Error)]
+pub enum RehearsalFault {
+    /// A text cannot be used.
+    #[error(transparent)]
+    Text(#[from] UnusableText),
+    /// The journal in memory refuses, which is a bug.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// The matcher gives up.
+    #[error("the matcher cannot go on: {}", .0.chain())]
+    Matcher(Fault),
+    /// Names and titles cannot be looked up.
+    #[error(transparent)]
+    Names(#[from] iyagi_actors::ports::GraphFault),
+    /// Pushes keep waiting for each other, which is a bug.
+    #[error("what waits is never done with")]
+    Endless,
+}
+
+/// A rehearsal under way.
+pub struct Rehearsal {
+    stage: Stage,
+    clock: Arc<StageClock>,
+    journal: MemoryJournal,
+    projections: Arc<Projections>,
+    matcher: SubscriptionMatcher,
+    names: Names,
+    texts: Texts,
+    seen: Pos,
+    pushes: HashMap<PushId, Arc<Push>>,
+    happened: Vec<Happened>,
+}
+
+impl Rehearsal {
+    /// Goes on where a journal ends: its cursor says up to where the change log is done with.
+    pub async fn over(
+        journal: MemoryJournal,
+        clock: Arc<StageClock>,
+        stage: Stage,
+    ) -> Result<Self, RehearsalFault> {
+        let texts = Texts::of(&stage.templates)?;
+        let policy = TrafficPolicy {
+            rate: stage.rate,
+            remembered_ms: stage.templates.longest_window_ms(),
+        };
+        let projections = Projections::recover(&journal, policy).await?;
+        let context = SubscriptionMatcherContext {
+            journal: Arc::new(journal.clone()),
+            projections: Arc::clone(&projections),
+            stream: Arc::clone(&stage.stream),
+            pace: PollPace::default(),
+            model: stage.model.clone(),
+            templates: Arc::clone(&stage.templates),
+            clock: Arc::clone(&clock) as _,
+            fleet: Fleet::alone(Arc::clone(&projections)),
+            // Whoever rehearses sends when all is matched.
+            pending_max_per_host: u64::MAX,
+        };
+        let me = Cx::<Commits>::detached("matcher").incarnation();
+        let matcher = SubscriptionMatcher::recover(me, Arc::new(context)).await;
+        let seen = journal.head().await?;
+        Ok(Self {
+            matcher: matcher.map_err(RehearsalFault::Matcher)?,
+            names: Names::new(
+                Arc::clone(&stage.graph),
+                Arc::clone(&clock) as _,
+                stage.model.clone(),
+            ),
+            stage,
+            clock,
+            journal,
+            projections,
+            texts,
+            seen,
+            pushes: HashMap::new(),
+            happened: Vec::new(),
+        })
+    }
+
+    /// Writes down what happens elsewhere: a phone is registered, a preference changes.
+    pub async fn learn(&self, entity: Entity, fact: Fact) -> Result<(), RehearsalFault> {
+        learn(&self.journal, entity, fact).await
+    }
+
+    /// Matches a commit, or takes a part of one, and sends what may be sent at this moment.
+    pub async fn read(&mut self, portion: Portion) -> Result<(), RehearsalFault> {
+        let cx = Cx::detached("matcher");
+        let matched = self.matcher.handle(&Commits(vec![portion]), &cx).await;
+        matched.map_err(RehearsalFault::Matcher)?;
+        self.observe().await?;
+        self.send_pending().await
+    }
+
+    /// Puts the clock on, and sends what becomes due meanwhile, each at its own moment.
+    pub async fn wait_until(&mut self, moment: Timestamp) -> Result<(), RehearsalFault> {
+        for _ in 0..WAITS_MAX {
+            let due = self.next_due().filter(|due| *due <= moment);
+            let Some(due) = due else {
+                self.clock.set(moment);
+                return Ok(());
+            };
+            self.clock.set(due);
+            self.send_due().await?;
+        }
+        Err(RehearsalFault::Endless)
+    }
+
+    /// Waits for whatever waits.
+    pub async fn settle(&mut self) -> Result<(), RehearsalFault> {
+        for _ in 0..WAITS_MAX {
+            let Some(due) = self.next_due() else {
+                return Ok(());
+            };
+            self.clock.set(due);
+            self.send_due().await?;
+        }
+        Err(RehearsalFault::Endless)
+    }
+
+    /// What happened since this was asked last, in order.
+    pub fn happened(&mut self) -> Vec<Happened> {
+        std::mem::take(&mut self.happened)
+    }
+
+    /// The moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        self.projections.outbox().waiting().next_due(Place::FIRST)
+    }
+
+    async fn send_pending(&mut self) -> Result<(), RehearsalFault> {
+        let pending: Vec<PushId> = {
+            let outbox = self.projections.outbox();
+            let pending = outbox.pending_behind(Pos::default(), usize::MAX);
+            pending.map(|(_, state)| state.push.id).collect()
+        };
+        for id in pending {
+            self.send(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_due(&mut self) -> Result<(), RehearsalFault> {
+        let now = self.clock.now();
+        let due: Vec<PushId> = {
+            let outbox = self.projections.outbox();
+            let due = outbox.waiting().due(Place::FIRST, now, usize::MAX);
+            due.map(|(_, id)| id).collect()
+        };
+        for id in due {
+            self.send(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a push through its steps as a sender does.
+    async fn send(&mut self, id: PushId) -> Result<(), RehearsalFault> {
+        let Some((state, cause)) = self.look_up(id) else {
+            return Ok(());
+        };
+        let (step, recipient) = self.decide(&state);
+        match step {
+            Step::Suppress(reason) => {
+                let facts = vec![(id, PushSuppressed { reason }.into())];
+                self.append(cause, facts).await?;
+                self.observe().await
+            }
+            Step::Defer { until, reason } => {
+                let facts = vec![(id, PushDeferred { until, reason }.into())];
+                self.append(cause, facts).await
+            }
+            Step::Attempt { attempt } => self.ring(&state, cause, attempt, recipient).await,
+            // Nothing fails here, so nothing is tried again.
+            Step::Settled
+            | Step::NotDue
+            | Step::Elsewhere
+            | Step::WaitUntil(_)
+            | Step::RecordUnknown { .. } => Ok(()),
+        }
+    }
+
+    async fn ring(
+        &mut self,
+        state: &PushState,
+        cause: EventId,
+        attempt: u32,
+        recipient: Recipient,
+    ) -> Result<(), RehearsalFault> {
+        let id = state.push.id;
+        let waiting = match state.deferred {
+            Some(_) if recipient.digest => self.ready_with(state),
+            _ => Vec::new(),
+        };
+        let merger = merger_of(state, &waiting).filter(|_| recipient.digest);
+        let mut facts: Vec<(PushId, Fact)> = Vec::new();
+        let mut along = Vec::new();
+        if let Some(merger) = merger {
+            let reason = SuppressReason::Merged;
+            along.extend(merger.others.iter().map(|other| other.push.id));
+            facts.extend(
+                along
+                    .iter()
+                    .map(|other| (*other, PushSuppressed { reason }.into())),
+            );
+            facts.push((id, merger.merged.into()));
+        }
+        facts.push((id, PushAttempted { attempt }.into()));
+        self.append(cause, facts).await?;
+        let Some((state, cause)) = self.look_up(id) else {
+            return Ok(());
+        };
+        let push = Arc::clone(&state.push);
+        let at = self.clock.now();
+        self.happened.push(match self.render(&state).await {
+            Ok(payload) => Happened::Sent {
+                push,
+                at,
+                payload,
+                along,
+            },
+            Err(Unrenderable::Graph(fault)) => return Err(fault.into()),
+            Err(error) => Happened::Unrenderable {
+                push,
+                reason: error.to_string(),
+            },
+        });
+        let gateway_id = id.to_string();
+        let accepted = PushAccepted {
+            attempt,
+            gateway_id,
+        };
+        self.append(cause, vec![(id, accepted.into())]).await?;
+        self.observe().await
+    }
+
+    async fn render(&self, state: &PushState) -> Result<Payload, Unrenderable> {
+        let push = &state.push;
+        let templates = &self.stage.templates;
+        let Some(template) = templates.get(&push.template) else {
+            return Err(Unrenderable::NoText {
+                template: push.template.to_string(),
+                locale: push.locale.clone(),
+            });
+        };
+        let locale = {
+            let wishes = self.projections.wishes();
+            let preferences = wishes.of(&push.recipient);
+            preferences.and_then(|preferences| preferences.locale.clone())
+        };
+        let rendering = Rendering {
+            texts: &self.texts,
+            template,
+            digest: templates.digest(),
+            names: &self.names,
+            locale: locale.as_deref(),
+            registration: Seq::default(),
+            now: self.clock.now(),
+        };
+        rendering.render(state).await
+    }
+
+    fn look_up(&self, id: PushId) -> Option<(PushState, EventId)> {
+        let outbox = self.projections.outbox();
+        Some((outbox.push(id)?.clone(), outbox.last_event(id)?))
+    }
+
+    fn decide(&self, state: &PushState) -> (Step, Recipient) {
+        let now = self.clock.now();
+        let (audience, wishes) = (self.projections.audience(), self.projections.wishes());
+        let recipient = Recipient::of(&state.push, &audience, &wishes, now);
+        let template = self.stage.templates.get(&state.push.template);
+        let urgent = template.is_some_and(|template| template.urgent);
+        (next_step(state, urgent, recipient, false, now), recipient)
+    }
+
+    fn ready_with(&self, state: &PushState) -> Vec<PushState> {
+        let waiting: Vec<PushState> = {
+            let outbox = self.projections.outbox();
+            let ids = outbox.waiting().with_phone_of(&state.push);
+            ids.filter_map(|id| outbox.push(id).cloned()).collect()
+        };
+        let ready = |other: &PushState| matches!(self.decide(other).0, Step::Attempt { .. });
+        waiting.into_iter().filter(ready).collect()
+    }
+
+    async fn append(
+        &self,
+        cause: EventId,
+        facts: Vec<(PushId, Fact)>,
+    ) -> Result<(), RehearsalFault> {
+        let mut draft = Draft::new(&"sender", "rehearsal");
+        let mut cause = cause;
+        for (id, fact) in facts {
+            cause = draft.follow(cause, Entity::new("push", id), fact);
+        }
+        self.journal.append(draft.finish()).await?;
+        Ok(())
+    }
+
+    /// Reads in the journal what was requested, and what a gate has held.
+    async fn observe(&mut self) -> Result<(), RehearsalFault> {
+        loop {
+            let events = self.journal.read(self.seen, PAGE).await?;
+            let Some(last) = events.last() else {
+                return Ok(());
+            };
+            self.seen = last.pos;
+            for event in events {
+                match event.fact {
+                    Fact::PushRequested(requested) => {
+                        let push = Arc::new(requested.push);
+                        self.pushes.insert(push.id, push);
+                    }
+                    Fact::PushSuppressed(PushSuppressed { reason })
+                        if reason != SuppressReason::Merged =>
+                    {
+                        let id = event.entity.0.strip_prefix("push/");
+                        let id = id.and_then(|id| id.parse::<PushId>().ok());
+                        if let Some(push) = id.and_then(|id| self.pushes.get(&id)) {
+                            let push = Arc::clone(push);
+                            self.happened.push(Happened::Held { push, reason });
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Writes down what happens elsewhere before a rehearsal begins.
+pub async fn learn(
+    journal: &MemoryJournal,
+    entity: Entity,
+    fact: Fact,
+) -> Result<(), RehearsalFault> {
+    let mut draft = Draft::new(&"rehearsal", "rehearsal");
+    // Each is one of its own, however alike two are.
+    let upstream = journal.head().await?.to_string();
+    draft.begin(&upstream, entity, fact);
+    journal.append(draft.finish()).await?;
+    Ok(())
+}
