@@ -22,6 +22,8 @@ const BODY_STALL_MAX: Duration = Duration::from_secs(30);
 const ROOM_BYTES: u64 = 1024 * 1024;
 /// Longest id, token or name that a request may bring, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1024;
+/// Longest tag of a language, in bytes: with every part that RFC 5646 (§4.4.1) asks to make room for.
+const LOCALE_BYTES_MAX: usize = 35;
 
 /// The parameters of a query string.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -206,6 +208,22 @@ pub fn check_text(field: &str, text: &str) -> Result<(), Problem> {
     Err(Problem::invalid(field, format!("`{field}` {wrong}")))
 }
 
+/// Refuses what is no tag of a language, such as `ko` or `en-GB`; some phones write `en_GB`.
+pub fn check_locale(field: &str, locale: &str) -> Result<(), Problem> {
+    let mut parts = locale.split(['-', '_']);
+    let language = parts.next().unwrap_or_default();
+    let letters = (2..=8).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let subtag = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    if letters && locale.len() <= LOCALE_BYTES_MAX && parts.all(subtag) {
+        return Ok(());
+    }
+    let detail = format!("`{locale}` is no language, such as `ko` or `en-GB`");
+    Err(Problem::invalid(field, detail))
+}
+
 /// The rest of a path behind `prefix`, as it was sent.
 pub fn rest<'r>(request: &'r HttpRequest, prefix: &str) -> Result<&'r str, Problem> {
     let path = request.uri().path();
@@ -362,6 +380,17 @@ mod tests {
             "missing"
         );
         assert_eq!(field_of(&fields.end(&["size", "bye"]).unwrap_err()), "by");
+    }
+
+    #[test]
+    fn a_language_is_known_by_its_form() {
+        for tag in ["ko", "en-GB", "ko_KR", "zh-Hant-TW", "de-1996"] {
+            assert_eq!(check_locale("locale", tag), Ok(()), "{tag}");
+        }
+        for tag in ["", "k", "한국어", "en--GB", "en-", "klingon language", "12"] {
+            let problem = check_locale("locale", tag).unwrap_err();
+            assert_eq!(field_of(&problem), "locale", "{tag}");
+        }
     }
 
     #[test]

@@ -19,8 +19,6 @@ const PREFIX: &str = "/v1/devices/";
 const FIELDS: [&str; 3] = ["person", "platform", "locale"];
 /// Largest body of a registration.
 const BODY_BYTES_MAX: u64 = 64 * 1024;
-/// Longest language tag that is kept.
-const LOCALE_BYTES_MAX: usize = 35;
 /// Why a phone is removed here.
 const SIGNED_OUT: &str = "signed_out";
 
@@ -98,15 +96,7 @@ fn read(token: DeviceToken, body: &[u8]) -> Result<Device, Problem> {
     let platform: Platform = fields.required("platform")?;
     let locale: String = fields.required("locale")?;
     fields.end(&FIELDS)?;
-    let tag = |text: &str| {
-        let mut parts = text.split(['-', '_']);
-        text.len() <= LOCALE_BYTES_MAX
-            && parts.all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric()))
-    };
-    if !tag(&locale) {
-        let detail = format!("`{locale}` is not a language tag such as `ko` or `en-GB`");
-        return Err(Problem::invalid("locale", detail));
-    }
+    request::check_locale("locale", &locale)?;
     Ok(Device {
         token,
         person,

@@ -33,8 +33,6 @@ const FIELDS: [&str; 7] = [
 const BODY_BYTES_MAX: u64 = 1024 * 1024;
 /// People or things in one list.
 const LIST_MAX: usize = 1_000;
-/// Longest tag of a language.
-const LOCALE_BYTES_MAX: usize = 35;
 
 /// A person's preferences as they are shown.
 #[derive(Serialize)]
@@ -145,7 +143,7 @@ fn set<T: DeserializeOwned>(fields: &mut Fields, name: &str, slot: &mut T) -> Re
 
 fn check(surface: &Surface, person: &PersonId, wanted: &Preferences) -> Result<(), Problem> {
     if let Some(locale) = &wanted.locale {
-        check_locale(locale)?;
+        request::check_locale("locale", locale)?;
     }
     if let Some(name) = &wanted.time_zone {
         check_time_zone(name)?;
@@ -167,21 +165,6 @@ fn check(surface: &Surface, person: &PersonId, wanted: &Preferences) -> Result<(
         wanted.blocked.iter().map(PersonId::as_str),
         person,
     )
-}
-
-fn check_locale(locale: &str) -> Result<(), Problem> {
-    let mut parts = locale.split('-');
-    let language = parts.next().unwrap_or_default();
-    let letters = (2..=8).contains(&language.len())
-        && language.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let rest = |part: &str| {
-        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    if letters && locale.len() <= LOCALE_BYTES_MAX && parts.all(rest) {
-        return Ok(());
-    }
-    let detail = format!("`{locale}` is no language, such as `ko` or `en-GB`");
-    Err(Problem::invalid("locale", detail))
 }
 
 fn check_time_zone(name: &str) -> Result<(), Problem> {
