@@ -101,6 +101,9 @@ fn payload(number: u64) -> Payload {
         body: "지금 민지님의 이야기를 들어 보세요".to_owned(),
         link: "iyagi://people/person-minji".to_owned(),
         category: "social".to_owned(),
+        device_texts: None,
+        badge: None,
+        presentation: iyagi_messages::template::Presentation::default(),
         ttl_seconds: 3_600,
     }
 }

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use iyagi_actors::ports::Payload;
 use iyagi_messages::ids::PushId;
+use iyagi_messages::template::{Presentation, Priority};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -54,17 +55,33 @@ pub struct AndroidMessage<'a> {
 impl<'a> AndroidMessage<'a> {
     /// The message with these texts in the place of the push's own.
     pub fn new(payload: &'a Payload, title: &'a str, body: &'a str) -> Self {
+        let Presentation {
+            android_channel,
+            priority,
+            ..
+        } = &payload.presentation;
+        let keys = payload.device_texts.as_ref();
+        // Without keys of its own texts the app is always given both lines, be they empty.
+        let text = |line: &'a str| keys.is_none().then_some(line);
         Self {
             data: AndroidData {
                 push_id: payload.push_id,
                 tag: payload.collapse_id,
-                channel_id: &payload.category,
-                title,
-                body,
+                channel_id: android_channel.as_ref().unwrap_or(&payload.category),
+                title: text(title),
+                body: text(body),
+                title_loc_key: keys.map(|keys| &*keys.title_key),
+                title_loc_args: keys.and_then(|keys| as_text(&keys.title_args)),
+                body_loc_key: keys.map(|keys| &*keys.body_key),
+                body_loc_args: keys.and_then(|keys| as_text(&keys.body_args)),
                 link: &payload.link,
+                notification_count: payload.badge.map(|badge| badge.to_string()),
             },
             android: Android {
-                priority: "high",
+                priority: match priority {
+                    Priority::High => "high",
+                    Priority::Normal => "normal",
+                },
                 ttl: format!("{}s", ttl_seconds(payload)),
             },
         }
@@ -126,9 +143,27 @@ struct AndroidData<'a> {
     push_id: PushId,
     tag: PushId,
     channel_id: &'a str,
-    title: &'a str,
-    body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title_loc_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title_loc_args: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_loc_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_loc_args: Option<String>,
     link: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification_count: Option<String>,
+}
+
+/// A list as JSON in a text; nothing if it is empty.
+fn as_text(arguments: &[String]) -> Option<String> {
+    (!arguments.is_empty())
+        .then(|| serde_json::to_string(arguments).expect("a list of texts is always JSON"))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

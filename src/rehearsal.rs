@@ -364,6 +364,7 @@ impl Rehearsal {
             names: &self.names,
             locale: locale.as_deref(),
             registration: Seq::default(),
+            badge: None,
             now: self.clock.now(),
         };
         rendering.render(state).await

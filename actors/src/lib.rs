@@ -7,11 +7,13 @@
 //! - [`runtime`]: the only place that imports actix: guard, mailbox, supervision, pools, broadcast, statistics
 //! - [`fleet`]: how hosts share the work, decided from what their leases say
 //! - [`journal`]: what the journal promises, and the state that is folded from it
+//! - [`inbox`]: what people were told, whether their phones rang or not
 //! - [`ports`]: what an actor needs from the world, one file each
 
 pub mod dlq_keeper;
 pub mod fleet;
 pub mod health;
+pub mod inbox;
 pub mod invariants;
 pub mod journal;
 pub mod media_job;

@@ -28,6 +28,7 @@ pub use self::soil::{Ports, Roles, Settings};
 use crate::dlq_keeper::{DlqKeeper, DlqKeeperContext, DlqMessage};
 use crate::fleet::Fleet;
 use crate::health::Health;
+use crate::inbox::InboxReader;
 use crate::journal::JournalFault;
 use crate::media_job::MediaJournal;
 use crate::media_topic::{Fan, MediaTopic, MediaTopicContext, Notice, QueueSubscription};
@@ -56,6 +57,8 @@ pub struct Tree {
     pub health: Arc<Health>,
     /// Takes redrives and purges.
     pub dlq: Mailbox<DlqMessage>,
+    /// Reads what people were told.
+    pub inbox: Arc<InboxReader>,
     /// Messages about delivery that led to nothing, if there are any messages.
     pub feedback: Option<Arc<FeedbackCounts>>,
 }
@@ -92,6 +95,18 @@ pub async fn plant(
         None => Fleet::alone(Arc::clone(&projections)),
     };
     let health = Arc::new(Health::default());
+    let names = Names::new(
+        Arc::clone(&ports.graph),
+        Arc::clone(&ports.clock),
+        settings.model.clone(),
+    );
+    let inbox = Arc::new(InboxReader {
+        store: Arc::clone(&ports.inbox),
+        projections: Arc::clone(&projections),
+        names: Arc::new(names),
+        templates: Arc::clone(&settings.templates),
+        texts: Arc::clone(&settings.texts),
+    });
     let group = |name: &str, strategy| system.group(name, strategy, GROUP_INTENSITY);
     // Declared in the order in which a drain empties them.
     let fan_out = group("media-fan-out", Strategy::OneForOne);
@@ -106,6 +121,7 @@ pub async fn plant(
         projections: &projections,
         fleet: &fleet,
         health: &health,
+        inbox: &inbox,
     };
     let dlq = dead_letters(&push, &shared);
     if settings.roles.push {
@@ -131,6 +147,7 @@ pub async fn plant(
         projections,
         health,
         dlq,
+        inbox,
         feedback,
     })
 }
@@ -142,6 +159,7 @@ struct Shared<'a> {
     projections: &'a Arc<Projections>,
     fleet: &'a Fleet,
     health: &'a Arc<Health>,
+    inbox: &'a Arc<InboxReader>,
 }
 
 fn dead_letters(group: &Group, shared: &Shared<'_>) -> Mailbox<DlqMessage> {
@@ -170,11 +188,8 @@ fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         fleet: shared.fleet.clone(),
         gateway: Arc::clone(&ports.gateway),
         clock: Arc::clone(&ports.clock),
-        names: Names::new(
-            Arc::clone(&ports.graph),
-            Arc::clone(&ports.clock),
-            settings.model.clone(),
-        ),
+        names: Arc::clone(&shared.inbox.names),
+        inbox: Arc::clone(shared.inbox),
         templates: Arc::clone(&settings.templates),
         texts: Arc::clone(&settings.texts),
         retry: settings.retry,

@@ -14,8 +14,8 @@ use crate::cursor::Cursor;
 use crate::device::Device;
 use crate::fleet::FleetMember;
 use crate::ids::{
-    DeviceToken, ElementId, Incarnation, MemberId, PersonId, PushId, SubscriptionId, TemplateId,
-    Timestamp,
+    DeviceToken, ElementId, Incarnation, MemberId, PersonId, Pos, PushId, SubscriptionId,
+    TemplateId, Timestamp,
 };
 use crate::letter::Letter;
 use crate::media::Variant;
@@ -296,6 +296,15 @@ facts! {
         other: ElementId,
         /// How.
         silence: Silence,
+    }
+    /// Someone has seen what their inbox tells.
+    "inbox.read" v 1 => InboxRead {
+        /// Who.
+        person: PersonId,
+        /// Which entries; all if there are none.
+        entries: Vec<PushId>,
+        /// As far as they stand at or before this position: what came since is not read yet.
+        up_to: Pos,
     }
     /// A picture's derived files are stored.
     "thumbnail.rendered" v 1 => ThumbnailRendered {

@@ -12,7 +12,7 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::fact::*;
 use iyagi_messages::fleet::FleetMember;
-use iyagi_messages::ids::{LetterId, MemberId, PushId, Timestamp};
+use iyagi_messages::ids::{LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::Variant;
 use iyagi_messages::object::{ObjectKey, Sequencer};
@@ -314,6 +314,12 @@ fn samples() -> Vec<Fact> {
             person: person(),
             other: "story-7".into(),
             silence: Silence::Mute,
+        }
+        .into(),
+        InboxRead {
+            person: person(),
+            entries: vec![push_id],
+            up_to: Pos(4_211),
         }
         .into(),
         ThumbnailRendered {

@@ -3,7 +3,7 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `aws`, `fleet`, `push`: those of their sections
+//! - this file: the types, with their defaults; `aws`, `fleet`, `inbox`, `push`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -15,6 +15,7 @@ mod document;
 mod environment;
 mod finding;
 mod fleet;
+mod inbox;
 mod load;
 mod push;
 mod schema;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
+pub use self::inbox::InboxConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
@@ -61,6 +63,8 @@ pub struct Config {
     pub graph: GraphModel,
     /// How pushes are sent.
     pub push: PushConfig,
+    /// What people are told in the app.
+    pub inbox: InboxConfig,
     /// What is made of uploaded files.
     pub media: MediaConfig,
     /// What is written to the log.

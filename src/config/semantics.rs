@@ -92,6 +92,7 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
     let Config {
         stream,
         push,
+        inbox,
         media,
         drain,
         http,
@@ -108,6 +109,13 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ("push.gateway_timeout_ms", push.gateway_timeout_ms),
         ("push.retry.attempts_max", push.retry.attempts_max.into()),
         ("push.retry.backoff_ms_min", push.retry.backoff_ms_min),
+        ("inbox.entries_max", inbox.entries_max.into()),
+        ("inbox.live_patience_ms", inbox.live_patience_ms),
+        ("inbox.keep_days", inbox.keep_days.into()),
+        (
+            "inbox.live_connections_max",
+            size(inbox.live_connections_max),
+        ),
         ("media.file_bytes_max", media.file_bytes_max),
         ("media.thumbnail_workers", size(media.thumbnail_workers)),
         ("media.metadata_workers", size(media.metadata_workers)),

@@ -1,5 +1,7 @@
 //! The notification templates: the built-in ones, or a file that is checked as strictly as the configuration.
 
+mod entry;
+
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -13,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use self::entry::{Categories, Entry};
 use super::document::Document;
 use super::finding::{ConfigError, Finding, Place, meant};
 use super::schema::schema_of;
@@ -34,8 +37,11 @@ const RECIPIENT: &str = "@me";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// What the templates of a category have in common, by its name. Each may say otherwise for itself.
+    #[serde(default)]
+    category: Categories,
     /// The templates. Earlier ones win over later ones about the same change.
-    template: Vec<Template>,
+    template: Vec<Entry>,
     /// What they promise. Only `iyagi test` reads it, so that a mistake in a test hinders no daemon.
     #[serde(default, rename = "test")]
     #[schemars(with = "serde_json::Value")]
@@ -46,7 +52,9 @@ struct File {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound(deserialize = "T: Deserialize<'de>"))]
 struct TestedFile<T> {
-    template: Vec<Template>,
+    #[serde(default)]
+    category: Categories,
+    template: Vec<Entry>,
     /// What they promise.
     #[serde(default = "no_tests::<T>")]
     test: Vec<T>,
@@ -69,7 +77,7 @@ pub struct TemplateDocument<T> {
 /// The built-in templates.
 pub fn built_in() -> Templates {
     let file: File = toml::from_str(BUILT_IN).expect("a test reads the built-in templates");
-    Templates::new(file.template)
+    Templates::new(entry::resolve(&file.category, &file.template))
 }
 
 /// Reads a file of templates; `named` is where the configuration names it.
@@ -88,7 +96,7 @@ pub(super) fn read(
         }]
     })?;
     let (document, file) = Document::read::<File>(path, text, &schema_of::<File>())?;
-    checked(file.template, &document, model)
+    checked(&file.category, &file.template, &document, model)
 }
 
 impl<T: DeserializeOwned + JsonSchema> TemplateDocument<T> {
@@ -103,7 +111,7 @@ impl<T: DeserializeOwned + JsonSchema> TemplateDocument<T> {
         let read = || {
             let schema = schema_of::<TestedFile<T>>();
             let (document, file) = Document::read::<TestedFile<T>>(path, text, &schema)?;
-            let templates = checked(file.template, &document, model)?;
+            let templates = checked(&file.category, &file.template, &document, model)?;
             Ok(Self {
                 templates,
                 tests: file.test,
@@ -128,11 +136,14 @@ impl<T> TemplateDocument<T> {
 }
 
 fn checked(
-    templates: Vec<Template>,
+    categories: &Categories,
+    entries: &[Entry],
     document: &Document,
     model: &GraphModel,
 ) -> Result<Templates, Vec<Finding>> {
-    let faults = check(&templates, model);
+    let templates = entry::resolve(categories, entries);
+    let mut faults = entry::check(categories, entries);
+    faults.extend(check(&templates, model));
     if faults.is_empty() {
         return Ok(Templates::new(templates));
     }
@@ -155,11 +166,6 @@ fn check(templates: &[Template], model: &GraphModel) -> Vec<Fault> {
             let message = format!("there are two templates with the id \"{id}\"");
             faults.push(Fault::new(key("id"), message).help("give each an id of its own"));
         }
-        if template.ttl_seconds == 0 {
-            let message =
-                format!("template \"{id}\" is stale at once: ttl_seconds must be at least 1");
-            faults.push(Fault::new(key("ttl_seconds"), message));
-        }
         if !template.texts.contains_key("en") {
             let message =
                 format!("template \"{id}\" has no text for \"en\", which others fall back to");
@@ -175,18 +181,13 @@ fn check(templates: &[Template], model: &GraphModel) -> Vec<Fault> {
                 faults.extend(check_text(id, &key, text, locale));
             }
         }
-        faults.extend(check_link(id, &key("link"), &template.link));
-        for (field, seconds) in [
-            ("duplicate_seconds", template.duplicate_seconds),
-            ("burst_seconds", template.burst_seconds),
-        ] {
-            if seconds > WINDOW_SECONDS_MAX {
-                let message = format!(
-                    "template \"{id}\" looks back {seconds} seconds; no more than {WINDOW_SECONDS_MAX} are remembered"
-                );
-                faults.push(Fault::new(key(field), message));
+        if let Some(texts) = &template.device_texts {
+            for (part, pattern) in [("title_key", &texts.title_key), ("body_key", &texts.body_key)] {
+                let key = key(&format!("device_texts.{part}"));
+                faults.extend(check_key(id, &key, pattern));
             }
         }
+        faults.extend(check_link(id, &key("link"), &template.link));
     }
     let general = templates
         .iter()
@@ -250,6 +251,14 @@ fn check_text(id: &str, key: &str, text: &str, locale: &str) -> Option<Fault> {
     let message = format!("template \"{id}\": this text cannot be used: {reason}");
     let help = "texts are patterns of Project Fluent, which may use { $actor }, { $title }, { $subject }, { $key }, \
                 { $count } and { $others }";
+    Some(Fault::new(key, message).help(help))
+}
+
+fn check_key(id: &str, key: &str, pattern: &str) -> Option<Fault> {
+    let reason = texts::check_key(pattern).err()?;
+    let message =
+        format!("template \"{id}\": the app's text cannot be found by this key: {reason}");
+    let help = "a key is such as \"new_follower\"; it may be chosen by { $count } and { $others }";
     Some(Fault::new(key, message).help(help))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use iyagi_actors::fleet::keeper::{FleetFault, FleetKeeper, FleetKeeperContext, Membership};
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{Clock, LeaseFault, Leases, Queue};
+use iyagi_actors::ports::{Clock, LeaseFault, Leases, Queue, Retention};
 use iyagi_actors::runtime::{System, Task, TaskError};
 use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
@@ -135,7 +135,7 @@ impl AwsAdapters {
         let pushes = config.fleet.roles.contains(&Role::Pusher);
         let membership = Membership::join(&*leases, &host, pushes).await?;
         let journal_path = config.data.dir.join("journal.db");
-        let copy = Arc::new(open_copy(&journal_path, clock).await?);
+        let copy = Arc::new(open_copy(&journal_path, clock, config.inbox.retention()).await?);
         let parts = Parts {
             client: clients.dynamodb.clone(),
             table: names.journal_table(),
@@ -148,6 +148,8 @@ impl AwsAdapters {
         let journal = Arc::new(journal);
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
+            // Every host has the whole journal in its copy, and so every inbox.
+            inbox: Arc::clone(&copy) as _,
             stream: Arc::new(NeptuneStream::new(neptune.clone())),
             graph: Arc::new(NeptuneGraph::new(neptune)),
             gateway,
@@ -278,10 +280,15 @@ impl FleetLife {
 }
 
 /// Opens the copy; one that is damaged is set aside, because the log has everything that was in it.
-async fn open_copy(path: &Path, clock: &Arc<dyn Clock>) -> Result<SqliteJournal, AwsError> {
+async fn open_copy(
+    path: &Path,
+    clock: &Arc<dyn Clock>,
+    retention: Retention,
+) -> Result<SqliteJournal, AwsError> {
     let open = async || {
         let (path, clock) = (path.to_owned(), Arc::clone(clock));
-        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open_copy(&path, clock));
+        let open = move || SqliteJournal::open_copy(&path, clock, retention);
+        let opened = tokio::task::spawn_blocking(open);
         opened.await.expect("opening a journal does not panic")
     };
     let error = match open().await {

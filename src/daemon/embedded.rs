@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_actors::ports::{Clock, PushGateway, Queue};
+use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention};
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
@@ -79,7 +79,7 @@ impl EmbeddedAdapters {
         let push_log = open_push_log(dir, clock)?;
         let gateway = gateways(config, clock, Arc::clone(&push_log) as _)?;
         let journal_path = dir.join("journal.db");
-        let journal = open_journal(&journal_path, clock).await?;
+        let journal = open_journal(&journal_path, clock, config.inbox.retention()).await?;
         let graph = Arc::new(EmbeddedGraph::open(
             &dir.join("graph.db"),
             Arc::clone(clock),
@@ -136,6 +136,7 @@ impl EmbeddedAdapters {
     pub fn ports(&self) -> Ports {
         Ports {
             journal: Arc::clone(&self.journal) as _,
+            inbox: Arc::clone(&self.journal) as _,
             stream: Arc::clone(&self.one_machine.graph) as _,
             graph: Arc::clone(&self.one_machine.graph) as _,
             gateway: Arc::clone(&self.gateway),
@@ -177,9 +178,11 @@ impl EmbeddedAdapters {
 async fn open_journal(
     path: &Path,
     clock: &Arc<dyn Clock>,
+    retention: Retention,
 ) -> Result<Arc<SqliteJournal>, EmbeddedError> {
     let (path, clock) = (path.to_owned(), Arc::clone(clock));
-    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path, clock)).await;
+    let open = move || SqliteJournal::open_retaining(&path, clock, retention);
+    let opened = tokio::task::spawn_blocking(open).await;
     Ok(Arc::new(opened.expect("opening a journal does not panic")?))
 }
 

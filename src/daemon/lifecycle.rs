@@ -20,6 +20,8 @@ use crate::surface::Surface;
 const SNAPSHOT_EVENTS: u64 = 50_000;
 /// How often the distance to the last snapshot is looked at.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the next part of the inboxes is looked through.
+const DROP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Signs of life in the time that systemd waits for one: a late one is not the end yet.
 const WATCHDOG_SIGNS: u32 = 3;
@@ -106,6 +108,7 @@ impl Observed {
         };
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
+        lifecycle.spawn(drop_old_entries(Arc::clone(surface)));
         if let Some(patience) = sd_notify::watchdog_enabled() {
             lifecycle.spawn(feed_watchdog(
                 Arc::clone(surface),
@@ -151,6 +154,22 @@ async fn keep_snapshots(surface: Arc<Surface>) {
         match surface.tree.projections.save(&*surface.journal).await {
             Ok(pos) => saved = pos,
             Err(fault) => tracing::warn!(%fault, "no snapshot was kept; the next start folds more"),
+        }
+    }
+}
+
+/// Looks through everybody's inbox, a little at a time, for what is too old: who is told nothing more drops nothing.
+async fn drop_old_entries(surface: Arc<Surface>) {
+    let age_ms_max = surface.config.inbox.retention().age_ms_max;
+    let inbox = &surface.tree.inbox.store;
+    let mut interval = tokio::time::interval(DROP_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let now = surface.clock.now();
+        let before = Timestamp(now.0.saturating_sub_unsigned(age_ms_max));
+        if let Err(fault) = inbox.drop_older(before).await {
+            tracing::warn!(%fault, "old entries are still in the inboxes");
         }
     }
 }

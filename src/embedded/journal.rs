@@ -11,6 +11,7 @@
 //! - `lookup`: finds positions by id and entity without one random page per event
 //! - `scan`: the check on opening
 //! - `snapshots`: folded state
+//! - `inbox`: everybody's inbox, folded with each append
 //! - `queries`: what is read
 //! - `reader`, `trace`, `verify`: read-only access for the command line, next to a live daemon
 
@@ -21,18 +22,20 @@ use async_trait::async_trait;
 use iyagi_actors::journal::{
     Append, Appended, CommitHook, Journal, JournalFault, Replica, Snapshot, Standing,
 };
-use iyagi_actors::ports::Clock;
+use iyagi_actors::ports::{Clock, Retention};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Pos};
 use rusqlite::Connection;
 use thiserror::Error;
 
+use self::inbox::Inboxes;
 use self::lookup::Recent;
 use self::rows::{Draft, SCHEMA};
 use self::scan::ScanFault;
 use self::writer::{Request, Writer, Written, lock};
 use crate::embedded::sqlite::{Database, DatabaseError};
 
+mod inbox;
 mod lookup;
 mod queries;
 mod reader;
@@ -60,6 +63,7 @@ struct Shared {
     /// Locked by the database's writer thread alone.
     writer: Mutex<Writer>,
     recent: Mutex<Recent>,
+    inboxes: Inboxes,
 }
 
 /// Why a journal cannot be opened.
@@ -85,13 +89,26 @@ impl From<ScanFault> for OpenError {
 impl SqliteJournal {
     /// Opens or creates a journal, and reads all of it to see that it is whole. It blocks meanwhile.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_with(path, clock, tune)
+        Self::open_retaining(path, clock, Retention::default())
+    }
+
+    /// Like [`SqliteJournal::open`], with inboxes that keep so much.
+    pub fn open_retaining(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<Self, OpenError> {
+        Self::open_with(path, clock, retention, tune)
     }
 
     /// Like [`SqliteJournal::open`], for the copy of a log that is durable elsewhere: a power failure may take the
     /// copy's last commits, never its soundness.
-    pub fn open_copy(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_with(path, clock, |writer| {
+    pub fn open_copy(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<Self, OpenError> {
+        Self::open_with(path, clock, retention, |writer| {
             tune(writer)?;
             writer.pragma_update(None, "synchronous", "NORMAL")
         })
@@ -100,6 +117,7 @@ impl SqliteJournal {
     fn open_with(
         path: &Path,
         clock: Arc<dyn Clock>,
+        retention: Retention,
         tune: fn(&Connection) -> rusqlite::Result<()>,
     ) -> Result<Self, OpenError> {
         let database = Database::open_tuned(path, &SCHEMA, tune).map_err(damage_of_open)?;
@@ -109,7 +127,10 @@ impl SqliteJournal {
             hooks: Mutex::default(),
             writer: Mutex::new(Writer::new(sound.head, sound.covered, sound.filter)),
             recent: Mutex::new(sound.recent),
+            inboxes: Inboxes::new(retention),
         };
+        inbox::catch_up(path, &shared.inboxes, &shared.recent, sound.head)
+            .map_err(damage_of_open)?;
         Ok(Self {
             database,
             shared: Arc::new(shared),
@@ -161,7 +182,10 @@ impl Journal for SqliteJournal {
             .write_or_stop(
                 move |connection| {
                     let at = writing.clock.now();
-                    lock(&writing.writer).append(connection, &writing.recent, request, at)
+                    let mut written =
+                        lock(&writing.writer).append(connection, &writing.recent, request, at)?;
+                    writing.fold(connection, &mut written)?;
+                    Ok(written)
                 },
                 move |written| committed.announce(written),
             )
@@ -240,7 +264,12 @@ impl Replica for SqliteJournal {
         let written = self
             .database
             .write_or_stop(
-                move |connection| lock(&writing.writer).follow(connection, &writing.recent, events),
+                move |connection| {
+                    let mut written =
+                        lock(&writing.writer).follow(connection, &writing.recent, events)?;
+                    writing.fold(connection, &mut written)?;
+                    Ok(written)
+                },
                 move |written| committed.announce(written),
             )
             .await;
@@ -249,6 +278,14 @@ impl Replica for SqliteJournal {
 }
 
 impl Shared {
+    /// Keeps the inboxes up with the events, in their own transaction.
+    fn fold(&self, connection: &Connection, written: &mut Written) -> rusqlite::Result<()> {
+        written.inboxes = self
+            .inboxes
+            .fold(connection, &self.recent, &written.events)?;
+        Ok(())
+    }
+
     fn announce(&self, written: &Written) {
         if !written.turns.is_empty() {
             let mut recent = lock(&self.recent);
@@ -263,6 +300,9 @@ impl Shared {
         for hook in hooks.iter() {
             hook(&written.events);
         }
+        drop(hooks);
+        // Behind the others, so that whoever is told finds everything else folded.
+        self.inboxes.announce(&written.inboxes);
     }
 }
 

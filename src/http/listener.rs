@@ -43,6 +43,8 @@ impl Side {
             "/v1/media",
             "/v1/files",
             "/v1/subscriptions",
+            "/v1/preferences",
+            "/v1/inbox",
             "/v1/devices",
             "/v1/graph",
             "/propertygraph",

@@ -7,7 +7,7 @@
 //! - [`problem`], [`request`], [`response`]: refusals, strict reading, and what many answers have in common
 //! - [`journalled`]: writes what is asked for before it is true
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
-//! - [`public`]: media, files, subscriptions, devices, the graph
+//! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
 //!
 //! **Invariant:** neither listener takes an address that other machines reach, as long as nobody signs in.
@@ -23,6 +23,7 @@ pub mod response;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
@@ -33,6 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::listener::{Requests, Side};
 use self::problem::Problem;
+use self::public::inbox::Live;
 use crate::config::Role;
 use crate::surface::Surface;
 
@@ -91,6 +93,8 @@ pub struct State {
     pub requests: Requests,
     /// Bounds the large bodies in memory.
     transfers: Arc<Semaphore>,
+    /// Who listens to inboxes.
+    pub live: Arc<Live>,
     /// Turns true when the listeners stop, so that endless answers end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -110,8 +114,13 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let public_address = public.as_ref().map(|(_, address)| *address);
     let (stopping, told) = watch::channel(false);
     let actors = surface.actors.clone();
+    let inbox = &surface.config.inbox;
+    let patience = Duration::from_millis(inbox.live_patience_ms);
+    let live = Live::new(inbox.live_connections_max, patience);
+    live.follow(&*surface.tree.inbox.store, &*surface.journal);
     let state = web::Data::new(State {
         surface,
+        live,
         requests: Requests::default(),
         transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
         stopping: told,

@@ -9,6 +9,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::web::Payload;
 use futures_util::StreamExt;
+use iyagi_messages::ids::Pos;
 use iyagi_messages::object::ObjectKey;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -87,12 +88,33 @@ impl Query {
         })
     }
 
+    /// Whether something is wanted: `true` or `false`, and not if nothing is said of it.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => {
+                let detail = format!("`{name}` is true or false, not `{other}`");
+                Err(Problem::invalid(name, detail))
+            }
+        }
+    }
+
     /// A cursor that an earlier page gave out.
     pub fn cursor(&self) -> Result<Option<String>, Problem> {
+        self.cursor_as(Some)
+    }
+
+    /// A cursor that an earlier page gave out, of a list in order of position.
+    pub fn position_cursor(&self) -> Result<Option<Pos>, Problem> {
+        self.cursor_as(|place| place.parse().ok().map(Pos))
+    }
+
+    fn cursor_as<T>(&self, read: impl FnOnce(String) -> Option<T>) -> Result<Option<T>, Problem> {
         let Some(text) = self.text("cursor") else {
             return Ok(None);
         };
-        let cursor = opened_cursor(text);
+        let cursor = opened_cursor(text).and_then(read);
         let detail =
             "`cursor` is not one that an earlier page gave out; leave it out to begin anew";
         cursor

@@ -14,7 +14,7 @@ use iyagi::clock::SystemClock;
 use iyagi::embedded::journal::SqliteJournal;
 use iyagi_actors::invariants::Audit;
 use iyagi_actors::journal::{Append, Expected, Journal, JournalFault, contract};
-use iyagi_actors::ports::{ObjectStore, PutOptions};
+use iyagi_actors::ports::{ObjectStore, PutOptions, Retention};
 use iyagi_messages::event::{Entity, Event, NewEvent};
 use iyagi_messages::fact::{CommitMatched, PushAttempted};
 use iyagi_messages::ids::{EventId, MemberId, Pos, Seq, Timestamp};
@@ -84,7 +84,11 @@ impl Installation {
     async fn host_at(&self, server: &Server, folder: TempDir) -> Result<Host, OpenError> {
         let clients = server.clients();
         let clock = Arc::new(SystemClock);
-        let copy = SqliteJournal::open_copy(&folder.path().join("journal.db"), clock.clone());
+        let copy = SqliteJournal::open_copy(
+            &folder.path().join("journal.db"),
+            clock.clone(),
+            Retention::default(),
+        );
         let number = self.hosts.fetch_add(1, Ordering::Relaxed);
         let parts = Parts {
             client: clients.dynamodb,

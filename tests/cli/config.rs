@@ -125,6 +125,48 @@ texts.en = { title = "{actor", body = "b" }
 }
 
 #[test]
+fn what_templates_have_in_common_is_told_with_its_mistakes_in_its_own_place() {
+    let told = mistake_in_templates(
+        r#"[category.people]
+ttl_seconds = 0
+burst_seconds = 4000
+android_chanel = "people"
+
+[category.subscriptins]
+interruption_level = "time_sensitive"
+"#,
+    );
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn values_of_a_category_that_cannot_be_are_told_where_they_are() {
+    let told = mistake_in_templates(
+        r#"[category.people]
+ttl_seconds = 0
+burst_seconds = 4000
+apns_category = " "
+
+[category.subscriptins]
+ttl_seconds = 60
+
+[[template]]
+id = "follow"
+category = "people"
+anchor = { incident = { vertex = "@me", dir = "in" } }
+texts.en = { title = "t", body = "b" }
+device_texts = { title_key = "new follower", body_key = "{ $other -> [0] a *[other] b }" }
+
+[[template]]
+id = "subscription"
+category = "subscriptions"
+texts.en = { title = "t", body = "b" }
+"#,
+    );
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn a_template_with_an_unknown_anchor_is_told_what_was_meant() {
     let told = mistake_in_templates(
         r#"[[template]]

@@ -2,11 +2,12 @@
 
 use iyagi::clock::SystemClock;
 use iyagi::config::built_in_templates;
-use iyagi_actors::ports::Clock as _;
+use iyagi_actors::ports::{Clock as _, TextKeys};
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::fact::PreferencesChanged;
 use iyagi_messages::preferences::{Preferences, QuietHours, TimeOfDay};
 use iyagi_messages::push::SuppressReason;
+use iyagi_messages::template::{DeviceArgument, DeviceTexts, Template};
 use serde_json::json;
 
 use crate::world::{play, play_gathering};
@@ -193,4 +194,64 @@ fn in_quiet_hours_a_push_waits_and_a_stop_does_not_lose_it() {
         world
     });
     assert_eq!((report.counts.matched, report.counts.pending), (1, 1));
+}
+
+#[test]
+fn an_app_that_has_the_texts_itself_is_told_no_name_and_the_inbox_is() {
+    let mut templates: Vec<Template> = short_bursts().iter().cloned().collect();
+    let likes = templates.iter_mut().find(|one| one.id.as_str() == "like");
+    likes.expect("there is one").device_texts = Some(DeviceTexts {
+        title_key: "like_title".to_owned(),
+        title_args: Vec::new(),
+        body_key: "{ $others -> [0] like *[other] likes }".to_owned(),
+        body_args: vec![DeviceArgument::ActorId, DeviceArgument::Others],
+    });
+    let report = play_gathering(Templates::new(templates), async |world| {
+        world.person("minji", "민지", "ko").await;
+        world.story("minji", "story-1", "첫 이야기").await;
+        for (id, name) in [("daniel", "Daniel"), ("grace", "Grace"), ("ada", "Ada")] {
+            world.person(id, name, "en").await;
+        }
+        world
+            .at_once(async {
+                for who in ["daniel", "grace", "ada"] {
+                    world.edge(who, "LIKES", "story-1").await;
+                }
+            })
+            .await;
+        world.settle().await;
+        let keys = |key: &str, arguments: [&str; 2]| TextKeys {
+            title_key: "like_title".to_owned(),
+            title_args: Vec::new(),
+            body_key: key.to_owned(),
+            body_args: arguments.map(str::to_owned).to_vec(),
+        };
+        let sent: Vec<_> = world
+            .accepted()
+            .into_iter()
+            .map(|one| {
+                (
+                    one.payload.title + &one.payload.body,
+                    one.payload.device_texts,
+                )
+            })
+            .collect();
+        let expected = [
+            (String::new(), Some(keys("like", ["daniel", "0"]))),
+            (String::new(), Some(keys("likes", ["ada", "2"]))),
+        ];
+        assert_eq!(sent, expected);
+        let inbox = &world.daemon.surface.tree.inbox;
+        let page = inbox.page(&"minji".into(), None, false, 10).await;
+        let bodies: Vec<_> = page
+            .expect("readable")
+            .entries
+            .into_iter()
+            .map(|entry| entry.body)
+            .collect();
+        let body = "Ada 님 외 2명이 좋아합니다: “첫 이야기”".to_owned();
+        assert_eq!(bodies, [Some(body)], "one entry for the burst");
+        world
+    });
+    assert_eq!(report.counts.sent, 2);
 }

@@ -1,9 +1,13 @@
 //! Both listeners over loopback, on a whole daemon in a folder of its own.
 
 mod devices;
+mod event_stream;
 mod files;
 mod fixture;
 mod graph;
+mod inbox;
+mod inbox_live;
+mod inbox_over_kills;
 mod listeners;
 mod media;
 mod operations;

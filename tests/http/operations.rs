@@ -91,6 +91,7 @@ fn metric_names_and_labels_stay_what_they_are() {
         "listener",
         "outcome",
         "queue",
+        "reason",
         "sender",
         "state",
         "status",

@@ -1,6 +1,7 @@
 //! The embedded stores keep what the ports promise, and what is theirs alone: restarts, crashes, full disks.
 
 mod drop_folder;
+mod inbox;
 mod leases;
 mod metadata;
 mod objects;

@@ -30,6 +30,9 @@ fn push(number: u64, device: &str) -> Payload {
         body: "민수 \"follows\" you\n".to_owned(),
         link: "iyagi://people/1".to_owned(),
         category: "social".to_owned(),
+        device_texts: None,
+        badge: None,
+        presentation: iyagi_messages::template::Presentation::default(),
         ttl_seconds: 3600,
     }
 }

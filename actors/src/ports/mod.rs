@@ -4,6 +4,7 @@ pub mod change_stream;
 pub mod clock;
 pub mod contract;
 pub mod graph_queries;
+pub mod inbox;
 pub mod leases;
 pub mod metadata_table;
 pub mod object_store;
@@ -13,10 +14,13 @@ pub mod queue;
 pub use change_stream::{ChangeStream, Position, StreamFault};
 pub use clock::Clock;
 pub use graph_queries::{GraphFault, GraphQueries};
+pub use inbox::{Change, Inbox, InboxCounts, InboxFault, InboxHook, Retention, Since, Standing};
 pub use leases::{Lease, LeaseFault, Leases};
 pub use metadata_table::{MetadataFault, MetadataPage, MetadataTable, Written};
 pub use object_store::{
     ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
 };
-pub use push_gateway::{GatewayFault, Payload, PushGateway, QuotaLevel, ServiceCondition};
+pub use push_gateway::{
+    GatewayFault, Payload, PushGateway, QuotaLevel, ServiceCondition, TextKeys,
+};
 pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use iyagi_messages::device::Platform;
 use iyagi_messages::ids::{DeviceToken, PushId, Seq};
 use iyagi_messages::push::FailureClass;
+use iyagi_messages::template::Presentation;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -63,16 +64,40 @@ pub struct Payload {
     /// Number of the phone's registration: with another one the token is to be trusted anew.
     #[serde(default)]
     pub registration: Seq,
-    /// First line.
+    /// First line; empty if the phone has it itself.
     pub title: String,
-    /// Second line.
+    /// Second line; empty if the phone has it itself.
     pub body: String,
+    /// What the app finds its own texts by, in the place of title and body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_texts: Option<TextKeys>,
     /// Where a tap leads.
     pub link: String,
     /// Groups notifications on the phone.
     pub category: String,
+    /// What the recipient has not read, this push included; absent if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub badge: Option<u32>,
+    /// How the phone presents it.
+    #[serde(default, skip_serializing_if = "Presentation::is_default")]
+    pub presentation: Presentation,
     /// How long the push service may hold it.
     pub ttl_seconds: u32,
+}
+
+/// What an app finds its own texts by, and fills them with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextKeys {
+    /// Key of the first line.
+    pub title_key: String,
+    /// What it is filled with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub title_args: Vec<String>,
+    /// Key of the second line.
+    pub body_key: String,
+    /// What it is filled with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub body_args: Vec<String>,
 }
 
 /// Why an attempt failed.

@@ -14,6 +14,9 @@ pub struct Wishes {
     people: HashMap<PersonId, Wished>,
     /// By person: whom and what the graph says that they silence.
     silences: HashMap<PersonId, HashMap<ElementId, Silences>>,
+    /// By person: how many others block them, by either word. It follows from the above.
+    #[serde(default)]
+    blocked_by: HashMap<PersonId, u32>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -72,6 +75,15 @@ impl Wishes {
         self.blocks(one, other) || self.blocks(other, one)
     }
 
+    /// Whether a person may have anybody or anything of whom they are to hear nothing; false is certain.
+    pub fn may_silence(&self, person: &PersonId) -> bool {
+        self.silences.contains_key(person)
+            || self.blocked_by.contains_key(person)
+            || self.of(person).is_some_and(|preferences| {
+                !preferences.blocked.is_empty() || !preferences.muted.is_empty()
+            })
+    }
+
     /// Whether a person wants to hear nothing of somebody or something.
     pub fn mutes(&self, person: &PersonId, whom: &ElementId) -> bool {
         self.of(person)
@@ -110,19 +122,33 @@ impl Wishes {
                     preferences: changed.preferences.clone(),
                     seq: event.seq,
                 };
-                self.people.insert(changed.person.clone(), wished);
+                for other in &changed.preferences.blocked {
+                    self.count_blocker(other, 1);
+                }
+                if let Some(before) = self.people.insert(changed.person.clone(), wished) {
+                    for other in &before.preferences.blocked {
+                        self.count_blocker(other, -1);
+                    }
+                }
             }
             Fact::SilencePlaced(placed) => {
                 let others = self.silences.entry(placed.person.clone()).or_default();
                 let silences = others.entry(placed.other.clone()).or_default();
+                let blocked = silences.blocks;
                 silences.set(placed.silence, true);
+                if silences.blocks && !blocked {
+                    self.count_blocker(&placed.other.clone().into(), 1);
+                }
             }
             Fact::SilenceLifted(lifted) => {
                 let Some(others) = self.silences.get_mut(&lifted.person) else {
                     return;
                 };
+                let mut unblocked = false;
                 if let Some(silences) = others.get_mut(&lifted.other) {
+                    let blocked = silences.blocks;
                     silences.set(lifted.silence, false);
+                    unblocked = blocked && !silences.blocks;
                     if *silences == Silences::default() {
                         others.remove(&lifted.other);
                     }
@@ -130,8 +156,19 @@ impl Wishes {
                 if others.is_empty() {
                     self.silences.remove(&lifted.person);
                 }
+                if unblocked {
+                    self.count_blocker(&lifted.other.clone().into(), -1);
+                }
             }
             _ => {}
+        }
+    }
+
+    fn count_blocker(&mut self, blocked: &PersonId, by: i32) {
+        let count = self.blocked_by.entry(blocked.clone()).or_default();
+        *count = count.saturating_add_signed(by);
+        if *count == 0 {
+            self.blocked_by.remove(blocked);
         }
     }
 
@@ -147,5 +184,68 @@ impl Wishes {
             .and_then(|others| others.get(whom))
             .copied()
             .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iyagi_messages::fact::{PreferencesChanged, SilenceLifted, SilencePlaced};
+    use iyagi_messages::ids::{EventId, Pos, Timestamp};
+
+    use super::*;
+
+    fn apply(wishes: &mut Wishes, fact: impl Into<Fact>) {
+        wishes.apply(&Event {
+            pos: Pos(1),
+            id: EventId::root("test", ""),
+            entity: iyagi_messages::event::Entity::new("test", "test"),
+            seq: Seq(1),
+            at: Timestamp(0),
+            cause: None,
+            corr: String::new(),
+            actor: "test".into(),
+            fact: fact.into(),
+        });
+    }
+
+    #[test]
+    fn who_is_blocked_by_anyone_is_known_until_the_last_has_lifted_it() {
+        let mut wishes = Wishes::default();
+        let blocking = |blocked: &[&str]| PreferencesChanged {
+            person: "minji".into(),
+            preferences: Preferences {
+                blocked: blocked.iter().map(|one| PersonId::from(*one)).collect(),
+                ..Preferences::default()
+            },
+        };
+        let daniel = PersonId::from("daniel");
+        assert!(!wishes.may_silence(&daniel));
+        apply(&mut wishes, blocking(&["daniel"]));
+        apply(&mut wishes, blocking(&["daniel", "ada"]));
+        let (person, other) = (PersonId::from("grace"), ElementId::from("daniel"));
+        let silence = Silence::Block;
+        for _ in 0..2 {
+            let (person, other) = (person.clone(), other.clone());
+            apply(
+                &mut wishes,
+                SilencePlaced {
+                    person,
+                    other,
+                    silence,
+                },
+            );
+        }
+        apply(&mut wishes, blocking(&[]));
+        assert!(wishes.may_silence(&daniel), "grace still does");
+        assert!(!wishes.may_silence(&"ada".into()));
+        apply(
+            &mut wishes,
+            SilenceLifted {
+                person,
+                other,
+                silence,
+            },
+        );
+        assert!(!wishes.may_silence(&daniel));
     }
 }

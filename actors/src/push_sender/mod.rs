@@ -32,6 +32,7 @@ use self::state::PushState;
 use self::texts::Texts;
 use crate::dlq_keeper::DlqMessage;
 use crate::fleet::{Division, Fleet};
+use crate::inbox::InboxReader;
 use crate::journal::{Draft, Journal, JournalFault};
 use crate::ports::{Clock, GatewayFault, PushGateway};
 use crate::projections::Projections;
@@ -70,7 +71,9 @@ pub struct PushSenderContext {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Names and titles for the texts.
-    pub names: Names,
+    pub names: Arc<Names>,
+    /// What people have not read yet, for the badge.
+    pub inbox: Arc<InboxReader>,
     /// What pushes are matched by.
     pub templates: Arc<Templates>,
     /// The templates' texts.
@@ -255,6 +258,13 @@ impl PushSender {
             let preferences = wishes.of(&push.recipient);
             preferences.and_then(|preferences| preferences.locale.clone())
         };
+        let badge = match self.context.inbox.unread(&push.recipient).await {
+            Ok(unread) => u32::try_from(unread).ok(),
+            Err(error) => {
+                tracing::warn!(%error, push = %push.id, "the push goes without a badge");
+                None
+            }
+        };
         let rendering = Rendering {
             texts: &self.context.texts,
             template,
@@ -262,6 +272,7 @@ impl PushSender {
             names: &self.context.names,
             locale: locale.as_deref(),
             registration,
+            badge,
             now: self.context.clock.now(),
         };
         let payload = match rendering.render(state).await {

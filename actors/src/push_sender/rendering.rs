@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use iyagi_messages::ids::{ElementId, Seq, Timestamp};
 use iyagi_messages::push::MergeKind;
-use iyagi_messages::template::Template;
+use iyagi_messages::template::{ShownWith, Template};
 use thiserror::Error;
 
 use super::state::PushState;
@@ -79,6 +79,18 @@ impl Names {
         self.look_up(thing, false, as_of).await
     }
 
+    /// A thing's title, or else its name, as of a moment or later.
+    pub async fn title_or_name_of(
+        &self,
+        thing: &ElementId,
+        as_of: Timestamp,
+    ) -> Result<Option<String>, GraphFault> {
+        match self.title_of(thing, as_of).await? {
+            Some(title) => Ok(Some(title)),
+            None => self.name_of(thing, as_of).await,
+        }
+    }
+
     async fn look_up(
         &self,
         id: &ElementId,
@@ -126,6 +138,8 @@ pub struct Rendering<'a> {
     pub locale: Option<&'a str>,
     /// Number of the phone's registration.
     pub registration: Seq,
+    /// What the recipient has not read, this push included; absent if that is not known.
+    pub badge: Option<u32>,
     /// The moment.
     pub now: Timestamp,
 }
@@ -143,14 +157,19 @@ impl Rendering<'_> {
             .filter(|merged| merged.kind == MergeKind::Digest)
             .and(self.digest);
         let template = digest.unwrap_or(self.template);
-        let values = self.values_of(state).await?;
+        let values = self.values_of(state, template.shown_with()).await?;
+        let device_texts = self.texts.keys(template, &values);
         let (title, body) =
-            self.texts
-                .fill(template, locale, &values)
-                .ok_or_else(|| Unrenderable::NoText {
-                    template: template.id.to_string(),
-                    locale: locale.to_owned(),
-                })?;
+            match &device_texts {
+                // The app has its own: not a word of it leaves the daemon.
+                Some(_) => Default::default(),
+                None => self.texts.fill(template, locale, &values).ok_or_else(|| {
+                    Unrenderable::NoText {
+                        template: template.id.to_string(),
+                        locale: locale.to_owned(),
+                    }
+                })?,
+            };
         Ok(Payload {
             push_id: push.id,
             collapse_id: push.burst.unwrap_or_else(|| push.notification()),
@@ -159,14 +178,18 @@ impl Rendering<'_> {
             registration: self.registration,
             title,
             body,
-            link: fill_link(&template.link, &values),
+            device_texts,
+            link: link_to(template, &values),
             category: template.category.clone(),
+            badge: self.badge,
+            presentation: template.presentation.clone(),
             ttl_seconds: u32::try_from(state.deadline().since_ms(self.now) / 1000)
                 .unwrap_or(u32::MAX),
         })
     }
 
-    async fn values_of(&self, state: &PushState) -> Result<Values, Unrenderable> {
+    /// Nobody is asked for names that are not shown.
+    async fn values_of(&self, state: &PushState, shown: ShownWith) -> Result<Values, Unrenderable> {
         let push = &*state.push;
         let mut values = Values {
             key: push.key.clone().unwrap_or_default(),
@@ -178,26 +201,24 @@ impl Rendering<'_> {
         };
         if let Some(actor) = &push.actor {
             let id: ElementId = actor.clone().into();
-            let name = self.names.name_of(&id, push.at).await?;
-            values.actor = name.unwrap_or_else(|| id.to_string());
+            if shown.names {
+                let name = self.names.name_of(&id, push.at).await?;
+                values.actor = name.unwrap_or_else(|| id.to_string());
+            }
+            values.actor_id = id.0;
         }
         if let Some(subject) = &push.subject {
-            let title = self.names.title_of(subject, push.at).await?;
-            values.title = match title {
-                Some(title) => title,
-                None => self
-                    .names
-                    .name_of(subject, push.at)
-                    .await?
-                    .unwrap_or_else(|| subject.to_string()),
-            };
+            if shown.titles {
+                let title = self.names.title_or_name_of(subject, push.at).await?;
+                values.title = title.unwrap_or_else(|| subject.to_string());
+            }
             values.subject = subject.to_string();
         }
         Ok(values)
     }
 }
 
-/// Puts the subject's id in the place of `{subject}`.
-fn fill_link(link: &str, values: &Values) -> String {
-    link.replace("{subject}", &values.subject)
+/// Where a tap leads: the template's link with the subject's id in the place of `{subject}`.
+pub fn link_to(template: &Template, values: &Values) -> String {
+    template.link.replace("{subject}", &values.subject)
 }

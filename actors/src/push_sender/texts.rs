@@ -10,10 +10,11 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::resolver::errors::{ReferenceKind, ResolverError};
 use fluent_bundle::{FluentArgs, FluentError, FluentMessage, FluentResource};
 use iyagi_messages::ids::TemplateId;
-use iyagi_messages::template::Template;
+use iyagi_messages::template::{DeviceArgument, FALLBACK_LOCALE, Template};
 use thiserror::Error;
 use unic_langid::LanguageIdentifier;
 
+use crate::ports::TextKeys;
 use crate::subscription_matcher::matching::Templates;
 
 /// What a text may be filled with.
@@ -21,6 +22,8 @@ use crate::subscription_matcher::matching::Templates;
 pub struct Values {
     /// Name of who did it; empty if nobody is known to have.
     pub actor: String,
+    /// Id of who did it.
+    pub actor_id: String,
     /// Id of what it was done to.
     pub subject: String,
     /// Title of what it was done to.
@@ -37,6 +40,8 @@ pub struct Values {
 #[derive(Default)]
 pub struct Texts {
     by_template: HashMap<TemplateId, HashMap<String, Lines>>,
+    /// Keys of the texts that the app has itself.
+    keys: HashMap<TemplateId, Lines>,
 }
 
 impl fmt::Debug for Texts {
@@ -68,8 +73,18 @@ pub struct UnusableText {
     pub reason: String,
 }
 
+/// How many notifications of how many others a text is tried with.
+const COMBINATIONS: [(u32, u32); 4] = [(1, 0), (2, 1), (5, 4), (3, 0)];
 /// The name under which each line stands in its own bundle.
 const NAME: &str = "line";
+
+/// Longest value that the app's own texts are filled with, in characters: a payload has 4,096 bytes.
+const ARGUMENT_CHARS_MAX: usize = 100;
+
+/// Says what is wrong with the pattern of a key, if anything is.
+pub fn check_key(pattern: &str) -> Result<(), String> {
+    read_key(pattern).map(|_| ())
+}
 
 /// Says what is wrong with a text for a locale, if anything is.
 pub fn check(pattern: &str, locale: &str) -> Result<(), String> {
@@ -80,8 +95,24 @@ impl Texts {
     /// The texts of all templates.
     pub fn of(templates: &Templates) -> Result<Self, UnusableText> {
         let mut by_template = HashMap::new();
+        let mut keys = HashMap::new();
         for template in templates.iter() {
             let mut by_locale = HashMap::new();
+            if let Some(texts) = &template.device_texts {
+                let key = |part: &'static str, pattern: &str| {
+                    read_key(pattern).map_err(|reason| UnusableText {
+                        template: template.id.clone(),
+                        locale: "any language".to_owned(),
+                        part,
+                        reason,
+                    })
+                };
+                let lines = Lines {
+                    title: key("title_key", &texts.title_key)?,
+                    body: key("body_key", &texts.body_key)?,
+                };
+                keys.insert(template.id.clone(), lines);
+            }
             for (locale, texts) in &template.texts {
                 let line = |part: &'static str, pattern: &str| {
                     Line::read(pattern, locale).map_err(|reason| UnusableText {
@@ -99,7 +130,23 @@ impl Texts {
             }
             by_template.insert(template.id.clone(), by_locale);
         }
-        Ok(Self { by_template })
+        Ok(Self { by_template, keys })
+    }
+
+    /// What the app finds its own texts of a template by; nothing if it has none.
+    pub fn keys(&self, template: &Template, values: &Values) -> Option<TextKeys> {
+        let texts = template.device_texts.as_ref()?;
+        let lines = self.keys.get(&template.id)?;
+        let filled = |arguments: &[DeviceArgument]| {
+            let all = arguments.iter().map(|argument| values.argument(*argument));
+            all.collect()
+        };
+        Some(TextKeys {
+            title_key: lines.title.fill(values),
+            title_args: filled(&texts.title_args),
+            body_key: lines.body.fill(values),
+            body_args: filled(&texts.body_args),
+        })
     }
 
     /// Title and body of a template for a locale such as `ko-KR`; nothing if there is neither that nor English.
@@ -112,6 +159,44 @@ impl Texts {
         let by_locale = self.by_template.get(&template.id)?;
         let lines = by_locale.get(template.locale_for(locale))?;
         Some((lines.title.fill(values), lines.body.fill(values)))
+    }
+}
+
+/// A key is chosen by number as English does: the app's own tables know the other languages.
+fn read_key(pattern: &str) -> Result<Line, String> {
+    let line = Line::read(pattern, FALLBACK_LOCALE)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    for (count, others) in COMBINATIONS {
+        let values = Values {
+            count,
+            others,
+            ..Values::default()
+        };
+        let key = line.fill(&values);
+        if key.is_empty() || !key.bytes().all(plain) {
+            return Err(format!(
+                "`{key}` is no key: it has letters, digits, `_`, `-` and `.` only"
+            ));
+        }
+    }
+    Ok(line)
+}
+
+impl Values {
+    fn argument(&self, argument: DeviceArgument) -> String {
+        let text = match argument {
+            DeviceArgument::ActorId => &self.actor_id,
+            DeviceArgument::Actor => &self.actor,
+            DeviceArgument::SubjectId => &self.subject,
+            DeviceArgument::Title => &self.title,
+            DeviceArgument::Key => &self.key,
+            DeviceArgument::Count => return self.count.to_string(),
+            DeviceArgument::Others => return self.others.to_string(),
+        };
+        match text.char_indices().nth(ARGUMENT_CHARS_MAX) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.clone(),
+        }
     }
 }
 
@@ -143,7 +228,7 @@ impl Line {
 
     /// Fills it in several ways, so that a mistake is found now and not on a phone.
     fn check(&self) -> Result<(), String> {
-        for (count, others) in [(1, 0), (2, 1), (5, 4)] {
+        for (count, others) in COMBINATIONS {
             let values = Values {
                 count,
                 others,

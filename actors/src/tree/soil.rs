@@ -7,7 +7,7 @@ use iyagi_media::{Limits, Preset};
 
 use crate::journal::Journal;
 use crate::ports::{
-    ChangeStream, Clock, GraphQueries, MetadataTable, ObjectStore, PushGateway, Queue,
+    ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PushGateway, Queue,
 };
 use crate::projections::RatePolicy;
 use crate::push_sender::decision::RetryPolicy;
@@ -21,6 +21,8 @@ use crate::subscription_matcher::matching::Templates;
 pub struct Ports {
     /// Where everything is written before it is done.
     pub journal: Arc<dyn Journal>,
+    /// What people were told, folded from the journal.
+    pub inbox: Arc<dyn Inbox>,
     /// The graph's change log.
     pub stream: Arc<dyn ChangeStream>,
     /// Questions to the graph.

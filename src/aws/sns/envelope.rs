@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use iyagi_actors::ports::Payload;
 use iyagi_messages::ids::PushId;
+use iyagi_messages::template::{InterruptionLevel, Priority};
 use serde::Serialize;
 
 use super::applications::{Application, Service};
@@ -53,7 +54,12 @@ struct Rendered<'a> {
 
 impl Rendered<'_> {
     fn platform_payload(&self, service: Service, title: &str, body: &str) -> String {
-        let Payload { link, category, .. } = self.payload;
+        let Payload {
+            link,
+            category,
+            presentation,
+            ..
+        } = self.payload;
         let json = match service {
             Service::Fcm => serde_json::to_string(&Fcm {
                 fcm_v1_message: FcmV1 {
@@ -63,9 +69,12 @@ impl Rendered<'_> {
             }),
             Service::Apns | Service::ApnsSandbox => serde_json::to_string(&Apns {
                 aps: Aps {
-                    alert: Alert { title, body },
+                    alert: Alert::of(self.payload, title, body),
+                    badge: self.payload.badge,
                     thread_id: category,
-                    category,
+                    category: presentation.apns_category.as_ref().unwrap_or(category),
+                    interruption_level: Some(presentation.interruption_level)
+                        .filter(|level| *level != InterruptionLevel::default()),
                     sound: "default",
                     mutable_content: 1,
                 },
@@ -83,6 +92,10 @@ impl Rendered<'_> {
             Service::Apns => "AWS.SNS.MOBILE.APNS.TTL",
             Service::ApnsSandbox => "AWS.SNS.MOBILE.APNS_SANDBOX.TTL",
         };
+        let priority = match self.payload.presentation.priority {
+            Priority::High => "10",
+            Priority::Normal => "5",
+        };
         // Of these names only that of the time to live has a form of its own for the sandbox.
         let mut attributes = vec![
             (ttl_name, ttl),
@@ -90,7 +103,7 @@ impl Rendered<'_> {
                 "AWS.SNS.MOBILE.APNS.COLLAPSE_ID",
                 self.payload.collapse_id.to_string(),
             ),
-            ("AWS.SNS.MOBILE.APNS.PRIORITY", "10".to_owned()),
+            ("AWS.SNS.MOBILE.APNS.PRIORITY", priority.to_owned()),
             ("AWS.SNS.MOBILE.APNS.PUSH_TYPE", "alert".to_owned()),
         ];
         if let Some(topic) = &application.topic {
@@ -123,14 +136,44 @@ struct Apns<'a> {
 #[serde(rename_all = "kebab-case")]
 struct Aps<'a> {
     alert: Alert<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    badge: Option<u32>,
     thread_id: &'a str,
     category: &'a str,
+    /// A phone takes what is not said for `active`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interruption_level: Option<InterruptionLevel>,
     sound: &'static str,
     mutable_content: u8,
 }
 
 #[derive(Serialize)]
-struct Alert<'a> {
-    title: &'a str,
-    body: &'a str,
+#[serde(untagged)]
+enum Alert<'a> {
+    /// Texts that the phone shows as they are.
+    Texts { title: &'a str, body: &'a str },
+    /// Keys by which it finds the app's own texts.
+    #[serde(rename_all = "kebab-case")]
+    Keys {
+        title_loc_key: &'a str,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        title_loc_args: &'a [String],
+        loc_key: &'a str,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        loc_args: &'a [String],
+    },
+}
+
+impl<'a> Alert<'a> {
+    fn of(payload: &'a Payload, title: &'a str, body: &'a str) -> Self {
+        match &payload.device_texts {
+            None => Self::Texts { title, body },
+            Some(keys) => Self::Keys {
+                title_loc_key: &keys.title_key,
+                title_loc_args: &keys.title_args,
+                loc_key: &keys.body_key,
+                loc_args: &keys.body_args,
+            },
+        }
+    }
 }

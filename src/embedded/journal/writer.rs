@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use iyagi_actors::journal::{Appended, Expected, JournalFault, Standing};
 use iyagi_messages::event::{Entity, Event};
-use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq, Timestamp};
+use iyagi_messages::ids::{EventId, Incarnation, PersonId, Pos, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::lookup::{self, By, Covered, Filter, Recent, Turn, Turns, entity_key, id_key};
@@ -25,6 +25,8 @@ pub(super) struct Written {
     pub(super) events: Vec<Event>,
     /// Slices to forget once the append is durable.
     pub(super) turns: Vec<Turn>,
+    /// Whose inboxes changed.
+    pub(super) inboxes: Vec<PersonId>,
 }
 
 /// Where the journal stands, as its one writer knows it.
@@ -141,6 +143,7 @@ impl Writer {
             appended,
             events,
             turns,
+            inboxes: Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use iyagi_actors::ports::QuotaLevel;
+use iyagi_actors::ports::{InboxCounts, QuotaLevel};
 use iyagi_actors::projections::Outbox;
 use iyagi_actors::push_feedback::FeedbackCounts;
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, Counters};
@@ -15,6 +15,7 @@ use super::status::{self, QueueStatus, StreamStatus};
 use crate::http::State;
 use crate::http::listener::{Requests, Side};
 use crate::http::problem::Problem;
+use crate::http::public::inbox::{Live, LiveEnd};
 use crate::http::request::Query;
 use crate::surface::Surface;
 
@@ -68,6 +69,7 @@ async fn render(state: &State) -> String {
     of_fleet(&mut text, surface);
     of_stream(&mut text, &stream);
     of_queues(&mut text, &queues);
+    of_inbox(&mut text, surface.tree.inbox.store.counts(), &state.live);
     of_requests(&mut text, &state.requests);
     let devices = surface.tree.projections.audience().device_count();
     text.gauge("iyagi_audience_devices", "Registered phones")
@@ -302,6 +304,43 @@ fn of_feedback(text: &mut Exposition, counts: Option<&FeedbackCounts>) {
     );
     for (reason, count) in counts.into_iter().flat_map(FeedbackCounts::ignored) {
         family.sample(&[("reason", reason)], count);
+    }
+}
+
+fn of_inbox(text: &mut Exposition, counts: InboxCounts, live: &Live) {
+    let mut family = text.counter(
+        "iyagi_inbox_notifications_total",
+        "Notifications that were listed in inboxes, and of those the ones that were withdrawn, since the start",
+    );
+    family.sample(&[("outcome", "listed")], counts.listed);
+    family.sample(&[("outcome", "withdrawn")], counts.withdrawn);
+    text.counter(
+        "iyagi_inbox_read_entries_total",
+        "Entries that were marked as read, since the start",
+    )
+    .sample(&[], counts.read);
+    let mut family = text.counter(
+        "iyagi_inbox_dropped_entries_total",
+        "Entries that were dropped because their person has too many, or because they were too old, since the start",
+    );
+    family.sample(&[("reason", "count")], counts.dropped_over_count);
+    family.sample(&[("reason", "age")], counts.dropped_over_age);
+    text.gauge(
+        "iyagi_inbox_live_connections",
+        "Apps that listen to an inbox",
+    )
+    .sample(&[], live.connections());
+    text.counter(
+        "iyagi_inbox_live_refused_total",
+        "Apps that could not listen because every place was taken",
+    )
+    .sample(&[], live.refused());
+    let mut family = text.counter(
+        "iyagi_inbox_live_ended_total",
+        "Apps that no longer listen, by why",
+    );
+    for end in LiveEnd::ALL {
+        family.sample(&[("reason", end.as_str())], live.ended(end));
     }
 }
 

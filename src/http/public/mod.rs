@@ -3,6 +3,7 @@
 pub mod devices;
 pub mod files;
 pub mod graph;
+pub mod inbox;
 pub mod media;
 pub mod preferences;
 pub mod subscriptions;
@@ -50,6 +51,21 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(put().to(preferences::replace))
                 .route(patch().to(preferences::amend))
                 .default_service(otherwise("GET, HEAD, PUT, PATCH")),
+        )
+        .service(
+            resource("/v1/inbox")
+                .route(get(inbox::list))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/inbox/read")
+                .route(post().to(inbox::mark))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/v1/inbox/live")
+                .route(actix_web::web::get().to(inbox::listen))
+                .default_service(otherwise("GET")),
         )
         .service(
             resource("/v1/devices/{token}")

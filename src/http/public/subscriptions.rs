@@ -375,6 +375,8 @@ mod tests {
                 },
             )]
             .into(),
+            device_texts: None,
+            presentation: iyagi_messages::template::Presentation::default(),
             link: String::new(),
         };
         let me = Anchor::Incident {

@@ -10,6 +10,7 @@ use iyagi::aws::s3::S3Objects;
 use iyagi::clock::SystemClock;
 use iyagi::embedded::journal::SqliteJournal;
 use iyagi_actors::journal::{Append, Journal as _};
+use iyagi_actors::ports::Retention;
 use iyagi_messages::event::{Entity, Event, NewEvent};
 use iyagi_messages::fact::PushAttempted;
 use iyagi_messages::ids::{EventId, MemberId, Pos};
@@ -79,7 +80,8 @@ impl Log {
     ) -> (SharedJournal, impl Future<Output = ()>) {
         let clock = Arc::new(SystemClock);
         let file = self.folder.path().join(name);
-        let copy = SqliteJournal::open_copy(&file, clock.clone()).expect("a sound copy");
+        let copy = SqliteJournal::open_copy(&file, clock.clone(), Retention::default())
+            .expect("a sound copy");
         let store = S3Objects::open(clients.s3.clone(), &self.bucket, PATIENCE).await;
         let parts = Parts {
             client: clients.dynamodb.clone(),

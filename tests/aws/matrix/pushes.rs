@@ -155,6 +155,9 @@ fn phone(token: &str) -> Payload {
         body: "body".to_owned(),
         link: "iyagi://people/p".to_owned(),
         category: "social".to_owned(),
+        device_texts: None,
+        badge: None,
+        presentation: iyagi_messages::template::Presentation::default(),
         ttl_seconds: 60,
     }
 }

@@ -3,7 +3,8 @@
 use iyagi::aws::sns::envelope::{Envelope, envelope};
 use iyagi::aws::sns::{Application, Service};
 use iyagi::push_payload::PAYLOAD_BYTES_MAX;
-use iyagi_actors::ports::Payload;
+use iyagi_actors::ports::{Payload, TextKeys};
+use iyagi_messages::template::{InterruptionLevel, Presentation, Priority};
 use serde_json::Value;
 
 use super::{iphone, payload};
@@ -144,6 +145,37 @@ fn ids_that_alone_are_too_much_are_refused_with_their_size() {
     let error = envelope(&long, &application(Service::Fcm)).expect_err("nothing can be cut");
     assert!(error.bytes > PAYLOAD_BYTES_MAX);
     assert!(error.to_string().contains("link"), "{error}");
+}
+
+/// A push whose texts the app brings itself, presented in every way that is not the usual one.
+fn by_keys(token: &str) -> Payload {
+    Payload {
+        title: String::new(),
+        body: String::new(),
+        device_texts: Some(TextKeys {
+            title_key: "new_followers_title".to_owned(),
+            title_args: Vec::new(),
+            body_key: "new_followers".to_owned(),
+            body_args: vec!["person-7".to_owned(), "4".to_owned()],
+        }),
+        badge: Some(12),
+        presentation: Presentation {
+            android_channel: Some("followers".to_owned()),
+            apns_category: Some("FOLLOW_BACK".to_owned()),
+            interruption_level: InterruptionLevel::TimeSensitive,
+            priority: Priority::Normal,
+        },
+        ..payload(7, token)
+    }
+}
+
+#[test]
+fn phones_that_have_the_texts_themselves_get_keys_and_no_text() {
+    for service in [Service::Fcm, Service::Apns] {
+        let envelope = envelope(&by_keys("token"), &application(service)).expect("it fits");
+        assert!(!envelope.message.contains("안녕"), "not a word of it");
+        insta::assert_snapshot!(golden(&envelope, service));
+    }
 }
 
 #[test]

@@ -93,6 +93,9 @@ fn payload(number: u64, token: &str) -> Payload {
         body: "\"안녕\" 👋\nA & B <c>".to_owned(),
         link: "iyagi://people/person-민지?from=push&x=1".to_owned(),
         category: "social".to_owned(),
+        device_texts: None,
+        badge: None,
+        presentation: iyagi_messages::template::Presentation::default(),
         ttl_seconds: 3_600,
     }
 }

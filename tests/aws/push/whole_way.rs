@@ -9,11 +9,12 @@ use iyagi::clock::SystemClock;
 use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::block_on;
 use iyagi::embedded::graph::{EmbeddedGraph, Operation};
+use iyagi::embedded::journal::SqliteJournal;
 use iyagi::embedded::metadata::EmbeddedMetadata;
 use iyagi::embedded::objects::EmbeddedObjects;
 use iyagi::embedded::queues::{EmbeddedQueues, QueueConfig};
 use iyagi_actors::invariants::Audit;
-use iyagi_actors::journal::{Draft, MemoryJournal};
+use iyagi_actors::journal::Draft;
 use iyagi_actors::ports::{Clock, Outgoing, Queue};
 use iyagi_actors::push_sender::texts::Texts;
 use iyagi_actors::runtime::{System, Unobserved};
@@ -53,8 +54,11 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
     };
     let files = folder.join("files");
     let objects = EmbeddedObjects::open(&files, "bucket", None, Arc::clone(&clock));
+    let journal = SqliteJournal::open(&folder.join("journal.db"), Arc::clone(&clock));
+    let journal = Arc::new(journal.expect("opens"));
     Ports {
-        journal: Arc::new(MemoryJournal::new(Arc::clone(&clock))),
+        journal: Arc::clone(&journal) as _,
+        inbox: journal,
         stream: Arc::clone(graph) as _,
         graph: Arc::clone(graph) as _,
         gateway: Arc::new(gateway(fake, &Arc::default())),

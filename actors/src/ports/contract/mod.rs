@@ -3,6 +3,7 @@
 //! A check asserts, so it panics on a broken promise. Time passes through the harness: an embedded adapter's harness
 //! moves its clock, a real service's waits.
 
+pub mod inbox;
 pub mod leases;
 pub mod metadata_table;
 pub mod object_store;

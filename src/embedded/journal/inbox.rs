@@ -1,0 +1,661 @@
+//! Everybody's inbox, folded in the transaction of the append that changes it.
+//!
+//! A person's entries lie together, newest last, so that a page is a few neighbouring pages of the file, and so is what a
+//! new entry costs. What is behind the journal when it is opened, such as all of a journal of an earlier build, is folded
+//! then.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use iyagi_actors::inbox::fold::{KINDS, Step, steps};
+use iyagi_actors::inbox::{Content, Entry, ReadMark};
+use iyagi_actors::ports::{
+    Change, Inbox, InboxCounts, InboxFault, InboxHook, Retention, Since, Standing,
+};
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::{Fact, InboxRead};
+use iyagi_messages::ids::{PersonId, Pos, PushId, Seq, Timestamp};
+use iyagi_messages::push::Push;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::lookup::{By, Recent, entity_key};
+use super::rows::COLUMNS;
+use super::writer::{self, lock};
+use super::{SqliteJournal, queries};
+use crate::embedded::sqlite::DatabaseError;
+
+/// The layout's second version.
+pub(super) const TABLES: &str = "
+    CREATE TABLE inbox_entry(
+        person TEXT, pos INTEGER, id BLOB NOT NULL, changed INTEGER NOT NULL, at INTEGER NOT NULL,
+        count INTEGER NOT NULL, read_pos INTEGER, read_at INTEGER, content TEXT NOT NULL,
+        PRIMARY KEY(person, pos)) STRICT, WITHOUT ROWID;
+    CREATE TABLE inbox_person(person TEXT PRIMARY KEY, entries INTEGER NOT NULL, seq INTEGER NOT NULL)
+        STRICT, WITHOUT ROWID;
+    CREATE TABLE inbox_fold(pos INTEGER NOT NULL, code_version INTEGER NOT NULL) STRICT;
+    INSERT INTO inbox_fold VALUES(0, 0);
+";
+
+/// Version of the folding code: another one folds from the beginning.
+const CODE_VERSION: i64 = 1;
+/// Events that are folded at once while catching up.
+const CATCH_UP_PAGE: i64 = 5_000;
+/// Events that do nothing to inboxes, which are passed over at every start until there are so many.
+const WORTH_NOTING: u64 = 100_000;
+/// Entries that one step of dropping what is old looks at.
+const DROP_PAGE: i64 = 5_000;
+/// Entries that one insertion may drop because they are too old; the rest is dropped by the next.
+const DROPPED_AT_ONCE: u32 = 16;
+/// Positions within which the pushes of one notification to several phones are requested.
+const PHONES_APART_MAX: u64 = 4_096;
+/// Every column, in the order that [`entry_of`] reads.
+const ENTRY: &str = "id, pos, changed, read_pos, read_at, content";
+
+/// What an inbox is besides its rows.
+pub(super) struct Inboxes {
+    pub(super) retention: Retention,
+    listed: AtomicU64,
+    withdrawn: AtomicU64,
+    read: AtomicU64,
+    dropped_over_count: AtomicU64,
+    dropped_over_age: AtomicU64,
+    hooks: Mutex<Vec<InboxHook>>,
+    /// Where [`Inbox::drop_older`] goes on.
+    dropping: Mutex<Option<(String, i64)>>,
+}
+
+impl Inboxes {
+    pub(super) fn new(retention: Retention) -> Self {
+        Self {
+            retention,
+            listed: AtomicU64::default(),
+            withdrawn: AtomicU64::default(),
+            read: AtomicU64::default(),
+            dropped_over_count: AtomicU64::default(),
+            dropped_over_age: AtomicU64::default(),
+            hooks: Mutex::default(),
+            dropping: Mutex::default(),
+        }
+    }
+
+    /// Folds an append's events. Yields whose inboxes changed.
+    pub(super) fn fold(
+        &self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        events: &[Event],
+    ) -> rusqlite::Result<Vec<PersonId>> {
+        let mut changed: Vec<PersonId> = Vec::new();
+        let steps = steps(events);
+        let (Some(last), false) = (events.last(), steps.is_empty()) else {
+            return Ok(changed);
+        };
+        for step in steps {
+            let person = match step {
+                Step::Tell { push, pos } => {
+                    let told = self.tell(connection, push, pos, last.at)?;
+                    told.then(|| push.recipient.clone())
+                }
+                Step::Withdraw { push, pos } => self.withdraw(connection, recent, push, pos)?,
+                Step::Read { read, seq, pos, at } => {
+                    self.mark(connection, read, seq, ReadMark { pos, at })?;
+                    Some(read.person.clone())
+                }
+            };
+            if let Some(person) = person
+                && changed.last() != Some(&person)
+            {
+                changed.push(person);
+            }
+        }
+        set_folded(connection, last.pos)?;
+        Ok(changed)
+    }
+
+    /// Tells whoever listens.
+    pub(super) fn announce(&self, changed: &[PersonId]) {
+        if changed.is_empty() {
+            return;
+        }
+        for hook in lock(&self.hooks).iter() {
+            hook(changed);
+        }
+    }
+
+    fn tell(
+        &self,
+        connection: &Connection,
+        push: &Push,
+        pos: Pos,
+        now: Timestamp,
+    ) -> rusqlite::Result<bool> {
+        let person = &push.recipient;
+        // One that belongs to no burst is there already only if another phone's push was requested a moment ago.
+        let after = match push.burst {
+            Some(_) => 0,
+            None => pos.0.saturating_sub(PHONES_APART_MAX),
+        };
+        let known = find(connection, person, Entry::id_of(push), after)?;
+        let entry = match known {
+            None => Entry::opened_by(push, pos),
+            Some(mut entry) => {
+                let before = entry.pos;
+                if !entry.add(push, pos) {
+                    return Ok(false);
+                }
+                remove(connection, person, before)?;
+                self.listed.fetch_add(1, Relaxed);
+                insert(connection, person, &entry)?;
+                return Ok(true);
+            }
+        };
+        self.listed.fetch_add(1, Relaxed);
+        insert(connection, person, &entry)?;
+        let entries = connection
+            .prepare_cached(
+                "INSERT INTO inbox_person VALUES(?1, 1, 0)
+                 ON CONFLICT(person) DO UPDATE SET entries = entries + 1 RETURNING entries",
+            )?
+            .query_row([person.as_str()], |row| row.get::<_, u32>(0))?;
+        self.drop_what_is_too_much(connection, person, entries, now)?;
+        Ok(true)
+    }
+
+    fn drop_what_is_too_much(
+        &self,
+        connection: &Connection,
+        person: &PersonId,
+        entries: u32,
+        now: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let mut left = entries;
+        for _ in 0..DROPPED_AT_ONCE {
+            let oldest = connection
+                .prepare_cached(
+                    "SELECT pos, at FROM inbox_entry WHERE person = ?1 ORDER BY pos LIMIT 1",
+                )?
+                .query_row([person.as_str()], |row| {
+                    Ok((row.get::<_, i64>(0)? as u64, Timestamp(row.get(1)?)))
+                })
+                .optional()?;
+            let Some((pos, at)) = oldest else { break };
+            let counter = if left > self.retention.entries_max {
+                &self.dropped_over_count
+            } else if now.since_ms(at) > self.retention.age_ms_max {
+                &self.dropped_over_age
+            } else {
+                break;
+            };
+            remove(connection, person, Pos(pos))?;
+            counter.fetch_add(1, Relaxed);
+            left = left.saturating_sub(1);
+        }
+        if left != entries {
+            connection
+                .prepare_cached("UPDATE inbox_person SET entries = ?2 WHERE person = ?1")?
+                .execute((person.as_str(), left))?;
+        }
+        Ok(())
+    }
+
+    fn withdraw(
+        &self,
+        connection: &Connection,
+        recent: &Mutex<Recent>,
+        id: PushId,
+        pos: Pos,
+    ) -> rusqlite::Result<Option<PersonId>> {
+        let Some(push) = requested(connection, recent, id)? else {
+            tracing::error!(push = %id, %pos, "a push was suppressed that was never requested; the inbox cannot tell whose it was");
+            return Ok(None);
+        };
+        let person = push.recipient.clone();
+        let Some(mut entry) = find(connection, &person, Entry::id_of(&push), 0)? else {
+            return Ok(None);
+        };
+        if !entry.withdraw(push.notification(), pos) {
+            return Ok(None);
+        }
+        self.withdrawn.fetch_add(1, Relaxed);
+        remove(connection, &person, entry.pos)?;
+        insert(connection, &person, &entry)?;
+        Ok(Some(person))
+    }
+
+    fn mark(
+        &self,
+        connection: &Connection,
+        read: &InboxRead,
+        seq: Seq,
+        mark: ReadMark,
+    ) -> rusqlite::Result<()> {
+        let person = read.person.as_str();
+        let wanted: HashSet<PushId> = read.entries.iter().copied().collect();
+        let unread: Vec<(i64, PushId)> = connection
+            .prepare_cached(
+                "SELECT pos, id FROM inbox_entry WHERE person = ?1 AND pos <= ?2 AND read_pos IS NULL",
+            )?
+            .query_map((person, read.up_to.0 as i64), |row| Ok((row.get(0)?, id_of(row, 1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut statement = connection.prepare_cached(
+            "UPDATE inbox_entry SET read_pos = ?3, read_at = ?4 WHERE person = ?1 AND pos = ?2",
+        )?;
+        for (pos, id) in unread {
+            if wanted.is_empty() || wanted.contains(&id) {
+                statement.execute((person, pos, mark.pos.0 as i64, mark.at.0))?;
+                self.read.fetch_add(1, Relaxed);
+            }
+        }
+        connection
+            .prepare_cached(
+                "INSERT INTO inbox_person VALUES(?1, 0, ?2) ON CONFLICT(person) DO UPDATE SET seq = ?2",
+            )?
+            .execute((person, seq.0 as i64))?;
+        Ok(())
+    }
+}
+
+/// Folds what the journal has and the inboxes do not. It blocks meanwhile, and nobody else may write.
+pub(super) fn catch_up(
+    path: &Path,
+    inboxes: &Inboxes,
+    recent: &Mutex<Recent>,
+    head: u64,
+) -> Result<(), DatabaseError> {
+    let statement = |source| DatabaseError::Statement {
+        path: path.to_owned(),
+        source,
+    };
+    let connection = Connection::open(path).map_err(statement)?;
+    fold_behind(&connection, inboxes, recent, head).map_err(statement)
+}
+
+fn fold_behind(
+    connection: &Connection,
+    inboxes: &Inboxes,
+    recent: &Mutex<Recent>,
+    head: u64,
+) -> rusqlite::Result<()> {
+    let (folded, version) =
+        connection.query_row("SELECT pos, code_version FROM inbox_fold", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
+    let mut place = folded;
+    if version != CODE_VERSION {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; DELETE FROM inbox_entry; DELETE FROM inbox_person;
+             UPDATE inbox_fold SET pos = 0, code_version = {CODE_VERSION}; COMMIT"
+        ))?;
+        place = 0;
+    }
+    let kinds = KINDS.map(|kind| format!("'{kind}'")).join(", ");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM event WHERE pos > ?1 AND kind IN ({kinds}) ORDER BY pos LIMIT ?2"
+    );
+    loop {
+        let events = match queries::events_of(connection, &sql, (place, CATCH_UP_PAGE), 0) {
+            Ok(events) => events,
+            // The whole journal was read a moment ago, and was sound.
+            Err(fault) => return Err(unreadable(fault.to_string())),
+        };
+        let Some(last) = events.last() else { break };
+        place = last.pos.0 as i64;
+        let transaction = connection.unchecked_transaction()?;
+        inboxes.fold(connection, recent, &events)?;
+        set_folded(connection, last.pos)?;
+        transaction.commit()?;
+    }
+    // A disk without room must not keep a journal from being opened for less than this.
+    if head.saturating_sub(place as u64) > WORTH_NOTING {
+        set_folded(connection, Pos(head))?;
+    }
+    Ok(())
+}
+
+impl SqliteJournal {
+    async fn look<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, InboxFault> {
+        let read = self.database.read(query).await;
+        read.map_err(|error| InboxFault(error.to_string()))
+    }
+}
+
+#[async_trait::async_trait]
+impl Inbox for SqliteJournal {
+    async fn page(
+        &self,
+        person: &PersonId,
+        before: Option<Pos>,
+        unread_only: bool,
+        limit: usize,
+    ) -> Result<Vec<Entry>, InboxFault> {
+        let person = person.clone();
+        let before = before.map_or(i64::MAX, |pos| pos.0 as i64);
+        let unread = if unread_only {
+            "AND read_pos IS NULL"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "SELECT {ENTRY} FROM inbox_entry WHERE person = ?1 AND pos < ?2 AND count > 0 {unread}
+             ORDER BY pos DESC LIMIT ?3"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.look(move |connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let entries = statement.query_map((person.as_str(), before, limit), entry_of)?;
+            entries.collect()
+        })
+        .await
+    }
+
+    async fn entries(&self, person: &PersonId, ids: &[PushId]) -> Result<Vec<Entry>, InboxFault> {
+        let (person, ids) = (person.clone(), ids.iter().copied().collect::<HashSet<_>>());
+        let sql = format!("SELECT {ENTRY} FROM inbox_entry WHERE person = ?1 AND count > 0");
+        self.look(move |connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([person.as_str()])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                if ids.contains(&id_of(row, 0)?) {
+                    found.push(entry_of(row)?);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn unread(&self, person: &PersonId) -> Result<u64, InboxFault> {
+        let person = person.clone();
+        self.look(move |connection| {
+            let sql = "SELECT count(*) FROM inbox_entry WHERE person = ?1 AND count > 0 AND read_pos IS NULL";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row([person.as_str()], |row| Ok(row.get::<_, i64>(0)? as u64))
+        })
+        .await
+    }
+
+    async fn since(
+        &self,
+        person: &PersonId,
+        after: Pos,
+        limit: usize,
+    ) -> Result<Since, InboxFault> {
+        let person = person.clone();
+        self.look(move |connection| {
+            // One moment for all that is read.
+            let moment = connection.unchecked_transaction()?;
+            let head = Pos(writer::head(&moment)?);
+            let mut since = changed_since(&moment, &person, after, limit)?;
+            since.as_of = if since.more {
+                since.changes.last().map_or(head, Change::pos)
+            } else {
+                head
+            };
+            let marks = read_since(&moment, &person, after, since.as_of)?;
+            since.changes.extend(marks);
+            since.changes.sort_by_key(Change::pos);
+            Ok(since)
+        })
+        .await
+    }
+
+    async fn standing(&self, person: &PersonId) -> Result<Standing, InboxFault> {
+        let person = person.clone();
+        self.look(move |connection| {
+            let moment = connection.unchecked_transaction()?;
+            let seq = moment
+                .prepare_cached("SELECT seq FROM inbox_person WHERE person = ?1")?
+                .query_row([person.as_str()], |row| row.get::<_, i64>(0))
+                .optional()?;
+            Ok(Standing {
+                as_of: Pos(writer::head(&moment)?),
+                seq: Seq(seq.unwrap_or(0) as u64),
+            })
+        })
+        .await
+    }
+
+    async fn drop_older(&self, before: Timestamp) -> Result<bool, InboxFault> {
+        let inboxes = &self.shared.inboxes;
+        let place = lock(&inboxes.dropping).clone();
+        let (person, pos) = place.unwrap_or_default();
+        let looked = self
+            .look(move |connection| looked_through(connection, &person, pos))
+            .await?;
+        let end = looked.last().map(|(person, pos, _)| (person.clone(), *pos));
+        let more = looked.len() as i64 == DROP_PAGE;
+        let old: Vec<(String, i64)> = looked
+            .into_iter()
+            .filter(|(_, _, at)| *at < before)
+            .map(|(person, pos, _)| (person, pos))
+            .collect();
+        if !old.is_empty() {
+            let dropped = self
+                .database
+                .write(move |connection| drop_all::<std::convert::Infallible>(connection, &old))
+                .await
+                .map_err(|error| InboxFault(error.to_string()))?;
+            inboxes.dropped_over_age.fetch_add(dropped, Relaxed);
+        }
+        *lock(&inboxes.dropping) = end.filter(|_| more);
+        Ok(more)
+    }
+
+    fn on_change(&self, hook: InboxHook) {
+        lock(&self.shared.inboxes.hooks).push(hook);
+    }
+
+    fn counts(&self) -> InboxCounts {
+        let inboxes = &self.shared.inboxes;
+        InboxCounts {
+            listed: inboxes.listed.load(Relaxed),
+            withdrawn: inboxes.withdrawn.load(Relaxed),
+            read: inboxes.read.load(Relaxed),
+            dropped_over_count: inboxes.dropped_over_count.load(Relaxed),
+            dropped_over_age: inboxes.dropped_over_age.load(Relaxed),
+        }
+    }
+}
+
+/// Entries that changed behind a position; what was marked is not among them.
+fn changed_since(
+    connection: &Connection,
+    person: &PersonId,
+    after: Pos,
+    limit: usize,
+) -> rusqlite::Result<Since> {
+    let sql = format!(
+        "SELECT {ENTRY}, count FROM inbox_entry WHERE person = ?1 AND changed > ?2 ORDER BY changed LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let changes = statement
+        .query_map((person.as_str(), after.0 as i64, limit), |row| {
+            let entry = entry_of(row)?;
+            Ok(match row.get::<_, i64>(6)? {
+                0 => Change::Withdrawn {
+                    id: entry.id,
+                    pos: entry.changed,
+                },
+                _ => Change::Entry(entry),
+            })
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Since {
+        more: changes.len() as i64 == limit,
+        as_of: after,
+        changes,
+    })
+}
+
+/// What was marked as read behind a position and up to another one, by mark.
+fn read_since(
+    connection: &Connection,
+    person: &PersonId,
+    after: Pos,
+    up_to: Pos,
+) -> rusqlite::Result<Vec<Change>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT read_pos, id FROM inbox_entry
+         WHERE person = ?1 AND read_pos > ?2 AND read_pos <= ?3 AND count > 0 ORDER BY read_pos, pos",
+    )?;
+    let mut rows = statement.query((person.as_str(), after.0 as i64, up_to.0 as i64))?;
+    let mut marks: Vec<Change> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (mark, id) = (Pos(row.get::<_, i64>(0)? as u64), id_of(row, 1)?);
+        match marks.last_mut() {
+            Some(Change::Read { ids, pos }) if *pos == mark => ids.push(id),
+            _ => marks.push(Change::Read {
+                ids: vec![id],
+                pos: mark,
+            }),
+        }
+    }
+    Ok(marks)
+}
+
+fn looked_through(
+    connection: &Connection,
+    person: &str,
+    pos: i64,
+) -> rusqlite::Result<Vec<(String, i64, Timestamp)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT person, pos, at FROM inbox_entry WHERE (person, pos) > (?1, ?2) ORDER BY person, pos LIMIT ?3",
+    )?;
+    let rows = statement.query_map((person, pos, DROP_PAGE), |row| {
+        Ok((row.get(0)?, row.get(1)?, Timestamp(row.get(2)?)))
+    })?;
+    rows.collect()
+}
+
+fn drop_all<E>(
+    connection: &Connection,
+    old: &[(String, i64)],
+) -> Result<u64, crate::embedded::sqlite::WriteFault<E>> {
+    let mut dropped = 0;
+    for (person, pos) in old {
+        let gone = connection
+            .prepare_cached("DELETE FROM inbox_entry WHERE person = ?1 AND pos = ?2")?
+            .execute((person, pos))?;
+        // It may have been added to since, and then stands elsewhere.
+        if gone > 0 {
+            connection
+                .prepare_cached("UPDATE inbox_person SET entries = entries - 1 WHERE person = ?1")?
+                .execute([person])?;
+            dropped += 1;
+        }
+    }
+    Ok(dropped)
+}
+
+fn find(
+    connection: &Connection,
+    person: &PersonId,
+    id: PushId,
+    after: u64,
+) -> rusqlite::Result<Option<Entry>> {
+    let sql = format!(
+        "SELECT {ENTRY} FROM inbox_entry WHERE person = ?1 AND pos > ?2 AND id = ?3 ORDER BY pos DESC LIMIT 1"
+    );
+    connection
+        .prepare_cached(&sql)?
+        .query_row(
+            (person.as_str(), after as i64, &id.0.as_bytes()[..]),
+            entry_of,
+        )
+        .optional()
+}
+
+fn insert(connection: &Connection, person: &PersonId, entry: &Entry) -> rusqlite::Result<()> {
+    let at = entry.content.noted.last().map_or(0, |newest| newest.at.0);
+    let content =
+        serde_json::to_string(&entry.content).expect("content has only text keys, so it is JSON");
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox_entry(person, pos, id, changed, at, count, read_pos, read_at, content)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            person.as_str(),
+            entry.pos.0 as i64,
+            &entry.id.0.as_bytes()[..],
+            entry.changed.0 as i64,
+            at,
+            entry.count(),
+            entry.read.map(|read| read.pos.0 as i64),
+            entry.read.map(|read| read.at.0),
+            content,
+        ])?;
+    Ok(())
+}
+
+fn remove(connection: &Connection, person: &PersonId, pos: Pos) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM inbox_entry WHERE person = ?1 AND pos = ?2")?
+        .execute((person.as_str(), pos.0 as i64))?;
+    Ok(())
+}
+
+fn set_folded(connection: &Connection, pos: Pos) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE inbox_fold SET pos = ?1")?
+        .execute([pos.0 as i64])?;
+    Ok(())
+}
+
+/// The push that was requested under an id.
+fn requested(
+    connection: &Connection,
+    recent: &Mutex<Recent>,
+    id: PushId,
+) -> rusqlite::Result<Option<Push>> {
+    let entity = Entity::new("push", id);
+    let mut positions = writer::candidates(connection, recent, By::Entity, entity_key(&entity.0))?;
+    positions.sort_unstable();
+    for pos in positions {
+        let events = queries::at_positions(connection, &[pos]);
+        let events = events.map_err(|fault| unreadable(fault.to_string()))?;
+        for event in events {
+            if let (true, Fact::PushRequested(requested)) = (event.entity == entity, event.fact) {
+                return Ok(Some(requested.push));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let content: Content = serde_json::from_str(row.get_ref(5)?.as_str()?)
+        .map_err(|error| unreadable(format!("an entry's content cannot be read: {error}")))?;
+    let pos = |index| row.get::<_, i64>(index).map(|pos| Pos(pos as u64));
+    let read_pos: Option<i64> = row.get(3)?;
+    let read_at: Option<i64> = row.get(4)?;
+    let read = read_pos.zip(read_at).map(|(pos, at)| ReadMark {
+        pos: Pos(pos as u64),
+        at: Timestamp(at),
+    });
+    Ok(Entry {
+        id: id_of(row, 0)?,
+        pos: pos(1)?,
+        changed: pos(2)?,
+        read,
+        content,
+    })
+}
+
+fn id_of(row: &Row<'_>, index: usize) -> rusqlite::Result<PushId> {
+    let bytes = row.get_ref(index)?.as_blob()?;
+    let id = Uuid::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    Ok(PushId(id))
+}
+
+fn unreadable(reason: String) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(reason.into())
+}

@@ -1,0 +1,86 @@
+//! A client of server-sent events that keeps what the standard says to keep: event by event, with its id.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Nothing is waited for as long as this unless something is broken.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) struct EventStream {
+    lines: Box<dyn BufRead + Send>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+impl EventStream {
+    /// Listens to a person's inbox, behind an event if there is one.
+    pub(crate) fn open(to: SocketAddr, person: &str, last: Option<u64>) -> Self {
+        Self::try_open(to, person, last).expect("it answers")
+    }
+
+    /// The same, for a daemon that may be down.
+    pub(crate) fn try_open(to: SocketAddr, person: &str, last: Option<u64>) -> Option<Self> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        let mut request = agent.get(format!("http://{to}/v1/inbox/live?person={person}"));
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last.to_string());
+        }
+        let answer = request.call().ok()?;
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        let mut stream = Self {
+            lines: Box::new(BufReader::new(answer.into_body().into_reader())),
+        };
+        (stream.line()? == ": listening").then_some(stream)
+    }
+
+    /// The next event; none once the stream has ended, however it did.
+    pub(crate) fn next(&mut self) -> Option<Told> {
+        let (mut id, mut name, mut data) = (None, None, None);
+        loop {
+            let line = self.line()?;
+            match line.split_once(": ") {
+                None if line.is_empty() && data.is_some() => break,
+                Some(("id", text)) => id = Some(text.parse().expect("a position")),
+                Some(("event", text)) => name = Some(text.to_owned()),
+                Some(("data", text)) => data = Some(serde_json::from_str(text).expect("JSON")),
+                // A comment, which says that the connection lives.
+                _ => assert!(line.is_empty() || line.starts_with(':'), "{line}"),
+            }
+        }
+        Some(Told {
+            id: id.expect("each event has an id"),
+            name: name.expect("each event has a name"),
+            data: data?,
+        })
+    }
+
+    /// The next event of a name.
+    pub(crate) fn next_named(&mut self, name: &str) -> Told {
+        loop {
+            let told = self.next();
+            let told = told.unwrap_or_else(|| panic!("the stream ended before `{name}` came"));
+            if told.name == name {
+                return told;
+            }
+        }
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(line.trim_end_matches('\n').to_owned()),
+        }
+    }
+}
