@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use iyagi_actors::journal::Journal;
 use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, PushGateway, Queue};
 use iyagi_actors::runtime::System;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::Tree;
-use iyagi_messages::ids::{MemberId, Timestamp};
+use iyagi_messages::ids::{MemberId, Pos, Timestamp};
 
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
@@ -22,6 +23,9 @@ pub struct OneMachine {
     /// The push gateway that writes down what it accepts, and fails if it is told to.
     pub push_log: Arc<PushLog>,
 }
+
+/// How far a host may be behind another one, for requests that follow from what that one told.
+const BEHIND_MAX: Duration = Duration::from_secs(2);
 
 /// The running daemon.
 pub struct Surface {
@@ -55,4 +59,15 @@ pub struct Surface {
     pub clock: Arc<dyn Clock>,
     /// When it came up.
     pub started_at: Timestamp,
+}
+
+impl Surface {
+    /// Whether the journal has come to a position here. It is waited for a moment: another host of a fleet may have told a
+    /// client of it first.
+    pub async fn has_reached(&self, pos: Pos) -> bool {
+        let mut folded = self.tree.projections.folded();
+        let reached = folded.wait_for(|folded| *folded >= pos);
+        let reached = tokio::time::timeout(BEHIND_MAX, reached).await;
+        matches!(reached, Ok(Ok(_)))
+    }
 }

@@ -13,11 +13,12 @@ use iyagi::aws::s3::S3Objects;
 use iyagi::clock::SystemClock;
 use iyagi::embedded::journal::SqliteJournal;
 use iyagi_actors::invariants::Audit;
-use iyagi_actors::journal::{Append, Expected, Journal, JournalFault, contract};
-use iyagi_actors::ports::{ObjectStore, PutOptions, Retention};
+use iyagi_actors::journal::{Append, Draft, Expected, Journal, JournalFault, contract};
+use iyagi_actors::ports::contract::inbox as inboxes;
+use iyagi_actors::ports::{Inbox, ObjectStore, PutOptions};
 use iyagi_messages::event::{Entity, Event, NewEvent};
-use iyagi_messages::fact::{CommitMatched, PushAttempted};
-use iyagi_messages::ids::{EventId, MemberId, Pos, Seq, Timestamp};
+use iyagi_messages::fact::{CommitMatched, InboxRead, PushAttempted, PushRequested};
+use iyagi_messages::ids::{EventId, MemberId, PersonId, Pos, Seq, Timestamp};
 use iyagi_messages::object::ObjectKey;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -43,6 +44,8 @@ struct Installation {
 /// One host's view of it.
 struct Host {
     journal: Arc<SharedJournal>,
+    /// Its own copy, which has everybody's inbox.
+    copy: Arc<SqliteJournal>,
     folder: TempDir,
     running: JoinHandle<()>,
 }
@@ -87,13 +90,14 @@ impl Installation {
         let copy = SqliteJournal::open_copy(
             &folder.path().join("journal.db"),
             clock.clone(),
-            Retention::default(),
+            inboxes::RETENTION,
         );
+        let copy = Arc::new(copy.expect("a sound copy"));
         let number = self.hosts.fetch_add(1, Ordering::Relaxed);
         let parts = Parts {
             client: clients.dynamodb,
             table: self.table.clone(),
-            replica: Arc::new(copy.expect("a sound copy")),
+            replica: Arc::clone(&copy) as _,
             store: self.store(server).await,
             member: MemberId::new(&format!("host-{number}"), 1),
             clock,
@@ -103,6 +107,7 @@ impl Installation {
         let running = tokio::task::spawn(running);
         Ok(Host {
             journal: Arc::new(journal),
+            copy,
             folder,
             running,
         })
@@ -134,6 +139,17 @@ impl contract::Store for Installation {
         bytes.push(b'x');
         let put = store.put(&newest, bytes, PutOptions::default()).await;
         put.expect("written");
+    }
+}
+
+#[async_trait]
+impl inboxes::Store for Installation {
+    async fn open(&self) -> inboxes::Opened {
+        let host = self.host().await;
+        let (journal, inbox) = (Arc::clone(&host.journal), Arc::clone(&host.copy));
+        // The contract's journals live until the test ends.
+        std::mem::forget(host);
+        inboxes::Opened { journal, inbox }
     }
 }
 
@@ -192,6 +208,49 @@ async fn the_shared_journal_keeps_every_promise_of_a_journal_on_a_second_server(
     if let Some(server) = localemu() {
         every_promise_of_a_journal(server).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_inboxes_of_each_host_keep_every_promise_of_inboxes() {
+    let installations = join_all((0..12).map(|_| Installation::on(ministack()))).await;
+    let fresh = std::sync::Mutex::new(installations);
+    let next = || fresh.lock().expect("sound").pop().expect("one a check");
+    inboxes::holds(next).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_marked_by_one_host_is_read_on_every_other() {
+    let installation = Installation::on(ministack()).await;
+    let (one, other) = (installation.host().await, installation.host().await);
+    let person = PersonId::from("minji");
+    let pushes = [1, 2].map(|number| inboxes::push("minji", "phone", number, "daniel"));
+    let mut draft = Draft::new(&"test", "test");
+    for push in &pushes {
+        let entity = Entity::new("push", push.id);
+        let push = push.clone();
+        draft.begin(&push.id.to_string(), entity, PushRequested { push });
+    }
+    one.journal.append(draft.finish()).await.expect("appended");
+    let mut draft = Draft::new(&"test", "test");
+    let read = InboxRead {
+        person: person.clone(),
+        entries: vec![pushes[0].notification()],
+        up_to: Pos(2),
+    };
+    draft.begin("read", Entity::new("inbox", &person), read);
+    other
+        .journal
+        .append(draft.finish())
+        .await
+        .expect("appended");
+    for host in [&one, &other] {
+        until(host, Pos(3)).await;
+        assert_eq!(host.copy.unread(&person).await, Ok(1));
+    }
+    let pages = [&one, &other].map(|host| host.copy.page(&person, None, false, 10));
+    let pages = join_all(pages).await;
+    assert_eq!(pages[0].as_ref().map(Vec::len), Ok(2));
+    assert_eq!(pages[0], pages[1], "the same to the byte");
 }
 
 #[tokio::test(flavor = "multi_thread")]

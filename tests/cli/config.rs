@@ -155,7 +155,7 @@ id = "follow"
 category = "people"
 anchor = { incident = { vertex = "@me", dir = "in" } }
 texts.en = { title = "t", body = "b" }
-device_texts = { title_key = "new follower", body_key = "{ $other -> [0] a *[other] b }" }
+device_texts = { title_key = "new follower", body_key = "{ $other }" }
 
 [[template]]
 id = "subscription"

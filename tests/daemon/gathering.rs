@@ -203,7 +203,7 @@ fn an_app_that_has_the_texts_itself_is_told_no_name_and_the_inbox_is() {
     likes.expect("there is one").device_texts = Some(DeviceTexts {
         title_key: "like_title".to_owned(),
         title_args: Vec::new(),
-        body_key: "{ $others -> [0] like *[other] likes }".to_owned(),
+        body_key: "{ $others ->\n[0] like\n*[other] likes\n}".to_owned(),
         body_args: vec![DeviceArgument::ActorId, DeviceArgument::Others],
     });
     let report = play_gathering(Templates::new(templates), async |world| {

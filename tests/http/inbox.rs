@@ -212,16 +212,13 @@ fn a_burst_is_one_entry_that_counts() {
         (&entries(&inbox)[0]["others"], &inbox["unread"]),
         (&json!(2), &json!(1))
     );
-    let accepted = fixture
-        .surface
-        .one_machine
-        .as_ref()
-        .expect("here")
-        .push_log
-        .tail();
+    let first = fixture.until("the push", |fixture| {
+        let log = &fixture.surface.one_machine.as_ref().expect("here").push_log;
+        log.tail().first().cloned()
+    });
     assert_eq!(
         entries(&inbox)[0]["id"],
-        accepted[0].payload.collapse_id.to_string(),
+        first.payload.collapse_id.to_string(),
         "the phone knows it by the same id"
     );
     let wishes = json!({"blocked": ["fan-2"]}).to_string();

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iyagi::embedded::journal::SqliteJournal;
+use iyagi_actors::journal::{Draft, Journal as _};
 use iyagi_actors::ports::contract::inbox::{self, Opened};
+use iyagi_actors::ports::{Clock, Inbox as _, Retention};
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::PushRequested;
+use iyagi_messages::ids::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -65,4 +70,39 @@ async fn a_journal_that_had_no_inboxes_gets_them_when_it_is_opened() {
         .await;
     assert_eq!(before.as_ref().map(Vec::len), Ok(3));
     assert_eq!(after, before);
+}
+
+/// Ten days after the first push of the contract's.
+struct TenDaysLater;
+
+impl Clock for TenDaysLater {
+    fn now(&self) -> Timestamp {
+        inbox::push("minji", "phone", 0, "daniel")
+            .at
+            .plus_ms(10 * DAY_MS)
+    }
+}
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+#[tokio::test]
+async fn whoever_is_told_something_new_loses_what_is_too_old() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let retention = Retention {
+        entries_max: 20,
+        age_ms_max: DAY_MS,
+    };
+    let path = folder.path().join("journal.db");
+    let journal = SqliteJournal::open_retaining(&path, Arc::new(TenDaysLater), retention);
+    let journal = journal.expect("opens");
+    for commit in [1, 2, 10 * DAY_MS] {
+        let push = inbox::push("minji", "phone", commit, "daniel");
+        let mut draft = Draft::new(&"test", "test");
+        let entity = Entity::new("push", push.id);
+        draft.begin(&push.id.to_string(), entity, PushRequested { push });
+        journal.append(draft.finish()).await.expect("appended");
+    }
+    let left = journal.page(&"minji".into(), None, false, 9).await;
+    assert_eq!(left.expect("readable").len(), 1);
+    assert_eq!(journal.counts().dropped_over_age, 2);
 }

@@ -206,7 +206,12 @@ pub async fn listen(state: Data<State>, request: HttpRequest) -> Result<HttpResp
     let head = standing
         .map_err(|fault| super::problem_of(&ReadFault::Inbox(fault)))?
         .as_of;
-    let after = last_event_id(&request, head)?.unwrap_or(head);
+    let after = match last_event_id(&request)? {
+        Some(told) if !surface.has_reached(told).await => {
+            return Err(no_event("is of an event that has not happened here"));
+        }
+        told => told.unwrap_or(head),
+    };
     let (events, on_their_way) = mpsc::channel(EVENTS_AHEAD);
     let listener = Listener {
         surface: Arc::clone(surface),
@@ -231,22 +236,18 @@ pub async fn listen(state: Data<State>, request: HttpRequest) -> Result<HttpResp
 }
 
 /// Where the client goes on, if it has been here before.
-fn last_event_id(request: &HttpRequest, head: Pos) -> Result<Option<Pos>, Problem> {
+fn last_event_id(request: &HttpRequest) -> Result<Option<Pos>, Problem> {
     let Some(value) = request.headers().get(LAST_EVENT_ID) else {
         return Ok(None);
     };
-    let text = value.to_str().unwrap_or("?");
-    let wrong = |what: &str| {
-        let detail = format!("`Last-Event-ID` {what}; leave it out to begin anew");
-        Problem::invalid(LAST_EVENT_ID, detail)
-    };
-    let pos = text
-        .parse()
-        .map_err(|_| wrong("is not the id of an event from here"))?;
-    if pos > head.0 {
-        return Err(wrong("is of an event that has not happened here"));
-    }
+    let pos = value.to_str().ok().and_then(|text| text.parse().ok());
+    let pos = pos.ok_or_else(|| no_event("is not the id of an event from here"))?;
     Ok(Some(Pos(pos)))
+}
+
+fn no_event(what: &str) -> Problem {
+    let detail = format!("`Last-Event-ID` {what}; leave it out to begin anew");
+    Problem::invalid(LAST_EVENT_ID, detail)
 }
 
 /// Tells one connection what changes.

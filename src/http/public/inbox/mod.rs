@@ -98,16 +98,14 @@ async fn record(surface: &Surface, mark: &Mark) -> Result<(), Problem> {
     let Mark { person, ids, up_to } = mark;
     let store = &surface.tree.inbox.store;
     let fault = |fault| problem_of(&ReadFault::Inbox(fault));
+    if let Some(up_to) = up_to
+        && !surface.has_reached(*up_to).await
+    {
+        return Err(beyond(*up_to));
+    }
     journalled::settle(&*surface.journal, async || {
         let standing = store.standing(person).await.map_err(fault)?;
         let up_to = up_to.unwrap_or(standing.as_of);
-        if up_to > standing.as_of {
-            let detail = format!(
-                "`up_to` is the position of an entry, and {up_to} is beyond the newest, {}",
-                standing.as_of
-            );
-            return Err(Problem::invalid("up_to", detail));
-        }
         let unread = if ids.is_empty() {
             // The oldest unread one is on the last page, so it is looked for before the first that is too new.
             let before = Some(Pos(up_to.0 + 1));
@@ -137,6 +135,11 @@ async fn record(surface: &Surface, mark: &Mark) -> Result<(), Problem> {
         Ok(Decision::next("http", entity, standing.seq, fact, ()))
     })
     .await
+}
+
+fn beyond(up_to: Pos) -> Problem {
+    let detail = format!("`up_to` is the position of an entry, and nothing has come to {up_to}");
+    Problem::invalid("up_to", detail)
 }
 
 async fn unread(surface: &Surface, person: &PersonId) -> Result<u64, Problem> {
