@@ -84,7 +84,7 @@ pub enum Happened {
         /// When it leaves.
         at: Timestamp,
         /// What the phone shows.
-        payload: Payload,
+        payload: Box<Payload>,
         /// Pushes that it tells of besides itself.
         along: Vec<PushId>,
     },
@@ -325,7 +325,7 @@ impl Rehearsal {
             Ok(payload) => Happened::Sent {
                 push,
                 at,
-                payload,
+                payload: Box::new(payload),
                 along,
             },
             Err(Unrenderable::Graph(fault)) => return Err(fault.into()),
