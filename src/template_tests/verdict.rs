@@ -64,18 +64,22 @@ impl Expectations {
             match one {
                 Happened::Sent {
                     push, at, payload, ..
-                } => all.ring(
-                    Rung {
+                } => {
+                    let texts = match payload.device_texts {
+                        // The app has its own, by these keys.
+                        Some(keys) => (keys.title_key, keys.body_key),
+                        None => (payload.title, payload.body),
+                    };
+                    let rung = Rung {
                         notification: push.notification(),
                         to: push.recipient.clone(),
                         template,
                         after_ms: at.since_ms(began),
                         link: payload.link,
                         texts: BTreeMap::new(),
-                    },
-                    locale_of(&push),
-                    (payload.title, payload.body),
-                ),
+                    };
+                    all.ring(rung, locale_of(&push), texts);
+                }
                 Happened::Held { push, reason } => {
                     let held = (push.recipient.clone(), template, reason);
                     // Every phone of a person is held for the same reason.
