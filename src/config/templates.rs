@@ -182,7 +182,10 @@ fn check(templates: &[Template], model: &GraphModel) -> Vec<Fault> {
             }
         }
         if let Some(texts) = &template.device_texts {
-            for (part, pattern) in [("title_key", &texts.title_key), ("body_key", &texts.body_key)] {
+            for (part, pattern) in [
+                ("title_key", &texts.title_key),
+                ("body_key", &texts.body_key),
+            ] {
                 let key = key(&format!("device_texts.{part}"));
                 faults.extend(check_key(id, &key, pattern));
             }

@@ -82,7 +82,6 @@ pub(super) struct Entry {
     link: String,
 }
 
-
 /// Every template with what its category says where it says nothing itself. One that nobody gives a time to live has none,
 /// which [`check`] refuses.
 pub(super) fn resolve(categories: &Categories, entries: &[Entry]) -> Vec<Template> {
@@ -141,7 +140,10 @@ impl Entry {
         let mut faults = Vec::new();
         let key = |field: &str| format!("template[{at}].{field}");
         let (id, category) = (&self.id, &self.category);
-        match (self.ttl_seconds, shared.and_then(|shared| shared.ttl_seconds)) {
+        match (
+            self.ttl_seconds,
+            shared.and_then(|shared| shared.ttl_seconds),
+        ) {
             (Some(0), _) => {
                 let message =
                     format!("template \"{id}\" is stale at once: ttl_seconds must be at least 1");
@@ -201,7 +203,11 @@ fn check_categories(categories: &Categories, entries: &[Entry]) -> Vec<Fault> {
             ("duplicate_seconds", category.duplicate_seconds),
             ("burst_seconds", category.burst_seconds),
         ];
-        faults.extend(check_windows(&format!("category \"{name}\""), &key, windows));
+        faults.extend(check_windows(
+            &format!("category \"{name}\""),
+            &key,
+            windows,
+        ));
     }
     faults
 }
@@ -226,8 +232,9 @@ fn check_windows(
 ) -> Vec<Fault> {
     let too_long = windows.into_iter().filter_map(|(field, seconds)| {
         let seconds = seconds.filter(|seconds| *seconds > WINDOW_SECONDS_MAX)?;
-        let message =
-            format!("{who} looks back {seconds} seconds; no more than {WINDOW_SECONDS_MAX} are remembered");
+        let message = format!(
+            "{who} looks back {seconds} seconds; no more than {WINDOW_SECONDS_MAX} are remembered"
+        );
         Some(Fault::new(key(field), message))
     });
     too_long.collect()
