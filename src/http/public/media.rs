@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::projections::LetterState;
+use iyagi_actors::thumbnail_worker::{claims_to_be_a_picture, is_candidate};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, ThumbnailFailed};
 use iyagi_messages::ids::LetterId;
@@ -263,10 +264,8 @@ fn reason(
         );
     }
     let prefixes = &surface.config.media.thumbnail_prefixes;
-    let eligible = prefixes
-        .iter()
-        .any(|prefix| key.as_str().starts_with(prefix));
-    if !eligible || !item.content_type.starts_with("image/") {
+    let is_picture = item.content_type.starts_with("image/") || claims_to_be_a_picture(key);
+    if !is_candidate(key, prefixes) || !is_picture {
         let places = prefixes.join(", ");
         let detail = format!("`{key}` gets no thumbnail: only pictures under {places} do");
         return problem("not_eligible", detail);
