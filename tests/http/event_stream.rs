@@ -11,6 +11,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct EventStream {
     lines: Box<dyn BufRead + Send>,
+    /// Whether the server has ended it in good order, and not just let go of the connection.
+    pub(crate) ended_well: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,7 @@ impl EventStream {
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         let mut stream = Self {
             lines: Box::new(BufReader::new(answer.into_body().into_reader())),
+            ended_well: false,
         };
         (stream.line()? == ": listening").then_some(stream)
     }
@@ -79,7 +82,11 @@ impl EventStream {
     fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.lines.read_line(&mut line) {
-            Ok(0) | Err(_) => None,
+            Ok(0) => {
+                self.ended_well = true;
+                None
+            }
+            Err(_) => None,
             Ok(_) => Some(line.trim_end_matches('\n').to_owned()),
         }
     }

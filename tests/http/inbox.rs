@@ -189,6 +189,7 @@ fn marks_that_race_each_count_and_what_comes_meanwhile_stays_unread() {
             let fixture = &fixture;
             scope.spawn(move || mark(fixture, &body));
         }
+        scope.spawn(|| mark(&fixture, &json!({"person": "minji", "up_to": newest})));
         scope.spawn(|| follow(&fixture, 24));
     });
     let inbox = inbox_with(&fixture, 25);

@@ -150,4 +150,5 @@ fn a_stop_ends_the_stream() {
     live.next_named("unread");
     drop(fixture);
     assert_eq!(live.next(), None);
+    assert!(live.ended_well, "it is told, not cut off");
 }

@@ -337,6 +337,7 @@ impl Opened {
             let since = self.inbox.since(&person.into(), after, limit).await;
             let since = since.expect("readable");
             told.extend(since.changes);
+            assert!(since.as_of > after || !since.more, "each page leads on");
             after = since.as_of;
             if !since.more {
                 let head = self.journal.head().await.expect("readable");
