@@ -7,13 +7,17 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iyagi::embedded::journal::JournalReader;
+use futures_util::future::join_all;
+use iyagi::clock::SystemClock;
+use iyagi::embedded::journal::{JournalReader, SqliteJournal};
 use iyagi::embedded::push_log::accepted_per_push;
-use iyagi_messages::ids::PushId;
+use iyagi_actors::ports::Inbox as _;
+use iyagi_messages::ids::{PersonId, PushId};
 use serde_json::{Value, json};
 
 const KILLS: u32 = 50;
@@ -108,10 +112,30 @@ fn check(host: &Host, kills: u32) {
     for (push, times) in &accepted {
         assert!(*times <= 1 + kills, "push {push} went out {times} times");
     }
+    assert_eq!(
+        listed_in_inboxes(&host.data.join("journal.db")),
+        COMMITS,
+        "each is in its person's inbox, once"
+    );
     println!(
         "{} events, {} starts, {} unknown outcomes, {repeated} repeats of at most {window} declared",
         report.events, report.starts, report.unknown_outcomes
     );
+}
+
+fn listed_in_inboxes(journal: &Path) -> u64 {
+    let journal = SqliteJournal::open(journal, Arc::new(SystemClock)).expect("a sound journal");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let unread = runtime.expect("a runtime").block_on(async {
+        let people: Vec<PersonId> = (0..PEOPLE)
+            .map(|person| format!("p{person}").into())
+            .collect();
+        join_all(people.iter().map(|person| journal.unread(person))).await
+    });
+    unread
+        .into_iter()
+        .map(|unread| unread.expect("readable"))
+        .sum()
 }
 
 /// The folder and the addresses that every life of the daemon shares.
