@@ -85,8 +85,11 @@ pub enum Happened {
         at: Timestamp,
         /// What the phone shows.
         payload: Box<Payload>,
-        /// Pushes that it tells of besides itself.
-        along: Vec<PushId>,
+    },
+    /// It goes with another one, which tells of it.
+    Along {
+        /// What was matched.
+        push: Arc<Push>,
     },
     /// A gate is closed.
     Held {
@@ -303,15 +306,10 @@ impl Rehearsal {
         };
         let merger = merger_of(state, &waiting).filter(|_| recipient.digest);
         let mut facts: Vec<(PushId, Fact)> = Vec::new();
-        let mut along = Vec::new();
         if let Some(merger) = merger {
             let reason = SuppressReason::Merged;
-            along.extend(merger.others.iter().map(|other| other.push.id));
-            facts.extend(
-                along
-                    .iter()
-                    .map(|other| (*other, PushSuppressed { reason }.into())),
-            );
+            let others = merger.others.iter().map(|other| other.push.id);
+            facts.extend(others.map(|other| (other, PushSuppressed { reason }.into())));
             facts.push((id, merger.merged.into()));
         }
         facts.push((id, PushAttempted { attempt }.into()));
@@ -326,7 +324,6 @@ impl Rehearsal {
                 push,
                 at,
                 payload: Box::new(payload),
-                along,
             },
             Err(Unrenderable::Graph(fault)) => return Err(fault.into()),
             Err(error) => Happened::Unrenderable {
@@ -422,14 +419,15 @@ impl Rehearsal {
                         let push = Arc::new(requested.push);
                         self.pushes.insert(push.id, push);
                     }
-                    Fact::PushSuppressed(PushSuppressed { reason })
-                        if reason != SuppressReason::Merged =>
-                    {
+                    Fact::PushSuppressed(PushSuppressed { reason }) => {
                         let id = event.entity.0.strip_prefix("push/");
                         let id = id.and_then(|id| id.parse::<PushId>().ok());
                         if let Some(push) = id.and_then(|id| self.pushes.get(&id)) {
                             let push = Arc::clone(push);
-                            self.happened.push(Happened::Held { push, reason });
+                            self.happened.push(match reason {
+                                SuppressReason::Merged => Happened::Along { push },
+                                reason => Happened::Held { push, reason },
+                            });
                         }
                     }
                     _ => {}

@@ -18,6 +18,8 @@ use crate::config::ConfigError;
 use crate::daemon::{DaemonError, LockError};
 use crate::demo::DemoError;
 use crate::embedded::journal::OpenError;
+use crate::hindsight::PastFault;
+use crate::hindsight::what_if::TrialFault;
 use crate::http::HttpError;
 
 /// Why a command failed.
@@ -77,6 +79,12 @@ pub enum Failure {
     /// A graph cannot be made known.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
+    /// The past cannot be read.
+    #[error(transparent)]
+    Past(#[from] PastFault),
+    /// Other templates cannot be tried.
+    #[error(transparent)]
+    Trial(#[from] TrialFault),
     /// There was no demo, or only half of one.
     #[error(transparent)]
     Demo(#[from] DemoError),

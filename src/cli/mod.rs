@@ -30,7 +30,9 @@ mod tap;
 mod tell;
 mod test;
 mod top;
+mod what_if;
 mod why;
+mod why_not;
 
 use std::path::PathBuf;
 
@@ -118,6 +120,10 @@ enum Command {
     Tap(tap::TapCommand),
     /// Tell why a push was or was not sent, or why an event is there.
     Why(why::WhyArguments),
+    /// Tell why somebody was not told of a change: the first false clause of each rule, or the gate that was closed.
+    WhyNot(why_not::WhyNotArguments),
+    /// Try other templates on recorded changes: pushes gained, lost and shown otherwise. No phone rings.
+    WhatIf(what_if::WhatIfArguments),
     /// List, show, redrive and purge dead letters.
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
@@ -206,6 +212,8 @@ impl Context {
             Command::Top(arguments) => top::top(self, &arguments),
             Command::Tap(command) => tap::tap(self, &command),
             Command::Why(arguments) => why::why(self, &arguments),
+            Command::WhyNot(arguments) => why_not::why_not(self, &arguments),
+            Command::WhatIf(arguments) => what_if::what_if(self, &arguments),
             Command::Dlq(command) => dlq::dlq(self, &command),
             Command::Journal(command) => journal::journal(self, &command),
             Command::Audit => audit::audit(self),

@@ -1,9 +1,12 @@
 //! Events of the journal in words.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Timestamp;
-use iyagi_messages::preferences::Silence;
+use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
 use iyagi_messages::push::{DeferReason, SuppressReason};
 
 use super::output::{moment, span};
@@ -163,7 +166,9 @@ fn of_audience(fact: &Fact) -> Option<String> {
         Fact::TemplateOptedIn(fact) => {
             format!("{} wants \"{}\" again", fact.person, fact.template)
         }
-        Fact::PreferencesChanged(fact) => format!("{} has other wishes", fact.person),
+        Fact::PreferencesChanged(fact) => {
+            format!("{} wishes {}", fact.person, wishes(&fact.preferences))
+        }
         Fact::SilencePlaced(fact) => {
             format!("{} {} {}", fact.person, silences(fact.silence), fact.other)
         }
@@ -175,6 +180,34 @@ fn of_audience(fact: &Fact) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// All that somebody wishes besides what is so for everybody.
+fn wishes(preferences: &Preferences) -> String {
+    fn each<T: fmt::Display>(what: &str, all: &BTreeSet<T>) -> impl Iterator<Item = String> {
+        all.iter().map(move |one| format!("{what} {one}"))
+    }
+    let mut wishes = Vec::new();
+    wishes.extend(each("a block of", &preferences.blocked));
+    wishes.extend(each("nothing of", &preferences.muted));
+    wishes.extend(each("no", &preferences.opted_out_categories));
+    if let Some(QuietHours { from, to }) = preferences.quiet_hours {
+        let zone = preferences.time_zone.as_deref().unwrap_or("UTC");
+        wishes.push(format!("quiet from {from} to {to} in {zone}"));
+    }
+    if !preferences.digest {
+        wishes.push("each notification by itself".to_owned());
+    }
+    wishes.extend(
+        preferences
+            .locale
+            .as_ref()
+            .map(|locale| format!("texts in {locale}")),
+    );
+    if wishes.is_empty() {
+        return "nothing in particular".to_owned();
+    }
+    wishes.join(", ")
 }
 
 fn silences(silence: Silence) -> &'static str {

@@ -119,6 +119,39 @@ impl Database {
         Ok(Self { shared, jobs })
     }
 
+    /// A file that is only read, at rest or beside the process that writes it. Every write is refused.
+    pub fn open_to_read(path: &Path, schema: &Schema) -> Result<Self, DatabaseError> {
+        let connection = open_read_only(path)?;
+        let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let statement = |source| DatabaseError::Statement {
+            path: path.to_owned(),
+            source,
+        };
+        let application_id = read("application_id").map_err(statement)?;
+        let version = read("user_version").map_err(statement)?;
+        let layouts = schema.migrations.len();
+        if application_id != schema.application_id || usize::try_from(version) != Ok(layouts) {
+            return Err(DatabaseError::Foreign {
+                path: path.to_owned(),
+                reason: format!(
+                    "application id {application_id:#x}, layout {version}; this build reads {:#x}, layout {layouts}",
+                    schema.application_id
+                ),
+            });
+        }
+        let shared = Shared {
+            path: path.to_owned(),
+            readers: Mutex::new(vec![connection]),
+            stopped: watch::Sender::new(None),
+        };
+        // Nobody takes a job.
+        let (jobs, _) = mpsc::unbounded_channel();
+        Ok(Self {
+            shared: Arc::new(shared),
+            jobs,
+        })
+    }
+
     /// Whether a full disk or an I/O error has ended all writing.
     pub fn has_stopped(&self) -> bool {
         self.shared.stopped.borrow().is_some()

@@ -113,7 +113,9 @@ fn shown_by(happened: &Happened, digest: Option<&TemplateId>, templates: &Templa
                 _ => push.template.clone(),
             }
         }
-        Happened::Held { push, .. } | Happened::Unrenderable { push, .. } => push.template.clone(),
+        Happened::Along { push }
+        | Happened::Held { push, .. }
+        | Happened::Unrenderable { push, .. } => push.template.clone(),
     }
 }
 

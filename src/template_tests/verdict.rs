@@ -87,6 +87,8 @@ impl Expectations {
                         all.held.push(held);
                     }
                 }
+                // Whatever it goes with tells of it.
+                Happened::Along { .. } => {}
                 Happened::Unrenderable { push, reason } => {
                     let to = &push.recipient;
                     all.unrenderable

@@ -15,17 +15,17 @@ use super::{Answer, Call};
 /// Nothing takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Live {
-    folder: tempfile::TempDir,
+pub(super) struct Live {
+    pub(super) folder: tempfile::TempDir,
     daemon: Child,
     log: BufReader<ChildStderr>,
-    public: String,
+    pub(super) public: String,
     operations: String,
-    agent: ureq::Agent,
+    pub(super) agent: ureq::Agent,
 }
 
 impl Live {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self::start_with(|_| {})
     }
 
@@ -69,12 +69,12 @@ impl Live {
         }
     }
 
-    fn iyagi(&self, arguments: &[&str]) -> Answer {
+    pub(super) fn iyagi(&self, arguments: &[&str]) -> Answer {
         let call = Call::new(self.folder.path(), arguments);
         call.env("IYAGI_OPERATIONS_URL", &self.operations).answer()
     }
 
-    fn done(&self, arguments: &[&str]) -> String {
+    pub(super) fn done(&self, arguments: &[&str]) -> String {
         let answer = self.iyagi(arguments);
         assert_eq!(
             answer.status, 0,
@@ -84,13 +84,13 @@ impl Live {
         answer.out
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(super) fn json(&self, arguments: &[&str]) -> Value {
         let mut arguments = arguments.to_vec();
         arguments.extend(["--output", "json"]);
         serde_json::from_str(&self.done(&arguments)).expect("JSON")
     }
 
-    fn until(what: &str, holds: impl Fn() -> bool) {
+    pub(super) fn until(what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds() {
             assert!(Instant::now() < deadline, "{what} never comes");
@@ -98,7 +98,7 @@ impl Live {
         }
     }
 
-    fn follow(&self, edge: &str) {
+    pub(super) fn follow(&self, edge: &str) {
         let body = json!({"operations": [
             {"op": "add_edge", "id": edge, "from": "ada", "to": "minji", "label": "FOLLOWS"},
         ]});
@@ -108,7 +108,7 @@ impl Live {
             .expect("committed");
     }
 
-    fn people(&self) {
+    pub(super) fn people(&self) {
         let body = json!({"operations": [
             {"op": "add_vertex", "id": "minji", "label": "Person", "properties": {"name": "민지"}},
             {"op": "add_vertex", "id": "ada", "label": "Person", "properties": {"name": "Ada"}},
@@ -137,14 +137,14 @@ impl Live {
         listed.lines().count() - 1
     }
 
-    fn sent(&self) -> u64 {
+    pub(super) fn sent(&self) -> u64 {
         self.json(&["status"])["pushes"]["sent"]
             .as_u64()
             .expect("a count")
     }
 
     /// Stops the daemon as systemd would and yields how it ended.
-    fn stop(&mut self) -> Option<i32> {
+    pub(super) fn stop(&mut self) -> Option<i32> {
         let pid = self.daemon.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(told.expect("kill runs").success());

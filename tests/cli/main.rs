@@ -1,6 +1,7 @@
 //! The real binary: what it says of every mistake, and how it ends.
 
 mod config;
+mod hindsight;
 mod journal;
 mod live;
 mod surface;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::graph::{Graph, GraphModel};
 use super::matching::{Templates, ends, other_end};
 use crate::projections::Audience;
+use crate::stream_poller::assembler::Portion;
 
 /// The graph as of a commit of the past.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +33,17 @@ impl PastGraph {
         self.0.cursor
     }
 
-    /// Folds the next commit.
-    pub fn fold(&mut self, commit: &Commit, model: &GraphModel) {
-        self.0.fold(commit, model);
+    /// Folds what comes next of the change log.
+    pub fn fold(&mut self, portion: &Portion, model: &GraphModel) {
+        match portion {
+            Portion::Whole(commit) => self.0.fold(commit, model),
+            Portion::Part(records) => {
+                for record in records {
+                    self.0.absorb(record, model);
+                }
+            }
+            Portion::End(extent) => self.0.cursor = extent.end,
+        }
     }
 }
 
@@ -236,7 +245,7 @@ impl View<'_> {
             }
             Anchor::Label { label } => {
                 let labels = self.labels();
-                let is = || format!("it is {}", listed(&labels));
+                let is = || format!("the {} is {}", self.kind(), listed(&labels));
                 clause("anchor", labels.contains(label), is, label)?;
                 None
             }
@@ -341,7 +350,7 @@ impl View<'_> {
         clause(
             "labels",
             when.labels.is_empty() || change.has_label(&when.labels),
-            || format!("it is {}", listed(&self.labels())),
+            || format!("the {} is {}", self.kind(), listed(&self.labels())),
             listed(&when.labels),
         )?;
         clause(
@@ -367,6 +376,13 @@ impl View<'_> {
             },
             listed(&when.other_labels),
         )
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.change.kind {
+            ElementKind::Vertex => "vertex",
+            ElementKind::Edge => "edge",
+        }
     }
 
     /// Labels before and after the commit, each once.

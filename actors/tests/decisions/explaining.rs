@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use iyagi_actors::projections::Audience;
+use iyagi_actors::stream_poller::assembler::Portion;
 use iyagi_actors::subscription_matcher::explaining::{
     ExplainedChange, Grounds, PastGraph, Verdict, explain,
 };
@@ -61,7 +62,7 @@ impl Given {
         let commit = self.next(statements);
         let model = GraphModel::default();
         self.graph.fold(&commit, &model);
-        self.past.fold(&commit, &model);
+        self.past.fold(&Portion::Whole(commit), &model);
         self
     }
 
@@ -137,7 +138,10 @@ fn the_first_clause_that_is_false_is_named_with_what_is_and_what_is_wanted() {
         ]
     );
     let (_, rules) = why_not(&mut given, &["+e k daniel KNOWS minji"], "minji");
-    assert_eq!(rules[0], "follow: labels: it is KNOWS; wanted is FOLLOWS");
+    assert_eq!(
+        rules[0],
+        "follow: labels: the edge is KNOWS; wanted is FOLLOWS"
+    );
     assert_eq!(
         rules[1],
         "like: anchor: minji was made by nobody known; wanted is something that minji made"

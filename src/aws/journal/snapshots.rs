@@ -56,7 +56,8 @@ impl Snapshots {
         Ok(())
     }
 
-    pub(super) async fn newest(
+    /// The newest snapshot of a name and code version that is whole.
+    pub async fn newest(
         &self,
         name: &str,
         code_version: u32,

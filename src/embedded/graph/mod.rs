@@ -72,6 +72,15 @@ impl EmbeddedGraph {
         })
     }
 
+    /// Opens a graph that is only read, at rest or beside the daemon that writes it.
+    pub fn open_to_read(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            database: Database::open_to_read(path, &SCHEMA)?,
+            clock,
+            stream_enabled: Arc::new(AtomicBool::new(true)),
+        })
+    }
+
     /// Applies operations as one commit. It is durable when this returns.
     pub async fn commit(
         &self,

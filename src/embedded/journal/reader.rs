@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use iyagi_actors::invariants::{Audit, Report as AuditReport};
-use iyagi_actors::journal::JournalFault;
+use iyagi_actors::journal::{JournalFault, Snapshot};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Pos};
 use rusqlite::types::Value;
@@ -14,7 +14,7 @@ use super::lookup::{By, Covered, Recent, entity_key, id_key};
 use super::rows::{COLUMNS, SCHEMA, statement_fault};
 use super::trace::{self, Trace};
 use super::verify::{self, Report};
-use super::{OpenError, damage_of_open, queries};
+use super::{OpenError, damage_of_open, queries, snapshots};
 use crate::embedded::sqlite::{DatabaseError, open_read_only};
 
 /// Events that an audit holds at once.
@@ -117,6 +117,12 @@ impl JournalReader {
         );
         values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
         queries::events_of(&self.connection, &sql, params_from_iter(values), 0)
+    }
+
+    /// Every snapshot of a name and code version that is whole, the newest first.
+    pub fn snapshots(&self, name: &str, code_version: u32) -> Result<Vec<Snapshot>, JournalFault> {
+        let kept = snapshots::kept(&self.connection, name, code_version, usize::MAX);
+        kept.map_err(|error| statement_fault(0, &error))
     }
 
     /// Why an event is there, up to the root, and everything it led to. None if there is no such event.

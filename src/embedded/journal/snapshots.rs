@@ -38,11 +38,24 @@ pub(super) fn newest(
     name: &str,
     code_version: u32,
 ) -> rusqlite::Result<Option<Snapshot>> {
+    Ok(kept(connection, name, code_version, 1)?.pop())
+}
+
+/// At most `limit` snapshots of a name and code version that are whole, the newest first.
+pub(super) fn kept(
+    connection: &Connection,
+    name: &str,
+    code_version: u32,
+    limit: usize,
+) -> rusqlite::Result<Vec<Snapshot>> {
     let mut statement = connection.prepare_cached(
         "SELECT pos, code_version, body, sum FROM snapshot WHERE name = ?1 ORDER BY pos DESC, rowid DESC",
     )?;
     let mut rows = statement.query([name])?;
-    while let Some(row) = rows.next()? {
+    let mut kept = Vec::new();
+    while kept.len() < limit
+        && let Some(row) = rows.next()?
+    {
         let snapshot = Snapshot {
             pos: Pos(row.get::<_, i64>(0)? as u64),
             code_version: row.get(1)?,
@@ -61,10 +74,10 @@ pub(super) fn newest(
         } else if row.get::<_, u32>(3)? != sum(name, &snapshot) {
             tracing::warn!(name, pos, "damaged snapshot passed over");
         } else {
-            return Ok(Some(snapshot));
+            kept.push(snapshot);
         }
     }
-    Ok(None)
+    Ok(kept)
 }
 
 /// The checksum over all of a snapshot's fields.
