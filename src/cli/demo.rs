@@ -23,6 +23,9 @@ pub(super) struct DemoArguments {
     /// Play faster or slower: 2 is twice as fast.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     speed: f32,
+    /// Play in this new folder and leave it, for `iyagi --config DIR/iyagi.toml` with why, why-not, what-if and others.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 pub(super) fn demo(context: &mut Context, arguments: DemoArguments) -> Result<Exit, Failure> {
@@ -31,12 +34,14 @@ pub(super) fn demo(context: &mut Context, arguments: DemoArguments) -> Result<Ex
         media,
         story,
         speed,
+        keep,
     } = arguments;
     let options = DemoOptions {
         exit,
         media,
         story,
         speed,
+        keep,
     };
     let outcome = if context.output.json() {
         // The narrative is for people, so it goes beside the result.

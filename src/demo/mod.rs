@@ -20,6 +20,7 @@ mod player;
 mod story;
 mod table;
 
+use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -66,6 +67,8 @@ pub struct DemoOptions {
     pub story: Option<PathBuf>,
     /// How fast scenes follow each other where someone watches: 2 is twice as fast.
     pub speed: f32,
+    /// A new folder to play in, which stays afterwards with a configuration to look into it with.
+    pub keep: Option<PathBuf>,
 }
 
 impl Default for DemoOptions {
@@ -75,6 +78,7 @@ impl Default for DemoOptions {
             media: None,
             story: None,
             speed: 1.0,
+            keep: None,
         }
     }
 }
@@ -125,6 +129,14 @@ pub enum DemoError {
     #[error("no temporary folder can be made in {}: {source}; set TMPDIR to another", .path.display())]
     TemporaryFolder {
         /// Where it was tried.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The folder that is to stay cannot be made.
+    #[error("the folder {} cannot be made: {source}; --keep names a new one", .path.display())]
+    KeptFolder {
+        /// Which.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -184,11 +196,7 @@ pub fn run_to(
         None => Story::embedded()?,
     };
     let yours = options.media.as_deref().map(folder::list).transpose()?;
-    let folder =
-        TempDir::with_prefix("iyagi-demo-").map_err(|source| DemoError::TemporaryFolder {
-            path: std::env::temp_dir(),
-            source,
-        })?;
+    let folder = Room::open(options.keep.as_deref())?;
     let show = Show {
         options,
         started,
@@ -205,14 +213,58 @@ pub fn run_to(
         })
     });
     // What went wrong can be looked into.
-    if !outcome
+    let looked_into = !outcome
         .as_ref()
-        .is_ok_and(|outcome| outcome.passed() || !outcome.played)
-    {
-        let kept = folder.keep();
+        .is_ok_and(|outcome| outcome.passed() || !outcome.played);
+    if let Some(kept) = folder.close(looked_into) {
         writeln!(out, "\n The folder is kept: {}", kept.display())?;
     }
     outcome
+}
+
+/// Where the demo is played.
+enum Room {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Room {
+    fn open(keep: Option<&Path>) -> Result<Self, DemoError> {
+        let Some(path) = keep else {
+            let folder = TempDir::with_prefix("iyagi-demo-");
+            let path = std::env::temp_dir();
+            return folder
+                .map(Self::Temporary)
+                .map_err(|source| DemoError::TemporaryFolder { path, source });
+        };
+        let unmade = |source| DemoError::KeptFolder {
+            path: path.to_owned(),
+            source,
+        };
+        fs::create_dir(path).map_err(unmade)?;
+        let settings = format!(
+            "# As the demo was played: each push by itself and at once.\n\
+             [data]\ndir = {:?}\n\n[push]\nmoderate = false\nrate.burst = 0\n",
+            path.display().to_string()
+        );
+        fs::write(path.join("iyagi.toml"), settings).map_err(unmade)?;
+        Ok(Self::Kept(path.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept(path) => path,
+        }
+    }
+
+    /// Removes the folder unless it was to stay, and yields where it is otherwise.
+    fn close(self, keep: bool) -> Option<PathBuf> {
+        match self {
+            Self::Temporary(folder) => keep.then(|| folder.keep()),
+            Self::Kept(path) => Some(path),
+        }
+    }
 }
 
 /// One performance.
@@ -279,7 +331,12 @@ impl Show<'_> {
         if self.options.exit {
             return Ok(());
         }
-        invite(player, surface, &daemon.listeners)?;
+        invite(
+            player,
+            surface,
+            &daemon.listeners,
+            self.options.keep.is_some(),
+        )?;
         std::future::pending().await
     }
 }
@@ -296,6 +353,7 @@ fn invite(
     player: &mut Player<'_>,
     surface: &Surface,
     listeners: &Listeners,
+    keep: bool,
 ) -> Result<(), DemoError> {
     let (public, operations) = (public_of(listeners), listeners.operations);
     let folder = surface.config.data.dir.display();
@@ -319,7 +377,8 @@ fn invite(
         let command = format!("{program} why {push} --data-dir {folder}");
         player.narrator.line(format_args!("    {command}"))?;
     }
-    let end = format!("Ctrl-C ends it and removes {folder}.");
+    let fate = if keep { "leaves" } else { "removes" };
+    let end = format!("Ctrl-C ends it and {fate} {folder}.");
     let end = player.narrator.ink(Ink::Faint, end);
     player.narrator.line(format_args!("\n {end}"))?;
     Ok(())

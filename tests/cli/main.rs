@@ -6,6 +6,7 @@ mod journal;
 mod live;
 mod surface;
 mod templates;
+mod why_page;
 
 use std::path::Path;
 use std::process::{Command, Output};
