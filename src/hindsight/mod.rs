@@ -44,7 +44,8 @@ const RECORDS: u32 = 10_000;
 pub struct Hindsight {
     journal: JournalReader,
     stream: Arc<dyn ChangeStream>,
-    graph: Arc<dyn GraphQueries>,
+    /// Names and titles, for whoever needs texts.
+    graph: Option<Arc<dyn GraphQueries>>,
     /// Snapshots of the matcher's graph, the newest first.
     snapshots: Vec<(Cursor, Snapshot)>,
     /// Nobody is told of a larger commit.
@@ -70,7 +71,7 @@ pub enum PastFault {
     #[error(transparent)]
     Bucket(#[from] OpenBucketError),
     /// The graph's address is not configured.
-    #[error("`aws.neptune_endpoint` is missing: the graph's change log is read there")]
+    #[error("`aws.neptune_endpoint` is missing: the graph and its change log are read there")]
     NoGraph,
     /// The change log cannot be read.
     #[error("the change log cannot be read: {0}")]
@@ -131,7 +132,7 @@ impl Hindsight {
             return Ok(Self {
                 journal,
                 stream: Arc::new(NeptuneStream::new(neptune.clone())),
-                graph: Arc::new(NeptuneGraph::new(neptune)),
+                graph: Some(Arc::new(NeptuneGraph::new(neptune))),
                 snapshots: placed(newest.into_iter().collect()),
                 bounds: config.stream.commit,
             });
@@ -143,9 +144,29 @@ impl Hindsight {
         Ok(Self {
             journal,
             stream: Arc::clone(&graph) as _,
-            graph,
+            graph: Some(graph),
             snapshots: placed(snapshots),
             bounds: config.stream.commit,
+        })
+    }
+
+    /// The past of a daemon that is live, from what it works with.
+    pub fn of_daemon(
+        journal: JournalReader,
+        stream: Arc<dyn ChangeStream>,
+        newest: Option<Snapshot>,
+        bounds: CommitBounds,
+    ) -> Result<Self, PastFault> {
+        let mut snapshots = journal.snapshots(GRAPH_SNAPSHOT, GRAPH_VERSION)?;
+        snapshots.extend(newest);
+        let mut snapshots = placed(snapshots);
+        snapshots.sort_by(|(one, _), (other, _)| other.cmp(one));
+        Ok(Self {
+            journal,
+            stream,
+            graph: None,
+            snapshots,
+            bounds,
         })
     }
 

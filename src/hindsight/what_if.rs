@@ -282,9 +282,10 @@ impl Hindsight {
             records: 0,
         };
         learn(&journal, Entity::new("cursor", "graph"), advanced.into()).await?;
+        let graph = self.graph.as_ref().ok_or(PastFault::NoGraph)?;
         let stage = Stage {
             stream: Arc::clone(&self.stream),
-            graph: Arc::clone(&self.graph),
+            graph: Arc::clone(graph),
             model: trial.model.clone(),
             templates: Arc::clone(templates),
             rate: trial.rate,

@@ -316,3 +316,38 @@ fn a_push_is_traced_from_its_commit_to_its_outcome() {
             .contains("push.accepted")
     );
 }
+
+#[test]
+fn why_somebody_was_not_told_is_answered_over_http_as_well() {
+    let fixture = Fixture::start().with_people();
+    fixture.follow();
+    let path = "/v1/ops/why-not?person=grace&element=follows-1";
+    let told = fixture.until("the matcher", |fixture| {
+        let told = fixture.operations("GET", path, "").json();
+        told["passed_at"].is_u64().then_some(told)
+    });
+    let follow = &told["changes"][0]["rules"][0];
+    assert_eq!(follow["template"], "follow");
+    assert_eq!(
+        (&follow["verdict"], &follow["clause"]),
+        (&json!("fails"), &json!("anchor"))
+    );
+    let path = format!("/v1/ops/why-not?person=minji&commit={}", told["commit"]);
+    let told = fixture.operations("GET", &path, "").json();
+    assert_eq!(told["changes"][0]["rules"][0]["verdict"], "matches");
+    assert_eq!(
+        told["changes"][0]["pushes"][0]["push"]["recipient"],
+        "minji"
+    );
+    for (query, status) in [
+        ("person=minji", 400),
+        ("commit=2", 400),
+        ("person=minji&commit=0", 400),
+        ("person=minji&commit=2&element=x", 400),
+        ("person=minji&commit=99", 404),
+        ("person=minji&element=nobody", 404),
+    ] {
+        let answer = fixture.operations("GET", &format!("/v1/ops/why-not?{query}"), "");
+        assert_eq!(answer.status, status, "{query}: {}", answer.text());
+    }
+}

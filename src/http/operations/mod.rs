@@ -8,6 +8,7 @@ pub mod health;
 pub mod journal;
 pub mod metrics;
 pub mod status;
+mod why_not;
 
 use actix_web::web::{ServiceConfig, delete, post, resource};
 
@@ -129,6 +130,11 @@ fn of_journal(config: &mut ServiceConfig) {
         .service(
             resource("/v1/ops/journal")
                 .route(get(journal::list))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/why-not")
+                .route(get(why_not::answer))
                 .default_service(otherwise("GET, HEAD")),
         )
         .service(
