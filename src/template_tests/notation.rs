@@ -68,19 +68,20 @@ impl Reader<'_> {
         }
         let begin = self.rest;
         let first = self.element('(', ')')?;
+        if self.goes_on_with_an_edge() {
+            self.took('-');
+            let edge = self.element('[', ']')?;
+            self.expect('-', "`->` behind an edge's label")?;
+            self.expect('>', "`->` behind an edge's label")?;
+            let target = self.element('(', ')')?;
+            return edge_change(drops, first, edge, target, begin, operations);
+        }
         if self.took('<') {
             self.expect('-', "`<-[`")?;
             let edge = self.element('[', ']')?;
             self.expect('-', "`-` behind an edge's label")?;
             let source = self.element('(', ')')?;
             return edge_change(drops, source, edge, first, begin, operations);
-        }
-        if self.took('-') {
-            let edge = self.element('[', ']')?;
-            self.expect('-', "`->` behind an edge's label")?;
-            self.expect('>', "`->` behind an edge's label")?;
-            let target = self.element('(', ')')?;
-            return edge_change(drops, first, edge, target, begin, operations);
         }
         vertex_change(drops, first, begin, operations)
     }
@@ -139,6 +140,14 @@ impl Reader<'_> {
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word.to_owned()
+    }
+
+    /// Whether a `-` belongs to the vertex before it: behind a space it may also begin the next change.
+    fn goes_on_with_an_edge(&self) -> bool {
+        let rest = self.rest.trim_start();
+        let behind = rest.strip_prefix('-');
+        let apart = rest.len() < self.rest.len();
+        behind.is_some_and(|behind| !apart || behind.trim_start().starts_with('['))
     }
 
     fn took(&mut self, wanted: char) -> bool {
@@ -331,6 +340,10 @@ mod tests {
             (
                 "(a:Person)-[:L]->(b)",
                 "an edge between two ids; a vertex is added by itself is expected before `(a:Person)-[:L]->(b)`",
+            ),
+            (
+                "(a)-(b)",
+                "an edge such as `[:FOLLOWS]` is expected before `(b)`",
             ),
             (
                 "-(a:Person)",

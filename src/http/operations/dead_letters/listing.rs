@@ -60,7 +60,7 @@ struct Group {
     newest_at: Timestamp,
 }
 
-/// `GET /v1/ops/dead-letters`, restricted by [`PARAMETERS`], in pages
+/// `GET /v1/ops/dead-letters`, restricted by `PARAMETERS`, in pages
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &[&PARAMETERS[..], &["cursor", "limit"]].concat())?;
     let filter = Filter::of(&query)?;
@@ -80,7 +80,7 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     ))
 }
 
-/// `GET /v1/ops/dead-letters/groups`, restricted by [`PARAMETERS`]
+/// `GET /v1/ops/dead-letters/groups`, restricted by `PARAMETERS`
 pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let filter = Filter::of(&Query::of(&request, &PARAMETERS)?)?;
     let (groups, conservation) = {
