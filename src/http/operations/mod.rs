@@ -8,7 +8,7 @@ pub mod health;
 pub mod journal;
 pub mod metrics;
 pub mod status;
-mod why_not;
+pub mod why_not;
 
 use actix_web::web::{ServiceConfig, delete, post, resource};
 
