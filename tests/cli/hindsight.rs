@@ -166,6 +166,11 @@ fn what_if_tells_what_other_templates_would_have_changed_and_nothing_else_does()
     live.settled();
     let sent = live.sent();
     assert_eq!(sent, 2, "the comment is across the block");
+    // What somebody wishes later does not matter to what was before.
+    live.put(
+        "/v1/preferences/ada",
+        &json!({"opted_out_categories": ["reactions"]}),
+    );
     let head = || live.json(&["journal", "verify"])["head"].clone();
     let before = head();
 
