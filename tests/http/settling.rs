@@ -175,6 +175,52 @@ fn the_gates_hold_for_a_push_that_is_redriven_and_a_dry_run_says_so() {
 }
 
 #[test]
+fn the_journal_knows_who_settled_a_letter_and_why() {
+    let (fixture, letter) = with_letter();
+    let id = letter["id"].as_str().expect("an id");
+    let rule = json!({"device": "phone-1", "class": "poison", "times": 1});
+    fixture.operations("POST", "/v1/ops/gateway/faults", rule.to_string());
+    assert_eq!(post(&fixture, "redrive", &json!({"ids": [id]}))["done"], 1);
+    fixture.until("the letter, once more", |fixture| {
+        let page = fixture.operations("GET", "/v1/ops/dead-letters", "").json();
+        page["letters"][0]["message_id"].is_string().then_some(())
+    });
+    let body = json!({"ids": [id], "because": "it is too late"}).to_string();
+    let headers = [("x-iyagi-actor", "grace")];
+    let path = "/v1/ops/dead-letters/purge";
+    let answer = fixture.send(fixture.operations, "POST", path, &headers, body.as_bytes());
+    assert_eq!(answer.json()["done"], 1);
+    let shown = fixture
+        .operations("GET", &format!("/v1/ops/dead-letters/{id}"), "")
+        .json();
+    let history = shown["history"].as_array().expect("events");
+    let body_of = |kind: &str| {
+        let event = history.iter().find(|event| event["kind"] == kind);
+        event.expect("it happened")["body"].clone()
+    };
+    assert_eq!(
+        body_of("letter.redriven"),
+        json!({"generation": 1, "by": "operations"})
+    );
+    assert_eq!(
+        body_of("letter.purged"),
+        json!({"generation": 2, "by": "grace", "because": "it is too late"})
+    );
+    let nobody = [("x-iyagi-actor", "")];
+    let answer = fixture.send(
+        fixture.operations,
+        "POST",
+        path,
+        &nobody,
+        b"{\"filter\": {}}",
+    );
+    assert_eq!(
+        answer.problem(400, "invalid-field")["field"],
+        "x-iyagi-actor"
+    );
+}
+
+#[test]
 fn letters_that_are_named_wrongly_are_refused() {
     let fixture = Fixture::start();
     for (body, field) in [
