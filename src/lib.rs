@@ -14,6 +14,7 @@
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`rehearsal`]: what the daemon would do, tried out
 //! - [`template_tests`]: the tests that a file of templates carries
+//! - [`quota`]: how often a push service is called, whichever it is
 //! - [`surface`]: what the listeners and the command line speak to
 
 pub mod aws;
@@ -28,6 +29,7 @@ pub mod fcm;
 pub mod hindsight;
 pub mod http;
 pub mod push_payload;
+pub mod quota;
 pub mod rehearsal;
 pub mod surface;
 pub mod template_tests;

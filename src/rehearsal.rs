@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use iyagi_actors::fleet::Fleet;
 use iyagi_actors::journal::{Draft, Journal, JournalFault, MemoryJournal};
 use iyagi_actors::ports::{ChangeStream, Clock, GraphQueries, Payload};
-use iyagi_actors::projections::{Place, Projections, RatePolicy, TrafficPolicy};
+use iyagi_actors::projections::{
+    Body, CatchUpPolicy, Pending, Place, Projections, RatePolicy, TrafficPolicy, bodies,
+};
 use iyagi_actors::push_sender::decision::{Step, next_step};
 use iyagi_actors::push_sender::gates::Recipient;
 use iyagi_actors::push_sender::merging::merger_of;
@@ -26,11 +28,15 @@ use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::subscription_matcher::{
     Commits, SubscriptionMatcher, SubscriptionMatcherContext,
 };
+use iyagi_messages::device::Platform;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, PushAccepted, PushAttempted, PushDeferred, PushSuppressed};
 use iyagi_messages::ids::{EventId, Pos, PushId, Seq, Timestamp};
 use iyagi_messages::push::{Push, SuppressReason};
 use thiserror::Error;
+
+/// Every platform that a push may be for.
+const PLATFORMS: [Option<Platform>; 3] = [None, Some(Platform::Fcm), Some(Platform::Apns)];
 
 /// Events that are looked at in one go.
 const PAGE: usize = 10_000;
@@ -162,6 +168,11 @@ impl Rehearsal {
             model: stage.model.clone(),
             templates: Arc::clone(&stage.templates),
             clock: Arc::clone(&clock) as _,
+            // What is rehearsed is of another time: how late it is read tells nothing.
+            catch_up: CatchUpPolicy {
+                lag_seconds: 0,
+                ..CatchUpPolicy::default()
+            },
             fleet: Fleet::alone(Arc::clone(&projections)),
             // Whoever rehearses sends when all is matched.
             pending_max_per_host: u64::MAX,
@@ -238,37 +249,46 @@ impl Rehearsal {
     }
 
     fn next_due(&self) -> Option<Timestamp> {
-        self.projections.outbox().waiting().next_due(Place::FIRST)
+        let outbox = self.projections.outbox();
+        let due = PLATFORMS.map(|platform| outbox.next_due(platform, Place::FIRST));
+        due.into_iter().flatten().min()
     }
 
     async fn send_pending(&mut self) -> Result<(), RehearsalFault> {
-        let pending: Vec<PushId> = {
+        let pending: Vec<(Pos, Pending)> = {
             let outbox = self.projections.outbox();
-            let pending = outbox.pending_behind(Pos::default(), usize::MAX);
-            pending.map(|(_, state)| state.push.id).collect()
+            let turns = PLATFORMS.map(|platform| outbox.turns_behind(platform, Pos::default()));
+            turns.into_iter().flatten().collect()
         };
-        for id in pending {
-            self.send(id).await?;
-        }
-        Ok(())
+        self.send_in_order(pending).await
     }
 
     async fn send_due(&mut self) -> Result<(), RehearsalFault> {
         let now = self.clock.now();
-        let due: Vec<PushId> = {
+        let due: Vec<(Place, Pending)> = {
             let outbox = self.projections.outbox();
-            let due = outbox.waiting().due(Place::FIRST, now, usize::MAX);
-            due.map(|(_, id)| id).collect()
+            let due = PLATFORMS.map(|platform| outbox.due(platform, Place::FIRST, now));
+            due.into_iter().flatten().collect()
         };
-        for id in due {
-            self.send(id).await?;
+        self.send_in_order(due).await
+    }
+
+    async fn send_in_order<P: Ord + Copy>(
+        &mut self,
+        mut pending: Vec<(P, Pending)>,
+    ) -> Result<(), RehearsalFault> {
+        pending.sort_by_key(|(place, _)| *place);
+        let pending = pending.into_iter().map(|(_, pending)| pending).collect();
+        for body in bodies(&self.journal, pending).await? {
+            self.send(&body).await?;
         }
         Ok(())
     }
 
     /// Takes a push through its steps as a sender does.
-    async fn send(&mut self, id: PushId) -> Result<(), RehearsalFault> {
-        let Some((state, cause)) = self.look_up(id) else {
+    async fn send(&mut self, body: &Body) -> Result<(), RehearsalFault> {
+        let id = body.push.id;
+        let Some((state, cause)) = self.look_up(body) else {
             return Ok(());
         };
         let (step, recipient) = self.decide(&state);
@@ -282,7 +302,7 @@ impl Rehearsal {
                 let facts = vec![(id, PushDeferred { until, reason }.into())];
                 self.append(cause, facts).await
             }
-            Step::Attempt { attempt } => self.ring(&state, cause, attempt, recipient).await,
+            Step::Attempt { attempt } => self.ring(body, &state, cause, attempt, recipient).await,
             // Nothing fails here, so nothing is tried again.
             Step::Settled
             | Step::NotDue
@@ -294,14 +314,15 @@ impl Rehearsal {
 
     async fn ring(
         &mut self,
+        body: &Body,
         state: &PushState,
         cause: EventId,
         attempt: u32,
         recipient: Recipient,
     ) -> Result<(), RehearsalFault> {
         let id = state.push.id;
-        let waiting = match state.deferred {
-            Some(_) if recipient.digest => self.ready_with(state),
+        let waiting = match state.progress.deferred {
+            Some(_) if recipient.digest => self.ready_with(state).await?,
             _ => Vec::new(),
         };
         let merger = merger_of(state, &waiting).filter(|_| recipient.digest);
@@ -314,7 +335,7 @@ impl Rehearsal {
         }
         facts.push((id, PushAttempted { attempt }.into()));
         self.append(cause, facts).await?;
-        let Some((state, cause)) = self.look_up(id) else {
+        let Some((state, cause)) = self.look_up(body) else {
             return Ok(());
         };
         let push = Arc::clone(&state.push);
@@ -367,9 +388,11 @@ impl Rehearsal {
         rendering.render(state).await
     }
 
-    fn look_up(&self, id: PushId) -> Option<(PushState, EventId)> {
-        let outbox = self.projections.outbox();
-        Some((outbox.push(id)?.clone(), outbox.last_event(id)?))
+    fn look_up(&self, body: &Body) -> Option<(PushState, EventId)> {
+        let (progress, last_event) = self.projections.outbox().progress(body.push.id)?;
+        let push = Arc::clone(&body.push);
+        let cause = last_event.unwrap_or(body.requested);
+        Some((PushState { push, progress }, cause))
     }
 
     fn decide(&self, state: &PushState) -> (Step, Recipient) {
@@ -381,14 +404,20 @@ impl Rehearsal {
         (next_step(state, urgent, recipient, false, now), recipient)
     }
 
-    fn ready_with(&self, state: &PushState) -> Vec<PushState> {
-        let waiting: Vec<PushState> = {
-            let outbox = self.projections.outbox();
-            let ids = outbox.waiting().with_phone_of(&state.push);
-            ids.filter_map(|id| outbox.push(id).cloned()).collect()
-        };
+    async fn ready_with(&self, state: &PushState) -> Result<Vec<PushState>, RehearsalFault> {
+        let push = &state.push;
+        let waiting = self
+            .projections
+            .outbox()
+            .waiting_with(push)
+            .collect::<Vec<_>>();
+        let waiting = bodies(&self.journal, waiting).await?;
+        let of_phone = waiting.iter().filter(|Body { push: other, .. }| {
+            other.recipient == push.recipient && other.device == push.device
+        });
+        let states = of_phone.filter_map(|other| Some(self.look_up(other)?.0));
         let ready = |other: &PushState| matches!(self.decide(other).0, Step::Attempt { .. });
-        waiting.into_iter().filter(ready).collect()
+        Ok(states.filter(ready).collect())
     }
 
     async fn append(

@@ -8,6 +8,7 @@
 //! - [`fleet`]: how hosts share the work, decided from what their leases say
 //! - [`journal`]: what the journal promises, and the state that is folded from it
 //! - [`inbox`]: what people were told, whether their phones rang or not
+//! - [`platforms`]: which push services are sent to at present
 //! - [`ports`]: what an actor needs from the world, one file each
 
 pub mod dlq_keeper;
@@ -19,6 +20,7 @@ pub mod journal;
 pub mod media_job;
 pub mod media_topic;
 pub mod metadata_recorder;
+pub mod platforms;
 pub mod ports;
 pub mod projections;
 pub mod push_feedback;

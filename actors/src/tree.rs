@@ -33,6 +33,7 @@ use crate::journal::JournalFault;
 use crate::media_job::MediaJournal;
 use crate::media_topic::{Fan, MediaTopic, MediaTopicContext, Notice, QueueSubscription};
 use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
+use crate::platforms::Platforms;
 use crate::ports::Queue;
 use crate::projections::{Projections, RecentlyAccepted, TrafficPolicy};
 use crate::push_feedback::{FeedbackCounts, Hear, PushFeedback, PushFeedbackContext};
@@ -53,6 +54,8 @@ use crate::thumbnail_worker::{ThumbnailWorker, ThumbnailWorkerContext};
 pub struct Tree {
     /// What is folded from the journal.
     pub projections: Arc<Projections>,
+    /// Which push services are sent to.
+    pub platforms: Arc<Platforms>,
     /// How the dependencies are.
     pub health: Arc<Health>,
     /// Takes redrives and purges.
@@ -90,10 +93,17 @@ pub async fn plant(
         remembered_ms: settings.templates.longest_window_ms(),
     };
     let projections = Projections::recover(&*ports.journal, policy).await?;
-    let fleet = match member {
+    let fleet = match member.clone() {
         Some(me) => Fleet::member(me, Arc::clone(&projections)),
         None => Fleet::alone(Arc::clone(&projections)),
     };
+    let platforms = Platforms::new(
+        Arc::clone(&projections),
+        member.as_ref(),
+        settings.breaker,
+        settings.gateway_timeout,
+        ports.clock.now(),
+    );
     let health = Arc::new(Health::default());
     let names = Names::new(
         Arc::clone(&ports.graph),
@@ -120,6 +130,7 @@ pub async fn plant(
         settings,
         projections: &projections,
         fleet: &fleet,
+        platforms: &platforms,
         health: &health,
         inbox: &inbox,
     };
@@ -145,6 +156,7 @@ pub async fn plant(
     }
     Ok(Tree {
         projections,
+        platforms,
         health,
         dlq,
         inbox,
@@ -158,6 +170,7 @@ struct Shared<'a> {
     settings: &'a Settings,
     projections: &'a Arc<Projections>,
     fleet: &'a Fleet,
+    platforms: &'a Arc<Platforms>,
     health: &'a Arc<Health>,
     inbox: &'a Arc<InboxReader>,
 }
@@ -186,6 +199,7 @@ fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         journal: Arc::clone(&ports.journal),
         projections: Arc::clone(shared.projections),
         fleet: shared.fleet.clone(),
+        platforms: Arc::clone(shared.platforms),
         gateway: Arc::clone(&ports.gateway),
         clock: Arc::clone(&ports.clock),
         names: Arc::clone(&shared.inbox.names),
@@ -193,6 +207,8 @@ fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         templates: Arc::clone(&settings.templates),
         texts: Arc::clone(&settings.texts),
         retry: settings.retry,
+        dying_tokens: settings.dying_tokens,
+        catch_up: settings.catch_up,
         gateway_timeout: settings.gateway_timeout,
         dlq: dlq.for_sender("push-sender"),
     });
@@ -209,8 +225,10 @@ fn push_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         async move { Ok(PushSender::new(me, context)) }
     });
     let context = Arc::new(PushFeederContext {
+        journal: Arc::clone(&ports.journal),
         projections: Arc::clone(shared.projections),
         fleet: shared.fleet.clone(),
+        platforms: Arc::clone(shared.platforms),
         pushes: pushes.for_sender("push-feeder"),
         dlq: dlq.for_sender("push-feeder"),
         clock: Arc::clone(&ports.clock),
@@ -233,6 +251,7 @@ async fn feedback(
 ) -> Result<Arc<FeedbackCounts>, JournalFault> {
     let Shared {
         ports,
+        settings,
         projections,
         health,
         ..
@@ -246,6 +265,7 @@ async fn feedback(
         health: Arc::clone(health),
         clock: Arc::clone(&ports.clock),
         counts: Arc::clone(&counts),
+        dying_tokens: settings.dying_tokens,
     });
     let spec = ChildSpec {
         source: true,
@@ -306,6 +326,7 @@ fn ingest_group(group: &Group, shared: &Shared<'_>) {
         templates: Arc::clone(&settings.templates),
         clock: Arc::clone(&ports.clock),
         fleet: shared.fleet.clone(),
+        catch_up: settings.catch_up,
         pending_max_per_host: settings.push_backlog as u64 * 2,
     });
     let spec = ChildSpec {

@@ -1,7 +1,11 @@
 //! A phone that can be reached.
 
+use std::fmt;
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::ids::{DeviceToken, PersonId};
 
@@ -29,4 +33,37 @@ pub enum Platform {
     Fcm,
     /// Apple Push Notification service.
     Apns,
+}
+
+/// A text that names no push service.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("\"{0}\" is no push service; there are fcm and apns")]
+pub struct UnknownPlatform(String);
+
+impl Platform {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Fcm, Self::Apns];
+
+    /// The service as it stands in metrics and the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fcm => "fcm",
+            Self::Apns => "apns",
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Platform {
+    type Err = UnknownPlatform;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.into_iter().find(|it| it.as_str() == text);
+        named.ok_or_else(|| UnknownPlatform(text.to_owned()))
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::cursor::Cursor;
-use crate::device::Device;
+use crate::device::{Device, Platform};
 use crate::fleet::FleetMember;
 use crate::ids::{
     DeviceToken, ElementId, Incarnation, MemberId, PersonId, Pos, PushId, SubscriptionId,
@@ -21,7 +21,7 @@ use crate::letter::Letter;
 use crate::media::Variant;
 use crate::object::{ObjectKey, Sequencer};
 use crate::preferences::{Preferences, Silence};
-use crate::push::{DeferReason, FailureClass, MergeKind, Push, SuppressReason};
+use crate::push::{DeferReason, FailureClass, MergeKind, PauseReason, Push, SuppressReason};
 use crate::subscription::Subscription;
 
 macro_rules! facts {
@@ -201,6 +201,9 @@ facts! {
         failure_type: String,
         /// The push service's sentence.
         detail: String,
+        /// The push service; absent in events of older builds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        platform: Option<Platform>,
     }
     /// A job was given up; its letter is on its way to the dead-letter queue.
     "letter.requested" v 1 => LetterRequested {
@@ -305,6 +308,48 @@ facts! {
         entries: Vec<PushId>,
         /// As far as they stand at or before this position: what came since is not read yet.
         up_to: Pos,
+    }
+    /// A host sends nothing by a push service for now: it does not answer as it should.
+    "breaker.opened" v 1 => BreakerOpened {
+        /// The push service.
+        platform: Platform,
+        /// Its last answer.
+        reason: String,
+    }
+    /// A push service answers a host again.
+    "breaker.closed" v 1 => BreakerClosed {
+        /// The push service.
+        platform: Platform,
+    }
+    /// No host sends by a push service, and no token of it is dropped, until a person says so.
+    "platform.paused" v 1 => PlatformPaused {
+        /// The push service.
+        platform: Platform,
+        /// Why.
+        reason: PauseReason,
+        /// Who asked for it, or what was found.
+        by: String,
+    }
+    /// Hosts send by a push service again.
+    "platform.resumed" v 1 => PlatformResumed {
+        /// The push service.
+        platform: Platform,
+        /// Who asked for it.
+        by: String,
+    }
+    /// The change log is read so late that nobody is told at once of what it says, but for what is urgent.
+    "catch_up.begun" v 1 => CatchUpBegun {
+        /// When.
+        at: Timestamp,
+        /// How old the change was that was matched, in milliseconds.
+        lag_ms: u64,
+    }
+    /// The change log is read in time again.
+    "catch_up.ended" v 1 => CatchUpEnded {
+        /// When.
+        at: Timestamp,
+        /// How old the change was that was matched, in milliseconds.
+        lag_ms: u64,
     }
     /// A picture's derived files are stored.
     "thumbnail.rendered" v 1 => ThumbnailRendered {

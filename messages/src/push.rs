@@ -71,6 +71,8 @@ pub enum DeferReason {
     Quiet,
     /// More of the same may come until then, and goes with it.
     Burst,
+    /// The change log is read late: what would come now, one by one, comes as one later.
+    CatchUp,
 }
 
 impl DeferReason {
@@ -79,6 +81,7 @@ impl DeferReason {
         match self {
             Self::Quiet => "quiet",
             Self::Burst => "burst",
+            Self::CatchUp => "catch_up",
         }
     }
 }
@@ -140,6 +143,8 @@ pub enum SuppressReason {
     RateLimited,
     /// It went with another one.
     Merged,
+    /// The change log is read late, and it is not worth waiting with others.
+    CatchUp,
 }
 
 impl SuppressReason {
@@ -159,11 +164,41 @@ impl SuppressReason {
             Self::Quiet => "quiet",
             Self::RateLimited => "rate_limited",
             Self::Merged => "merged",
+            Self::CatchUp => "catch_up",
         }
     }
 }
 
 impl fmt::Display for SuppressReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why nothing is sent by a push service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// A person said so.
+    Operator,
+    /// Too many of its tokens are told to be dead at once, which wrong credentials look like.
+    DyingTokens,
+}
+
+impl PauseReason {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Operator, Self::DyingTokens];
+
+    /// The reason as it stands in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::DyingTokens => "dying_tokens",
+        }
+    }
+}
+
+impl fmt::Display for PauseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -18,7 +18,7 @@ use iyagi_messages::media::Variant;
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
 use iyagi_messages::push::{
-    DeferReason, FailureClass, MergeKind, OnUnknownOutcome, Push, SuppressReason,
+    DeferReason, FailureClass, MergeKind, OnUnknownOutcome, PauseReason, Push, SuppressReason,
 };
 use iyagi_messages::subscription::{Anchor, Direction, Subscription, When};
 use serde_json::Value;
@@ -232,6 +232,7 @@ fn samples() -> Vec<Fact> {
             gateway_id: "message-4711".to_owned(),
             failure_type: "InvalidPlatformToken".to_owned(),
             detail: "Platform token associated with the endpoint is not valid".to_owned(),
+            platform: None,
         }
         .into(),
         LetterRequested {
@@ -322,6 +323,32 @@ fn samples() -> Vec<Fact> {
             up_to: Pos(4_211),
         }
         .into(),
+        BreakerOpened {
+            platform: Platform::Fcm,
+            reason: "the push gateway answered UNAVAILABLE (transient): away".to_owned(),
+        }
+        .into(),
+        BreakerClosed {
+            platform: Platform::Fcm,
+        }
+        .into(),
+        PlatformPaused {
+            platform: Platform::Apns,
+            reason: PauseReason::DyingTokens,
+            by: "7 of 120 tokens dead in 5 minutes".to_owned(),
+        }
+        .into(),
+        PlatformResumed {
+            platform: Platform::Apns,
+            by: by(),
+        }
+        .into(),
+        CatchUpBegun {
+            at,
+            lag_ms: 3_600_000,
+        }
+        .into(),
+        CatchUpEnded { at, lag_ms: 1_500 }.into(),
         ThumbnailRendered {
             key: key("posts/1/한글.jpg"),
             sequencer: sequencer(),

@@ -1,6 +1,7 @@
 //! `iyagi pause | resume | restart | scale`
 
 use clap::Args;
+use iyagi_messages::device::Platform;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::{Context, Exit, Failure};
 
 #[derive(Debug, Args)]
 pub(super) struct ActorName {
-    /// The actor's name, as `iyagi top` shows it.
+    /// The actor's name, as `iyagi top` shows it; or `fcm` or `apns`, to hold up or let go what is sent by a push service.
     #[arg(value_name = "ACTOR")]
     pub(super) name: String,
 }
@@ -46,7 +47,11 @@ pub(super) fn order(context: &mut Context, name: &str, order: Order) -> Result<E
         Order::Restart => ("restart", json!({})),
         Order::Scale(size) => ("scale", json!({ "size": size })),
     };
-    let path = format!("/v1/ops/actors/{}/{verb}", encoded(name));
+    let what = match order {
+        Order::Pause | Order::Resume if name.parse::<Platform>().is_ok() => "platforms",
+        _ => "actors",
+    };
+    let path = format!("/v1/ops/{what}/{}/{verb}", encoded(name));
     let answer: Value = context.operations()?.post(&path, &body)?;
     if context.output.json() {
         context.output.document(&answer)?;

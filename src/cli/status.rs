@@ -18,6 +18,9 @@ struct Status {
     stream: Stream,
     journal: Journal,
     pushes: Pushes,
+    #[serde(default)]
+    platforms: Vec<Platform>,
+    catching_up_since: Option<i64>,
     dead_letters: DeadLetters,
     queues: Vec<Queue>,
     actors: Actors,
@@ -59,6 +62,22 @@ struct Pushes {
     suppressed_total: u64,
     pending: u64,
     conserved: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Platform {
+    #[serde(rename = "platform")]
+    name: String,
+    breaker: String,
+    paused: Option<Pause>,
+    tokens_tried: u64,
+    tokens_dead: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Pause {
+    reason: String,
+    by: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,6 +165,14 @@ fn describe(out: &mut Output, status: &Status) -> Result<(), Failure> {
             queue.name, queue.visible, queue.in_flight, queue.delayed
         ))?;
     }
+    if status.catching_up_since.is_some() {
+        out.line(format_args!(
+            "  LATE changes are read late: only what is urgent is told of at once"
+        ))?;
+    }
+    for service in &status.platforms {
+        out.line(format_args!("{}", platform(service)))?;
+    }
     out.line(format_args!("devices       {}", status.devices))?;
     let actors = &status.actors;
     out.line(format_args!(
@@ -191,6 +218,25 @@ fn stream(stream: &Stream) -> String {
     match stream.withheld_commits {
         0 => line,
         withheld => format!("{line}; of {withheld} nobody was told, they changed too much at once"),
+    }
+}
+
+/// What is well needs no line but the state; a platform that sends nothing says why, and what to do.
+fn platform(service: &Platform) -> String {
+    let name = &service.name;
+    let tokens = format!(
+        "{} of {} tokens dead in 5 minutes",
+        service.tokens_dead, service.tokens_tried
+    );
+    match &service.paused {
+        Some(Pause { reason, by }) => {
+            format!("{name:<13} PAUSED ({reason}: {by}); `iyagi resume {name}` goes on; {tokens}")
+        }
+        None if service.breaker == "closed" => format!("{name:<13} sending; {tokens}"),
+        None => format!(
+            "{name:<13} DOWN, breaker {}: its pushes wait; {tokens}",
+            service.breaker
+        ),
     }
 }
 

@@ -7,7 +7,7 @@ use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
-use iyagi_messages::push::{DeferReason, SuppressReason};
+use iyagi_messages::push::{DeferReason, PauseReason, SuppressReason};
 
 use super::output::{moment, span};
 
@@ -15,6 +15,7 @@ use super::output::{moment, span};
 pub(super) fn sentence(event: &Event) -> String {
     of_push(&event.fact)
         .or_else(|| of_letter(&event.fact))
+        .or_else(|| of_sending(&event.fact))
         .or_else(|| of_audience(&event.fact))
         .or_else(|| of_media(&event.fact))
         .or_else(|| of_daemon(&event.fact))
@@ -85,6 +86,7 @@ fn of_push(fact: &Fact) -> Option<String> {
             let reason = match fact.reason {
                 DeferReason::Quiet => "the recipient's quiet hours end",
                 DeferReason::Burst => "more of the same is gathered",
+                DeferReason::CatchUp => "what was missed is told of at once then",
             };
             format!("waits until {}: {reason}", moment(fact.until))
         }
@@ -114,6 +116,7 @@ fn suppressed(reason: SuppressReason) -> &'static str {
         SuppressReason::Quiet => "the recipient's quiet hours outlast it",
         SuppressReason::RateLimited => "the recipient has had too many of late",
         SuppressReason::Merged => "it went with another one",
+        SuppressReason::CatchUp => "it was matched late, after an outage",
     }
 }
 
@@ -141,6 +144,31 @@ fn settled(how: &str, by: &str, because: Option<&str>) -> String {
         Some(because) => format!("{how} by {by}: {because}"),
         None => format!("{how} by {by}"),
     }
+}
+
+fn of_sending(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::BreakerOpened(fact) => format!(
+            "{} is down, and pushes to its phones wait: {}",
+            fact.platform, fact.reason
+        ),
+        Fact::BreakerClosed(fact) => format!("{} answers again", fact.platform),
+        Fact::PlatformPaused(fact) => match fact.reason {
+            PauseReason::Operator => format!("{} was paused by {}", fact.platform, fact.by),
+            PauseReason::DyingTokens => {
+                format!("{} is paused: {}", fact.platform, fact.by)
+            }
+        },
+        Fact::PlatformResumed(fact) => format!("{} was resumed by {}", fact.platform, fact.by),
+        Fact::CatchUpBegun(fact) => format!(
+            "changes are read {} late: only what is urgent is told of at once",
+            span(fact.lag_ms)
+        ),
+        Fact::CatchUpEnded(fact) => {
+            format!("changes are read in time again, {} late", span(fact.lag_ms))
+        }
+        _ => return None,
+    })
 }
 
 fn of_audience(fact: &Fact) -> Option<String> {

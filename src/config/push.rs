@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use iyagi_actors::projections::RatePolicy;
+use iyagi_actors::platforms::breaker::{BreakerPolicy, LOOKED_BACK_AT};
+use iyagi_actors::projections::{CatchUpPolicy, DyingTokensPolicy, RatePolicy};
 use iyagi_actors::push_sender::decision::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,12 @@ pub struct PushConfig {
     pub rate: RatePolicy,
     /// When and how often a push is tried again.
     pub retry: RetryPolicy,
+    /// When a push service counts as down. Its pushes wait, while others go on.
+    pub breaker: BreakerPolicy,
+    /// When so many tokens die that it is not the tokens.
+    pub dying_tokens: DyingTokensPolicy,
+    /// What is done after an outage, when the changes of hours come at once.
+    pub catch_up: CatchUpPolicy,
     /// Firebase Cloud Messaging without anything in between, for Android phones; if absent they get their pushes as all
     /// others do.
     pub fcm: Option<DirectFcmConfig>,
@@ -42,6 +49,9 @@ impl Default for PushConfig {
             moderate: true,
             rate: RatePolicy::default(),
             retry: RetryPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            dying_tokens: DyingTokensPolicy::default(),
+            catch_up: CatchUpPolicy::default(),
             fcm: None,
         }
     }
@@ -57,6 +67,8 @@ pub struct DirectFcmConfig {
     pub project_id: Option<String>,
     /// Firebase's address, without a path.
     pub base_url: String,
+    /// Pushes that may be sent a second, over all hosts: 80 % of the project's quota.
+    pub sends_per_second: u32,
 }
 
 impl Default for DirectFcmConfig {
@@ -65,6 +77,7 @@ impl Default for DirectFcmConfig {
             credential_file: None,
             project_id: None,
             base_url: "https://fcm.googleapis.com".to_owned(),
+            sends_per_second: 8_000,
         }
     }
 }
@@ -74,6 +87,7 @@ const FCM_TIMEOUT_MS_MIN: u64 = 10_000;
 
 /// What is wrong with the values themselves.
 pub(super) fn check(push: &PushConfig, faults: &mut Vec<Fault>) {
+    check_protections(push, faults);
     let Some(fcm) = &push.fcm else { return };
     if fcm.credential_file.is_none() {
         let key = "push.fcm.credential_file";
@@ -101,6 +115,11 @@ pub(super) fn check(push: &PushConfig, faults: &mut Vec<Fault>) {
         let help = format!("did you mean \"https://{base_url}\"?");
         faults.push(Fault::new("push.fcm.base_url", message).help(help));
     }
+    if fcm.sends_per_second == 0 {
+        let message = "`push.fcm.sends_per_second` is 0, so nothing would ever be sent".to_owned();
+        let help = "take 80 % of the project's quota, which is 600,000 a minute unless Firebase says otherwise";
+        faults.push(Fault::new("push.fcm.sends_per_second", message).help(help));
+    }
     let timeout = push.gateway_timeout_ms;
     if (1..FCM_TIMEOUT_MS_MIN).contains(&timeout) {
         let message = format!(
@@ -109,6 +128,25 @@ pub(super) fn check(push: &PushConfig, faults: &mut Vec<Fault>) {
         faults.push(
             Fault::new("push.gateway_timeout_ms", message)
                 .help("a push that is not waited for may be on the phone all the same"),
+        );
+    }
+}
+
+fn check_protections(push: &PushConfig, faults: &mut Vec<Fault>) {
+    let failures = push.breaker.failures;
+    if !(1..=LOOKED_BACK_AT).contains(&failures) {
+        let message = format!(
+            "`push.breaker.failures` is {failures}, and the last {LOOKED_BACK_AT} answers are looked at"
+        );
+        let help = format!("take 1 to {LOOKED_BACK_AT}");
+        faults.push(Fault::new("push.breaker.failures", message).help(help));
+    }
+    let percent = push.dying_tokens.percent_max;
+    if percent > 100 {
+        let message = format!("`push.dying_tokens.percent_max` is {percent}");
+        faults.push(
+            Fault::new("push.dying_tokens.percent_max", message)
+                .help("take 0 to 100; with 100 dead tokens are never too many"),
         );
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use iyagi_actors::fleet::keeper::{FleetFault, FleetKeeper, FleetKeeperContext, Membership};
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{Clock, LeaseFault, Leases, Queue, Retention};
+use iyagi_actors::ports::{Clock, LeaseFault, Leases, PushGateway, Queue, Retention};
 use iyagi_actors::runtime::{System, Task, TaskError};
 use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
@@ -39,7 +39,6 @@ pub struct AwsAdapters {
     copy: Arc<SqliteJournal>,
     journal: Arc<SharedJournal>,
     leases: Arc<dyn Leases>,
-    sns: Arc<SnsGateway>,
     membership: Membership,
     instance: Option<Arc<Instance>>,
     config: Config,
@@ -125,8 +124,7 @@ impl AwsAdapters {
             timeout: Duration::from_millis(config.push.gateway_timeout_ms),
         };
         let gateway = SnsGateway::new(&clients.sns, applications, Arc::new(registry), settings);
-        let sns = Arc::new(gateway);
-        let gateway = gateways(config, clock, Arc::clone(&sns) as _)?;
+        let gateway = gateways(config, clock, Arc::new(gateway))?;
         let leases: Arc<dyn Leases> = Arc::new(DynamoLeases::new(
             clients.dynamodb.clone(),
             names.leases_table(),
@@ -174,7 +172,6 @@ impl AwsAdapters {
             copy,
             journal,
             leases,
-            sns,
             membership,
             instance: Instance::here(clients.autoscaling, aws.lifecycle_hook.clone()).map(Arc::new),
             config: config.clone(),
@@ -232,7 +229,7 @@ impl AwsAdapters {
                 "shared-journal-health",
                 report(self.journal.reachable(), tree, &self.ports.clock),
             ),
-            system.spawn_named("push-quota", share(Arc::clone(&self.sns), tree)),
+            system.spawn_named("push-quota", share(Arc::clone(&self.ports.gateway), tree)),
         ];
         FleetLife {
             leaving,
@@ -340,8 +337,8 @@ fn report(
     }
 }
 
-/// Keeps this host to its share of the account's quotas.
-fn share(gateway: Arc<SnsGateway>, tree: &Tree) -> impl Future<Output = ()> + Send + use<> {
+/// Keeps this host to its share of the quotas.
+fn share(gateway: Arc<dyn PushGateway>, tree: &Tree) -> impl Future<Output = ()> + Send + use<> {
     let projections = Arc::clone(&tree.projections);
     let mut folded = projections.folded();
     async move {

@@ -38,6 +38,18 @@ impl PushGateway for ByPlatform {
         }
     }
 
+    async fn turn(&self, platform: Platform, pace: f64) -> bool {
+        match platform {
+            Platform::Fcm => self.fcm.turn(platform, pace).await,
+            Platform::Apns => self.general.turn(platform, pace).await,
+        }
+    }
+
+    fn set_share(&self, hosts: u32) {
+        self.fcm.set_share(hosts);
+        self.general.set_share(hosts);
+    }
+
     fn quota_levels(&self) -> Vec<(&'static str, QuotaLevel)> {
         let mut levels = self.fcm.quota_levels();
         levels.extend(self.general.quota_levels());

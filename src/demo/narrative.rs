@@ -260,6 +260,7 @@ fn why(reason: SuppressReason) -> &'static str {
         SuppressReason::Quiet => "their quiet hours outlast it",
         SuppressReason::RateLimited => "they have had too many of late",
         SuppressReason::Merged => "it went with another one",
+        SuppressReason::CatchUp => "it was read too late to ring for",
     }
 }
 

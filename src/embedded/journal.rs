@@ -202,6 +202,12 @@ impl Journal for SqliteJournal {
             .await
     }
 
+    async fn at(&self, positions: Vec<Pos>) -> Result<Vec<Event>, JournalFault> {
+        let positions: Vec<u64> = positions.iter().map(|pos| pos.0).collect();
+        self.query(move |connection, _| queries::at_positions(connection, &positions))
+            .await
+    }
+
     async fn entity(&self, entity: &Entity) -> Result<Vec<Event>, JournalFault> {
         let entity = entity.clone();
         self.query(move |connection, recent| queries::entity(connection, recent, &entity))

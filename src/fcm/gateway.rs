@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use iyagi_actors::ports::{Clock, GatewayFault, Payload, PushGateway, ServiceCondition};
+use iyagi_actors::ports::{
+    Clock, GatewayFault, Payload, PushGateway, QuotaLevel, ServiceCondition,
+};
 use iyagi_messages::device::Platform;
 use iyagi_messages::push::FailureClass;
 use reqwest::Url;
@@ -25,6 +27,7 @@ use super::token::{AccessToken, AccessTokens};
 use super::trust::{KeyTrust, Stranger};
 use crate::config::PushConfig;
 use crate::push_payload::{AndroidMessage, TooLarge, fit};
+use crate::quota::Quota;
 
 /// How the gateway works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct FcmSettings {
     pub timeout: Duration,
     /// Pushes that may be on their way at once.
     pub max_in_flight: usize,
+    /// Pushes a second, over all hosts.
+    pub sends_per_second: u32,
 }
 
 /// Why the gateway cannot be opened.
@@ -77,6 +82,7 @@ pub struct FcmGateway {
     clock: Arc<dyn Clock>,
     timeout: Duration,
     standing: Standing,
+    quota: Quota,
     trust: Mutex<KeyTrust>,
 }
 
@@ -102,6 +108,7 @@ impl FcmGateway {
             project_id: fcm.project_id.clone(),
             timeout: Duration::from_millis(config.gateway_timeout_ms),
             max_in_flight: config.max_in_flight,
+            sends_per_second: fcm.sends_per_second,
         };
         Self::new(account, &settings, Arc::clone(clock)).map(Some)
     }
@@ -138,6 +145,7 @@ impl FcmGateway {
                 .timeout
                 .saturating_sub(settings.timeout / MARGIN_PART),
             standing: Standing::default(),
+            quota: Quota::new(settings.sends_per_second),
             trust: Mutex::default(),
         })
     }
@@ -211,6 +219,9 @@ impl FcmGateway {
                 fault
             }
             Meaning::Unauthenticated(fault) | Meaning::Failed(fault) => {
+                if fault.class == FailureClass::Throttled {
+                    self.quota.throttled();
+                }
                 self.standing.note(Err(&fault));
                 fault
             }
@@ -237,6 +248,18 @@ impl PushGateway for FcmGateway {
         let _in_flight = self.standing.sets_out();
         let meaning = self.ask(payload).await;
         self.conclude(payload, meaning)
+    }
+
+    async fn turn(&self, _: Platform, pace: f64) -> bool {
+        self.quota.turn(pace).await
+    }
+
+    fn set_share(&self, hosts: u32) {
+        self.quota.set_share(hosts);
+    }
+
+    fn quota_levels(&self) -> Vec<(&'static str, QuotaLevel)> {
+        vec![(SERVICE, self.quota.level())]
     }
 
     fn services(&self) -> Vec<(&'static str, ServiceCondition)> {

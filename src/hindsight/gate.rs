@@ -84,6 +84,7 @@ fn closer_of(reason: SuppressReason) -> Option<(&'static [&'static str], Closes)
         Reason::DeviceGone | Reason::EndpointDead => {
             (&["device.removed", "device.registered"], takes_the_phone)
         }
+        Reason::CatchUp => (&["catch_up.begun"], |_, _| true),
         Reason::Myself
         | Reason::NoDevice
         | Reason::Stale

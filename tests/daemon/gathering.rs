@@ -187,7 +187,7 @@ fn in_quiet_hours_a_push_waits_and_a_stop_does_not_lose_it() {
         world
             .until("it waits", || {
                 let outbox = world.daemon.surface.tree.projections.outbox();
-                outbox.waiting().len() == 1
+                outbox.deferred() == 1
             })
             .await;
         assert_eq!(world.accepted(), []);

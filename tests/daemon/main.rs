@@ -2,6 +2,8 @@
 
 mod backfill;
 mod gathering;
+mod in_flight;
 mod media;
 mod push;
+mod sending;
 mod world;

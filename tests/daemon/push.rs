@@ -3,7 +3,6 @@
 use iyagi::embedded::push_log::{FaultClass, FaultRule};
 use iyagi_actors::dlq_keeper::{DlqMessage, Order, Reply};
 use iyagi_messages::fact::{SubscriptionCreated, TemplateOptedOut};
-use iyagi_messages::ids::Pos;
 use iyagi_messages::push::SuppressReason;
 use iyagi_messages::subscription::Subscription;
 use serde_json::json;
@@ -297,8 +296,7 @@ fn a_drain_hands_back_at_once_what_only_waits_for_its_time() {
         world
             .until("the push waits for its time", || {
                 let outbox = world.daemon.surface.tree.projections.outbox();
-                let mut pending = outbox.pending_behind(Pos::default(), usize::MAX);
-                pending.any(|(_, state)| state.attempts == 1 && state.stage.is_pending())
+                outbox.in_turn().any(|push| push.progress.attempts == 1)
             })
             .await;
         world

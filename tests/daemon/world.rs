@@ -45,6 +45,32 @@ where
     play_with(config(folder), built_in_templates(), story)
 }
 
+/// Plays a story under another configuration.
+pub(crate) fn play_changed<F>(
+    change: impl FnOnce(&mut Config),
+    story: impl FnOnce(World) -> F,
+) -> Report
+where
+    F: Future<Output = World>,
+{
+    let folder = TempDir::new().expect("a folder");
+    play_changed_in(folder.path(), change, story)
+}
+
+/// Plays a story under another configuration in a folder that may have seen one before.
+pub(crate) fn play_changed_in<F>(
+    folder: &Path,
+    change: impl FnOnce(&mut Config),
+    story: impl FnOnce(World) -> F,
+) -> Report
+where
+    F: Future<Output = World>,
+{
+    let mut config = config(folder);
+    change(&mut config);
+    play_with(config, built_in_templates(), story)
+}
+
 /// Plays a story in which bursts are gathered.
 pub(crate) fn play_gathering<F>(templates: Templates, story: impl FnOnce(World) -> F) -> Report
 where

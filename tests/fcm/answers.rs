@@ -103,6 +103,7 @@ async fn a_push_that_is_not_answered_in_time_may_have_been_taken() {
         project_id: None,
         timeout: Duration::from_millis(800),
         max_in_flight: 1,
+        sends_per_second: 8_000,
     };
     let hasty = gateway(&stage.tokens, &settings, &stage.clock);
     stage.fcm.next(Reply::Hold);

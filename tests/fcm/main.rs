@@ -66,6 +66,7 @@ impl Stage {
             project_id: None,
             timeout: PATIENCE,
             max_in_flight: 16,
+            sends_per_second: 8_000,
         };
         change(&mut settings);
         let gateway = gateway(&tokens, &settings, &clock);

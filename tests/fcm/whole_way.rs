@@ -123,6 +123,7 @@ fn config(folder: &Path, key: &Path, base_url: String) -> Config {
         credential_file: Some(key.to_owned()),
         project_id: None,
         base_url,
+        ..DirectFcmConfig::default()
     });
     config
 }

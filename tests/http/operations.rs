@@ -90,6 +90,7 @@ fn metric_names_and_labels_stay_what_they_are() {
         "le",
         "listener",
         "outcome",
+        "platform",
         "queue",
         "reason",
         "sender",
@@ -105,6 +106,11 @@ fn metric_names_and_labels_stay_what_they_are() {
         r#"iyagi_invariant_violations_total{invariant="conservation"} 0"#,
         r#"iyagi_invariant_violations_total{invariant="possible_history"} 0"#,
         r#"iyagi_actor_messages_total{actor="push-sender",outcome="handled"} 1"#,
+        r#"iyagi_push_breaker_state{platform="fcm",state="closed"} 1"#,
+        r#"iyagi_push_paused{platform="apns",reason="dying_tokens"} 0"#,
+        r#"iyagi_push_recent_tokens{platform="fcm",state="alive"} 1"#,
+        "iyagi_catch_up_active 0",
+        "iyagi_catch_up_pace_ratio 1",
         "iyagi_stream_cursor_commit 2",
         "iyagi_stream_lag_seconds 0",
         "iyagi_stream_lag_commits 0",
@@ -140,6 +146,43 @@ fn the_status_adds_up() {
     assert_eq!(status["devices"], 1);
     assert_eq!(status["queues"].as_array().expect("queues").len(), 4);
     assert!(status["actors"]["total"].as_u64().expect("a number") > 5);
+}
+
+#[test]
+fn a_push_service_is_held_up_and_let_go_by_order() {
+    let fixture = Fixture::start().with_people();
+    let order = |order: &str| {
+        let path = format!("/v1/ops/platforms/{order}");
+        fixture.operations("POST", &path, "")
+    };
+    let paused = order("fcm/pause").json();
+    assert_eq!(paused["paused"]["reason"], "operator");
+    assert_eq!(order("fcm/pause").status, 200, "it is so already");
+    fixture.follow();
+    fixture.until("the match", |fixture| {
+        (fixture.surface.tree.projections.outbox().counts.pending == 1).then_some(())
+    });
+    let status = fixture.operations("GET", "/v1/ops/status", "").json();
+    assert_eq!(status["platforms"][0]["platform"], "fcm");
+    assert_eq!(status["platforms"][0]["paused"]["by"], "operations");
+    assert_eq!(order("fcm/resume").json()["paused"], Value::Null);
+    fixture.until("the push", |fixture| {
+        (fixture.surface.tree.projections.outbox().counts.sent == 1).then_some(())
+    });
+    let page = fixture
+        .operations("GET", "/v1/ops/journal?entity=platform/fcm", "")
+        .json();
+    let kinds: Vec<_> = page["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| event["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["platform.paused", "platform.resumed"]);
+    let unknown = order("fmc/pause").problem(404, "unknown-path");
+    let detail = unknown["detail"].as_str().expect("text");
+    assert!(detail.contains("did you mean `fcm`"), "{detail}");
+    order("fcm/stop").problem(404, "unknown-path");
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub fn keeps_from_inbox(reason: SuppressReason) -> bool {
         | Reason::UnknownOutcome
         | Reason::Quiet
         | Reason::RateLimited
+        | Reason::CatchUp
         // Of a burst the entry tells; of a digest each has an entry of its own, and only the phone tells of them together.
         | Reason::Merged => false,
     }

@@ -36,6 +36,7 @@ pub async fn holds<S: Store>(fresh: impl Fn() -> S) {
     concurrent_appenders_keep_each_entitys_order(&fresh()).await;
     causes_lead_to_their_consequences(&fresh()).await;
     pages_follow_each_other(&fresh()).await;
+    positions_are_looked_up_in_the_order_asked_for(&fresh()).await;
     unknown_kinds_are_preserved(&fresh()).await;
     the_newest_usable_snapshot_is_given(&fresh()).await;
 }
@@ -369,6 +370,20 @@ pub async fn pages_follow_each_other(store: &impl Store) {
     assert_eq!(read, read_all(&*journal).await);
     assert_eq!(journal.read(Pos(10), 3).await, Ok(Vec::new()));
     assert_eq!(journal.read(Pos(7), 0).await, Ok(Vec::new()));
+}
+
+/// Single events are found by their positions, in any order, and what is not there is left out.
+pub async fn positions_are_looked_up_in_the_order_asked_for(store: &impl Store) {
+    let journal = store.open().await;
+    for nth in 1..=9 {
+        let appended = append(&*journal, vec![event(nth, "a/1")]).await;
+        appended.expect("appended");
+    }
+    let asked = [7, 2, 12, 9].map(Pos).to_vec();
+    let found = journal.at(asked).await.expect("readable");
+    let all = read_all(&*journal).await;
+    assert_eq!(found, [6, 1, 8].map(|index: usize| all[index].clone()));
+    assert_eq!(journal.at(Vec::new()).await, Ok(Vec::new()));
 }
 
 /// What a newer build wrote survives this one, byte for byte.

@@ -115,6 +115,15 @@ impl Journal for MemoryJournal {
             .collect())
     }
 
+    async fn at(&self, positions: Vec<Pos>) -> Result<Vec<Event>, JournalFault> {
+        let store = lock(&self.store);
+        let index = |pos: &Pos| usize::try_from(pos.0.checked_sub(1)?).ok();
+        let events = positions
+            .iter()
+            .filter_map(|pos| store.events.get(index(pos)?).cloned());
+        Ok(events.collect())
+    }
+
     async fn entity(&self, entity: &Entity) -> Result<Vec<Event>, JournalFault> {
         let store = lock(&self.store);
         Ok(store.pick(store.entities.get(entity)))

@@ -23,6 +23,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Events behind `after`, at most `limit`.
     async fn read(&self, after: Pos, limit: usize) -> Result<Vec<Event>, JournalFault>;
 
+    /// The events at these positions, in the order given; positions behind the head are left out.
+    async fn at(&self, positions: Vec<Pos>) -> Result<Vec<Event>, JournalFault>;
+
     /// An entity's events in order.
     async fn entity(&self, entity: &Entity) -> Result<Vec<Event>, JournalFault>;
 

@@ -16,6 +16,15 @@ pub trait PushGateway: Send + Sync + 'static {
     /// Makes one attempt; yields the gateway's own id.
     async fn send(&self, payload: &Payload) -> Result<String, GatewayFault>;
 
+    /// Waits until the quotas let one more push to phones of a platform go; false if that is not within a moment, and the
+    /// turn is to be asked for again. `pace` is the part of the full rate at which pushes are sent, from 0 to 1.
+    async fn turn(&self, _: Platform, _pace: f64) -> bool {
+        true
+    }
+
+    /// Notes how many hosts send pushes, this one included: they share the quotas.
+    fn set_share(&self, _hosts: u32) {}
+
     /// Where the quotas stand that it keeps to, by name; none where nothing limits it.
     fn quota_levels(&self) -> Vec<(&'static str, QuotaLevel)> {
         Vec::new()

@@ -4,28 +4,40 @@
 
 mod accepted;
 mod audience;
+mod catch_up;
 mod members;
+mod open_push;
 mod outbox;
+mod packing;
+mod platform_queue;
+mod services;
 mod traffic;
 mod waiting_room;
 mod wishes;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Pos;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use tokio::sync::watch;
 
 pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
+pub use catch_up::{CatchUp, CatchUpPolicy, Turn};
 pub use members::Members;
-pub use outbox::{Counts, LetterState, Outbox};
+pub use open_push::Phone;
+pub use outbox::{Counts, InTurn, LetterState, Outbox};
+pub use platform_queue::{Body, Pending, bodies};
+pub use services::{DyingTokensPolicy, Pause, Services, Tokens};
 pub use traffic::{First, RatePolicy, Traffic, TrafficAhead, TrafficPolicy};
-pub use waiting_room::{Place, WaitingRoom};
+pub use waiting_room::Place;
 pub use wishes::Wishes;
 
+use self::packing::Unpackable;
 use crate::journal::{Journal, JournalFault, Snapshot};
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
@@ -41,19 +53,28 @@ pub struct Projections {
     members: RwLock<Members>,
     wishes: RwLock<Wishes>,
     traffic: RwLock<Traffic>,
+    services: RwLock<Services>,
+    catch_up: RwLock<CatchUp>,
     /// How far the traffic is looked back at.
     policy: TrafficPolicy,
+    /// How often the state was kept.
+    saves: AtomicU32,
     /// The last event folded, for who waits for the next.
     folded: watch::Sender<Pos>,
 }
 
+/// A snapshot, but for the open pushes, which are in pieces of their own.
 #[derive(Default, Serialize, Deserialize)]
-struct Body {
+struct Kept {
+    saves: u32,
+    pieces: usize,
     outbox: Outbox,
     audience: Audience,
     members: Members,
     wishes: Wishes,
     traffic: Traffic,
+    services: Services,
+    catch_up: CatchUp,
 }
 
 impl Projections {
@@ -62,15 +83,14 @@ impl Projections {
         journal: &dyn Journal,
         policy: TrafficPolicy,
     ) -> Result<Arc<Self>, JournalFault> {
-        let snapshot = journal.snapshot(SNAPSHOT, CODE_VERSION).await?;
-        let body: Option<(Body, Pos)> =
-            snapshot.and_then(|snapshot| match serde_json::from_slice(&snapshot.body) {
-                Ok(body) => Some((body, snapshot.pos)),
-                Err(error) => {
-                    tracing::warn!(%error, "the snapshot is unreadable and is folded anew");
-                    None
-                }
-            });
+        let body = match Kept::load(journal).await {
+            Ok(kept) => kept,
+            Err(Unusable::Journal(fault)) => return Err(fault),
+            Err(error) => {
+                tracing::warn!(%error, "the snapshot is unreadable and is folded anew");
+                None
+            }
+        };
         let (body, mut pos) = body.unwrap_or_default();
         let projections = Arc::new(Self {
             outbox: RwLock::new(body.outbox),
@@ -78,7 +98,10 @@ impl Projections {
             members: RwLock::new(body.members),
             wishes: RwLock::new(body.wishes),
             traffic: RwLock::new(body.traffic),
+            services: RwLock::new(body.services),
+            catch_up: RwLock::new(body.catch_up),
             policy,
+            saves: AtomicU32::new(body.saves),
             folded: watch::Sender::new(pos),
         });
         loop {
@@ -94,33 +117,46 @@ impl Projections {
 
     /// Keeps the folded state so that the next start has less to fold.
     pub async fn save(&self, journal: &dyn Journal) -> Result<Pos, JournalFault> {
-        let (pos, body) = {
+        let saves = self.saves.fetch_add(1, Ordering::Relaxed) + 1;
+        let (pos, pieces, body) = {
             // The outbox is locked first by whoever locks both, so this is one consistent moment.
             let outbox = self.outbox();
             let audience = self.audience();
             let members = self.members();
             let wishes = self.wishes();
             let traffic = self.traffic();
+            let services = self.platforms();
+            let pieces = outbox.pack();
             let body = serde_json::to_vec(
                 &(BodyRef {
+                    saves,
+                    pieces: pieces.len(),
                     outbox: &outbox,
                     audience: &audience,
                     members: &members,
                     wishes: &wishes,
                     traffic: &traffic,
+                    services: &services,
+                    catch_up: self.catch_up(),
                 }),
             );
             (
                 outbox.pos,
+                pieces,
                 body.expect("projections have only text keys, so they are always JSON"),
             )
         };
-        let snapshot = Snapshot {
+        let snapshot = |body| Snapshot {
             code_version: CODE_VERSION,
             pos,
             body,
         };
-        journal.save_snapshot(SNAPSHOT, snapshot).await?;
+        // The pieces first: a crash in between leaves the last snapshot and its pieces as they are.
+        for (index, piece) in pieces.into_iter().enumerate() {
+            let name = piece_name(saves, index);
+            journal.save_snapshot(&name, snapshot(piece)).await?;
+        }
+        journal.save_snapshot(SNAPSHOT, snapshot(body)).await?;
         Ok(pos)
     }
 
@@ -149,6 +185,16 @@ impl Projections {
         self.traffic.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How push services are.
+    pub fn platforms(&self) -> RwLockReadGuard<'_, Services> {
+        self.services.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the change log is read late.
+    pub fn catch_up(&self) -> CatchUp {
+        *self.catch_up.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How far the traffic is looked back at.
     pub fn traffic_policy(&self) -> TrafficPolicy {
         self.policy
@@ -163,8 +209,25 @@ impl Projections {
         let mut outbox = self.outbox.write().unwrap_or_else(PoisonError::into_inner);
         // A snapshot of another host may be ahead of this host's copy of the journal, which then repeats what is in it.
         let events = &events[events.partition_point(|event| event.pos <= outbox.pos)..];
-        for event in events {
-            outbox.apply(event);
+        {
+            let mut services = self
+                .services
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                // Once it is settled, nothing is known of the push any more.
+                services.apply(event, outbox.platform_of(event));
+                outbox.apply(event);
+            }
+        }
+        if events.iter().any(|event| CatchUp::concerns(&event.fact)) {
+            let mut catch_up = self
+                .catch_up
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                catch_up.apply(event);
+            }
         }
         if events.iter().any(|event| Audience::concerns(&event.fact)) {
             let mut audience = self
@@ -204,9 +267,51 @@ impl Projections {
 
 #[derive(Serialize)]
 struct BodyRef<'a> {
+    saves: u32,
+    pieces: usize,
     outbox: &'a Outbox,
     audience: &'a Audience,
     members: &'a Members,
     wishes: &'a Wishes,
     traffic: &'a Traffic,
+    services: &'a Services,
+    catch_up: CatchUp,
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, Error)]
+enum Unusable {
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    #[error("its piece {0} is missing, or of another moment")]
+    NoPiece(usize),
+    #[error(transparent)]
+    Packed(#[from] Unpackable),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl Kept {
+    /// The newest snapshot, and the position that it is of.
+    async fn load(journal: &dyn Journal) -> Result<Option<(Self, Pos)>, Unusable> {
+        let Some(snapshot) = journal.snapshot(SNAPSHOT, CODE_VERSION).await? else {
+            return Ok(None);
+        };
+        let mut kept: Self = serde_json::from_slice(&snapshot.body)?;
+        let mut open = Vec::new();
+        for index in 0..kept.pieces {
+            let name = piece_name(kept.saves, index);
+            let piece = journal.snapshot(&name, CODE_VERSION).await?;
+            let piece = piece.filter(|piece| piece.pos == snapshot.pos);
+            let piece = piece.ok_or(Unusable::NoPiece(index))?;
+            open.append(&mut packing::unpack(&piece.body)?);
+        }
+        kept.outbox.restore(open);
+        Ok(Some((kept, snapshot.pos)))
+    }
+}
+
+/// The pieces of two snapshots in a row have different names, so that one is whole while the next is written.
+fn piece_name(saves: u32, index: usize) -> String {
+    format!("{SNAPSHOT}-{}-{index}", saves % 2)
 }

@@ -1,24 +1,29 @@
 //! Where the reader of the change log stands, which pushes are open, and which letters wait.
+//!
+//! A push's body is not kept beyond the newest ones: it is in the journal, and read from there when the push is offered.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use iyagi_messages::cursor::Cursor;
+use iyagi_messages::device::Platform;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::feedback::BounceClass;
-use iyagi_messages::ids::{EventId, LetterId, Pos, PushId, Seq};
+use iyagi_messages::ids::{EventId, LetterId, Pos, PushId, Seq, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
-use iyagi_messages::push::SuppressReason;
+use iyagi_messages::push::{Push, SuppressReason};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::waiting_room::{Place, WaitingRoom};
-use crate::push_sender::state::{Deferred, PushState, Stage};
+use super::open_push::{OpenPush, Phone, Standing};
+use super::packing;
+use super::platform_queue::{Body, Pending, PlatformQueue};
+use super::waiting_room::Place;
+use crate::push_sender::state::{Progress, Stage};
 
 /// Pushes, letters and the cursor, folded up to a position.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Outbox {
     /// The last event folded.
     pub pos: Pos,
@@ -35,13 +40,16 @@ pub struct Outbox {
     /// The watermark of the graph that was last read from elsewhere than the change log.
     #[serde(default)]
     pub bootstrapped: Option<Cursor>,
-    /// Pushes that are pending or dead. Settled ones are only counted.
-    open: HashMap<PushId, OpenPush>,
-    /// Pending pushes by the event that made them so, but for those that wait on purpose.
-    turns: BTreeMap<Pos, PushId>,
-    /// Those that wait on purpose.
-    #[serde(default)]
-    waiting: WaitingRoom,
+    /// Pushes that are pending or dead. Settled ones are only counted. A tree, because a table would have to be moved
+    /// whole from time to time, while every append waits.
+    #[serde(skip)]
+    open: BTreeMap<PushId, OpenPush>,
+    /// The pending ones among them.
+    #[serde(skip)]
+    queues: BTreeMap<Option<Platform>, PlatformQueue>,
+    /// The newest bodies, by where they were requested.
+    #[serde(skip)]
+    bodies: VecDeque<(Pos, Body)>,
     /// Letters that wait or are on their way to the queue.
     letters: BTreeMap<LetterId, LetterState>,
     /// The conservation law's columns.
@@ -50,15 +58,21 @@ pub struct Outbox {
     pub contradictions: u64,
 }
 
-/// An open push, and the event that its next event follows from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct OpenPush {
-    state: PushState,
-    /// Where it was requested.
-    requested: Pos,
-    /// Its place in [`Outbox::turns`]: where it was requested or last redriven.
-    turn: Pos,
-    last_event: EventId,
+/// Bodies that are kept in memory, some ten megabytes: as many as the senders take on, so that none is read back while
+/// they keep up.
+const BODIES_MAX: usize = 10_000;
+
+/// A push that is to be sent when its turn comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InTurn {
+    /// The push.
+    pub id: PushId,
+    /// The push service of its phone.
+    pub platform: Option<Platform>,
+    /// Its phone.
+    pub phone: Phone,
+    /// What has happened to it.
+    pub progress: Progress,
 }
 
 /// How many pushes ended how. `matched = sent + dead + suppressed + pending` holds after every event.
@@ -109,37 +123,109 @@ pub struct LetterState {
 }
 
 impl Outbox {
-    /// An open push.
-    pub fn push(&self, id: PushId) -> Option<&PushState> {
-        self.open.get(&id).map(|open| &open.state)
+    /// What has happened to an open push, and the event that its next event follows from; that which requested it if absent.
+    pub fn progress(&self, id: PushId) -> Option<(Progress, Option<EventId>)> {
+        let open = self.open.get(&id)?;
+        Some((open.progress(), open.last_event()))
     }
 
-    /// The event that a push's next event follows from.
-    pub fn last_event(&self, id: PushId) -> Option<EventId> {
-        self.open.get(&id).map(|open| open.last_event)
-    }
-
-    /// At most `limit` pending pushes whose turn is behind `after`, in order of their turns. A push has its turn where
-    /// it was requested, and a new one where it was redriven.
-    pub fn pending_behind(
+    /// Pending pushes of a platform whose turn is behind `after`, in order of their turns. A push has its turn where it was
+    /// requested, and a new one where it was redriven.
+    pub fn turns_behind(
         &self,
+        platform: Option<Platform>,
         after: Pos,
-        limit: usize,
-    ) -> impl Iterator<Item = (Pos, &PushState)> {
-        let behind = (Bound::Excluded(after), Bound::Unbounded);
-        let turns = self.turns.range(behind).take(limit);
-        turns.filter_map(|(turn, id)| Some((*turn, &self.open.get(id)?.state)))
+    ) -> impl Iterator<Item = (Pos, Pending)> {
+        let queue = self.queues.get(&platform).into_iter();
+        let turns = queue.flat_map(move |queue| queue.turns_behind(after));
+        turns.map(|(turn, requested)| (turn, self.pending(requested)))
     }
 
-    /// Pending pushes but for those that wait on purpose.
-    pub fn pressing(&self) -> u64 {
-        let waiting = self.waiting.len() as u64;
-        self.counts.pending.saturating_sub(waiting)
+    /// Pushes of a platform that waited on purpose and are due, behind a place.
+    pub fn due(
+        &self,
+        platform: Option<Platform>,
+        after: Place,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Place, Pending)> {
+        let queue = self.queues.get(&platform).into_iter();
+        let due = queue.flat_map(move |queue| queue.waiting.due(after, now));
+        due.map(|place| (place, self.pending(place.requested())))
     }
 
-    /// Pushes that wait on purpose.
-    pub fn waiting(&self) -> &WaitingRoom {
-        &self.waiting
+    /// The first moment at which a push of a platform is due that waits on purpose, behind a place.
+    pub fn next_due(&self, platform: Option<Platform>, after: Place) -> Option<Timestamp> {
+        self.queues.get(&platform)?.waiting.next_due(after)
+    }
+
+    /// Pushes that wait on purpose for the same phone as another one, in the order in which they become due.
+    pub fn waiting_with(&self, push: &Push) -> impl Iterator<Item = Pending> {
+        let phone = Phone::of(push);
+        let queue = self.queues.get(&push.platform).into_iter();
+        let places = queue.flat_map(move |queue| queue.waiting.of_phone(phone));
+        places.map(|place| self.pending(place.requested()))
+    }
+
+    /// The push service of the push that an event is about.
+    pub(super) fn platform_of(&self, event: &Event) -> Option<Platform> {
+        match &event.fact {
+            Fact::PushBounced(bounced) => bounced.platform,
+            Fact::PushAccepted(_) | Fact::PushFailed(_) => {
+                self.open.get(&push_of(event)?)?.platform
+            }
+            _ => None,
+        }
+    }
+
+    /// Every pending push that does not wait on purpose.
+    pub fn in_turn(&self) -> impl Iterator<Item = InTurn> {
+        let open = self.open.iter();
+        let in_turn = open.filter(|(_, push)| matches!(push.standing(), Standing::Turn(_)));
+        in_turn.map(|(id, push)| InTurn {
+            id: *id,
+            platform: push.platform,
+            phone: push.phone,
+            progress: push.progress(),
+        })
+    }
+
+    /// Pending pushes of the platforms that are asked for, but for those that wait on purpose.
+    pub fn pressing(&self, of: impl Fn(Option<Platform>) -> bool) -> u64 {
+        let wanted = self.queues.iter().filter(|(platform, _)| of(**platform));
+        wanted.map(|(_, queue)| queue.turns() as u64).sum()
+    }
+
+    /// How many pushes wait on purpose.
+    pub fn deferred(&self) -> usize {
+        self.queues.values().map(|queue| queue.waiting.len()).sum()
+    }
+
+    /// Where the body of an open push is.
+    pub fn body_of(&self, id: PushId) -> Option<Pending> {
+        Some(self.pending(self.open.get(&id)?.requested))
+    }
+
+    fn pending(&self, requested: Pos) -> Pending {
+        let body = self
+            .bodies
+            .binary_search_by_key(&requested, |(pos, _)| *pos);
+        let body = body.ok().map(|index| self.bodies[index].1.clone());
+        Pending { requested, body }
+    }
+
+    /// The open pushes, for a snapshot; the rest of it is serialized.
+    pub(super) fn pack(&self) -> Vec<Vec<u8>> {
+        packing::pack(&self.open)
+    }
+
+    /// Takes over the open pushes of a snapshot.
+    pub(super) fn restore(&mut self, open: Vec<(PushId, OpenPush)>) {
+        self.open = open.into_iter().collect();
+        for platform in [None, Some(Platform::Fcm), Some(Platform::Apns)] {
+            let open = self.open.values();
+            let queue = PlatformQueue::of(open.filter(|push| push.platform == platform));
+            self.queues.insert(platform, queue);
+        }
     }
 
     /// Letters that wait or are on their way, by id.
@@ -179,15 +265,7 @@ impl Outbox {
             Fact::PushRequested(requested) => {
                 self.counts.matched += 1;
                 self.counts.pending += 1;
-                let push = Arc::new(requested.push.clone());
-                let open = OpenPush {
-                    state: PushState::requested(push, event.seq),
-                    requested: event.pos,
-                    turn: event.pos,
-                    last_event: event.id,
-                };
-                self.open.insert(requested.push.id, open);
-                self.turns.insert(event.pos, requested.push.id);
+                self.request(&requested.push, event);
             }
             Fact::PushAttempted(_)
             | Fact::PushAccepted(_)
@@ -260,44 +338,37 @@ impl Outbox {
         }
     }
 
+    fn request(&mut self, push: &Push, event: &Event) {
+        let open = OpenPush::requested(push, event);
+        let queue = self.queues.entry(push.platform).or_default();
+        queue.move_on(&open, Standing::Nowhere, open.standing());
+        self.open.insert(push.id, open);
+        if self.bodies.len() >= BODIES_MAX {
+            self.bodies.pop_front();
+        }
+        let body = Body {
+            push: Arc::new(push.clone()),
+            requested: event.id,
+        };
+        self.bodies.push_back((event.pos, body));
+    }
+
     /// A redrive is an event of the letter, so the push keeps its own number.
     fn advance_push(&mut self, id: PushId, event: &Event, seq: Option<Seq>) {
         let Some(open) = self.open.get_mut(&id) else {
             return self.contradict(event, "the push is not open");
         };
-        let (before, waited) = (open.state.stage, open.state.deferred);
-        let seq = seq.unwrap_or(open.state.seq);
-        let applied = open.state.apply(&event.fact, &event.actor, seq, event.at);
-        if let Err(impossible) = applied {
-            return self.contradict(event, &impossible.to_string());
-        }
-        open.last_event = event.id;
-        let after = open.state.stage;
-        let waits = open.state.deferred.filter(|_| after.is_pending());
-        let has_turn = |stage: Stage, wait: Option<Deferred>| stage.is_pending() && wait.is_none();
-        match (has_turn(before, waited), has_turn(after, waits)) {
-            (true, false) => {
-                self.turns.remove(&open.turn);
-            }
-            (false, true) => {
-                open.turn = event.pos;
-                self.turns.insert(event.pos, id);
-            }
-            _ => {}
-        }
-        if waited != waits {
-            if let Some(wait) = waited {
-                self.waiting
-                    .leave(&open.state.push, Place::new(wait.until, open.requested));
-            }
-            if let Some(wait) = waits {
-                self.waiting
-                    .enter(&open.state.push, Place::new(wait.until, open.requested));
-            }
-        }
+        let from = open.standing();
+        let (before, after) = match open.advance(event, seq) {
+            Ok(stages) => stages,
+            Err(impossible) => return self.contradict(event, &impossible.to_string()),
+        };
+        let settled = matches!(after, Stage::Accepted | Stage::Suppressed { .. });
+        let queue = self.queues.entry(open.platform).or_default();
+        queue.move_on(open, from, open.standing());
         self.count(before, -1);
         self.count(after, 1);
-        if matches!(after, Stage::Accepted | Stage::Suppressed { .. }) {
+        if settled {
             self.open.remove(&id);
             self.forget_letter(LetterId::of_push(id));
         }

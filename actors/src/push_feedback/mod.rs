@@ -1,6 +1,7 @@
 //! `PushFeedback`: hears of pushes that the gateway took and the push service did not deliver.
 //!
-//! Owns nothing. Told: [`Hear`], by itself. Writes: `push.bounced`, and `device.removed` if the token is dead.
+//! Owns nothing. Told: [`Hear`], by itself. Writes: `push.bounced`, and `device.removed` if the token is dead, or
+//! `platform.paused` if too many are.
 //!
 //! **Invariant:** a message leaves the queue only when what it means is in the journal, or when it means nothing, which
 //! is logged and counted.
@@ -15,13 +16,15 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRemoved, PushBounced};
 use iyagi_messages::feedback::{DeliveryFailure, Feedback};
 use iyagi_messages::ids::PushId;
+use iyagi_messages::push::Push;
 
 use self::decision::{Bounce, Story};
 use crate::health::Health;
 use crate::journal::{Draft, Journal, JournalFault};
 use crate::ports::{Clock, Queue, QueueFault, Received};
-use crate::projections::{Projections, RecentlyAccepted};
+use crate::projections::{DyingTokensPolicy, Projections, RecentlyAccepted, Services};
 use crate::push_sender::correlation;
+use crate::push_sender::dying::{Dying, dying_tokens};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 
 /// The loop's tick.
@@ -44,6 +47,8 @@ pub struct PushFeedbackContext {
     pub clock: Arc<dyn Clock>,
     /// What led to nothing.
     pub counts: Arc<FeedbackCounts>,
+    /// When so many tokens die that it is not the tokens.
+    pub dying_tokens: DyingTokensPolicy,
 }
 
 /// Messages that led to nothing.
@@ -162,6 +167,7 @@ impl PushFeedback {
             gateway_id: failure.gateway_id.clone(),
             failure_type: failure.failure_type.clone(),
             detail: failure.detail.clone(),
+            platform: push.platform,
         };
         let bounced = draft.follow(accepted.id, entity, fact);
         tracing::info!(push = %id, failure_type = failure.failure_type, detail = failure.detail, "a push was not delivered");
@@ -175,12 +181,18 @@ impl PushFeedback {
                 accepted_at: accepted.pos,
             };
             if let Some(seq) = bounce.ends_registration(known.as_ref(), &events) {
-                draft.expect(device.clone(), seq);
-                let removed = DeviceRemoved {
-                    token: token.clone(),
-                    reason: "endpoint_dead".to_owned(),
-                };
-                draft.follow(bounced, device, removed);
+                let dying = self.dying_tokens(push);
+                if let (Some(fact), Some(platform)) = (dying.fact, push.platform) {
+                    draft.follow(bounced, Services::entity(platform), fact);
+                }
+                if !dying.spares {
+                    draft.expect(device.clone(), seq);
+                    let removed = DeviceRemoved {
+                        token: token.clone(),
+                        reason: "endpoint_dead".to_owned(),
+                    };
+                    draft.follow(bounced, device, removed);
+                }
             }
         }
         self.context
@@ -188,6 +200,17 @@ impl PushFeedback {
             .append(draft.finish())
             .await
             .map(|_| ())
+    }
+
+    fn dying_tokens(&self, push: &Push) -> Dying {
+        let services = self.context.projections.platforms();
+        // An older build's push may be without a platform: it is no part of any wave.
+        let Some(platform) = push.platform else {
+            return Dying::default();
+        };
+        let tokens = services.tokens(platform, self.context.clock.now());
+        let policy = self.context.dying_tokens;
+        dying_tokens(platform, &services, tokens.and_one_found_dead(), policy)
     }
 
     async fn receive(&self, cx: &Cx<Hear>) -> Result<Vec<Received>, QueueFault> {

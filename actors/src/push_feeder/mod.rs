@@ -2,21 +2,24 @@
 //!
 //! Owns the places up to which it has looked. Told: [`Feed`], by itself. Writes nothing. Whether a push was requested
 //! here or on another host, redriven, left over by a crash, or is due after it has waited on purpose, it comes to its
-//! sender this way alone.
+//! sender this way alone. Of a push service that is down or paused it offers nothing, or one push that tries whether it
+//! is back.
 //!
-//! **Invariant:** after every new division of the work each pending push is offered again, so that a host begins with
-//! what another one left, in the order in which it was requested.
+//! **Invariant:** after every new division of the work, and after every outage of its push service, each pending push is
+//! offered again, so that a host begins with what another one left, or was let go, in the order in which it was requested.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_messages::ids::Pos;
-use iyagi_messages::push::Push;
+use iyagi_messages::device::Platform;
+use iyagi_messages::ids::{Pos, Timestamp};
 
 use crate::dlq_keeper::DlqMessage;
 use crate::fleet::{Division, Fleet};
+use crate::journal::Journal;
+use crate::platforms::{Admission, Pass, Platforms};
 use crate::ports::Clock;
-use crate::projections::{Place, Projections};
+use crate::projections::{Body, Pending, Place, Projections, bodies};
 use crate::push_sender::PushJob;
 use crate::runtime::{Cx, Done, Failure, Fault, Mailbox, PoolHandle, Worker};
 
@@ -26,10 +29,14 @@ pub struct Feed;
 
 /// What the feeder works with.
 pub struct PushFeederContext {
+    /// Where the pushes' bodies are.
+    pub journal: Arc<dyn Journal>,
     /// What is pending.
     pub projections: Arc<Projections>,
     /// What of it is this host's work.
     pub fleet: Fleet,
+    /// What of it may be sent at present.
+    pub platforms: Arc<Platforms>,
     /// Takes the pushes; its room is the feeder's credit.
     pub pushes: PoolHandle<PushJob>,
     /// Takes over the letters that a host left on their way.
@@ -47,19 +54,40 @@ const QUIET_MAX: Duration = Duration::from_mins(1);
 /// Feeds the senders.
 pub struct PushFeeder {
     context: Arc<PushFeederContext>,
+    looks: [Look; Platform::ALL.len() + 1],
+    division: Option<Division>,
+}
+
+/// How far the pushes of a platform were looked at.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    platform: Option<Platform>,
+    /// The circumstances under which they were given out.
+    pass: Pass,
     seen: Pos,
     /// The last one that was offered of those that waited on purpose.
     seen_due: Place,
-    division: Option<Division>,
+}
+
+impl Look {
+    fn at(platform: Option<Platform>, pass: Pass) -> Self {
+        Self {
+            platform,
+            pass,
+            seen: Pos::default(),
+            seen_due: Place::FIRST,
+        }
+    }
 }
 
 impl PushFeeder {
     /// A feeder that begins with the oldest pending push.
     pub fn new(context: Arc<PushFeederContext>) -> Self {
+        let [first, second] = Platform::ALL.map(Some);
+        let looks = [None, first, second].map(|platform| Look::at(platform, Pass::default()));
         Self {
             context,
-            seen: Pos::default(),
-            seen_due: Place::FIRST,
+            looks,
             division: None,
         }
     }
@@ -72,48 +100,116 @@ impl PushFeeder {
                 self.take_over().await;
             }
             self.division = Some(division);
-            self.seen = Pos::default();
-            self.seen_due = Place::FIRST;
+            for look in &mut self.looks {
+                *look = Look::at(look.platform, look.pass);
+            }
         }
         let mut any = false;
-        for page in [self.next_turns(), self.next_due()] {
-            any |= !page.is_empty();
-            for push in page {
-                if !self.context.fleet.pushes_to(&push.recipient) {
-                    continue;
-                }
-                let offered = self.context.pushes.submit(PushJob { push, division }).await;
-                offered
-                    .map_err(|closed| Fault::worker(format!("pool {} is gone", closed.actor)))?;
+        for index in 0..self.looks.len() {
+            let look = &mut self.looks[index];
+            let now = self.context.clock.now();
+            let Admission::Granted(pass) = self.context.platforms.admission(look.platform, now)
+            else {
+                continue;
+            };
+            if !pass.same_term(look.pass) {
+                *look = Look::at(look.platform, pass);
+            }
+            look.pass = pass;
+            any |= if pass.probe() {
+                self.probe(index, division).await?
+            } else {
+                let turns = self.next_turns(index);
+                let due = self.next_due(index, now);
+                self.offer(turns, pass, division).await? | self.offer(due, pass, division).await?
+            };
+        }
+        Ok(any)
+    }
+
+    async fn offer(
+        &self,
+        page: Vec<Pending>,
+        pass: Pass,
+        division: Division,
+    ) -> Result<bool, Fault> {
+        let any = !page.is_empty();
+        for body in bodies(&*self.context.journal, page).await? {
+            if self.context.fleet.pushes_to(&body.push.recipient) {
+                self.submit(body, pass, division).await?;
             }
         }
         Ok(any)
     }
 
-    fn next_turns(&mut self) -> Vec<Arc<Push>> {
+    async fn submit(&self, body: Body, pass: Pass, division: Division) -> Result<(), Fault> {
+        let job = PushJob {
+            body,
+            division,
+            pass,
+        };
+        let offered = self.context.pushes.submit(job).await;
+        offered.map_err(|closed| Fault::worker(format!("pool {} is gone", closed.actor)))
+    }
+
+    /// Offers one push of a platform, if there is one that is this host's work.
+    async fn probe(&mut self, index: usize, division: Division) -> Result<bool, Fault> {
+        let now = self.context.clock.now();
+        let pass = self.looks[index].pass;
+        while let Some(one) = self.next_one(index, now) {
+            let body = bodies(&*self.context.journal, vec![one]).await?.pop();
+            let mine = |body: &Body| self.context.fleet.pushes_to(&body.push.recipient);
+            let Some(body) = body.filter(mine) else {
+                continue;
+            };
+            self.context.platforms.probe(body.push.platform, now);
+            self.submit(body, pass, division).await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn next_one(&mut self, index: usize, now: Timestamp) -> Option<Pending> {
+        let look = &mut self.looks[index];
         let outbox = self.context.projections.outbox();
-        let pending = outbox.pending_behind(self.seen, PAGE);
-        let pending = pending.map(|(turn, state)| (turn, Arc::clone(&state.push)));
-        let (turns, pushes): (Vec<Pos>, Vec<_>) = pending.unzip();
-        self.seen = turns.last().copied().unwrap_or(self.seen);
+        if let Some((turn, push)) = outbox.turns_behind(look.platform, look.seen).next() {
+            look.seen = turn;
+            return Some(push);
+        }
+        let (place, push) = outbox.due(look.platform, look.seen_due, now).next()?;
+        look.seen_due = place;
+        Some(push)
+    }
+
+    fn next_turns(&mut self, index: usize) -> Vec<Pending> {
+        let look = &mut self.looks[index];
+        let outbox = self.context.projections.outbox();
+        let turns = outbox.turns_behind(look.platform, look.seen).take(PAGE);
+        let (turns, pushes): (Vec<Pos>, Vec<_>) = turns.unzip();
+        look.seen = turns.last().copied().unwrap_or(look.seen);
         pushes
     }
 
-    fn next_due(&mut self) -> Vec<Arc<Push>> {
-        let now = self.context.clock.now();
+    fn next_due(&mut self, index: usize, now: Timestamp) -> Vec<Pending> {
+        let look = &mut self.looks[index];
         let outbox = self.context.projections.outbox();
-        let due: Vec<_> = outbox.waiting().due(self.seen_due, now, PAGE).collect();
-        self.seen_due = due.last().map_or(self.seen_due, |(place, _)| *place);
-        let pushes = due.iter().filter_map(|(_, id)| outbox.push(*id));
-        pushes.map(|state| Arc::clone(&state.push)).collect()
+        let due = outbox.due(look.platform, look.seen_due, now).take(PAGE);
+        let (places, pushes): (Vec<Place>, Vec<_>) = due.unzip();
+        look.seen_due = places.last().copied().unwrap_or(look.seen_due);
+        pushes
     }
 
-    /// How long it may be until the next one is due.
-    fn until_due(&self) -> Duration {
+    /// How long it may be until there is something to offer, of those that are pending now.
+    fn until_next(&self) -> Duration {
+        let now = self.context.clock.now();
         let outbox = self.context.projections.outbox();
-        let due = outbox.waiting().next_due(self.seen_due);
-        due.map_or(QUIET_MAX, |at| {
-            Duration::from_millis(at.since_ms(self.context.clock.now())).min(QUIET_MAX)
+        let next = |look: &Look| match self.context.platforms.admission(look.platform, now) {
+            Admission::Granted(_) => outbox.next_due(look.platform, look.seen_due),
+            Admission::Refused { until } => until,
+        };
+        let next = self.looks.iter().filter_map(next).min();
+        next.map_or(QUIET_MAX, |at| {
+            Duration::from_millis(at.since_ms(now)).min(QUIET_MAX)
         })
     }
 
@@ -131,15 +227,18 @@ impl Worker for PushFeeder {
     async fn handle(&mut self, _: &Feed, cx: &Cx<Feed>) -> Result<Done, Fault> {
         // Subscribed before looking, so that no event is missed in between.
         let mut folded = self.context.projections.folded();
+        let mut changes = self.context.platforms.changes();
         let fed = tokio::select! {
             fed = self.feed() => fed?,
             () = cx.until_draining() => return Ok(Done::Finished),
         };
         if !fed {
-            let due = self.until_due();
+            let quiet = tokio::time::sleep(self.until_next());
+            // A long quiet is no sign of being stuck. The senders of both channels live as long as this actor's context.
             tokio::select! {
-                // A long quiet is no sign of being stuck.
-                _ = tokio::time::timeout(due, folded.changed()) => {}
+                () = quiet => {}
+                _ = folded.changed() => {}
+                _ = changes.changed() => {}
                 () = cx.until_draining() => return Ok(Done::Finished),
             }
         }

@@ -75,13 +75,13 @@ pub fn next_step(
     elsewhere: bool,
     now: Timestamp,
 ) -> Step {
-    match state.stage {
+    match state.progress.stage {
         Stage::Accepted | Stage::Suppressed { .. } | Stage::Dead { .. } => Step::Settled,
         Stage::Attempting if elsewhere => Step::Elsewhere,
         Stage::Attempting => Step::RecordUnknown {
-            attempt: state.attempts,
+            attempt: state.progress.attempts,
         },
-        Stage::Pending { .. } if state.deferred.is_some_and(|wait| wait.until > now) => {
+        Stage::Pending { .. } if state.progress.deferred.is_some_and(|wait| wait.until > now) => {
             Step::NotDue
         }
         Stage::Pending { not_before } => {
@@ -93,7 +93,7 @@ pub fn next_step(
                 Verdict::Pass => match not_before {
                     Some(at) if at > now => Step::WaitUntil(at),
                     _ => Step::Attempt {
-                        attempt: state.attempts + 1,
+                        attempt: state.progress.attempts + 1,
                     },
                 },
             }
@@ -110,8 +110,6 @@ pub struct Outcome {
     pub letter: Option<Letter>,
     /// The phone's token is dead.
     pub endpoint_dead: bool,
-    /// Nothing can be sent to anybody until a person mends this.
-    pub platform_broken: Option<String>,
 }
 
 impl Outcome {
@@ -120,7 +118,6 @@ impl Outcome {
             facts,
             letter: None,
             endpoint_dead: false,
-            platform_broken: None,
         }
     }
 }
@@ -171,10 +168,10 @@ pub fn after_attempt(
             ])
         },
         FailureClass::Throttled => Outcome::of(vec![failed(Some(wait(1)), false)]),
-        FailureClass::ApplicationBroken | FailureClass::ConfigurationBroken => Outcome {
-            platform_broken: Some(fault.to_string()),
-            ..Outcome::of(vec![failed(Some(now), false)])
-        },
+        // The push service takes nobody's pushes until a person mends that: its breaker opens, and they wait.
+        FailureClass::ApplicationBroken | FailureClass::ConfigurationBroken => {
+            Outcome::of(vec![failed(Some(now), false)])
+        }
         FailureClass::Unknown if state.push.on_unknown_outcome == OnUnknownOutcome::GiveUp => {
             Outcome::of(vec![
                 failed(Some(now), true),
@@ -182,15 +179,32 @@ pub fn after_attempt(
             ])
         }
         FailureClass::Transient | FailureClass::Unknown
-            if state.counted_attempts + 1 < policy.attempts_max =>
+            if state.progress.counted_attempts + 1 < policy.attempts_max =>
         {
-            Outcome::of(vec![failed(Some(wait(state.counted_attempts + 1)), true)])
+            Outcome::of(vec![failed(
+                Some(wait(state.progress.counted_attempts + 1)),
+                true,
+            )])
         }
         FailureClass::Transient | FailureClass::Unknown | FailureClass::Poison => Outcome {
             letter: Some(letter(&state.push, &fault, attempt, generation + 1, now)),
             ..Outcome::of(vec![failed(None, true)])
         },
     }
+}
+
+/// What follows from a failure that is not the push's: it waits for its push service, and nothing is counted.
+pub fn excused(attempt: u32, fault: &GatewayFault, now: Timestamp) -> Outcome {
+    let wait = fault.retry_after.unwrap_or_default();
+    let failed = PushFailed {
+        attempt,
+        class: fault.class,
+        code: fault.code.clone(),
+        detail: fault.detail.clone(),
+        retry_at: Some(now.plus_ms(as_ms(wait))),
+        counted: false,
+    };
+    Outcome::of(vec![failed.into()])
 }
 
 /// The letter of a push that is given up.

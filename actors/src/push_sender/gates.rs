@@ -40,6 +40,8 @@ pub struct Before {
     pub burst: Option<(PushId, Timestamp)>,
     /// The recipient has had too many.
     pub too_many: bool,
+    /// When people are told of what is matched now, while the change log is read late.
+    pub catch_up: Option<Timestamp>,
 }
 
 /// What the gates say.
@@ -88,6 +90,13 @@ pub fn gate(
     let has_phone = push.device.is_some();
     if let Some(until) = quiet_until.filter(|_| has_phone) {
         let reason = DeferReason::Quiet;
+        return Verdict::Defer { until, reason };
+    }
+    if let Some(until) = before.catch_up.filter(|_| has_phone && !urgent) {
+        if !recipient.digest || lifetime_ms < WORTH_WAITING_MS {
+            return Verdict::Suppress(Reason::CatchUp);
+        }
+        let reason = DeferReason::CatchUp;
         return Verdict::Defer { until, reason };
     }
     if let Some((_, until)) = before.burst.filter(|_| has_phone)
@@ -154,6 +163,7 @@ impl Before {
                 .is_some(),
             burst,
             too_many: burst.is_none() && traffic.too_many(push, now),
+            catch_up: None,
         }
     }
 }

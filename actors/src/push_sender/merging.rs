@@ -19,18 +19,23 @@ pub struct Merger<'w> {
 
 /// What goes with a push that is due after it has waited; nothing if it goes by itself.
 ///
-/// After a burst that is the rest of the burst. After quiet hours it is all that waited for their end: the phone rings once,
-/// and if all of it is one burst, it says so.
+/// After a burst that is the rest of the burst. After quiet hours or an outage it is all that waited for their end: the phone
+/// rings once, and if all of it is one burst, it says so.
 pub fn merger_of<'w>(push: &PushState, waiting: &'w [PushState]) -> Option<Merger<'w>> {
-    let due = push.deferred?;
+    let due = push.progress.deferred?;
     let goes_along = |other: &&PushState| {
         other.push.id != push.push.id
-            && other.deferred.is_some_and(|wait| match due.reason {
-                DeferReason::Burst => {
-                    wait.reason == DeferReason::Burst && other.push.burst == push.push.burst
-                }
-                DeferReason::Quiet => wait.reason == DeferReason::Quiet && wait.until <= due.until,
-            })
+            && other
+                .progress
+                .deferred
+                .is_some_and(|wait| match due.reason {
+                    DeferReason::Burst => {
+                        wait.reason == DeferReason::Burst && other.push.burst == push.push.burst
+                    }
+                    DeferReason::Quiet | DeferReason::CatchUp => {
+                        wait.reason == due.reason && wait.until <= due.until
+                    }
+                })
     };
     let others: Vec<&PushState> = waiting.iter().filter(goes_along).collect();
     // What opened the burst is on the phone already, and counts.

@@ -1,11 +1,13 @@
 //! `PushSender`: takes one push through its next step until it is settled or must wait.
 //!
 //! Owns nothing but the attempt in hand. Told: [`PushJob`], in lanes per phone. Writes: `push.attempted`, `push.accepted`,
-//! `push.failed`, `push.suppressed`, `push.deferred`, `push.merged`, `letter.requested`, `device.removed`.
+//! `push.failed`, `push.suppressed`, `push.deferred`, `push.merged`, `letter.requested`, `device.removed`,
+//! `breaker.opened`, `breaker.closed`, `platform.paused`.
 //!
 //! **Invariant:** the gateway is called only after `push.attempted` is durable, and never by a replay.
 
 pub mod decision;
+pub mod dying;
 pub mod gates;
 pub mod merging;
 pub mod quiet;
@@ -19,12 +21,14 @@ use std::time::Duration;
 
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{
-    DeviceRemoved, Fact, PushAttempted, PushDeferred, PushFailed, PushSuppressed,
+    BreakerClosed, BreakerOpened, DeviceRemoved, Fact, PushAttempted, PushDeferred, PushFailed,
+    PushSuppressed,
 };
-use iyagi_messages::ids::{EventId, LetterId, PushId, Seq, Timestamp};
-use iyagi_messages::push::{FailureClass, Push, SuppressReason};
+use iyagi_messages::ids::{EventId, LetterId, Seq, Timestamp};
+use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
 
-use self::decision::{Outcome, RetryPolicy, Step, after_attempt, next_step};
+use self::decision::{Outcome, RetryPolicy, Step, after_attempt, excused, next_step};
+use self::dying::dying_tokens;
 use self::gates::Recipient;
 use self::merging::{Merger, merger_of};
 use self::rendering::{Names, Rendering, Unrenderable};
@@ -34,8 +38,10 @@ use crate::dlq_keeper::DlqMessage;
 use crate::fleet::{Division, Fleet};
 use crate::inbox::InboxReader;
 use crate::journal::{Draft, Journal, JournalFault};
+use crate::platforms::breaker::Change;
+use crate::platforms::{Pass, Platforms};
 use crate::ports::{Clock, GatewayFault, PushGateway};
-use crate::projections::Projections;
+use crate::projections::{Body, CatchUpPolicy, DyingTokensPolicy, Projections, Services, bodies};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, LaneKey, Mailbox, Worker};
 use crate::subscription_matcher::matching::Templates;
 
@@ -43,17 +49,20 @@ use crate::subscription_matcher::matching::Templates;
 #[derive(Debug, Clone)]
 pub struct PushJob {
     /// The push.
-    pub push: Arc<Push>,
+    pub body: Body,
     /// The division of the work on which it was offered here. On another one it is offered anew, in its right order.
     pub division: Division,
+    /// The state of its push service in which it was offered. In another one it is offered anew as well.
+    pub pass: Pass,
 }
 
 impl PushJob {
     /// Pushes to one phone are sent one at a time and in order.
     pub fn lane(&self) -> Option<LaneKey> {
         let mut hasher = DefaultHasher::new();
-        self.push.recipient.hash(&mut hasher);
-        self.push.device.hash(&mut hasher);
+        let push = &self.body.push;
+        push.recipient.hash(&mut hasher);
+        push.device.hash(&mut hasher);
         Some(LaneKey(hasher.finish()))
     }
 }
@@ -66,6 +75,8 @@ pub struct PushSenderContext {
     pub projections: Arc<Projections>,
     /// Whose work a push is.
     pub fleet: Fleet,
+    /// Which push services are sent to.
+    pub platforms: Arc<Platforms>,
     /// Hands a push to the phone's push service.
     pub gateway: Arc<dyn PushGateway>,
     /// Tells the time.
@@ -80,10 +91,23 @@ pub struct PushSenderContext {
     pub texts: Arc<Texts>,
     /// When and how often to try again.
     pub retry: RetryPolicy,
+    /// When so many tokens die that it is not the tokens.
+    pub dying_tokens: DyingTokensPolicy,
+    /// How sending begins again after an outage.
+    pub catch_up: CatchUpPolicy,
     /// How long one call to the gateway may take.
     pub gateway_timeout: Duration,
     /// Takes what is given up.
     pub dlq: Mailbox<DlqMessage>,
+}
+
+/// What an attempt's answer says beyond its push.
+#[derive(Default)]
+struct Circumstances {
+    /// The attempt is held against nobody: neither the push nor its phone.
+    excused: bool,
+    /// Facts of the push service.
+    facts: Vec<Fact>,
 }
 
 /// How soon an attempt of another host is looked at again.
@@ -101,12 +125,19 @@ impl PushSender {
         Self { me, context }
     }
 
-    async fn step(&self, id: PushId, division: Division) -> Result<Option<Done>, Fault> {
+    async fn step(&self, job: &PushJob, cx: &Cx<PushJob>) -> Result<Option<Done>, Fault> {
+        let PushJob {
+            body,
+            division,
+            pass,
+        } = job;
+        let push = &*body.push;
         let fleet = &self.context.fleet;
-        if fleet.division() != division {
+        let admitted = || self.context.platforms.admits(push.platform, *pass);
+        if fleet.division() != *division || !admitted() {
             return Ok(Some(Done::Finished));
         }
-        let Some((state, cause)) = self.look_up(id) else {
+        let Some((state, cause)) = self.look_up(body) else {
             return Ok(Some(Done::Finished));
         };
         let now = self.context.clock.now();
@@ -116,7 +147,7 @@ impl PushSender {
             Step::Settled | Step::NotDue => Ok(Some(Done::Finished)),
             Step::Defer { until, reason } => {
                 let facts = vec![PushDeferred { until, reason }.into()];
-                self.append(&state, cause, facts, Some(division)).await?;
+                self.append(&state, cause, facts, Some(*division)).await?;
                 Ok(Some(Done::Finished))
             }
             Step::Elsewhere => Ok(Some(Done::Held {
@@ -130,7 +161,7 @@ impl PushSender {
             }
             Step::Suppress(reason) => {
                 let facts = vec![PushSuppressed { reason }.into()];
-                self.append(&state, cause, facts, Some(division)).await?;
+                self.append(&state, cause, facts, Some(*division)).await?;
                 Ok(None)
             }
             Step::RecordUnknown { attempt } => {
@@ -140,36 +171,61 @@ impl PushSender {
                     detail: "the sender died before the gateway's answer was recorded".to_owned(),
                     retry_after: None,
                 };
-                self.record(&state, cause, attempt, Err(unknown)).await?;
+                self.record(&state, cause, attempt, Err(unknown), None)
+                    .await?;
                 Ok(None)
             }
             Step::Attempt { attempt } => {
-                let waiting = match state.deferred {
-                    Some(_) if recipient.digest => self.ready_with(&state, now),
+                tokio::select! {
+                    () = self.turn(push) => {}
+                    () = cx.until_draining() => return Ok(Some(Done::Finished)),
+                }
+                if !admitted() {
+                    return Ok(Some(Done::Finished));
+                }
+                let waiting = match state.progress.deferred {
+                    Some(_) if recipient.digest => self.ready_with(&state, now).await?,
                     _ => Vec::new(),
                 };
                 let merger = merger_of(&state, &waiting).filter(|_| recipient.digest);
-                self.begin(&state, cause, attempt, merger, division).await?;
-                let Some((state, cause)) = self.look_up(id) else {
+                self.begin(&state, cause, attempt, merger, *division)
+                    .await?;
+                let Some((state, cause)) = self.look_up(body) else {
                     return Ok(Some(Done::Finished));
                 };
-                let mine = fleet.is_me(state.attempted_by.as_ref());
-                if !(mine && state.is_at_attempt(attempt)) {
+                let mine = fleet.is_me(state.progress.attempted_by.as_ref());
+                if !(mine && state.progress.is_at_attempt(attempt)) {
                     // An event that the journal has already is appended with success. Another host may have written this one
                     // first, or may have given it up while this one stood still: then the call is not this host's to make.
-                    tracing::warn!(push = %id, attempt, "the attempt is another host's");
+                    tracing::warn!(push = %push.id, attempt, "the attempt is another host's");
                     return Ok(None);
                 }
                 let answer = self.call_gateway(&state).await;
-                self.record(&state, cause, attempt, answer).await?;
+                self.record(&state, cause, attempt, answer, Some(*pass))
+                    .await?;
                 Ok(None)
             }
         }
     }
 
-    fn look_up(&self, id: PushId) -> Option<(PushState, EventId)> {
+    /// Waits until the quotas let the push go. Nothing is journalled of that: it has not been tried.
+    async fn turn(&self, push: &Push) {
+        let Some(platform) = push.platform else {
+            return;
+        };
+        let pace = || {
+            let catch_up = self.context.projections.catch_up();
+            catch_up.pace(self.context.clock.now(), self.context.catch_up)
+        };
+        while !self.context.gateway.turn(platform, pace()).await {}
+    }
+
+    fn look_up(&self, body: &Body) -> Option<(PushState, EventId)> {
         let outbox = self.context.projections.outbox();
-        Some((outbox.push(id)?.clone(), outbox.last_event(id)?))
+        let (progress, last_event) = outbox.progress(body.push.id)?;
+        let push = Arc::clone(&body.push);
+        let cause = last_event.unwrap_or(body.requested);
+        Some((PushState { push, progress }, cause))
     }
 
     /// What is to be done with a push now, and what is known of its recipient.
@@ -184,20 +240,31 @@ impl PushSender {
         let elsewhere = self
             .context
             .fleet
-            .lives_elsewhere(state.attempted_by.as_ref());
+            .lives_elsewhere(state.progress.attempted_by.as_ref());
         let next = next_step(state, urgent, recipient, elsewhere, now);
         (next, recipient)
     }
 
     /// What waited for the same phone and may be sent now. What may not is left to say so itself.
-    fn ready_with(&self, state: &PushState, now: Timestamp) -> Vec<PushState> {
-        let waiting: Vec<PushState> = {
-            let outbox = self.context.projections.outbox();
-            let ids = outbox.waiting().with_phone_of(&state.push);
-            ids.filter_map(|id| outbox.push(id).cloned()).collect()
-        };
+    async fn ready_with(
+        &self,
+        state: &PushState,
+        now: Timestamp,
+    ) -> Result<Vec<PushState>, JournalFault> {
+        let push = &state.push;
+        let waiting = self
+            .context
+            .projections
+            .outbox()
+            .waiting_with(push)
+            .collect();
+        let waiting = bodies(&*self.context.journal, waiting).await?;
+        let of_phone = waiting.iter().filter(|Body { push: other, .. }| {
+            other.recipient == push.recipient && other.device == push.device
+        });
+        let states = of_phone.filter_map(|other| Some(self.look_up(other)?.0));
         let ready = |other: &PushState| matches!(self.decide(other, now).0, Step::Attempt { .. });
-        waiting.into_iter().filter(ready).collect()
+        Ok(states.filter(ready).collect())
     }
 
     /// Begins an attempt, which also tells of whatever goes along.
@@ -216,7 +283,7 @@ impl PushSender {
             for other in others {
                 let entity = Entity::new("push", other.push.id);
                 let reason = SuppressReason::Merged;
-                draft.expect(entity.clone(), other.seq);
+                draft.expect(entity.clone(), other.progress.seq);
                 draft.correlate(correlation(&other.push));
                 draft.follow(cause, entity, PushSuppressed { reason });
             }
@@ -224,7 +291,7 @@ impl PushSender {
         }
         facts.push(PushAttempted { attempt }.into());
         let entity = Entity::new("push", state.push.id);
-        draft.expect(entity.clone(), state.seq);
+        draft.expect(entity.clone(), state.progress.seq);
         draft.correlate(correlation(&state.push));
         let mut cause = cause;
         for fact in facts {
@@ -297,26 +364,80 @@ impl PushSender {
             })
     }
 
+    /// Writes down what became of an attempt. `pass`: the circumstances of the call, if this one made it.
     async fn record(
         &self,
         state: &PushState,
         cause: EventId,
         attempt: u32,
         answer: Result<String, GatewayFault>,
+        pass: Option<Pass>,
     ) -> Result<(), Fault> {
         let letter_id = LetterId::of_push(state.push.id);
         let generation = self.context.projections.outbox().generation(letter_id);
         let now = self.context.clock.now();
-        let outcome = after_attempt(state, attempt, answer, generation, now, self.context.retry);
+        let circumstances = self.circumstances(&state.push, &answer, pass, now);
+        let outcome = match answer {
+            Err(fault) if circumstances.excused => excused(attempt, &fault, now),
+            answer => after_attempt(state, attempt, answer, generation, now, self.context.retry),
+        };
         // What the gateway answered is true under any division.
-        self.append_outcome(state, cause, &outcome, None).await?;
+        self.append_outcome(state, cause, &outcome, &circumstances.facts, None)
+            .await?;
         if outcome.letter.is_some() {
             self.post(letter_id).await;
         }
-        match outcome.platform_broken {
-            Some(reason) => Err(Fault::dependency(reason)),
-            None => Ok(()),
+        Ok(())
+    }
+
+    /// What an answer says of the push service, which may be that it says nothing of the push.
+    fn circumstances(
+        &self,
+        push: &Push,
+        answer: &Result<String, GatewayFault>,
+        pass: Option<Pass>,
+        now: Timestamp,
+    ) -> Circumstances {
+        let mut circumstances = Circumstances::default();
+        let Some(platform) = push.platform else {
+            return circumstances;
+        };
+        let platforms = &self.context.platforms;
+        let class = answer.as_ref().map(|_| ()).map_err(|fault| fault.class);
+        let change = pass.and_then(|pass| platforms.note(push.platform, pass, &class, now));
+        match (change, answer) {
+            (Some(Change::Opened), Err(fault)) => {
+                tracing::warn!(%platform, reason = %fault, "a push service is down: its pushes wait");
+                let reason = fault.to_string();
+                circumstances
+                    .facts
+                    .push(BreakerOpened { platform, reason }.into());
+            }
+            (Some(Change::Closed), _) => {
+                tracing::info!(%platform, "a push service answers again");
+                circumstances.facts.push(BreakerClosed { platform }.into());
+            }
+            _ => {}
         }
+        circumstances.excused = match class {
+            Err(FailureClass::Unknown) if push.on_unknown_outcome == OnUnknownOutcome::GiveUp => {
+                false
+            }
+            Err(FailureClass::EndpointDead) => {
+                let services = self.context.projections.platforms();
+                let dying = dying_tokens(
+                    platform,
+                    &services,
+                    services.tokens(platform, now).and_one_dead(),
+                    self.context.dying_tokens,
+                );
+                circumstances.facts.extend(dying.fact);
+                dying.spares
+            }
+            Err(class) => platforms.excuses(push.platform, class, now),
+            Ok(()) => false,
+        };
+        circumstances
     }
 
     async fn append(
@@ -330,9 +451,9 @@ impl PushSender {
             facts,
             letter: None,
             endpoint_dead: false,
-            platform_broken: None,
         };
-        self.append_outcome(state, cause, &outcome, division).await
+        self.append_outcome(state, cause, &outcome, &[], division)
+            .await
     }
 
     async fn append_outcome(
@@ -340,17 +461,23 @@ impl PushSender {
         state: &PushState,
         cause: EventId,
         outcome: &Outcome,
+        of_platform: &[Fact],
         division: Option<Division>,
     ) -> Result<(), JournalFault> {
         let entity = Entity::new("push", state.push.id);
         let mut draft = Draft::new(&self.me, correlation(&state.push));
-        draft.expect(entity.clone(), state.seq);
+        draft.expect(entity.clone(), state.progress.seq);
         if let Some(division) = division {
             division.expect(&mut draft);
         }
         let mut cause = cause;
         for fact in &outcome.facts {
             cause = draft.follow(cause, entity.clone(), fact.clone());
+        }
+        if let Some(platform) = state.push.platform {
+            for fact in of_platform {
+                draft.follow(cause, Services::entity(platform), fact.clone());
+            }
         }
         if let Some(letter) = &outcome.letter {
             let entity = Entity::new("letter", letter.id);
@@ -392,16 +519,31 @@ impl PushSender {
 impl Worker for PushSender {
     type Msg = PushJob;
 
-    async fn handle(&mut self, job: &PushJob, _: &Cx<PushJob>) -> Result<Done, Fault> {
-        loop {
-            if let Some(done) = self.step(job.push.id, job.division).await? {
-                return Ok(done);
+    async fn handle(&mut self, job: &PushJob, cx: &Cx<PushJob>) -> Result<Done, Fault> {
+        let done = loop {
+            if let Some(done) = self.step(job, cx).await? {
+                break done;
             }
+        };
+        if !job.pass.probe() {
+            return Ok(done);
         }
+        // What waits here cannot probe; the feeder offers it again when its time has come.
+        let now = self.context.clock.now();
+        let not_before = match done {
+            Done::Held { until } => {
+                let wait = until.saturating_duration_since(tokio::time::Instant::now());
+                Some(now.plus_ms(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+            }
+            Done::Finished => None,
+        };
+        let platforms = &self.context.platforms;
+        platforms.let_go(job.body.push.platform, job.pass, not_before, now);
+        Ok(Done::Finished)
     }
 
     async fn set_aside(&mut self, job: &PushJob, history: &[Failure]) -> Result<(), Fault> {
-        let Some((state, cause)) = self.look_up(job.push.id) else {
+        let Some((state, cause)) = self.look_up(&job.body) else {
             return Ok(());
         };
         let letter_id = LetterId::of_push(state.push.id);
@@ -417,7 +559,7 @@ impl Worker for PushSender {
             retry_after: None,
         };
         let now = self.context.clock.now();
-        let attempts = state.attempts;
+        let attempts = state.progress.attempts;
         let failed = PushFailed {
             attempt: attempts,
             class: fault.class,
@@ -431,9 +573,8 @@ impl Worker for PushSender {
             facts: vec![failed.into()],
             letter: Some(letter),
             endpoint_dead: false,
-            platform_broken: None,
         };
-        self.append_outcome(&state, cause, &outcome, Some(job.division))
+        self.append_outcome(&state, cause, &outcome, &[], Some(job.division))
             .await?;
         self.post(letter_id).await;
         Ok(())

@@ -153,6 +153,7 @@ impl Rendering<'_> {
         };
         let locale = self.locale.unwrap_or(&push.locale);
         let digest = state
+            .progress
             .merged
             .filter(|merged| merged.kind == MergeKind::Digest)
             .and(self.digest);
@@ -193,8 +194,9 @@ impl Rendering<'_> {
         let push = &*state.push;
         let mut values = Values {
             key: push.key.clone().unwrap_or_default(),
-            count: state.merged.map_or(1, |merged| merged.count),
+            count: state.progress.merged.map_or(1, |merged| merged.count),
             others: state
+                .progress
                 .merged
                 .map_or(0, |merged| merged.actors.saturating_sub(1)),
             ..Values::default()

@@ -9,10 +9,17 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A push and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushState {
     /// The push.
     pub push: Arc<Push>,
+    /// What has happened to it.
+    pub progress: Progress,
+}
+
+/// What has happened to a push since it was requested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
     /// The last event of its entity, for the next append.
     pub seq: Seq,
     /// Attempts that count against the limit, since it was requested or last redriven.
@@ -102,6 +109,31 @@ impl PushState {
     pub fn requested(push: Arc<Push>, seq: Seq) -> Self {
         Self {
             push,
+            progress: Progress::requested(seq),
+        }
+    }
+
+    /// From when on it is stale.
+    pub fn deadline(&self) -> Timestamp {
+        self.push.expires_at.plus_ms(self.progress.waited_ms)
+    }
+
+    /// Folds the next fact of the push's entity, written by `actor` at a moment.
+    pub fn apply(
+        &mut self,
+        fact: &Fact,
+        actor: &Incarnation,
+        seq: Seq,
+        at: Timestamp,
+    ) -> Result<(), Impossible> {
+        self.progress.apply(fact, actor, seq, at)
+    }
+}
+
+impl Progress {
+    /// That of a push that was just requested.
+    pub fn requested(seq: Seq) -> Self {
+        Self {
             seq,
             counted_attempts: 0,
             attempts: 0,
@@ -118,9 +150,14 @@ impl PushState {
         self.stage == Stage::Attempting && self.attempts == attempt
     }
 
-    /// From when on it is stale.
-    pub fn deadline(&self) -> Timestamp {
-        self.push.expires_at.plus_ms(self.waited_ms)
+    /// Until when it waits on purpose, while it is pending.
+    pub fn waits(&self) -> Option<Deferred> {
+        self.deferred.filter(|_| self.stage.is_pending())
+    }
+
+    /// Whether it is pending and does not wait on purpose.
+    pub fn has_turn(&self) -> bool {
+        self.stage.is_pending() && self.deferred.is_none()
     }
 
     /// Folds the next fact of the push's entity, written by `actor` at a moment.

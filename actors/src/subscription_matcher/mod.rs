@@ -2,8 +2,8 @@
 //!
 //! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
 //! `commit.matched`, `push.requested`, `push.suppressed`, `push.deferred`, `silence.placed`, `silence.lifted`,
-//! `stream.skipped`, `commit.withheld` and `cursor.advanced`; and `graph.bootstrapped` when it takes over a graph that was read from
-//! elsewhere than the change log.
+//! `stream.skipped`, `commit.withheld`, `catch_up.begun`, `catch_up.ended` and `cursor.advanced`; and `graph.bootstrapped` when it
+//! takes over a graph that was read from elsewhere than the change log.
 //!
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
 //! never matched again, and the cursor never jumps over one without saying so.
@@ -20,10 +20,11 @@ use std::sync::Arc;
 
 use iyagi_messages::change::Commit;
 use iyagi_messages::cursor::Cursor;
+use iyagi_messages::device::Platform;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{
-    CommitMatched, CursorAdvanced, Fact, PushDeferred, PushRequested, PushSuppressed,
-    SilenceLifted, SilencePlaced, StreamSkipped,
+    CatchUpBegun, CatchUpEnded, CommitMatched, CursorAdvanced, Fact, PushDeferred, PushRequested,
+    PushSuppressed, SilenceLifted, SilencePlaced, StreamSkipped,
 };
 use iyagi_messages::ids::{PersonId, Seq};
 use iyagi_messages::push::Push;
@@ -35,7 +36,7 @@ use self::matching::{Templates, pushes_of};
 use crate::fleet::{Fleet, Lead};
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
 use crate::ports::{ChangeStream, Clock};
-use crate::projections::{Projections, TrafficAhead};
+use crate::projections::{CatchUp, CatchUpPolicy, Projections, TrafficAhead, Turn};
 use crate::push_sender::gates::{Before, Recipient, Verdict, gate};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::PollPace;
@@ -63,10 +64,14 @@ pub struct SubscriptionMatcherContext {
     pub clock: Arc<dyn Clock>,
     /// Whether the change log is this host's work.
     pub fleet: Fleet,
+    /// What is done while the change log is read late.
+    pub catch_up: CatchUpPolicy,
     /// Pending pushes, for each host that sends, at which matching waits for the senders.
     pub pending_max_per_host: u64,
 }
 
+/// Pushes that may wait for a push service that is down or paused: some two hundred megabytes of their places.
+const HELD_UP_MAX: u64 = 1_000_000;
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
 pub const GRAPH_VERSION: u32 = 1;
 /// The snapshot of the graph in the journal.
@@ -162,12 +167,24 @@ impl SubscriptionMatcher {
     async fn wait_for_room(&self) {
         let pending_max = self.context.pending_max_per_host * self.context.fleet.senders() as u64;
         let mut folded = self.context.projections.folded();
-        while self.context.projections.outbox().pressing() >= pending_max {
+        while self.has_no_room(pending_max) {
             // Its sender lives as long as the projections, which this actor holds.
             if folded.changed().await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Whether so many pushes are pending that more are not worth having yet. Those of a push service that is down or paused
+    /// wait for something else than senders, and hold up nobody's matching until they fill the memory that is meant for them.
+    fn has_no_room(&self, pending_max: u64) -> bool {
+        let outbox = self.context.projections.outbox();
+        let services = self.context.projections.platforms();
+        let held_up = |platform: Option<Platform>| {
+            platform.is_some_and(|platform| services.is_held_up(platform))
+        };
+        outbox.pressing(|platform| !held_up(platform)) >= pending_max
+            || outbox.pressing(held_up) >= HELD_UP_MAX
     }
 
     async fn take(&mut self, portions: &[Portion]) -> Result<(), Fault> {
@@ -248,9 +265,11 @@ impl SubscriptionMatcher {
         let requested = projections.traffic();
         let mut traffic = TrafficAhead::of(&requested, projections.traffic_policy());
         let mut passed = cursor;
+        let mut catch_up = projections.catch_up();
         for commit in commits {
             Self::admit_jump(passed, commit.number, draft);
             passed = commit.end();
+            catch_up = self.note_lag(commit, catch_up, draft);
             let pushes = pushes_of(
                 commit,
                 &mut self.graph,
@@ -258,7 +277,7 @@ impl SubscriptionMatcher {
                 &projections.audience(),
                 &context.templates,
             );
-            self.request(commit, pushes, &mut traffic, draft);
+            self.request(commit, pushes, catch_up, &mut traffic, draft);
             self.note_silences(&commit.records, draft);
         }
     }
@@ -278,10 +297,43 @@ impl SubscriptionMatcher {
         draft.begin(&passed.to_string(), cursor_entity(), skipped);
     }
 
+    /// Journals that the change log is read late from here on, or in time again.
+    fn note_lag(&self, commit: &Commit, before: CatchUp, draft: &mut Draft) -> CatchUp {
+        let at = self.context.clock.now();
+        let lag_ms = at.since_ms(commit.at);
+        let Some(turn) = before.turn(lag_ms, self.context.catch_up) else {
+            return before;
+        };
+        draft.correlate(format!("commit:{}", commit.number));
+        let upstream = commit.number.to_string();
+        match turn {
+            Turn::Begins => {
+                tracing::warn!(
+                    commit = commit.number,
+                    lag_ms,
+                    "changes are read late: only what is urgent is told of at once"
+                );
+                let begun = CatchUpBegun { at, lag_ms };
+                draft.begin(&upstream, CatchUp::entity(), begun);
+            }
+            Turn::Ends => {
+                tracing::info!(
+                    commit = commit.number,
+                    lag_ms,
+                    "changes are read in time again"
+                );
+                let ended = CatchUpEnded { at, lag_ms };
+                draft.begin(&upstream, CatchUp::entity(), ended);
+            }
+        }
+        before.after(turn, at)
+    }
+
     fn request(
         &self,
         commit: &Commit,
         pushes: Vec<Push>,
+        catch_up: CatchUp,
         traffic: &mut TrafficAhead<'_>,
         draft: &mut Draft,
     ) {
@@ -303,13 +355,14 @@ impl SubscriptionMatcher {
         for mut push in pushes {
             let entity = Entity::new("push", push.id);
             let recipient = Recipient::of(&push, &audience, &wishes, now);
-            let (urgent, before) = match self.context.templates.get(&push.template) {
+            let (urgent, mut before) = match self.context.templates.get(&push.template) {
                 Some(template) => (
                     template.urgent,
                     Before::of(&push, template, recipient, traffic, now),
                 ),
                 None => (false, Before::default()),
             };
+            before.catch_up = catch_up.told_at(now, self.context.catch_up);
             push.burst = before.burst.map(|(first, _)| first);
             let verdict = gate(&push, urgent, push.expires_at, recipient, before, now);
             traffic.note(&push, now, verdict);

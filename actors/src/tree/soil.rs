@@ -6,10 +6,11 @@ use std::time::Duration;
 use iyagi_media::{Limits, Preset};
 
 use crate::journal::Journal;
+use crate::platforms::breaker::BreakerPolicy;
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PushGateway, Queue,
 };
-use crate::projections::RatePolicy;
+use crate::projections::{CatchUpPolicy, DyingTokensPolicy, RatePolicy};
 use crate::push_sender::decision::RetryPolicy;
 use crate::push_sender::texts::Texts;
 use crate::stream_poller::PollPace;
@@ -90,6 +91,12 @@ pub struct Settings {
     pub push_backlog: usize,
     /// When and how often a push is tried again.
     pub retry: RetryPolicy,
+    /// When a push service counts as down.
+    pub breaker: BreakerPolicy,
+    /// When so many tokens die that it is not the tokens.
+    pub dying_tokens: DyingTokensPolicy,
+    /// What is done after an outage.
+    pub catch_up: CatchUpPolicy,
     /// How long one call to the gateway may take.
     pub gateway_timeout: Duration,
     /// Pictures that are worked on at once.

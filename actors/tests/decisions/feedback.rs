@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use iyagi_actors::invariants::Audit;
 use iyagi_actors::journal::{Draft, Journal, MemoryJournal};
 use iyagi_actors::ports::{Clock, Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
-use iyagi_actors::projections::{Projections, RecentlyAccepted, TrafficPolicy};
+use iyagi_actors::projections::{DyingTokensPolicy, Projections, RecentlyAccepted, TrafficPolicy};
 use iyagi_actors::push_feedback::{FeedbackCounts, Hear, PushFeedback, PushFeedbackContext};
 use iyagi_actors::runtime::{Cx, Worker};
 use iyagi_messages::device::{Device, Platform};
@@ -118,6 +118,7 @@ impl World {
             health: Arc::default(),
             clock: Arc::new(Still),
             counts: Arc::clone(&counts),
+            dying_tokens: DyingTokensPolicy::default(),
         };
         let me = Cx::<Hear>::detached("push-feedback").incarnation();
         Self {

@@ -121,6 +121,7 @@ fn of_several_gates_the_first_one_is_named() {
         repeated: true,
         burst: None,
         too_many: true,
+        catch_up: None,
     };
     let mut push = like(1, "minji", "story");
     push.device = None;
@@ -380,4 +381,44 @@ fn a_push_that_waited_on_purpose_is_not_stale_for_it() {
     let morning = NOW.plus_ms(8 * HOUR_MS);
     let state = waiting(push, morning, DeferReason::Quiet);
     assert_eq!(state.deadline(), expires_at.plus_ms(8 * HOUR_MS));
+}
+
+#[test]
+fn what_is_matched_late_comes_with_all_else_that_was_missed_or_is_in_the_inbox_alone() {
+    let until = NOW.plus_ms(600_000);
+    let late = Before {
+        catch_up: Some(until),
+        ..Before::default()
+    };
+    let mut push = like(1, "daniel", "story");
+    push.expires_at = NOW.plus_ms(2 * HOUR_MS);
+    let verdict =
+        |push: &Push, urgent, recipient| gate(push, urgent, push.expires_at, recipient, late, NOW);
+    let reason = DeferReason::CatchUp;
+    assert_eq!(
+        verdict(&push, false, REACHABLE),
+        Verdict::Defer { until, reason }
+    );
+    assert_eq!(verdict(&push, true, REACHABLE), Verdict::Pass, "urgent");
+    let inbox_alone = Verdict::Suppress(SuppressReason::CatchUp);
+    let no_digest = Recipient {
+        digest: false,
+        ..REACHABLE
+    };
+    assert_eq!(verdict(&push, false, no_digest), inbox_alone);
+    let quiet_until = NOW.plus_ms(HOUR_MS);
+    let asleep = Recipient {
+        quiet_until: Some(quiet_until),
+        ..REACHABLE
+    };
+    let until_morning = Verdict::Defer {
+        until: quiet_until,
+        reason: DeferReason::Quiet,
+    };
+    assert_eq!(verdict(&push, false, asleep), until_morning);
+    push.expires_at = NOW.plus_ms(60_000);
+    assert_eq!(verdict(&push, false, REACHABLE), inbox_alone, "short-lived");
+    push.expires_at = NOW;
+    let stale = Verdict::Suppress(SuppressReason::Stale);
+    assert_eq!(verdict(&push, true, REACHABLE), stale, "urgent or not");
 }

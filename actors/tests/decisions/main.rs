@@ -7,3 +7,4 @@ mod matching;
 mod polling;
 mod push;
 mod sample;
+mod sending;

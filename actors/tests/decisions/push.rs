@@ -7,6 +7,7 @@ use iyagi_actors::ports::GatewayFault;
 use iyagi_actors::push_sender::decision::{Outcome, RetryPolicy, Step, after_attempt, next_step};
 use iyagi_actors::push_sender::gates::Recipient;
 use iyagi_actors::push_sender::state::{Impossible, PushState, Stage};
+use iyagi_messages::device::Platform;
 use iyagi_messages::fact::{
     Fact, LetterRedriven, PushAccepted, PushAttempted, PushBounced, PushFailed, PushSuppressed,
 };
@@ -69,7 +70,7 @@ impl Given {
             .map_err(|class| fault(class, None));
         after_attempt(
             &self.state,
-            self.state.attempts,
+            self.state.progress.attempts,
             answer,
             0,
             self.now,
@@ -126,6 +127,7 @@ fn a_fresh_push_is_attempted_and_an_accepted_one_never_again() {
         gateway_id: "g".to_owned(),
         failure_type: "UNREGISTERED".to_owned(),
         detail: String::new(),
+        platform: Some(Platform::Fcm),
     };
     let bounced = settled.state.apply(&bounced.into(), &writer(), Seq(4), NOW);
     bounced.expect("possible, and it stays accepted");
@@ -224,7 +226,7 @@ fn throttling_is_never_counted_against_a_push() {
     }
     history.push(attempted(21));
     let given = given(history);
-    assert_eq!(given.state.counted_attempts, 0);
+    assert_eq!(given.state.progress.counted_attempts, 0);
     assert!(
         given
             .when_answered(Err(FailureClass::Transient))
@@ -265,7 +267,7 @@ fn poison_is_a_letter_at_once_and_a_broken_platform_is_nobodys_fault() {
         Some("poison")
     );
     let broken = given(vec![attempted(1)]).when_answered(Err(FailureClass::ApplicationBroken));
-    assert!(broken.platform_broken.is_some() && broken.letter.is_none());
+    assert!(broken.letter.is_none());
     assert_eq!(retry_at(&broken), Some(0), "it stays pending, at no cost");
 }
 
@@ -290,7 +292,7 @@ fn an_outcome_that_a_crash_swallowed_is_resolved_by_the_templates_policy() {
 fn an_attempt_of_another_host_that_lives_is_left_to_it() {
     let given = given(vec![attempted(1)]);
     assert_eq!(
-        given.state.attempted_by,
+        given.state.progress.attempted_by,
         Some(MemberId::new("host-a", 1)),
         "the journal tells whose attempt it is"
     );
@@ -347,7 +349,7 @@ proptest! {
         };
         for answer in answers {
             given.now = NOW.plus_ms(10);
-            if let Stage::Pending { not_before: Some(at) } = given.state.stage {
+            if let Stage::Pending { not_before: Some(at) } = given.state.progress.stage {
                 given.now = at;
             }
             match given.when_offered(REACHABLE) {
@@ -364,7 +366,7 @@ proptest! {
             for fact in &outcome.facts {
                 apply(&mut given.state, fact);
             }
-            prop_assert_eq!(dead, matches!(given.state.stage, Stage::Dead { .. }));
+            prop_assert_eq!(dead, matches!(given.state.progress.stage, Stage::Dead { .. }));
         }
     }
 }

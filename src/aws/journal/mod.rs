@@ -142,6 +142,10 @@ impl Journal for SharedJournal {
         self.replica.read(after, limit).await
     }
 
+    async fn at(&self, positions: Vec<Pos>) -> Result<Vec<Event>, JournalFault> {
+        self.replica.at(positions).await
+    }
+
     async fn entity(&self, entity: &Entity) -> Result<Vec<Event>, JournalFault> {
         self.replica.entity(entity).await
     }

@@ -16,10 +16,10 @@ use iyagi_messages::ids::DeviceToken;
 use iyagi_messages::push::FailureClass;
 
 use super::classify::{Call, fault};
-use super::quota::{Exhausted, Quota};
 use super::recent::Recent;
 use super::registry::{Endpoint, EndpointKey, EndpointRegistry};
 use crate::aws::dynamodb::fault::TableFault;
+use crate::quota::{Exhausted, Quota};
 
 /// Endpoints that are kept in memory: some forty megabytes at most.
 const ENDPOINTS_MAX: usize = 100_000;
@@ -228,7 +228,7 @@ fn existing_endpoint(message: &str) -> Option<String> {
 }
 
 /// A push that waits for its turn is not a failed one.
-pub(super) fn of_quota(exhausted: Exhausted) -> GatewayFault {
+fn of_quota(exhausted: Exhausted) -> GatewayFault {
     GatewayFault {
         class: FailureClass::Throttled,
         code: "QuotaExhausted".to_owned(),

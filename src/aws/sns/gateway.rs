@@ -9,15 +9,16 @@ use aws_sdk_sns::config::StalledStreamProtectionConfig;
 use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::types::MessageAttributeValue;
 use iyagi_actors::ports::{GatewayFault, Payload, PushGateway, QuotaLevel};
+use iyagi_messages::device::Platform;
 use iyagi_messages::push::FailureClass;
 
 use super::applications::Applications;
 use super::classify::{Call, fault};
-use super::endpoints::{Endpoints, of_quota};
+use super::endpoints::Endpoints;
 use super::envelope::{Envelope, envelope};
-use super::quota::Quota;
 use super::registry::EndpointRegistry;
 use crate::config::AwsConfig;
+use crate::quota::Quota;
 
 /// How the gateway works.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +60,6 @@ pub struct SnsGateway {
     preparation_max: Duration,
 }
 
-/// How long a publish waits for its turn. A push that would wait longer comes again later instead.
-const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Part of the time given to a push after which it is not begun any more: what has not left yet has a known outcome,
 /// and the publish itself needs the rest.
 const PREPARATION_PART: u32 = 2;
@@ -91,12 +90,6 @@ impl SnsGateway {
         }
     }
 
-    /// Notes how many hosts send pushes, this one included: they share the account's quotas.
-    pub fn set_share(&self, hosts: u32) {
-        self.publishes.set_share(hosts);
-        self.endpoints.quota().set_share(hosts);
-    }
-
     /// Both quotas' state.
     pub fn quotas(&self) -> QuotaLevels {
         QuotaLevels {
@@ -123,7 +116,6 @@ impl SnsGateway {
             tracing::info!(push = %payload.push_id, category = payload.category, "a text is longer than the platform takes and was cut");
         }
         let endpoint = self.endpoints.resolve(&application.arn, payload).await?;
-        self.publishes.take(WAIT_MAX).await.map_err(of_quota)?;
         Ok((endpoint, envelope))
     }
 
@@ -169,6 +161,15 @@ impl PushGateway for SnsGateway {
             }
         }
         answer
+    }
+
+    async fn turn(&self, _: Platform, pace: f64) -> bool {
+        self.publishes.turn(pace).await
+    }
+
+    fn set_share(&self, hosts: u32) {
+        self.publishes.set_share(hosts);
+        self.endpoints.quota().set_share(hosts);
     }
 
     fn quota_levels(&self) -> Vec<(&'static str, QuotaLevel)> {

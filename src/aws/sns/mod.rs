@@ -6,14 +6,12 @@
 //! - `endpoints`, [`registry`]: from a phone's token to its endpoint, made sure once per registration
 //! - [`envelope`]: what is published, in each platform's form
 //! - [`classify`]: what an answer means
-//! - [`quota`]: how often the service may be called
 
 pub mod applications;
 pub mod classify;
 mod endpoints;
 pub mod envelope;
 pub mod gateway;
-pub mod quota;
 mod recent;
 pub mod registry;
 

@@ -4,9 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
-use iyagi_actors::push_sender::state::{PushState, Stage};
+use iyagi_actors::platforms::Platforms;
+use iyagi_actors::platforms::breaker::BreakerState;
+use iyagi_actors::projections::InTurn;
+use iyagi_actors::push_sender::state::Stage;
 use iyagi_actors::thumbnail_worker::is_candidate;
-use iyagi_messages::ids::Pos;
+use iyagi_messages::ids::Timestamp;
 use iyagi_messages::object::ObjectKey;
 use tokio::time::Instant;
 
@@ -70,12 +73,13 @@ impl Player<'_> {
         };
         let outbox = self.surface.tree.projections.outbox();
         let down = self.lasting.iter().any(|rule| rule.device.is_none());
-        let pending: Vec<_> = outbox
-            .pending_behind(Pos::default(), usize::MAX)
-            .map(|(_, state)| state)
-            .collect();
+        let pending: Vec<_> = outbox.in_turn().collect();
         let pushes = if down {
-            stirring(&pending)
+            stirring(
+                &pending,
+                &self.surface.tree.platforms,
+                self.surface.clock.now(),
+            )
         } else {
             pending.len()
         };
@@ -132,24 +136,21 @@ impl fmt::Display for Remaining {
     }
 }
 
-/// Pushes that are neither settled nor waiting for a next attempt, their own or that of one before them in their lane.
-fn stirring(pending: &[&PushState]) -> usize {
-    let waits = |state: &PushState| {
-        matches!(
-            state.stage,
-            Stage::Pending {
-                not_before: Some(_)
-            }
-        )
+/// Pushes that are neither settled nor waiting for a next attempt, their own, that of one before them in their lane, or
+/// their push service's.
+fn stirring(pending: &[InTurn], platforms: &Platforms, now: Timestamp) -> usize {
+    let waits = |push: &&InTurn| {
+        let down = |platform| platforms.state(platform, now) != BreakerState::Closed;
+        let later = Stage::Pending { not_before: None } != push.progress.stage;
+        push.platform.is_some_and(down) || later && push.progress.stage != Stage::Attempting
     };
-    let lane = |state: &PushState| state.push.device.clone();
     let waiting: HashSet<_> = pending
         .iter()
-        .filter(|state| waits(state))
-        .map(|state| lane(state))
+        .filter(waits)
+        .map(|push| push.phone)
         .collect();
     pending
         .iter()
-        .filter(|state| !waiting.contains(&lane(state)))
+        .filter(|push| !waiting.contains(&push.phone))
         .count()
 }

@@ -4,13 +4,16 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::platforms::breaker::BreakerState;
 use iyagi_actors::ports::{InboxCounts, QuotaLevel};
 use iyagi_actors::projections::Outbox;
 use iyagi_actors::push_feedback::FeedbackCounts;
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, Counters};
+use iyagi_messages::push::PauseReason;
 
 use super::exposition::Exposition;
 use super::health::{self, Readiness};
+use super::platforms::{self, PlatformStatus};
 use super::status::{self, QueueStatus, StreamStatus};
 use crate::http::State;
 use crate::http::listener::{Requests, Side};
@@ -64,6 +67,8 @@ async fn render(state: &State) -> String {
     of_dependencies(&mut text, &readiness);
     of_actors(&mut text, &surface.actors.actors());
     of_pushes(&mut text, &surface.tree.projections.outbox());
+    of_platforms(&mut text, &platforms::platforms(surface));
+    of_catch_up(&mut text, surface);
     of_quotas(&mut text, &surface.gateway.quota_levels());
     of_feedback(&mut text, surface.tree.feedback.as_deref());
     of_fleet(&mut text, surface);
@@ -207,7 +212,7 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
         "iyagi_push_deferred_pushes",
         "Of those that are not settled, the ones that wait on purpose",
     )
-    .sample(&[], outbox.waiting().len());
+    .sample(&[], outbox.deferred());
     let mut family = text.gauge(
         "iyagi_letter_waiting_letters",
         "Dead letters that wait, by job",
@@ -235,6 +240,70 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
     family.sample(&[("invariant", "possible_history")], outbox.contradictions);
     text.gauge("iyagi_journal_head_position", "Position of the last event")
         .sample(&[], outbox.pos);
+}
+
+fn of_platforms(text: &mut Exposition, all: &[PlatformStatus]) {
+    let mut family = text.gauge(
+        "iyagi_push_breaker_state",
+        "1 for the state that this host's breaker of a push service is in: closed is well",
+    );
+    for service in all {
+        for state in BreakerState::ALL {
+            let labels = [
+                ("platform", service.platform.as_str()),
+                ("state", state.as_str()),
+            ];
+            family.sample(&labels, u8::from(service.breaker == state));
+        }
+    }
+    let mut family = text.gauge(
+        "iyagi_push_paused",
+        "Whether no host sends by a push service until a person says so (1) or not (0), by reason",
+    );
+    for service in all {
+        for reason in PauseReason::ALL {
+            let labels = [
+                ("platform", service.platform.as_str()),
+                ("reason", reason.as_str()),
+            ];
+            let paused = service.paused.as_ref();
+            let holds = paused.is_some_and(|pause| pause.reason == reason);
+            family.sample(&labels, u8::from(holds));
+        }
+    }
+    let mut family = text.gauge(
+        "iyagi_push_recent_tokens",
+        "Tokens that attempts of the last five minutes found alive or dead",
+    );
+    for service in all {
+        let alive = service.tokens_tried.saturating_sub(service.tokens_dead);
+        for (state, count) in [("alive", alive), ("dead", service.tokens_dead)] {
+            let labels = [("platform", service.platform.as_str()), ("state", state)];
+            family.sample(&labels, count);
+        }
+    }
+}
+
+fn of_catch_up(text: &mut Exposition, surface: &Surface) {
+    let catch_up = surface.tree.projections.catch_up();
+    text.gauge(
+        "iyagi_catch_up_active",
+        "Whether changes are read so late that only what is urgent is told of at once (1) or not (0)",
+    )
+    .sample(&[], u8::from(catch_up.begun_at.is_some()));
+    text.counter(
+        "iyagi_catch_up_begun_total",
+        "Times that changes were read so late",
+    )
+    .sample(&[], catch_up.times);
+    text.gauge(
+        "iyagi_catch_up_pace_ratio",
+        "Part of the full rate at which pushes are sent: it grows from 0 to 1 when changes are read in time again",
+    )
+    .sample(
+        &[],
+        catch_up.pace(surface.clock.now(), surface.config.push.catch_up),
+    );
 }
 
 fn of_quotas(text: &mut Exposition, levels: &[(&str, QuotaLevel)]) {

@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod health;
 pub mod journal;
 pub mod metrics;
+pub mod platforms;
 pub mod status;
 pub mod why_not;
 
@@ -73,6 +74,7 @@ pub fn routes(config: &mut ServiceConfig) {
                 .default_service(otherwise(READ)),
         )
         .configure(of_actors)
+        .configure(of_platforms)
         .configure(of_dead_letters)
         .configure(of_journal);
 }
@@ -92,6 +94,20 @@ fn of_actors(config: &mut ServiceConfig) {
         .service(
             resource("/v1/ops/actors/{name}/{order}")
                 .route(post().to(actors::order))
+                .default_service(otherwise("POST")),
+        );
+}
+
+fn of_platforms(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource("/v1/ops/platforms")
+                .route(get(platforms::list))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/platforms/{platform}/{order}")
+                .route(post().to(platforms::order))
                 .default_service(otherwise("POST")),
         );
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::health::{self, PROBE_TIMEOUT};
+use super::platforms::{self, PlatformStatus};
 use crate::http::State;
 use crate::http::problem::Problem;
 use crate::http::request::Query;
@@ -37,6 +38,11 @@ pub struct Status {
     stream: StreamStatus,
     journal: JournalStatus,
     pushes: Pushes,
+    /// Push services, and whether anything is sent by them.
+    platforms: Vec<PlatformStatus>,
+    /// Since when changes are read so late that only what is urgent is told of at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catching_up_since: Option<Timestamp>,
     dead_letters: DeadLetters,
     queues: Vec<QueueStatus>,
     actors: Actors,
@@ -170,6 +176,7 @@ pub async fn status(surface: &Surface) -> Status {
     let now = surface.clock.now();
     let uptime_seconds = now.since_ms(surface.started_at) / 1_000;
     let devices = surface.tree.projections.audience().device_count();
+    let platforms = platforms::platforms(surface);
     let outbox = surface.tree.projections.outbox();
     let mut by_origin = BTreeMap::new();
     for state in outbox.letters() {
@@ -192,6 +199,8 @@ pub async fn status(surface: &Surface) -> Status {
             conserved: imbalance(&counts) == 0 && outbox.contradictions == 0,
             counts,
         },
+        platforms,
+        catching_up_since: surface.tree.projections.catch_up().begun_at,
         dead_letters: DeadLetters {
             waiting: by_origin.values().sum(),
             by_origin,

@@ -9,7 +9,7 @@ use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::{Condition, Health};
 use iyagi_actors::journal::{Journal, MemoryJournal};
 use iyagi_actors::ports::{ChangeStream, Clock};
-use iyagi_actors::projections::{Projections, TrafficPolicy};
+use iyagi_actors::projections::{CatchUpPolicy, Projections, TrafficPolicy};
 use iyagi_actors::runtime::{
     ChildSpec, Intensity, Mailbox, Strategy as Restarts, System, Unobserved,
 };
@@ -115,6 +115,7 @@ impl Reader {
             model: GraphModel::default(),
             templates: Arc::new(built_in_templates()),
             clock: Arc::clone(&clock) as _,
+            catch_up: CatchUpPolicy::default(),
             fleet: Fleet::alone(Arc::clone(&projections)),
             pending_max_per_host: u64::MAX,
         });

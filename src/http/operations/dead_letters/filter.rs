@@ -1,14 +1,19 @@
 //! Which letters are meant.
 
-use iyagi_actors::projections::{LetterState, Outbox};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use iyagi_actors::projections::{LetterState, Outbox, bodies};
 use iyagi_messages::device::Platform;
-use iyagi_messages::ids::{PersonId, TemplateId, Timestamp};
-use iyagi_messages::letter::Origin;
+use iyagi_messages::ids::{LetterId, PersonId, PushId, TemplateId, Timestamp};
+use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::Push;
 use serde::Deserialize;
 
+use crate::http::journalled;
 use crate::http::problem::Problem;
 use crate::http::request::Query;
+use crate::surface::Surface;
 
 /// The parameters of a query that restrict a list of letters.
 pub(super) const PARAMETERS: [&str; 7] = [
@@ -65,17 +70,22 @@ impl Filter {
     }
 
     /// The waiting letters that are meant.
-    pub(super) fn among<'o>(&self, outbox: &'o Outbox) -> impl Iterator<Item = &'o LetterState> {
-        let fits = move |state: &&LetterState| self.fits(state, outbox);
+    pub(super) fn among<'o>(
+        &self,
+        outbox: &'o Outbox,
+        pushes: &DeadPushes,
+    ) -> impl Iterator<Item = &'o LetterState> {
+        let fits = move |state: &&LetterState| {
+            self.fits(&state.letter) && self.fits_push(pushes.of(&state.letter).map(|push| &**push))
+        };
         outbox.letters().filter(fits)
     }
 
-    fn fits(&self, state: &LetterState, outbox: &Outbox) -> bool {
-        fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
-            wanted.is_none() || wanted == found
-        }
-        let letter = &state.letter;
-        let push = push_of(state, outbox);
+    fn fits(&self, letter: &Letter) -> bool {
+        let person = match &letter.origin {
+            Origin::Push { recipient, .. } => Some(recipient),
+            Origin::Object { .. } => None,
+        };
         self.origin
             .as_deref()
             .is_none_or(|origin| origin == letter.origin.name())
@@ -83,21 +93,63 @@ impl Filter {
                 .reason
                 .as_ref()
                 .is_none_or(|reason| *reason == letter.reason)
-            && is(self.template.as_ref(), push.map(|push| &push.template))
-            && is(self.person.as_ref(), push.map(|push| &push.recipient))
+            && is(self.person.as_ref(), person)
+            && self.since.is_none_or(|since| letter.at >= since)
+            && self.until.is_none_or(|until| letter.at < until)
+    }
+
+    fn fits_push(&self, push: Option<&Push>) -> bool {
+        is(self.template.as_ref(), push.map(|push| &push.template))
             && is(
                 self.platform.as_ref(),
                 push.and_then(|push| push.platform.as_ref()),
             )
-            && self.since.is_none_or(|since| letter.at >= since)
-            && self.until.is_none_or(|until| letter.at < until)
     }
 }
 
-/// The push that a letter stands for. As long as the letter waits, the push is there.
-pub(super) fn push_of<'o>(state: &LetterState, outbox: &'o Outbox) -> Option<&'o Push> {
-    let Origin::Push { push, .. } = &state.letter.origin else {
-        return None;
-    };
-    Some(&outbox.push(*push)?.push)
+fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
+    wanted.is_none() || wanted == found
+}
+
+/// The pushes that letters stand for. They are in the journal, so they are read before anything is looked at.
+#[derive(Default)]
+pub(super) struct DeadPushes(HashMap<PushId, Arc<Push>>);
+
+impl DeadPushes {
+    /// Those of the waiting letters that a filter lets through, as far as they can be told without them.
+    pub(super) async fn behind(surface: &Surface, filter: &Filter) -> Result<Self, Problem> {
+        let ids: Vec<LetterId> = {
+            let outbox = surface.tree.projections.outbox();
+            let letters = outbox.letters().map(|state| &state.letter);
+            let fitting = letters.filter(|letter| filter.fits(letter));
+            fitting.map(|letter| letter.id).collect()
+        };
+        Self::of_letters(surface, &ids).await
+    }
+
+    /// Those of letters.
+    pub(super) async fn of_letters(surface: &Surface, ids: &[LetterId]) -> Result<Self, Problem> {
+        let pending: Vec<_> = {
+            let outbox = surface.tree.projections.outbox();
+            let letters = ids.iter().filter_map(|id| outbox.letter(*id));
+            let pushes = letters.filter_map(|state| push_id(&state.letter));
+            pushes.filter_map(|id| outbox.body_of(id)).collect()
+        };
+        let bodies = bodies(&*surface.journal, pending).await;
+        let bodies = bodies.map_err(|fault| journalled::problem_of(&fault))?;
+        let by_id = bodies.into_iter().map(|body| (body.push.id, body.push));
+        Ok(Self(by_id.collect()))
+    }
+
+    /// The push that a letter stands for, if it was there when it was looked for.
+    pub(super) fn of(&self, letter: &Letter) -> Option<&Arc<Push>> {
+        self.0.get(&push_id(letter)?)
+    }
+}
+
+fn push_id(letter: &Letter) -> Option<PushId> {
+    match &letter.origin {
+        Origin::Push { push, .. } => Some(*push),
+        Origin::Object { .. } => None,
+    }
 }

@@ -15,7 +15,7 @@ use iyagi_messages::push::Push;
 use serde::Serialize;
 use serde_json::json;
 
-use super::filter::{Filter, PARAMETERS, push_of};
+use super::filter::{DeadPushes, Filter, PARAMETERS};
 use super::{EXPECTED, PREFIX};
 use crate::http::State;
 use crate::http::journalled;
@@ -69,9 +69,10 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
         .cursor()?
         .map(|place| Place::read(&place))
         .transpose()?;
+    let pushes = DeadPushes::behind(&state.surface, &filter).await?;
     let (letters, next, conservation) = {
         let outbox = state.surface.tree.projections.outbox();
-        let (letters, next) = page(&outbox, &filter, behind, limit);
+        let (letters, next) = page(&outbox, &pushes, &filter, behind, limit);
         (letters, next, Conservation::of(&outbox.counts))
     };
     let next = next.map(|place| request::sealed_cursor(&place.to_text()));
@@ -83,9 +84,13 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
 /// `GET /v1/ops/dead-letters/groups`, restricted by `PARAMETERS`
 pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let filter = Filter::of(&Query::of(&request, &PARAMETERS)?)?;
+    let pushes = DeadPushes::behind(&state.surface, &filter).await?;
     let (groups, conservation) = {
         let outbox = state.surface.tree.projections.outbox();
-        (grouped(&outbox, &filter), Conservation::of(&outbox.counts))
+        (
+            grouped(&outbox, &pushes, &filter),
+            Conservation::of(&outbox.counts),
+        )
     };
     Ok(response::ok(
         &json!({ "groups": groups, "conservation": conservation }),
@@ -98,10 +103,11 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
     let id: LetterId = request::id(request::rest(&request, PREFIX)?, "id", EXPECTED)?;
     let surface = &state.surface;
     let told = events_of(surface, Entity::new("letter", id)).await?;
+    let pushes = DeadPushes::of_letters(surface, &[id]).await?;
     let found = {
         let outbox = surface.tree.projections.outbox();
         let state = outbox.letter(id);
-        state.map(|state| View::of(state, push_of(state, &outbox)))
+        state.map(|state| View::of(state, pushes.of(&state.letter).map(|push| &**push)))
     };
     // A letter that is settled for good is in the journal alone.
     let view = found.or_else(|| View::settled(&told)).ok_or_else(|| {
@@ -208,12 +214,13 @@ impl Place {
 
 fn page(
     outbox: &Outbox,
+    pushes: &DeadPushes,
     filter: &Filter,
     behind: Option<Place>,
     limit: usize,
 ) -> (Vec<View>, Option<Place>) {
     let mut fitting: Vec<(Place, &LetterState)> = filter
-        .among(outbox)
+        .among(outbox, pushes)
         .map(|state| (Place::of(&state.letter), state))
         .filter(|(place, _)| behind.is_none_or(|behind| *place > behind))
         .collect();
@@ -223,13 +230,13 @@ fn page(
     let last = fitting.last().map(|(place, _)| *place).filter(|_| more);
     let views = fitting
         .into_iter()
-        .map(|(_, state)| View::of(state, push_of(state, outbox)));
+        .map(|(_, state)| View::of(state, pushes.of(&state.letter).map(|push| &**push)));
     (views.collect(), last)
 }
 
-fn grouped(outbox: &Outbox, filter: &Filter) -> Vec<Group> {
+fn grouped(outbox: &Outbox, pushes: &DeadPushes, filter: &Filter) -> Vec<Group> {
     let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
-    for state in filter.among(outbox) {
+    for state in filter.among(outbox, pushes) {
         let letter = &state.letter;
         let key = (letter.origin.name(), letter.reason.as_str());
         let group = groups.entry(key).or_insert_with(|| Group {
@@ -294,7 +301,13 @@ mod tests {
         ]);
         let (mut seen, mut behind) = (Vec::new(), None);
         loop {
-            let (letters, next) = page(&outbox, &Filter::default(), behind, 2);
+            let (letters, next) = page(
+                &outbox,
+                &DeadPushes::default(),
+                &Filter::default(),
+                behind,
+                2,
+            );
             seen.extend(letters.iter().map(|view| view.letter.at.0));
             let Some(next) = next else { break };
             behind = Some(Place::read(&next.to_text()).expect("its own cursor"));
@@ -305,7 +318,7 @@ mod tests {
     #[test]
     fn groups_count_by_job_and_reason() {
         let outbox = outbox(&[("a", "bomb", 3), ("b", "truncated", 1), ("c", "bomb", 5)]);
-        let groups = grouped(&outbox, &Filter::default());
+        let groups = grouped(&outbox, &DeadPushes::default(), &Filter::default());
         assert_eq!(groups.len(), 2);
         assert_eq!((groups[0].reason.as_str(), groups[0].count), ("bomb", 2));
         assert_eq!(
@@ -316,18 +329,33 @@ mod tests {
             reason: Some("truncated".to_owned()),
             ..Filter::default()
         };
-        assert_eq!(page(&outbox, &only, None, 10).0.len(), 1);
-        assert_eq!(grouped(&outbox, &only).len(), 1);
+        assert_eq!(
+            page(&outbox, &DeadPushes::default(), &only, None, 10)
+                .0
+                .len(),
+            1
+        );
+        assert_eq!(grouped(&outbox, &DeadPushes::default(), &only).len(), 1);
         let between = Filter {
             since: Some(Timestamp(1)),
             until: Some(Timestamp(5)),
             ..Filter::default()
         };
-        assert_eq!(page(&outbox, &between, None, 10).0.len(), 2);
+        assert_eq!(
+            page(&outbox, &DeadPushes::default(), &between, None, 10)
+                .0
+                .len(),
+            2
+        );
         let of_somebody = Filter {
             person: Some("minji".into()),
             ..Filter::default()
         };
-        assert_eq!(page(&outbox, &of_somebody, None, 10).0.len(), 0);
+        assert_eq!(
+            page(&outbox, &DeadPushes::default(), &of_somebody, None, 10)
+                .0
+                .len(),
+            0
+        );
     }
 }

@@ -1,20 +1,20 @@
 //! Redrives and purges dead letters: chosen here, done by their keeper, which alone touches the queue.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::dlq_keeper::{DlqMessage, Order, Reply, Settled};
-use iyagi_actors::projections::Outbox;
 use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
+use iyagi_actors::push_sender::state::PushState;
 use iyagi_messages::ids::LetterId;
-use iyagi_messages::letter::Origin;
 use iyagi_messages::push::SuppressReason;
 use serde::Serialize;
 
 use super::EXPECTED;
-use super::filter::Filter;
+use super::filter::{DeadPushes, Filter};
 use crate::http::State;
 use crate::http::operations::operator_of;
 use crate::http::problem::{Kind, Problem};
@@ -101,7 +101,7 @@ async fn settle(
         dry_run,
         because,
     } = Wanted::read(&body)?;
-    let letters = which.letters(&state.surface.tree.projections.outbox());
+    let letters = which.letters(&state.surface).await?;
     let selected = letters.len();
     if dry_run || letters.is_empty() {
         let (waiting, unknown): (Vec<_>, Vec<_>) = {
@@ -110,7 +110,7 @@ async fn settle(
             letters.into_iter().partition(waits)
         };
         let held = match fate {
-            Fate::Redrive => held(&state.surface, &waiting),
+            Fate::Redrive => held(&state.surface, &waiting).await?,
             Fate::Purge => BTreeMap::new(),
         };
         return Ok(response::ok(&Outcome {
@@ -137,18 +137,26 @@ async fn settle(
 }
 
 /// What the gates would say of pushes if they were tried anew at this moment.
-fn held(surface: &Surface, letters: &[LetterId]) -> BTreeMap<SuppressReason, u64> {
+async fn held(
+    surface: &Surface,
+    letters: &[LetterId],
+) -> Result<BTreeMap<SuppressReason, u64>, Problem> {
+    let pushes = DeadPushes::of_letters(surface, letters).await?;
     let now = surface.clock.now();
     let projections = &surface.tree.projections;
     let outbox = projections.outbox();
     let (audience, wishes) = (projections.audience(), projections.wishes());
     let mut held = BTreeMap::new();
     for id in letters {
-        let Some(Origin::Push { push, .. }) = outbox.letter(*id).map(|state| &state.letter.origin)
-        else {
-            continue;
-        };
-        let Some(state) = outbox.push(*push) else {
+        let push = outbox
+            .letter(*id)
+            .and_then(|state| pushes.of(&state.letter));
+        let state = push.and_then(|push| {
+            let (progress, _) = outbox.progress(push.id)?;
+            let push = Arc::clone(push);
+            Some(PushState { push, progress })
+        });
+        let Some(state) = state else {
             continue;
         };
         let recipient = Recipient::of(&state.push, &audience, &wishes, now);
@@ -167,7 +175,7 @@ fn held(surface: &Surface, letters: &[LetterId]) -> BTreeMap<SuppressReason, u64
             *held.entry(reason).or_default() += 1;
         }
     }
-    held
+    Ok(held)
 }
 
 async fn ask(
@@ -254,20 +262,22 @@ impl Wanted {
 
 impl Which {
     /// The letters that are meant, the oldest first, so that redriven pushes keep their order.
-    fn letters(self, outbox: &Outbox) -> Vec<LetterId> {
+    async fn letters(self, surface: &Surface) -> Result<Vec<LetterId>, Problem> {
         match self {
             Self::These(mut ids) => {
                 let mut seen = std::collections::HashSet::new();
                 ids.retain(|id| seen.insert(*id));
-                ids
+                Ok(ids)
             }
             Self::Fitting(filter) => {
+                let pushes = DeadPushes::behind(surface, &filter).await?;
+                let outbox = surface.tree.projections.outbox();
                 let mut fitting: Vec<_> = filter
-                    .among(outbox)
+                    .among(&outbox, &pushes)
                     .map(|state| (state.letter.at, state.letter.id))
                     .collect();
                 fitting.sort_unstable();
-                fitting.into_iter().map(|(_, id)| id).collect()
+                Ok(fitting.into_iter().map(|(_, id)| id).collect())
             }
         }
     }

@@ -31,6 +31,8 @@ const BURST_SECONDS: f64 = 0.1;
 const RECOVERY_PER_SECOND: f64 = 0.05;
 /// Part of the limit that is always left, so that the end of the throttling is noticed.
 const RATE_MIN: f64 = 0.01;
+/// How long a turn is waited for at most, before it is asked for again.
+const TURN_MAX: Duration = Duration::from_millis(200);
 /// Throttling answers within this time are about calls made at one and the same rate, so they count as one.
 const HALVING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,18 @@ impl Quota {
         Ok(())
     }
 
+    /// Waits for a turn at `pace`, a part of the rate from 0 to 1; false if it does not come within a moment. It is to be asked
+    /// for again then, for the pace may be another one by that time.
+    pub async fn turn(&self, pace: f64) -> bool {
+        let wait = {
+            let mut bucket = self.bucket();
+            bucket.set_pace(pace, Instant::now());
+            bucket.take(Instant::now(), TURN_MAX)
+        };
+        tokio::time::sleep(wait.unwrap_or(TURN_MAX)).await;
+        wait.is_ok()
+    }
+
     /// Notes that the service throttled a call.
     pub fn throttled(&self) {
         self.bucket().throttled(Instant::now());
@@ -67,7 +81,7 @@ impl Quota {
         bucket.refill(Instant::now());
         QuotaLevel {
             limit: bucket.limit(),
-            rate: bucket.rate,
+            rate: bucket.paced(),
             tokens: bucket.tokens,
             throttled: bucket.throttled,
         }
@@ -83,7 +97,10 @@ impl Quota {
 struct Bucket {
     per_second: u32,
     hosts: u32,
+    /// What the service bears.
     rate: f64,
+    /// The part of the limit that is made use of.
+    pace: f64,
     tokens: f64,
     refilled_at: Instant,
     halved_at: Option<Instant>,
@@ -96,6 +113,7 @@ impl Bucket {
             per_second: per_second.max(1),
             hosts: 1,
             rate: 0.0,
+            pace: 1.0,
             tokens: 0.0,
             refilled_at: now,
             halved_at: None,
@@ -110,8 +128,12 @@ impl Bucket {
         f64::from(self.per_second) / f64::from(self.hosts)
     }
 
+    fn paced(&self) -> f64 {
+        self.rate.min(self.limit() * self.pace)
+    }
+
     fn burst(&self) -> f64 {
-        (self.rate * BURST_SECONDS).max(1.0)
+        (self.paced() * BURST_SECONDS).max(1.0)
     }
 
     fn refill(&mut self, now: Instant) {
@@ -119,10 +141,10 @@ impl Bucket {
             .saturating_duration_since(self.refilled_at)
             .as_secs_f64();
         self.refilled_at = self.refilled_at.max(now);
-        let before = self.rate;
-        self.rate = (before + self.limit() * RECOVERY_PER_SECOND * elapsed).min(self.limit());
+        let before = self.paced();
+        self.rate = (self.rate + self.limit() * RECOVERY_PER_SECOND * elapsed).min(self.limit());
         // While the rate grew, its mean flowed in.
-        let inflow = f64::midpoint(before, self.rate) * elapsed;
+        let inflow = f64::midpoint(before, self.paced()) * elapsed;
         self.tokens = (self.tokens + inflow).min(self.burst());
     }
 
@@ -130,7 +152,8 @@ impl Bucket {
     fn take(&mut self, now: Instant, wait_max: Duration) -> Result<Duration, Exhausted> {
         self.refill(now);
         let missing = (1.0 - self.tokens).max(0.0);
-        let wait = Duration::from_secs_f64(missing / self.rate);
+        // At no pace at all a turn never comes.
+        let wait = Duration::try_from_secs_f64(missing / self.paced()).unwrap_or(Duration::MAX);
         if wait > wait_max {
             return Err(Exhausted { wait });
         }
@@ -148,6 +171,12 @@ impl Bucket {
         self.halved_at = Some(now);
         self.rate = (self.rate / 2.0).max(self.limit() * RATE_MIN);
         self.tokens = self.tokens.min(0.0);
+    }
+
+    fn set_pace(&mut self, pace: f64, now: Instant) {
+        self.refill(now);
+        self.pace = pace.clamp(0.0, 1.0);
+        self.tokens = self.tokens.min(self.burst());
     }
 
     fn set_share(&mut self, hosts: u32, now: Instant) {
@@ -248,6 +277,29 @@ mod tests {
         assert_eq!((bucket.limit(), bucket.rate), (600.0, 300.0));
         bucket.set_share(0, start);
         assert!((bucket.limit() - 1_200.0).abs() < 1e-6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_outage_turns_come_first_seldom_and_within_the_ramp_at_the_whole_rate() {
+        let quota = Quota::new(100);
+        let began = Instant::now();
+        let mut turns = [0; 8];
+        loop {
+            let seconds = began.elapsed().as_secs_f64();
+            if seconds >= 80.0 {
+                break;
+            }
+            if quota.turn((seconds / 60.0).min(1.0)).await {
+                turns[(seconds / 10.0) as usize] += 1;
+            }
+        }
+        // A sixth of the rate more in each ten seconds, and the whole of it from the sixtieth on.
+        for (index, made) in turns.into_iter().enumerate() {
+            let whole = f64::midpoint((index as f64).min(6.0), (index as f64 + 1.0).min(6.0)) / 6.0
+                * 1_000.0;
+            let close = (f64::from(made) - whole).abs() <= 30.0;
+            assert!(close, "{made} in the {index}th ten seconds, not {whole}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

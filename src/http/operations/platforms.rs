@@ -1,0 +1,133 @@
+//! The push services, and whether anything is sent by them. Each order is in the journal before it is carried out.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::platforms::breaker::BreakerState;
+use iyagi_actors::projections::{Pause, Services};
+use iyagi_messages::device::Platform;
+use iyagi_messages::fact::{Fact, PlatformPaused, PlatformResumed};
+use iyagi_messages::push::PauseReason;
+use serde::Serialize;
+use serde_json::json;
+
+use super::OPERATOR;
+use crate::http::State;
+use crate::http::journalled::{self, Decision};
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Fields, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+const PREFIX: &str = "/v1/ops/platforms/";
+const ORDERS: [&str; 2] = ["pause", "resume"];
+/// Largest body of an order.
+const BODY_BYTES_MAX: u64 = 4 * 1024;
+
+/// A push service as it is now.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlatformStatus {
+    /// The service.
+    pub platform: Platform,
+    /// This host's breaker.
+    pub breaker: BreakerState,
+    /// Why no host sends by it, if none does.
+    pub paused: Option<Pause>,
+    /// Attempts of the last five minutes that say something of their tokens.
+    pub tokens_tried: u64,
+    /// Those that found it dead.
+    pub tokens_dead: u64,
+}
+
+/// `GET /v1/ops/platforms`
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    Ok(response::ok(
+        &json!({ "platforms": platforms(&state.surface) }),
+    ))
+}
+
+/// `POST /v1/ops/platforms/{platform}/{pause,resume}`
+pub async fn order(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let path = request::rest(&request, PREFIX)?;
+    let (name, verb) = path.split_once('/').unwrap_or((path, ""));
+    let platform = known(name)?;
+    let pause = match verb {
+        "pause" => true,
+        "resume" => false,
+        other => {
+            let hint = request::did_you_mean(other, ORDERS.into_iter());
+            let detail = format!("there is no order `{other}`{hint}");
+            return Err(Problem::new(Kind::UnknownPath, detail).with("available", ORDERS.to_vec()));
+        }
+    };
+    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    Fields::parse(&body)?.end(&[])?;
+    give(&state.surface, platform, pause).await?;
+    Ok(response::ok(&platform_status(&state.surface, platform)))
+}
+
+/// Every push service as it is now.
+pub fn platforms(surface: &Surface) -> Vec<PlatformStatus> {
+    let all = Platform::ALL.iter();
+    all.map(|platform| platform_status(surface, *platform))
+        .collect()
+}
+
+fn platform_status(surface: &Surface, platform: Platform) -> PlatformStatus {
+    let now = surface.clock.now();
+    let services = surface.tree.projections.platforms();
+    let tokens = services.tokens(platform, now);
+    PlatformStatus {
+        platform,
+        breaker: surface.tree.platforms.state(platform, now),
+        paused: services.pause(platform).cloned(),
+        tokens_tried: tokens.attempts,
+        tokens_dead: tokens.dead,
+    }
+}
+
+async fn give(surface: &Surface, platform: Platform, pause: bool) -> Result<(), Problem> {
+    let entity = Services::entity(platform);
+    journalled::settle(&*surface.journal, async || {
+        let paused = surface
+            .tree
+            .projections
+            .platforms()
+            .pause(platform)
+            .is_some();
+        if paused == pause {
+            return Ok(Decision::nothing(()));
+        }
+        let by = OPERATOR.to_owned();
+        let fact: Fact = if pause {
+            let reason = PauseReason::Operator;
+            PlatformPaused {
+                platform,
+                reason,
+                by,
+            }
+            .into()
+        } else {
+            PlatformResumed { platform, by }.into()
+        };
+        let seen = journalled::seq_of(&*surface.journal, &entity).await?;
+        Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
+    })
+    .await?;
+    tracing::info!(%platform, pause, "an operator's order");
+    Ok(())
+}
+
+fn known(name: &str) -> Result<Platform, Problem> {
+    name.parse().map_err(|_| {
+        let names = Platform::ALL.map(Platform::as_str);
+        let hint = request::did_you_mean(name, names.into_iter());
+        let detail = format!("there is no push service `{name}`{hint}");
+        Problem::new(Kind::UnknownPath, detail).with("available", names.to_vec())
+    })
+}

@@ -1,0 +1,362 @@
+//! When a push service is down, when its tokens die, and when the change log was not read for long.
+
+use std::time::Duration;
+
+use iyagi::config::Config;
+use iyagi::embedded::push_log::{FaultClass, FaultRule, PushLog};
+use iyagi_actors::platforms::breaker::BreakerState;
+use iyagi_actors::projections::Services;
+use iyagi_messages::device::{Device, Platform};
+use iyagi_messages::fact::{
+    DeviceRegistered, DeviceRemoved, Fact, PlatformPaused, PlatformResumed,
+};
+use iyagi_messages::ids::Pos;
+use iyagi_messages::push::{PauseReason, SuppressReason};
+use tempfile::TempDir;
+
+use crate::world::{World, play_changed, play_changed_in};
+
+fn push_log(world: &World) -> &PushLog {
+    let here = world.daemon.surface.one_machine.as_ref();
+    &here.expect("everything is on one machine").push_log
+}
+
+fn fails(world: &World, device: &str, class: FaultClass) {
+    push_log(world).add_fault(FaultRule {
+        device: Some(device.into()),
+        class,
+        times: None,
+        retry_after_seconds: None,
+    });
+}
+
+fn state(world: &World, platform: Platform) -> BreakerState {
+    let now = world.daemon.surface.clock.now();
+    world.daemon.surface.tree.platforms.state(platform, now)
+}
+
+async fn iphone(world: &World, person: &str) {
+    let device = Device {
+        token: format!("{person}-iphone").as_str().into(),
+        person: person.into(),
+        platform: Platform::Apns,
+        locale: "en".to_owned(),
+    };
+    let registered = DeviceRegistered { device };
+    world
+        .append("device", &format!("{person}-iphone"), registered.into())
+        .await;
+}
+
+async fn facts(world: &World) -> Vec<Fact> {
+    let events = world.daemon.surface.journal.read(Pos::default(), 10_000);
+    let events = events.await.expect("readable").into_iter();
+    events.map(|event| event.fact).collect()
+}
+
+fn quick_breaker(config: &mut Config) {
+    config.push.breaker.failures = 2;
+    config.push.breaker.wait_ms_min = 10;
+    config.push.breaker.wait_ms_max = 40;
+}
+
+#[test]
+fn a_push_service_that_is_down_holds_up_no_other_one_and_costs_its_pushes_nothing() {
+    let report = play_changed(quick_breaker, async |world| {
+        for name in ["minji", "daniel", "grace"] {
+            world.person(name, name, "en").await;
+        }
+        iphone(&world, "grace").await;
+        for device in ["minji", "daniel", "grace"] {
+            fails(&world, device, FaultClass::Transient);
+        }
+        world.follow("daniel", "minji").await;
+        world.follow("grace", "minji").await;
+        world
+            .until("the breaker opens", || {
+                state(&world, Platform::Fcm) != BreakerState::Closed
+            })
+            .await;
+        // Far more probes fail than attempts would be allowed.
+        for who in ["minji", "daniel"] {
+            world.follow(who, "grace").await;
+            world.follow(who, "daniel").await;
+        }
+        world
+            .until("iPhones hear of it all the same", || {
+                world.shown("grace-iphone").len() == 2
+            })
+            .await;
+        assert_eq!(state(&world, Platform::Apns), BreakerState::Closed);
+        assert_eq!(world.counts().dead, 0);
+        push_log(&world).clear_faults();
+        world.settle().await;
+        assert_eq!(world.shown("minji").len(), 2);
+        assert_eq!(world.shown("grace").len(), 2);
+        let facts = facts(&world).await;
+        let of_kind = |kind: &str| facts.iter().filter(|fact| fact.kind() == kind).count();
+        assert_eq!(
+            (of_kind("breaker.opened"), of_kind("breaker.closed")),
+            (1, 1)
+        );
+        let counted = facts.iter().filter(|fact| match fact {
+            Fact::PushFailed(failed) => failed.counted,
+            _ => false,
+        });
+        assert!(
+            counted.count() <= 2,
+            "what follows the opening is not counted"
+        );
+        world
+    });
+    assert_eq!(report.counts.dead, 0);
+}
+
+#[test]
+fn a_service_that_was_down_before_a_restart_is_tried_with_one_push_after_it() {
+    let folder = TempDir::new().expect("a folder");
+    play_changed_in(folder.path(), quick_breaker, async |world| {
+        world.person("minji", "민지", "ko").await;
+        for name in ["daniel", "grace", "oliver"] {
+            world.person(name, name, "en").await;
+        }
+        fails(&world, "minji", FaultClass::ApplicationBroken);
+        for name in ["daniel", "grace", "oliver"] {
+            world.follow(name, "minji").await;
+        }
+        world
+            .until("the breaker opens", || {
+                state(&world, Platform::Fcm) != BreakerState::Closed && world.counts().pending == 3
+            })
+            .await;
+        world
+    });
+    let report = play_changed_in(folder.path(), quick_breaker, async |world| {
+        world.settle().await;
+        let shown = world.shown("minji");
+        for (text, name) in shown.iter().zip(["daniel", "grace", "oliver"]) {
+            assert!(text.contains(name), "in their order: {shown:?}");
+        }
+        let facts = facts(&world).await;
+        let of_kind = |kind: &str| facts.iter().filter(|fact| fact.kind() == kind).count();
+        // It is not found out once more that it is down: one push asks, and all others follow.
+        let breaker = (of_kind("breaker.opened"), of_kind("breaker.closed"));
+        assert_eq!(breaker, (1, 1));
+        world
+    });
+    assert_eq!((report.counts.sent, report.unknown_outcomes), (3, 0));
+}
+
+#[test]
+fn a_service_that_a_person_pauses_sends_nothing_until_it_is_resumed() {
+    play_changed(
+        |_| {},
+        async |world| {
+            world.person("minji", "민지", "ko").await;
+            world.person("daniel", "Daniel", "en").await;
+            iphone(&world, "minji").await;
+            let platform = Platform::Fcm;
+            let by = "test".to_owned();
+            let reason = PauseReason::Operator;
+            let paused = PlatformPaused {
+                platform,
+                reason,
+                by: by.clone(),
+            };
+            world.append("platform", "fcm", paused.into()).await;
+            world.follow("daniel", "minji").await;
+            world
+                .until("the iPhone rings", || world.counts().sent == 1)
+                .await;
+            assert_eq!(world.shown("minji-iphone").len(), 1);
+            assert_eq!((world.shown("minji").len(), world.counts().pending), (0, 1));
+            let resumed = PlatformResumed { platform, by };
+            world.append("platform", "fcm", resumed.into()).await;
+            world.settle().await;
+            assert_eq!(world.shown("minji").len(), 1);
+            world
+        },
+    );
+}
+
+#[test]
+fn a_wave_of_dead_tokens_stops_the_service_and_not_the_phones() {
+    const PHONES: usize = 12;
+    let few = |config: &mut Config| {
+        config.push.max_in_flight = 1;
+        config.push.dying_tokens.percent_max = 20;
+        config.push.dying_tokens.attempts_min = 5;
+    };
+    let report = play_changed(few, async |world| {
+        world.person("daniel", "Daniel", "en").await;
+        let people: Vec<String> = (0..PHONES).map(|nth| format!("p{nth}")).collect();
+        for person in &people {
+            world.person(person, person, "en").await;
+            fails(&world, person, FaultClass::Dead);
+        }
+        for person in &people {
+            world.follow("daniel", person).await;
+        }
+        let paused = || {
+            let services = world.daemon.surface.tree.projections.platforms();
+            services.pause(Platform::Fcm).cloned()
+        };
+        world
+            .until("the service is paused", || paused().is_some())
+            .await;
+        let pause = paused().expect("it is");
+        assert_eq!(pause.reason, PauseReason::DyingTokens);
+        assert_eq!(pause.by, "5 of 5 tokens dead in 5 minutes");
+        world
+            .until("the rest waits", || {
+                world.counts().pending == PHONES as u64 - 4
+            })
+            .await;
+        let devices = || {
+            world
+                .daemon
+                .surface
+                .tree
+                .projections
+                .audience()
+                .device_count()
+        };
+        assert_eq!(
+            devices(),
+            PHONES + 1 - 4,
+            "what tripped it, and all behind it, stay"
+        );
+        push_log(&world).clear_faults();
+        let resumed = PlatformResumed {
+            platform: Platform::Fcm,
+            by: "test".to_owned(),
+        };
+        world.append("platform", "fcm", resumed.into()).await;
+        world.settle().await;
+        assert_eq!(devices(), PHONES + 1 - 4);
+        let entity = Services::entity(Platform::Fcm);
+        let events = world.daemon.surface.journal.entity(&entity).await;
+        assert_eq!(
+            events.expect("readable").len(),
+            2,
+            "paused once, resumed once"
+        );
+        world
+    });
+    assert_eq!(report.counts.sent, PHONES as u64 - 4);
+    assert_eq!(report.counts.suppressed[&SuppressReason::EndpointDead], 4);
+}
+
+#[test]
+fn after_an_outage_people_are_told_once_of_all_that_they_missed() {
+    let late = |config: &mut Config| {
+        config.push.catch_up.lag_seconds = 1;
+        config.push.catch_up.digest_seconds = 2;
+        config.push.catch_up.ramp_seconds = 0;
+    };
+    let report = play_changed(late, async |world| {
+        for name in ["minji", "daniel", "grace", "oliver"] {
+            world.person(name, name, "en").await;
+        }
+        world.settle().await;
+        world
+            .at_once(async {
+                world.follow("daniel", "minji").await;
+                world.follow("grace", "minji").await;
+                world.follow("minji", "oliver").await;
+                // The outage: the changes are older than is borne when they are read.
+                tokio::time::sleep(Duration::from_millis(1_100)).await;
+            })
+            .await;
+        world
+            .until("all of it waits", || {
+                world.daemon.surface.tree.projections.outbox().deferred() == 3
+            })
+            .await;
+        assert_eq!(world.accepted(), []);
+        world.settle().await;
+        assert_eq!(world.shown("minji").len(), 1, "{:?}", world.shown("minji"));
+        assert_eq!(world.shown("oliver").len(), 1);
+        let catch_up = || world.daemon.surface.tree.projections.catch_up();
+        assert!(catch_up().begun_at.is_some());
+        world.follow("oliver", "minji").await;
+        world.settle().await;
+        assert_eq!(world.shown("minji").len(), 2, "in time again, and at once");
+        assert!(catch_up().begun_at.is_none() && catch_up().ended_at.is_some());
+        world
+    });
+    assert_eq!(report.counts.suppressed[&SuppressReason::Merged], 1);
+}
+
+#[test]
+fn a_token_from_its_registration_to_its_death() {
+    let report = play_changed(
+        |_| {},
+        async |world| {
+            for name in ["minji", "daniel", "grace", "oliver"] {
+                world.person(name, name, "en").await;
+            }
+            let shown = |token: &str| world.shown(token).len();
+            let held_up = async |held_up: bool| {
+                let (platform, by) = (Platform::Fcm, format!("{:?}", world.counts()));
+                let reason = PauseReason::Operator;
+                let fact = if held_up {
+                    PlatformPaused {
+                        platform,
+                        reason,
+                        by,
+                    }
+                    .into()
+                } else {
+                    PlatformResumed { platform, by }.into()
+                };
+                world.append("platform", "fcm", fact).await;
+            };
+            // The app gets another token, registers it and takes back the old one.
+            world.device("minji", "minji-2", "en").await;
+            let token = "minji".into();
+            let reason = "signed_out".to_owned();
+            world
+                .append("device", "minji", DeviceRemoved { token, reason }.into())
+                .await;
+            world.follow("daniel", "minji").await;
+            world.settle().await;
+            assert_eq!((shown("minji"), shown("minji-2")), (0, 1));
+            // Oliver signs in on the phone while something for Minji is on its way to it.
+            held_up(true).await;
+            world.follow("grace", "minji").await;
+            world
+                .until("it is on its way", || world.counts().pending == 1)
+                .await;
+            world.device("oliver", "minji-2", "en").await;
+            held_up(false).await;
+            world.follow("daniel", "oliver").await;
+            world.settle().await;
+            assert_eq!((shown("minji-2"), shown("oliver")), (2, 1));
+            // The token dies with two more for it on their way: one tells, and none tries again.
+            held_up(true).await;
+            world.follow("grace", "oliver").await;
+            world.follow("minji", "oliver").await;
+            world
+                .until("they are on their way", || world.counts().pending == 4)
+                .await;
+            fails(&world, "minji-2", FaultClass::Dead);
+            held_up(false).await;
+            world.settle().await;
+            let facts = facts(&world).await;
+            let removed = facts.iter().filter(|fact| match fact {
+                Fact::DeviceRemoved(removed) => removed.reason == "endpoint_dead",
+                _ => false,
+            });
+            assert_eq!(
+                (removed.count(), shown("minji-2"), shown("oliver")),
+                (1, 2, 3)
+            );
+            world
+        },
+    );
+    let suppressed = report.counts.suppressed;
+    assert_eq!(suppressed[&SuppressReason::EndpointDead], 1);
+    // Minji's, once the phone was Oliver's, and the dead token's second one.
+    assert_eq!(suppressed[&SuppressReason::DeviceGone], 2);
+}
