@@ -365,6 +365,7 @@ impl Pushes {
             expires_at: Timestamp(1_700_003_600_000),
             on_unknown_outcome: iyagi_messages::push::OnUnknownOutcome::Resend,
             burst: None,
+            own_act_too: false,
         }
     }
 }

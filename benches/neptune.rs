@@ -23,10 +23,10 @@ use iyagi::aws::clients::Clients;
 use iyagi::aws::neptune::NeptuneStream;
 use iyagi::config::{AwsConfig, built_in_templates};
 use iyagi_actors::ports::{ChangeStream, StreamFault};
-use iyagi_actors::projections::Audience;
+use iyagi_actors::projections::{Audience, Subscriptions};
 use iyagi_actors::stream_poller::assembler::{Assembler, CommitBounds, Gaps, Portion};
 use iyagi_actors::subscription_matcher::graph::{Graph, GraphModel};
-use iyagi_actors::subscription_matcher::matching::pushes_of;
+use iyagi_actors::subscription_matcher::matching::Matcher;
 use iyagi_messages::cursor::Cursor;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -108,7 +108,9 @@ async fn read_and_match(url: &str) -> f64 {
         }
     });
     let (mut graph, model) = (Graph::default(), GraphModel::default());
-    let (audience, templates) = (Audience::default(), built_in_templates());
+    let (audience, subscriptions) = (Audience::default(), Subscriptions::default());
+    let templates = Arc::new(built_in_templates());
+    let mut matcher = Matcher::new(model, templates, subscriptions.lexicon());
     let (mut records, mut pushes) = (0, 0);
     while let Some(commits) = pages.recv().await {
         for portion in &commits {
@@ -116,7 +118,8 @@ async fn read_and_match(url: &str) -> f64 {
                 panic!("a small commit comes whole")
             };
             records += commit.records.len() as u64;
-            pushes += pushes_of(commit, &mut graph, &model, &audience, &templates).len() as u64;
+            let found = matcher.pushes(commit, &mut graph, &subscriptions, &audience);
+            pushes += found.len() as u64;
         }
     }
     let took = began.elapsed();

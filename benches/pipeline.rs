@@ -304,5 +304,6 @@ fn push(n: u64) -> Push {
         expires_at: Timestamp(i64::MAX),
         on_unknown_outcome: OnUnknownOutcome::Resend,
         burst: None,
+        own_act_too: false,
     }
 }

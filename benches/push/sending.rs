@@ -201,6 +201,7 @@ pub(crate) fn push(number: usize) -> Push {
         expires_at: Timestamp(i64::MAX / 2),
         on_unknown_outcome: OnUnknownOutcome::Resend,
         burst: None,
+        own_act_too: false,
     }
 }
 

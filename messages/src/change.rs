@@ -29,7 +29,19 @@ impl Commit {
 }
 
 /// What a change is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ElementKind {
     /// A vertex.
@@ -39,7 +51,19 @@ pub enum ElementKind {
 }
 
 /// What happened to an element in a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// It did not exist before.
@@ -147,8 +171,10 @@ pub fn element_changes(
 
 struct Folding {
     change: ElementChange,
-    edge_added: bool,
-    edge_removed: bool,
+    /// The first and the last that the commit says of an edge.
+    edge_ops: Option<(Op, Op)>,
+    /// Ends and label of an edge, before the commit took it away.
+    edge_before: Option<EdgeEnds>,
 }
 
 impl Folding {
@@ -164,8 +190,8 @@ impl Folding {
                 properties: HashMap::new(),
                 first_op,
             },
-            edge_added: false,
-            edge_removed: false,
+            edge_ops: None,
+            edge_before: None,
         }
     }
 
@@ -173,7 +199,7 @@ impl Folding {
         let data = &record.data;
         match data.kind {
             RecordKind::VertexLabel => {
-                let label = data.value.text();
+                let label = data.value.text().into_owned();
                 let labels = &mut self.change.labels_after;
                 match record.op {
                     Op::Add if labels.contains(&label) => {}
@@ -182,22 +208,28 @@ impl Folding {
                 }
             }
             RecordKind::Edge => {
-                match record.op {
-                    Op::Add if self.edge_removed => self.edge_removed = false,
-                    Op::Add => self.edge_added = true,
-                    Op::Remove if self.edge_added => self.edge_added = false,
-                    Op::Remove => self.edge_removed = true,
-                }
                 if let (Some(from), Some(to)) = (&data.from, &data.to) {
                     self.change.edge = Some(EdgeEnds {
                         from: from.clone(),
                         to: to.clone(),
-                        label: data.value.text(),
+                        label: data.value.text().into_owned(),
                     });
                 }
+                let first = match self.edge_ops {
+                    Some((first, _)) => first,
+                    None => record.op,
+                };
+                if self.edge_ops.is_none() && first == Op::Remove {
+                    self.edge_before.clone_from(&self.change.edge);
+                }
+                self.edge_ops = Some((first, record.op));
             }
             RecordKind::VertexProperty | RecordKind::EdgeProperty => {
-                let property = self.change.properties.entry(data.key.clone()).or_default();
+                let property = self
+                    .change
+                    .properties
+                    .entry(data.key.to_string())
+                    .or_default();
                 match record.op {
                     Op::Add => cancel_or_push(
                         &mut property.removed,
@@ -219,14 +251,33 @@ impl Folding {
         change
             .properties
             .retain(|_, property| *property != PropertyChange::default());
+        let sorted = |labels: &[String]| {
+            let mut labels = labels.to_vec();
+            labels.sort();
+            labels
+        };
+        let same_labels = sorted(&change.labels_before) == sorted(&change.labels_after);
         let (existed, exists) = match change.kind {
             // A property of a vertex whose label this log never showed still tells of a vertex that exists.
-            ElementKind::Vertex if change.labels_before == change.labels_after => (true, true),
+            ElementKind::Vertex if same_labels => (true, true),
             ElementKind::Vertex => (
                 !change.labels_before.is_empty(),
                 !change.labels_after.is_empty(),
             ),
-            ElementKind::Edge => (!self.edge_added, !self.edge_removed),
+            ElementKind::Edge => match self.edge_ops {
+                None => (true, true),
+                Some((first, Op::Remove)) => {
+                    if self.edge_before.is_some() {
+                        change.edge = self.edge_before;
+                    }
+                    (first == Op::Remove, false)
+                }
+                // The same id between others is another edge.
+                Some((first, Op::Add)) => {
+                    let moved = self.edge_before.is_some() && self.edge_before != change.edge;
+                    (first == Op::Remove && !moved, true)
+                }
+            },
         };
         change.change = match (existed, exists) {
             (true, false) => ChangeKind::Deleted,
@@ -234,9 +285,8 @@ impl Folding {
             (false, true) => ChangeKind::Created,
             (false, false) => return None,
         };
-        let touched = change.change != ChangeKind::Updated
-            || !change.properties.is_empty()
-            || change.labels_before != change.labels_after;
+        let touched =
+            change.change != ChangeKind::Updated || !change.properties.is_empty() || !same_labels;
         touched.then_some(self.change)
     }
 }
@@ -269,7 +319,7 @@ mod tests {
             data: RecordData {
                 id: id.into(),
                 kind,
-                key: key.to_owned(),
+                key: key.into(),
                 value: TypedValue::string(value),
                 from: edge.then(|| "a".into()),
                 to: edge.then(|| "b".into()),

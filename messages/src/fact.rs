@@ -254,6 +254,11 @@ facts! {
         /// What they want to hear of.
         subscription: Subscription,
     }
+    /// Someone wants to hear of it in another way.
+    "subscription.changed" v 1 => SubscriptionChanged {
+        /// What they want to hear of from here on.
+        subscription: Subscription,
+    }
     /// Someone no longer wants to hear of it.
     "subscription.removed" v 1 => SubscriptionRemoved {
         /// Which subscription.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -45,10 +46,38 @@ macro_rules! text_id {
     };
 }
 
-text_id! {
-    /// A vertex or an edge of the graph.
-    ElementId
+/// A vertex or an edge of the graph. Most are short, and then cost no allocation: a page has three a record.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct ElementId(#[schemars(with = "String")] pub SmolStr);
+
+impl ElementId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
+
+impl fmt::Display for ElementId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for ElementId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for ElementId {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
 text_id! {
     /// A person, who is also a vertex of the graph.
     PersonId
@@ -76,13 +105,13 @@ text_id! {
 
 impl From<PersonId> for ElementId {
     fn from(person: PersonId) -> Self {
-        Self(person.0)
+        Self(person.0.into())
     }
 }
 
 impl From<ElementId> for PersonId {
     fn from(vertex: ElementId) -> Self {
-        Self(vertex.0)
+        Self(vertex.0.into())
     }
 }
 

@@ -24,6 +24,7 @@ pub mod ids;
 pub mod letter;
 pub mod media;
 pub mod object;
+pub mod predicate;
 pub mod preferences;
 pub mod push;
 pub mod stream;

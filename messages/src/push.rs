@@ -51,6 +51,9 @@ pub struct Push {
     /// The burst about one subject that it belongs to, by its first notification: on the phone all of a burst are one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<PushId>,
+    /// Whether the recipient has asked to hear also of what they did themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_act_too: bool,
 }
 
 impl Push {

@@ -4,13 +4,18 @@
 //! "Neptune Streams Change Record Formats". The official SDK types event ids as strings while the service
 //! sends numbers, so iyagi reads the body itself.
 
-use std::borrow::Cow;
+mod known_shape;
+mod value;
+
 use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smol_str::SmolStr;
 use thiserror::Error;
+
+pub use value::{DataType, Scalar, TypedValue};
 
 use crate::cursor::Cursor;
 use crate::ids::{ElementId, Timestamp};
@@ -35,7 +40,16 @@ pub struct StreamPage {
 
 impl StreamPage {
     /// Reads the body of a 200.
+    ///
+    /// Pages are nearly all of one shape, which is read in one pass; whatever is not of it is read leniently.
     pub fn parse(body: &[u8]) -> Result<Self, UnknownShape> {
+        match known_shape::read(body) {
+            Some(page) => Ok(page),
+            None => Self::parse_leniently(body),
+        }
+    }
+
+    fn parse_leniently(body: &[u8]) -> Result<Self, UnknownShape> {
         let page: Self = serde_json::from_slice(body).map_err(|error| UnknownShape {
             reason: error.to_string(),
             excerpt: excerpt(body),
@@ -107,7 +121,7 @@ pub struct RecordData {
     #[serde(rename = "type")]
     pub kind: RecordKind,
     /// `label`, or the property's name.
-    pub key: String,
+    pub key: SmolStr,
     /// The label or the property's value.
     pub value: TypedValue,
     /// Source vertex, on edges.
@@ -143,63 +157,6 @@ pub enum RecordKind {
     EdgeProperty,
 }
 
-/// A value with the graph's own name of its type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TypedValue {
-    /// The value; dates are milliseconds since the epoch.
-    pub value: Value,
-    /// `String`, `Int`, `Long`, `Double`, `Bool`, `Date` and the like.
-    #[serde(default = "string_type", deserialize_with = "type_name")]
-    pub data_type: Cow<'static, str>,
-}
-
-impl TypedValue {
-    /// A value of type `String`.
-    pub fn string(text: impl Into<String>) -> Self {
-        Self {
-            value: Value::String(text.into()),
-            data_type: string_type(),
-        }
-    }
-
-    /// The value as people write it: text without quotes, anything else as JSON.
-    pub fn text(&self) -> String {
-        match &self.value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
-    }
-}
-
-fn string_type() -> Cow<'static, str> {
-    Cow::Borrowed("String")
-}
-
-/// Every value has a type, and nearly all are of these: they cost no memory.
-const DATA_TYPES: [&str; 9] = [
-    "String", "Int", "Long", "Double", "Bool", "Boolean", "Date", "DateTime", "Float",
-];
-
-fn type_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
-    struct TypeName;
-
-    impl Visitor<'_> for TypeName {
-        type Value = Cow<'static, str>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a type's name")
-        }
-
-        fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-            let known = DATA_TYPES.into_iter().find(|known| *known == name);
-            Ok(known.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed))
-        }
-    }
-
-    deserializer.deserialize_str(TypeName)
-}
-
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
@@ -231,19 +188,19 @@ impl Visitor<'_> for TextOrNumber {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ElementId, E> {
-        Ok(ElementId(text.to_owned()))
+        Ok(text.into())
     }
 
     fn visit_string<E: de::Error>(self, text: String) -> Result<ElementId, E> {
-        Ok(ElementId(text))
+        Ok(text.into())
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<ElementId, E> {
-        Ok(ElementId(number.to_string()))
+        Ok(number.to_string().into())
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<ElementId, E> {
-        Ok(ElementId(number.to_string()))
+        Ok(number.to_string().into())
     }
 }
 

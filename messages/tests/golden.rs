@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use iyagi_messages::change::ChangeKind;
+use iyagi_messages::change::{ChangeKind, ElementKind};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::fact::*;
@@ -16,11 +16,12 @@ use iyagi_messages::ids::{LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::Variant;
 use iyagi_messages::object::{ObjectKey, Sequencer};
+use iyagi_messages::predicate::{Comparison, Predicate, Side};
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
 use iyagi_messages::push::{
     DeferReason, FailureClass, MergeKind, OnUnknownOutcome, PauseReason, Push, SuppressReason,
 };
-use iyagi_messages::subscription::{Anchor, Direction, Subscription, When};
+use iyagi_messages::subscription::{Anchor, Direction, Subscription, Then, When};
 use serde_json::Value;
 
 #[test]
@@ -274,6 +275,10 @@ fn samples() -> Vec<Fact> {
             subscription: subscription(),
         }
         .into(),
+        SubscriptionChanged {
+            subscription: changed_subscription(),
+        }
+        .into(),
         SubscriptionRemoved {
             id: "subscription-1".into(),
             owner: person(),
@@ -459,6 +464,7 @@ fn push(id: PushId, at: Timestamp) -> Push {
         expires_at: at.plus_ms(3_600_000),
         on_unknown_outcome: OnUnknownOutcome::GiveUp,
         burst: None,
+        own_act_too: false,
     }
 }
 
@@ -490,8 +496,40 @@ fn subscription() -> Subscription {
             labels: vec!["comments".to_owned()],
             other_labels: vec!["person".to_owned()],
             keys: vec!["title".to_owned()],
+            ..When::default()
         },
         template: "subscription".into(),
-        effective_after: 17,
+        exclude_self: true,
+        enabled: true,
+        expires_at: None,
+        // As it was written when only the commit was: all of it.
+        effective_after: Cursor::new(17, u64::MAX),
+    }
+}
+
+fn changed_subscription() -> Subscription {
+    let follows = Anchor::Followed {
+        via: "FOLLOWS".to_owned(),
+        then: Then::Element,
+    };
+    let predicate = Predicate {
+        key: "title".to_owned(),
+        op: Comparison::In,
+        value: serde_json::json!(["이야기", 3]),
+        on: Side::Either,
+    };
+    let when = When {
+        element: Some(ElementKind::Vertex),
+        predicates: vec![predicate],
+        ..When::default()
+    };
+    Subscription {
+        anchor: follows,
+        when,
+        exclude_self: false,
+        enabled: false,
+        expires_at: Some(Timestamp(1_800_000_000_000)),
+        effective_after: Cursor::new(18, 2),
+        ..subscription()
     }
 }

@@ -22,10 +22,11 @@ use super::{Hindsight, Passed, PastFault};
 use crate::rehearsal::{Happened, Rehearsal, RehearsalFault, Stage, StageClock, learn};
 
 /// Kinds of event that say who can be reached, and what they want.
-const OF_PEOPLE: [&str; 9] = [
+const OF_PEOPLE: [&str; 10] = [
     "device.registered",
     "device.removed",
     "subscription.created",
+    "subscription.changed",
     "subscription.removed",
     "template.opted_out",
     "template.opted_in",

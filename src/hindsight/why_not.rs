@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iyagi_actors::projections::Audience;
+use iyagi_actors::projections::Subscriptions;
 use iyagi_actors::stream_poller::assembler::Portion;
 use iyagi_actors::subscription_matcher::explaining::{
     ExplainedChange, Grounds, PastGraph, Verdict, explain,
@@ -155,10 +155,10 @@ impl Hindsight {
         passed: Option<&Passed>,
     ) -> Result<(Timestamp, Vec<ExplainedChange>), PastFault> {
         let (mut graph, commit) = self.graph_before(number, question.model).await?;
-        let audience = self.audience_before(passed.map(|passed| passed.pos))?;
+        let subscriptions = self.subscriptions_before(passed.map(|passed| passed.pos))?;
         let grounds = Grounds {
             model: question.model,
-            audience: &audience,
+            subscriptions: &subscriptions,
             templates: question.templates,
         };
         let explained = explain(&commit, &mut graph, grounds, question.person);
@@ -199,11 +199,15 @@ impl Hindsight {
     }
 
     /// Who had subscribed to what when the daemon came to a commit.
-    fn audience_before(&self, before: Option<Pos>) -> Result<Audience, PastFault> {
-        let kinds = ["subscription.created", "subscription.removed"];
-        let mut audience = Audience::default();
-        self.events(&kinds, before, |event| audience.apply(&event))?;
-        Ok(audience)
+    fn subscriptions_before(&self, before: Option<Pos>) -> Result<Subscriptions, PastFault> {
+        let kinds = [
+            "subscription.created",
+            "subscription.changed",
+            "subscription.removed",
+        ];
+        let mut subscriptions = Subscriptions::default();
+        self.events(&kinds, before, |event| subscriptions.apply(&event))?;
+        Ok(subscriptions)
     }
 
     /// The last commit that changed an element, of those that the change log has.

@@ -198,6 +198,11 @@ impl Fields {
         Ok(text)
     }
 
+    /// The fields that have not been taken.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
+    }
+
     /// Whether a field is there.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
@@ -213,6 +218,12 @@ impl Fields {
             name,
             format!("there is no field `{name}` here{hint}"),
         ))
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
     }
 }
 

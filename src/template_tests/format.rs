@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, PersonId, SubscriptionId, TemplateId, Timestamp};
 use iyagi_messages::preferences::{Preferences, QuietHours};
 use iyagi_messages::push::SuppressReason;
@@ -179,7 +180,10 @@ impl Wanted {
                 .template
                 .clone()
                 .unwrap_or_else(|| "subscription".into()),
-            effective_after: 0,
+            exclude_self: true,
+            enabled: true,
+            expires_at: None,
+            effective_after: Cursor::START,
         }
     }
 }

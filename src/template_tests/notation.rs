@@ -203,7 +203,7 @@ fn vertex_change(
     if id.is_empty() {
         return refused("an id within the brackets");
     }
-    let id = ElementId(id);
+    let id = ElementId::from(id);
     match (drops, labels.is_empty(), properties.is_empty()) {
         (false, false, _) => operations.push(Operation::AddVertex {
             id,
@@ -259,14 +259,14 @@ fn edge_change(
     } else {
         edge.id
     };
-    let id = ElementId(id);
+    let id = ElementId::from(id);
     operations.push(if drops {
         Operation::DropEdge { id }
     } else {
         Operation::AddEdge {
             id: Some(id),
-            from: ElementId(source.id),
-            to: ElementId(target.id),
+            from: ElementId::from(source.id),
+            to: ElementId::from(target.id),
             label: label.clone(),
             properties: edge.properties,
         }

@@ -93,6 +93,7 @@ fn push() -> Push {
         expires_at: Timestamp(1_700_007_200_000),
         on_unknown_outcome: OnUnknownOutcome::default(),
         burst: None,
+        own_act_too: false,
     }
 }
 

@@ -471,12 +471,16 @@ fn pages_of_a_graph_that_changes_meanwhile_become_the_graph_of_one_moment() {
 fn seen(bootstrap: Bootstrap) -> (Vec<String>, Vec<String>) {
     let offer = bootstrap.into_offer();
     let graph: Graph = serde_json::from_slice(&offer.body).expect("a graph");
-    let mut edges: Vec<String> = graph.edges().map(|edge| format!("{edge:?}")).collect();
+    let mut edges: Vec<String> = graph
+        .edges()
+        .iter()
+        .map(|edge| format!("{edge:?}"))
+        .collect();
     edges.sort_unstable();
     let mut vertices = Vec::new();
     for name in ('a'..='z').flat_map(|letter| (0..40).map(move |page| format!("{letter}{page}"))) {
-        let id = ElementId(name);
-        let mut followers: Vec<_> = graph.followers_of(&id).collect();
+        let id = ElementId::from(name);
+        let mut followers: Vec<_> = graph.followers_of(&id);
         followers.sort_unstable();
         let labels = graph.labels_of(&id);
         if !labels.is_empty() || !followers.is_empty() {

@@ -121,6 +121,7 @@ fn requests() -> iyagi_actors::journal::Append {
             expires_at: Timestamp(i64::MAX / 2),
             on_unknown_outcome: OnUnknownOutcome::Resend,
             burst: None,
+            own_act_too: false,
         };
         let entity = Entity::new("push", push.id);
         draft.begin(&format!("push-{number}"), entity, PushRequested { push });

@@ -38,14 +38,15 @@ impl Model {
                 label,
                 properties,
             } => {
-                if self.has(&id.0) {
+                if self.has(id.as_str()) {
                     return false;
                 }
                 let labels = label.split("::").map(str::to_owned).collect();
-                self.vertices.insert(id.0.clone(), labels);
+                self.vertices.insert(id.to_string(), labels);
                 for (key, value) in properties {
                     let values = BTreeSet::from([typed(value)]);
-                    self.properties.insert((id.0.clone(), key.clone()), values);
+                    self.properties
+                        .insert((id.to_string(), key.clone()), values);
                 }
             }
             Operation::AddEdge {
@@ -56,11 +57,12 @@ impl Model {
                 properties,
             } => {
                 let id = id.as_ref().map_or(derived, |id| id.as_str());
-                let ends = self.vertices.contains_key(&from.0) && self.vertices.contains_key(&to.0);
+                let ends = self.vertices.contains_key(from.as_str())
+                    && self.vertices.contains_key(to.as_str());
                 if self.has(id) || !ends {
                     return false;
                 }
-                let edge = (from.0.clone(), to.0.clone(), label.clone());
+                let edge = (from.to_string(), to.to_string(), label.clone());
                 self.edges.insert(id.to_owned(), edge);
                 for (key, value) in properties {
                     let values = BTreeSet::from([typed(value)]);
@@ -68,38 +70,39 @@ impl Model {
                 }
             }
             Operation::DropVertex { id } => {
-                if self.vertices.remove(&id.0).is_none() {
+                if self.vertices.remove(id.as_str()).is_none() {
                     return false;
                 }
                 self.edges
-                    .retain(|_, (from, to, _)| *from != id.0 && *to != id.0);
+                    .retain(|_, (from, to, _)| *from != id.as_str() && *to != id.as_str());
                 self.forget_orphans();
             }
             Operation::DropEdge { id } => {
-                if self.edges.remove(&id.0).is_none() {
+                if self.edges.remove(id.as_str()).is_none() {
                     return false;
                 }
                 self.forget_orphans();
             }
             Operation::SetProperty { id, key, value } => {
-                if !self.has(&id.0) {
+                if !self.has(id.as_str()) {
                     return false;
                 }
                 let values = BTreeSet::from([typed(value)]);
-                self.properties.insert((id.0.clone(), key.clone()), values);
+                self.properties
+                    .insert((id.to_string(), key.clone()), values);
             }
             Operation::AddProperty { id, key, value } => {
-                if !self.vertices.contains_key(&id.0) {
+                if !self.vertices.contains_key(id.as_str()) {
                     return false;
                 }
-                let place = (id.0.clone(), key.clone());
+                let place = (id.to_string(), key.clone());
                 self.properties
                     .entry(place)
                     .or_default()
                     .insert(typed(value));
             }
             Operation::DropProperty { id, key, value } => {
-                let place = (id.0.clone(), key.clone());
+                let place = (id.to_string(), key.clone());
                 let Some(values) = self.properties.get_mut(&place) else {
                     return false;
                 };

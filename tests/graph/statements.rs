@@ -87,8 +87,8 @@ pub(crate) fn statement_of(record: &StreamRecord) -> Statement {
     };
     (
         kind,
-        data.id.0.clone(),
-        data.key.clone(),
+        data.id.to_string(),
+        data.key.to_string(),
         canonical(&value),
         ends,
     )

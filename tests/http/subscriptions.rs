@@ -31,7 +31,7 @@ fn a_subscription_lives_from_its_creation_to_its_removal() {
     assert_eq!(answer.status, 201);
     let created = answer.json();
     assert_eq!(created["template"], "subscription");
-    assert_eq!(created["effective_after"], 0);
+    assert_eq!(created["effective_after"], json!({"commit": 0, "op": 0}));
     let id = created["id"].as_str().expect("an id").to_owned();
     assert_eq!(answer.header("location"), format!("/v1/subscriptions/{id}"));
     let again = post(&fixture, &body);

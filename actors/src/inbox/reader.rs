@@ -188,14 +188,14 @@ impl InboxReader {
             Some(actor) => {
                 let id = actor.clone().into();
                 let name = self.names.name_of(&id, newest.at).await?;
-                Some(Thing::named(id.0, name))
+                Some(Thing::named(id.to_string(), name))
             }
             None => None,
         };
         let subject = match &newest.subject {
             Some(subject) => {
                 let title = self.names.title_or_name_of(subject, newest.at).await?;
-                Some(Thing::named(subject.0.clone(), title))
+                Some(Thing::named(subject.to_string(), title))
             }
             None => None,
         };

@@ -1,32 +1,25 @@
-//! Who can be reached, what they asked for, and what they do not want.
+//! Who can be reached, and what they do not want.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use iyagi_messages::device::Device;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
-use iyagi_messages::ids::{DeviceToken, ElementId, PersonId, Seq, SubscriptionId, TemplateId};
-use iyagi_messages::subscription::{Anchor, Subscription};
+use iyagi_messages::ids::{DeviceToken, PersonId, Seq, TemplateId};
 use serde::{Deserialize, Serialize};
 
-/// Devices, subscriptions and opt-outs, with an index from anchors to subscriptions.
+/// Devices and opt-outs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub struct Audience {
     stored: Stored,
     by_person: HashMap<PersonId, BTreeSet<DeviceToken>>,
-    by_vertex: HashMap<ElementId, BTreeSet<SubscriptionId>>,
-    by_element: HashMap<ElementId, BTreeSet<SubscriptionId>>,
-    by_label: HashMap<String, BTreeSet<SubscriptionId>>,
-    by_follower: HashMap<PersonId, BTreeSet<SubscriptionId>>,
-    by_owner: HashMap<PersonId, BTreeSet<SubscriptionId>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Stored {
     devices: BTreeMap<DeviceToken, Device>,
     device_seq: BTreeMap<DeviceToken, Seq>,
-    subscriptions: BTreeMap<SubscriptionId, Subscription>,
     opted_out: BTreeMap<PersonId, BTreeSet<TemplateId>>,
 }
 
@@ -37,8 +30,6 @@ impl Audience {
             fact,
             Fact::DeviceRegistered(_)
                 | Fact::DeviceRemoved(_)
-                | Fact::SubscriptionCreated(_)
-                | Fact::SubscriptionRemoved(_)
                 | Fact::TemplateOptedOut(_)
                 | Fact::TemplateOptedIn(_)
         )
@@ -72,36 +63,6 @@ impl Audience {
         self.stored.devices.len()
     }
 
-    /// A subscription.
-    pub fn subscription(&self, id: &SubscriptionId) -> Option<&Subscription> {
-        self.stored.subscriptions.get(id)
-    }
-
-    /// A person's subscriptions, by id.
-    pub fn subscriptions_of(&self, owner: &PersonId) -> impl Iterator<Item = &Subscription> {
-        self.listed(self.by_owner.get(owner))
-    }
-
-    /// Subscriptions to edges that touch a vertex.
-    pub fn incident_to(&self, vertex: &ElementId) -> impl Iterator<Item = &Subscription> {
-        self.listed(self.by_vertex.get(vertex))
-    }
-
-    /// Subscriptions to an element itself.
-    pub fn at_element(&self, id: &ElementId) -> impl Iterator<Item = &Subscription> {
-        self.listed(self.by_element.get(id))
-    }
-
-    /// Subscriptions to a label.
-    pub fn at_label(&self, label: &str) -> impl Iterator<Item = &Subscription> {
-        self.listed(self.by_label.get(label))
-    }
-
-    /// A person's own subscriptions to whom they follow and to what they made.
-    pub fn relative_to(&self, person: &PersonId) -> impl Iterator<Item = &Subscription> {
-        self.listed(self.by_follower.get(person))
-    }
-
     /// Whether a person has opted out of a default notification.
     pub fn has_opted_out(&self, person: &PersonId, template: &TemplateId) -> bool {
         self.stored
@@ -127,8 +88,6 @@ impl Audience {
                     .insert(removed.token.clone(), event.seq);
                 self.remove_device(&removed.token);
             }
-            Fact::SubscriptionCreated(created) => self.subscribe(created.subscription.clone()),
-            Fact::SubscriptionRemoved(removed) => self.unsubscribe(&removed.id),
             Fact::TemplateOptedOut(opted) => {
                 let templates = self
                     .stored
@@ -144,15 +103,6 @@ impl Audience {
             }
             _ => {}
         }
-    }
-
-    fn listed<'a>(
-        &'a self,
-        ids: Option<&'a BTreeSet<SubscriptionId>>,
-    ) -> impl Iterator<Item = &'a Subscription> {
-        ids.into_iter()
-            .flatten()
-            .filter_map(|id| self.stored.subscriptions.get(id))
     }
 
     fn add_device(&mut self, device: Device) {
@@ -172,38 +122,6 @@ impl Audience {
             }
         }
     }
-
-    fn subscribe(&mut self, subscription: Subscription) {
-        self.unsubscribe(&subscription.id);
-        self.index_of(&subscription).insert(subscription.id.clone());
-        let owned = self.by_owner.entry(subscription.owner.clone()).or_default();
-        owned.insert(subscription.id.clone());
-        self.stored
-            .subscriptions
-            .insert(subscription.id.clone(), subscription);
-    }
-
-    fn unsubscribe(&mut self, id: &SubscriptionId) {
-        let Some(subscription) = self.stored.subscriptions.remove(id) else {
-            return;
-        };
-        self.index_of(&subscription).remove(id);
-        if let Some(owned) = self.by_owner.get_mut(&subscription.owner) {
-            owned.remove(id);
-        }
-    }
-
-    fn index_of(&mut self, subscription: &Subscription) -> &mut BTreeSet<SubscriptionId> {
-        match &subscription.anchor {
-            Anchor::Incident { vertex, .. } => self.by_vertex.entry(vertex.clone()).or_default(),
-            Anchor::Element { id } => self.by_element.entry(id.clone()).or_default(),
-            Anchor::Label { label } => self.by_label.entry(label.clone()).or_default(),
-            Anchor::Followed { .. } | Anchor::Owned { .. } => self
-                .by_follower
-                .entry(subscription.owner.clone())
-                .or_default(),
-        }
-    }
 }
 
 impl From<Stored> for Audience {
@@ -215,10 +133,6 @@ impl From<Stored> for Audience {
             .devices
             .into_values()
             .for_each(|device| audience.add_device(device));
-        stored
-            .subscriptions
-            .into_values()
-            .for_each(|one| audience.subscribe(one));
         audience
     }
 }

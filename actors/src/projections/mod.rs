@@ -11,6 +11,7 @@ mod outbox;
 mod packing;
 mod platform_queue;
 mod services;
+mod subscriptions;
 mod traffic;
 mod waiting_room;
 mod wishes;
@@ -33,6 +34,7 @@ pub use open_push::Phone;
 pub use outbox::{Counts, InTurn, LetterState, Outbox};
 pub use platform_queue::{Body, Pending, bodies};
 pub use services::{DyingTokensPolicy, Pause, Services, Tokens};
+pub use subscriptions::{Group, Subscriptions, clause, lexicon};
 pub use traffic::{First, RatePolicy, Traffic, TrafficAhead, TrafficPolicy};
 pub use waiting_room::Place;
 pub use wishes::Wishes;
@@ -41,7 +43,7 @@ use self::packing::Unpackable;
 use crate::journal::{Journal, JournalFault, Snapshot};
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-const CODE_VERSION: u32 = 5;
+const CODE_VERSION: u32 = 6;
 const SNAPSHOT: &str = "projections";
 /// Events that are read at once while folding.
 const PAGE: usize = 10_000;
@@ -50,6 +52,7 @@ const PAGE: usize = 10_000;
 pub struct Projections {
     outbox: RwLock<Outbox>,
     audience: RwLock<Audience>,
+    subscriptions: RwLock<Subscriptions>,
     members: RwLock<Members>,
     wishes: RwLock<Wishes>,
     traffic: RwLock<Traffic>,
@@ -70,6 +73,7 @@ struct Kept {
     pieces: usize,
     outbox: Outbox,
     audience: Audience,
+    subscriptions: Subscriptions,
     members: Members,
     wishes: Wishes,
     traffic: Traffic,
@@ -95,6 +99,7 @@ impl Projections {
         let projections = Arc::new(Self {
             outbox: RwLock::new(body.outbox),
             audience: RwLock::new(body.audience),
+            subscriptions: RwLock::new(body.subscriptions),
             members: RwLock::new(body.members),
             wishes: RwLock::new(body.wishes),
             traffic: RwLock::new(body.traffic),
@@ -122,6 +127,7 @@ impl Projections {
             // The outbox is locked first by whoever locks both, so this is one consistent moment.
             let outbox = self.outbox();
             let audience = self.audience();
+            let subscriptions = self.subscriptions();
             let members = self.members();
             let wishes = self.wishes();
             let traffic = self.traffic();
@@ -133,6 +139,7 @@ impl Projections {
                     pieces: pieces.len(),
                     outbox: &outbox,
                     audience: &audience,
+                    subscriptions: &subscriptions,
                     members: &members,
                     wishes: &wishes,
                     traffic: &traffic,
@@ -165,9 +172,16 @@ impl Projections {
         self.outbox.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Devices, subscriptions and opt-outs.
+    /// Devices and opt-outs.
     pub fn audience(&self) -> RwLockReadGuard<'_, Audience> {
         self.audience.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who wants to hear of what.
+    pub fn subscriptions(&self) -> RwLockReadGuard<'_, Subscriptions> {
+        self.subscriptions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who shares the work.
@@ -240,6 +254,18 @@ impl Projections {
         }
         if events
             .iter()
+            .any(|event| Subscriptions::concerns(&event.fact))
+        {
+            let mut subscriptions = self
+                .subscriptions
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                subscriptions.apply(event);
+            }
+        }
+        if events
+            .iter()
             .any(|event| matches!(event.fact, Fact::FleetLed(_) | Fact::FleetAssigned(_)))
         {
             let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
@@ -271,6 +297,7 @@ struct BodyRef<'a> {
     pieces: usize,
     outbox: &'a Outbox,
     audience: &'a Audience,
+    subscriptions: &'a Subscriptions,
     members: &'a Members,
     wishes: &'a Wishes,
     traffic: &'a Traffic,

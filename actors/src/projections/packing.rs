@@ -186,6 +186,7 @@ mod tests {
             expires_at: NOW.plus_ms(3_600_000),
             on_unknown_outcome: OnUnknownOutcome::Resend,
             burst: None,
+            own_act_too: false,
         }
     }
 

@@ -73,7 +73,10 @@ pub fn gate(
     let lifetime_ms = push.expires_at.since_ms(push.at);
     let quiet_until = recipient.quiet_until.filter(|_| !urgent);
     let suppressed = [
-        (push.actor.as_ref() == Some(&push.recipient), Reason::Myself),
+        (
+            push.actor.as_ref() == Some(&push.recipient) && !push.own_act_too,
+            Reason::Myself,
+        ),
         (recipient.blocked, Reason::Blocked),
         (recipient.muted, Reason::Muted),
         (recipient.unsubscribed, Reason::Unsubscribed),

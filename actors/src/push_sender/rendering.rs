@@ -207,7 +207,7 @@ impl Rendering<'_> {
                 let name = self.names.name_of(&id, push.at).await?;
                 values.actor = name.unwrap_or_else(|| id.to_string());
             }
-            values.actor_id = id.0;
+            values.actor_id = id.to_string();
         }
         if let Some(subject) = &push.subject {
             if shown.titles {

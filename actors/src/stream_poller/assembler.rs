@@ -161,7 +161,8 @@ impl Assembler {
             self.check_contiguous(&page)?;
         }
         let mut available = Vec::new();
-        for record in page.records {
+        let mut records = page.records.into_iter();
+        while let Some(record) = records.next() {
             if record.event_id <= self.position {
                 // A page that overlaps the last one: the log has no duplicates, so this is the same record.
                 continue;
@@ -173,6 +174,14 @@ impl Assembler {
                 self.close(&mut available);
             }
             self.from_horizon = false;
+            if self.partial.is_empty() {
+                // Most commits are small and there are many: each gets the room that it needs.
+                let commit = record.event_id.commit;
+                let mut rest = records.as_slice().iter();
+                let more = rest.position(|next| next.event_id.commit != commit);
+                self.partial
+                    .reserve_exact(1 + more.unwrap_or(records.len()));
+            }
             let last = record.is_last_op;
             self.hold(record);
             if last {
@@ -264,7 +273,7 @@ mod tests {
                 data: RecordData {
                     id: "v".into(),
                     kind: RecordKind::VertexLabel,
-                    key: "label".to_owned(),
+                    key: "label".into(),
                     value: TypedValue::string("Person"),
                     from: None,
                     to: None,

@@ -215,7 +215,7 @@ fn label_record(vertex: &ElementId, label: &str) -> StreamRecord {
     added(RecordData {
         id: vertex.clone(),
         kind: RecordKind::VertexLabel,
-        key: "label".to_owned(),
+        key: "label".into(),
         value: TypedValue::string(label),
         from: None,
         to: None,
@@ -226,7 +226,7 @@ fn edge_record(id: ElementId, ends: EdgeEnds) -> StreamRecord {
     added(RecordData {
         id,
         kind: RecordKind::Edge,
-        key: "label".to_owned(),
+        key: "label".into(),
         value: TypedValue::string(&ends.label),
         from: Some(ends.from),
         to: Some(ends.to),

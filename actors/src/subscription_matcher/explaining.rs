@@ -6,16 +6,18 @@
 use std::fmt;
 
 use iyagi_messages::change::{
-    ChangeKind, Commit, EdgeEnds, ElementChange, ElementKind, element_changes,
+    ChangeKind, Commit, EdgeEnds, ElementChange, ElementKind, PropertyChange, element_changes,
 };
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, PersonId, SubscriptionId, TemplateId};
-use iyagi_messages::subscription::{Anchor, Direction, Subscription, When};
+use iyagi_messages::predicate::{Comparison, Predicate, Side};
+use iyagi_messages::stream::TypedValue;
+use iyagi_messages::subscription::{Anchor, Direction, Subscription, Then, When};
 use serde::Serialize;
 
 use super::graph::{Graph, GraphModel};
-use super::matching::{Templates, ends, other_end};
-use crate::projections::Audience;
+use super::templates::Templates;
+use crate::projections::Subscriptions;
 use crate::stream_poller::assembler::Portion;
 
 /// The graph as of a commit of the past.
@@ -107,7 +109,7 @@ pub struct Grounds<'a> {
     /// What the graph's labels mean.
     pub model: &'a GraphModel,
     /// Who subscribed to what, as of then.
-    pub audience: &'a Audience,
+    pub subscriptions: &'a Subscriptions,
     /// Default notifications and texts.
     pub templates: &'a Templates,
 }
@@ -131,7 +133,7 @@ pub fn explain(
         // What is gone is judged by the graph before the commit, everything else by the graph after it.
         let gone = change.change == ChangeKind::Deleted;
         let view = View {
-            commit: commit.number,
+            commit,
             graph: if gone { &before } else { &graph.0 },
             grounds,
             person,
@@ -143,7 +145,7 @@ pub fn explain(
 }
 
 struct View<'a> {
-    commit: u64,
+    commit: &'a Commit,
     graph: &'a Graph,
     grounds: Grounds<'a>,
     person: &'a PersonId,
@@ -176,8 +178,8 @@ impl View<'_> {
             let verdict = self.default_notification(anchor, &template.when);
             Some((template.id.clone(), None, verdict))
         });
-        let subscriptions = self.grounds.audience.subscriptions_of(self.person);
-        let explicit = subscriptions.map(|subscription| {
+        let subscriptions = self.grounds.subscriptions.of(self.person);
+        let explicit = subscriptions.iter().map(|subscription| {
             let id = Some(subscription.id.clone());
             let verdict = self.subscription(subscription);
             (subscription.template.clone(), id, verdict)
@@ -201,10 +203,10 @@ impl View<'_> {
     }
 
     fn default_notification(&self, anchor: &Anchor, when: &When) -> Clause {
-        match anchor {
+        let others = match anchor {
             Anchor::Incident { vertex, dir } if vertex.as_str() == "@me" => {
                 let me = ElementId::from(self.person.clone());
-                self.incident(&me, *dir)?;
+                let others = self.incident(&me, *dir)?;
                 let label = &self.grounds.model.person_label;
                 clause(
                     "anchor",
@@ -212,52 +214,51 @@ impl View<'_> {
                     || format!("{me} is {}", listed(&self.graph.labels_of(&me))),
                     label,
                 )?;
+                others
             }
             Anchor::Owned { dir } => self.owned(*dir)?,
-            Anchor::Followed { via, dir } => self.followed(via, *dir)?,
+            Anchor::Followed { via, then } => self.followed(via, *then)?,
             Anchor::Incident { .. } | Anchor::Element { .. } | Anchor::Label { .. } => {
                 let is = || "it leads to nobody".to_owned();
-                clause("anchor", false, is, "one that leads to people")?;
+                return clause("anchor", false, is, "one that leads to people");
             }
-        }
-        let edge = self.edge()?;
-        self.when(when, Some(other_end(anchor, edge)))
+        };
+        self.when(when, &others)
     }
 
     fn subscription(&self, subscription: &Subscription) -> Clause {
-        let other = match &subscription.anchor {
-            Anchor::Incident { vertex, dir } => {
-                self.incident(vertex, *dir)?;
-                Some(other_end(&subscription.anchor, self.edge()?))
-            }
-            Anchor::Owned { dir } => {
-                self.owned(*dir)?;
-                Some(other_end(&subscription.anchor, self.edge()?))
-            }
-            Anchor::Followed { via, dir } => {
-                self.followed(via, *dir)?;
-                Some(other_end(&subscription.anchor, self.edge()?))
-            }
+        let is = || "it is switched off".to_owned();
+        clause("enabled", subscription.enabled, is, "one that is on")?;
+        let others = match &subscription.anchor {
+            Anchor::Incident { vertex, dir } => self.incident(vertex, *dir)?,
+            Anchor::Owned { dir } => self.owned(*dir)?,
+            Anchor::Followed { via, then } => self.followed(via, *then)?,
             Anchor::Element { id } => {
                 let changed = || format!("what changed is {}", self.change.id);
                 clause("anchor", self.change.id == *id, changed, id.as_str())?;
-                None
+                Vec::new()
             }
             Anchor::Label { label } => {
                 let labels = self.labels();
                 let is = || format!("the {} is {}", self.kind(), listed(&labels));
                 clause("anchor", labels.contains(label), is, label)?;
-                None
+                Vec::new()
             }
         };
         let (after, commit) = (subscription.effective_after, self.commit);
         clause(
             "effective_after",
-            after < commit,
-            || format!("this is commit {commit}"),
-            format!("one behind {after}, when it was asked for"),
+            subscription.awaits(Cursor::new(commit.number, self.change.first_op)),
+            || format!("this is commit {}", commit.number),
+            format!("one behind {}, when it was asked for", after.commit),
         )?;
-        self.when(&subscription.when, other)?;
+        clause(
+            "expires_at",
+            subscription.expires_at.is_none_or(|at| commit.at < at),
+            || format!("the change was made at {}", commit.at.0),
+            "one from before it expired",
+        )?;
+        self.when(&subscription.when, &others)?;
         let template = &subscription.template;
         clause(
             "template",
@@ -275,66 +276,99 @@ impl View<'_> {
         })
     }
 
-    fn incident(&self, vertex: &ElementId, dir: Direction) -> Clause {
+    /// The other ends of the edge at those of its ends that are what is wanted.
+    fn others(
+        &self,
+        dir: Direction,
+        wanted: impl Fn(&ElementId) -> bool,
+    ) -> Result<Vec<&ElementId>, FalseClause> {
         let edge = self.edge()?;
+        let ends = ends(edge, dir).filter(|(end, _)| wanted(end));
+        Ok(ends.map(|(_, other)| other).collect())
+    }
+
+    fn incident(&self, vertex: &ElementId, dir: Direction) -> Result<Vec<&ElementId>, FalseClause> {
+        let others = self.others(dir, |end| end == vertex)?;
         clause(
             "anchor",
-            ends(edge, dir).any(|end| end == vertex),
-            || drawn(edge),
+            !others.is_empty(),
+            || self.change.edge.as_ref().map(drawn).unwrap_or_default(),
             match dir {
                 Direction::In => format!("an edge to {vertex}"),
                 Direction::Out => format!("an edge from {vertex}"),
                 Direction::Any => format!("an edge that touches {vertex}"),
             },
-        )
+        )?;
+        Ok(others)
     }
 
-    fn owned(&self, dir: Direction) -> Clause {
+    fn owned(&self, dir: Direction) -> Result<Vec<&ElementId>, FalseClause> {
         let edge = self.edge()?;
         let person = self.person;
-        let made = |end: &ElementId| self.graph.maker_of(end).as_ref() == Some(person);
+        let others = self.others(dir, |end| self.graph.maker_of(end).as_ref() == Some(person))?;
         let is = || {
             let makers: Vec<_> = ends(edge, dir)
-                .map(|end| match self.graph.maker_of(end) {
+                .map(|(end, _)| match self.graph.maker_of(end) {
                     Some(maker) => format!("{end} was made by {maker}"),
                     None => format!("{end} was made by nobody known"),
                 })
                 .collect();
             makers.join(", ")
         };
-        clause(
-            "anchor",
-            ends(edge, dir).any(made),
-            is,
-            format!("something that {person} made"),
-        )
+        let wants = format!("something that {person} made");
+        clause("anchor", !others.is_empty(), is, wants)?;
+        Ok(others)
     }
 
-    fn followed(&self, via: &String, dir: Direction) -> Clause {
+    fn followed(&self, via: &String, then: Then) -> Result<Vec<&ElementId>, FalseClause> {
+        let dir = match then {
+            Then::In => Direction::In,
+            Then::Out => Direction::Out,
+            Then::Any => Direction::Any,
+            Then::Element => return self.followed_itself(via).map(|()| Vec::new()),
+        };
         let edge = self.edge()?;
-        let labels = &self.grounds.model.follow_labels;
-        clause(
-            "anchor",
-            labels.contains(via),
-            || format!("{via} is no label by which people follow"),
-            listed(labels),
-        )?;
+        self.follow_label(via)?;
         let person = self.person;
-        let follows = |end: &ElementId| self.graph.follows(person, end);
+        let others = self.others(dir, |end| self.graph.follows(person, end, via))?;
         let is = || {
-            let ends: Vec<_> = ends(edge, dir).map(ElementId::as_str).collect();
+            let ends: Vec<_> = ends(edge, dir).map(|(end, _)| end.as_str()).collect();
             format!("{person} does not follow {}", ends.join(" nor "))
         };
-        clause(
-            "anchor",
-            ends(edge, dir).any(follows),
-            is,
-            "someone whom they follow",
-        )
+        clause("anchor", !others.is_empty(), is, "someone whom they follow")?;
+        Ok(others)
     }
 
-    fn when(&self, when: &When, other: Option<&ElementId>) -> Clause {
+    fn followed_itself(&self, via: &String) -> Clause {
+        let id = &self.change.id;
+        let is = || format!("{id} is an edge");
+        clause(
+            "anchor",
+            self.change.kind == ElementKind::Vertex,
+            is,
+            "a vertex",
+        )?;
+        self.follow_label(via)?;
+        let person = self.person;
+        let is = || format!("{person} does not follow {id}");
+        let follows = self.graph.follows(person, id, via);
+        clause("anchor", follows, is, "what they follow")
+    }
+
+    fn follow_label(&self, via: &String) -> Clause {
+        let labels = &self.grounds.model.follow_labels;
+        let is = || format!("{via} is no label by which people follow");
+        clause("anchor", labels.contains(via), is, listed(labels))
+    }
+
+    fn when(&self, when: &When, others: &[&ElementId]) -> Clause {
         let change = self.change;
+        clause(
+            "element",
+            when.element.is_none_or(|wanted| wanted == change.kind),
+            || format!("it is {}", element_kind(change.kind)),
+            when.element.map(element_kind).unwrap_or_default(),
+        )?;
         clause(
             "change",
             when.change.is_empty() || when.change.contains(&change.change),
@@ -363,15 +397,20 @@ impl View<'_> {
             },
             listed(&when.keys),
         )?;
-        let others = other
-            .map(|other| self.graph.labels_of(other))
-            .unwrap_or_default();
+        for predicate in &when.predicates {
+            self.predicate(predicate)?;
+        }
+        let labels = |other: &ElementId| self.graph.labels_of(other);
+        let wanted = |other: &&ElementId| {
+            labels(other)
+                .iter()
+                .any(|label| when.other_labels.contains(label))
+        };
         clause(
             "other_labels",
-            when.other_labels.is_empty()
-                || when.other_labels.iter().any(|label| others.contains(label)),
-            || match other {
-                Some(other) => format!("{other} is {}", listed(&others)),
+            when.other_labels.is_empty() || others.iter().any(wanted),
+            || match others.first() {
+                Some(other) => format!("{other} is {}", listed(&labels(other))),
                 None => "it has no other end".to_owned(),
             },
             listed(&when.other_labels),
@@ -383,6 +422,27 @@ impl View<'_> {
             ElementKind::Vertex => "vertex",
             ElementKind::Edge => "edge",
         }
+    }
+
+    fn predicate(&self, predicate: &Predicate) -> Clause {
+        let Predicate { key, op, value, on } = predicate;
+        let test = predicate.test();
+        let property = self.change.properties.get(key);
+        let mut looked_at: Vec<&TypedValue> = Vec::new();
+        if let Some(PropertyChange { removed, added }) = property {
+            looked_at.extend(removed.iter().filter(|_| on.covers(false)));
+            looked_at.extend(added.iter().filter(|_| on.covers(true)));
+        }
+        let holds = looked_at.iter().any(|value| test.holds(value));
+        let is = || {
+            let texts: Vec<_> = looked_at.iter().map(|value| value.text()).collect();
+            format!("{} of {key} is {}", side(*on), listed(&texts))
+        };
+        let wants = match op {
+            Comparison::Exists => format!("{key} with {}", side(*on)),
+            op => format!("{key} {} {value}", comparison(*op)),
+        };
+        clause("where", holds, is, wants)
     }
 
     /// Labels before and after the commit, each once.
@@ -411,6 +471,40 @@ impl View<'_> {
         } else {
             format!("{drawn} {kind}")
         }
+    }
+}
+
+/// The ends of an edge that an anchor may name, each with the other one.
+fn ends(edge: &EdgeEnds, dir: Direction) -> impl Iterator<Item = (&ElementId, &ElementId)> {
+    let from = (dir != Direction::In).then_some((&edge.from, &edge.to));
+    let to = (dir != Direction::Out).then_some((&edge.to, &edge.from));
+    from.into_iter().chain(to)
+}
+
+fn element_kind(kind: ElementKind) -> &'static str {
+    match kind {
+        ElementKind::Vertex => "a vertex",
+        ElementKind::Edge => "an edge",
+    }
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::New => "a new value",
+        Side::Old => "an old value",
+        Side::Either => "an old or new value",
+    }
+}
+
+fn comparison(op: Comparison) -> &'static str {
+    match op {
+        Comparison::Eq => "that is",
+        Comparison::Ne => "that is not",
+        Comparison::In => "that is one of",
+        Comparison::Prefix => "that begins with",
+        Comparison::Lt => "less than",
+        Comparison::Gt => "greater than",
+        Comparison::Exists => "",
     }
 }
 

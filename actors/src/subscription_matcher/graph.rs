@@ -1,18 +1,21 @@
 //! What the matcher must know of the graph beyond the commit in hand, and no more.
 //!
 //! Labels of vertices, for conditions on the other end of an edge; ends of edges, for commits that change only an
-//! edge's property; who follows whom; who made what. Ids are interned: an edge costs a few words, not four strings.
+//! edge's property; who follows whom; who made what. Ids are numbers of the lexicon that the subscriptions use too: an
+//! edge costs a few words, not four strings, and an id of a change is looked up once for both.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use iyagi_messages::change::{Commit, EdgeEnds};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, PersonId};
 use iyagi_messages::preferences::Silence;
 use iyagi_messages::stream::{Op, RecordKind, StreamRecord};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::projections::lexicon::{LabelSets, Lexicon, NO_LABELS, NOBODY, SharedLexicon};
 
 /// What the labels of the graph mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,125 +68,221 @@ impl GraphModel {
     }
 }
 
+/// What a [`GraphModel`] means, by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meaning {
+    /// Label of people.
+    pub person: u32,
+    follow: Vec<u32>,
+    authored: Vec<u32>,
+}
+
+impl Meaning {
+    /// Looks the model's labels up once.
+    pub fn of(model: &GraphModel, lexicon: &mut Lexicon) -> Self {
+        let mut numbers = |labels: &[String]| {
+            let numbers = labels.iter().map(|label| lexicon.labels.intern(label));
+            numbers.collect()
+        };
+        Self {
+            follow: numbers(&model.follow_labels),
+            authored: numbers(&model.authored_labels),
+            person: lexicon.labels.intern(&model.person_label),
+        }
+    }
+
+    /// Whether people follow by edges of a label.
+    pub fn is_follow(&self, label: u32) -> bool {
+        self.follow.contains(&label)
+    }
+}
+
 /// The graph as of a commit, as far as matching needs it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Graph {
     /// The last operation folded.
     pub cursor: Cursor,
-    ids: Interner,
-    labels: Interner,
-    vertices: HashMap<u32, Vec<u32>>,
-    edges: HashMap<u32, Edge>,
-    /// By followed vertex: its followers, and by how many edges each follows.
-    followers: HashMap<u32, BTreeMap<u32, u32>>,
-    makers: HashMap<u32, u32>,
+    lexicon: SharedLexicon,
+    vertices: u64,
+    edges: u64,
+    /// By number of an id.
+    nodes: Vec<Node>,
+    /// By followed vertex: its followers with the label that they follow by, and by how many edges each does.
+    followers: HashMap<u32, BTreeMap<(u32, u32), u32>, RandomState>,
+    makers: HashMap<u32, u32, RandomState>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Edge {
-    from: u32,
-    to: u32,
-    label: u32,
+/// What is known of an id: labels if it is a vertex, ends if it is an edge.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    labels: u32,
+    edge: Edge,
 }
 
+/// An edge's ends and label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// Source vertex.
+    pub from: u32,
+    /// Target vertex.
+    pub to: u32,
+    /// Its label.
+    pub label: u32,
+}
+
+impl Edge {
+    fn named(self, lexicon: &Lexicon) -> EdgeEnds {
+        EdgeEnds {
+            from: lexicon.ids.text(self.from).into(),
+            to: lexicon.ids.text(self.to).into(),
+            label: lexicon.labels.text(self.label).to_owned(),
+        }
+    }
+}
+
+const UNKNOWN: Node = Node {
+    labels: NO_LABELS,
+    edge: Edge {
+        from: NOBODY,
+        to: NOBODY,
+        label: NOBODY,
+    },
+};
+
+/// The numbers of a record's ids and label, looked up once for all that follows.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordNumbers {
+    /// The element.
+    pub id: u32,
+    /// Source and target, of an edge that has both.
+    pub ends: Option<(u32, u32)>,
+    /// The label, of a record that is about one.
+    pub label: u32,
+}
+
+impl RecordNumbers {
+    /// Appends those of records.
+    pub(super) fn look_up<'c>(
+        records: impl Iterator<Item = &'c StreamRecord> + Clone,
+        lexicon: &mut Lexicon,
+        found: &mut Vec<Self>,
+    ) {
+        let mut ids = Vec::with_capacity(3 * records.size_hint().0);
+        for StreamRecord { data, .. } in records.clone() {
+            ids.push(data.id.as_str());
+            if let (Some(from), Some(to)) = (&data.from, &data.to) {
+                ids.extend([from.as_str(), to.as_str()]);
+            }
+        }
+        let mut numbers = Vec::with_capacity(ids.len());
+        lexicon.ids.intern_all(&ids, &mut numbers);
+        let mut numbers = numbers.into_iter();
+        let mut next = || numbers.next().unwrap_or(NOBODY);
+        found.extend(records.map(|StreamRecord { data, .. }| Self {
+            id: next(),
+            ends: (data.from.is_some() && data.to.is_some()).then(|| (next(), next())),
+            label: match data.kind {
+                RecordKind::VertexLabel | RecordKind::Edge => {
+                    lexicon.labels.intern(&data.value.text())
+                }
+                RecordKind::VertexProperty | RecordKind::EdgeProperty => NOBODY,
+            },
+        }));
+    }
+}
+
+/// By id, for those who look at single elements.
 impl Graph {
+    /// A graph of which nothing is known, in the numbers of a lexicon.
+    pub fn speaking(lexicon: &SharedLexicon) -> Self {
+        Self {
+            lexicon: lexicon.clone(),
+            ..Self::default()
+        }
+    }
+
     /// A vertex's labels, empty if it is not known.
     pub fn labels_of(&self, vertex: &ElementId) -> Vec<String> {
-        let labels = self
-            .ids
-            .get(vertex.as_str())
-            .and_then(|id| self.vertices.get(&id));
+        let lexicon = self.lexicon.read();
+        let Some(vertex) = lexicon.ids.get(vertex.as_str()) else {
+            return Vec::new();
+        };
+        let labels = lexicon.label_sets.labels(self.label_set(vertex)).iter();
         labels
-            .into_iter()
-            .flatten()
-            .map(|label| self.labels.text(*label).to_owned())
+            .map(|label| lexicon.labels.text(*label).to_owned())
             .collect()
     }
 
     /// Whether a vertex carries a label.
     pub fn has_label(&self, vertex: &ElementId, label: &str) -> bool {
-        let labels = self
-            .ids
-            .get(vertex.as_str())
-            .and_then(|id| self.vertices.get(&id));
-        let label = self.labels.get(label);
-        labels
+        let lexicon = self.lexicon.read();
+        let vertex = lexicon.ids.get(vertex.as_str());
+        let label = lexicon.labels.get(label);
+        vertex
             .zip(label)
-            .is_some_and(|(labels, label)| labels.contains(&label))
+            .is_some_and(|(vertex, label)| lexicon.label_sets.has(self.label_set(vertex), label))
     }
 
     /// An edge's ends and label.
     pub fn edge(&self, id: &ElementId) -> Option<EdgeEnds> {
-        let edge = self
-            .ids
-            .get(id.as_str())
-            .and_then(|id| self.edges.get(&id))?;
-        Some(EdgeEnds {
-            from: self.ids.text(edge.from).into(),
-            to: self.ids.text(edge.to).into(),
-            label: self.labels.text(edge.label).to_owned(),
-        })
+        let lexicon = self.lexicon.read();
+        let edge = self.edge_at(lexicon.ids.get(id.as_str())?)?;
+        Some(edge.named(&lexicon))
     }
 
-    /// Who follows a vertex.
-    pub fn followers_of(&self, vertex: &ElementId) -> impl Iterator<Item = PersonId> {
-        let followers = self
-            .ids
-            .get(vertex.as_str())
-            .and_then(|id| self.followers.get(&id));
+    /// Whether a person follows a vertex by edges of a label.
+    pub fn follows(&self, person: &PersonId, vertex: &ElementId, via: &str) -> bool {
+        let lexicon = self.lexicon.read();
+        let number = |id: &str| lexicon.ids.get(id);
+        let (Some(person), Some(vertex)) = (number(person.as_str()), number(vertex.as_str()))
+        else {
+            return false;
+        };
+        let followers = self.followers.get(&vertex);
+        let via = lexicon.labels.get(via);
         followers
+            .zip(via)
+            .is_some_and(|(followers, via)| followers.contains_key(&(person, via)))
+    }
+
+    /// Who follows a vertex, each once, in no order.
+    pub fn followers_of(&self, vertex: &ElementId) -> Vec<PersonId> {
+        let lexicon = self.lexicon.read();
+        let vertex = lexicon.ids.get(vertex.as_str());
+        let followers = vertex
             .into_iter()
-            .flat_map(BTreeMap::keys)
-            .map(|id| self.ids.text(*id).into())
-    }
-
-    /// Whether a person follows a vertex.
-    pub fn follows(&self, person: &PersonId, vertex: &ElementId) -> bool {
-        let followers = self
-            .ids
-            .get(vertex.as_str())
-            .and_then(|id| self.followers.get(&id));
-        let person = self.ids.get(person.as_str());
-        followers
-            .zip(person)
-            .is_some_and(|(followers, person)| followers.contains_key(&person))
+            .flat_map(|vertex| self.followers_at(vertex));
+        let mut numbers: Vec<u32> = followers.map(|(follower, _)| follower).collect();
+        numbers.dedup();
+        let named = numbers
+            .into_iter()
+            .map(|follower| lexicon.ids.text(follower).into());
+        named.collect()
     }
 
     /// Who made a thing.
     pub fn maker_of(&self, thing: &ElementId) -> Option<PersonId> {
-        let maker = self
-            .ids
-            .get(thing.as_str())
-            .and_then(|id| self.makers.get(&id))?;
-        Some(self.ids.text(*maker).into())
+        let lexicon = self.lexicon.read();
+        let maker = self.maker_at(lexicon.ids.get(thing.as_str())?)?;
+        Some(lexicon.ids.text(maker).into())
     }
 
     /// How many vertices are known.
     pub fn vertex_count(&self) -> u64 {
-        self.vertices.len() as u64
+        self.vertices
     }
 
     /// How many edges are known.
     pub fn edge_count(&self) -> u64 {
-        self.edges.len() as u64
+        self.edges
     }
 
     /// Every edge, in no order.
-    pub fn edges(&self) -> impl Iterator<Item = (ElementId, EdgeEnds)> {
-        self.edges.iter().map(|(id, edge)| {
-            let ends = EdgeEnds {
-                from: self.ids.text(edge.from).into(),
-                to: self.ids.text(edge.to).into(),
-                label: self.labels.text(edge.label).to_owned(),
-            };
-            (self.ids.text(*id).into(), ends)
-        })
-    }
-
-    /// The body of a snapshot.
-    pub fn to_snapshot(&self) -> Vec<u8> {
-        serde_json::to_vec(self)
-            .expect("the graph has only text and number keys, so it is always JSON")
+    pub fn edges(&self) -> Vec<(ElementId, EdgeEnds)> {
+        let lexicon = self.lexicon.read();
+        let edges = (0..self.nodes.len() as u32).filter_map(|id| Some((id, self.edge_at(id)?)));
+        let named = edges.map(|(id, edge)| (lexicon.ids.text(id).into(), edge.named(&lexicon)));
+        named.collect()
     }
 
     /// Folds a commit; one at or before the cursor is already folded.
@@ -191,149 +290,316 @@ impl Graph {
         if commit.number <= self.cursor.commit {
             return;
         }
-        for record in &commit.records {
-            self.absorb(record, model);
-        }
-        self.cursor = commit.end();
+        let shared = self.lexicon.clone();
+        let lexicon = &mut *shared.write();
+        let meaning = Meaning::of(model, lexicon);
+        let mut numbers = Vec::new();
+        RecordNumbers::look_up(commit.records.iter(), lexicon, &mut numbers);
+        self.fold_numbered(commit, &numbers, &meaning, &mut lexicon.label_sets);
     }
 
     /// Folds one record of a state that was read from elsewhere than the log. The cursor stays where it is.
     pub fn absorb(&mut self, record: &StreamRecord, model: &GraphModel) {
-        let data = &record.data;
-        match data.kind {
+        let shared = self.lexicon.clone();
+        let lexicon = &mut *shared.write();
+        let meaning = Meaning::of(model, lexicon);
+        let mut numbers = Vec::new();
+        RecordNumbers::look_up(std::iter::once(record), lexicon, &mut numbers);
+        for numbers in numbers {
+            self.fold_record(record, numbers, &meaning, &mut lexicon.label_sets);
+        }
+    }
+}
+
+/// By number, for the matcher.
+impl Graph {
+    /// The set of a vertex's labels, empty if it is not known.
+    #[inline]
+    pub(super) fn label_set(&self, vertex: u32) -> u32 {
+        self.node(vertex).labels
+    }
+
+    /// An edge's ends and label.
+    pub(super) fn edge_at(&self, id: u32) -> Option<Edge> {
+        let edge = self.node(id).edge;
+        (edge.from != NOBODY).then_some(edge)
+    }
+
+    /// Who follows a vertex, and by what label.
+    pub(super) fn followers_at(&self, vertex: u32) -> impl Iterator<Item = (u32, u32)> {
+        let followers = self.followers.get(&vertex);
+        followers.into_iter().flat_map(BTreeMap::keys).copied()
+    }
+
+    /// Who made a thing.
+    pub(super) fn maker_at(&self, thing: u32) -> Option<u32> {
+        self.makers.get(&thing).copied()
+    }
+
+    /// Makes the numbers those of a lexicon.
+    pub(super) fn speak(&mut self, lexicon: &SharedLexicon) {
+        if !self.lexicon.is(lexicon) {
+            let snapshot = self.snapshot();
+            let known = Self::restore(snapshot, lexicon.clone());
+            *self = known.expect("what was a graph is one");
+        }
+    }
+
+    /// Folds a commit whose ids have been looked up.
+    pub(super) fn fold_numbered(
+        &mut self,
+        commit: &Commit,
+        numbers: &[RecordNumbers],
+        meaning: &Meaning,
+        label_sets: &mut LabelSets,
+    ) {
+        if commit.number <= self.cursor.commit {
+            return;
+        }
+        for (record, numbers) in commit.records.iter().zip(numbers) {
+            self.fold_record(record, *numbers, meaning, label_sets);
+        }
+        self.cursor = commit.end();
+    }
+
+    fn fold_record(
+        &mut self,
+        record: &StreamRecord,
+        RecordNumbers { id, ends, label }: RecordNumbers,
+        meaning: &Meaning,
+        label_sets: &mut LabelSets,
+    ) {
+        match record.data.kind {
             RecordKind::VertexLabel => {
-                let id = self.ids.intern(data.id.as_str());
-                let label = self.labels.intern(&data.value.text());
-                let labels = self.vertices.entry(id).or_default();
-                match record.op {
-                    Op::Add if labels.contains(&label) => {}
-                    Op::Add => labels.push(label),
-                    Op::Remove => labels.retain(|other| *other != label),
-                }
-                if labels.is_empty() {
-                    self.vertices.remove(&id);
-                }
+                let node = self.node_mut(id);
+                let before = node.labels;
+                node.labels = match record.op {
+                    Op::Add => label_sets.with(before, label),
+                    Op::Remove => label_sets.without(before, label),
+                };
+                let (was, is) = (before != NO_LABELS, node.labels != NO_LABELS);
+                self.vertices = self.vertices + u64::from(is) - u64::from(was);
             }
-            RecordKind::Edge => {
-                let id = self.ids.intern(data.id.as_str());
-                match (record.op, &data.from, &data.to) {
-                    (Op::Add, Some(from), Some(to)) => {
-                        let edge = Edge {
-                            from: self.ids.intern(from.as_str()),
-                            to: self.ids.intern(to.as_str()),
-                            label: self.labels.intern(&data.value.text()),
-                        };
-                        // A repeated record must not count a follower twice. Where the log is folded over what was
-                        // read of the graph later, it may tell of an edge that has had the same id before.
-                        let known = self.edges.insert(id, edge);
-                        if known != Some(edge) {
-                            if let Some(known) = known {
-                                self.unrelate(known, model);
-                            }
-                            self.relate(edge, model);
-                        }
-                    }
-                    (Op::Add, ..) => {
-                        tracing::warn!(edge = %data.id, at = %record.event_id, "an edge without ends is left out");
-                    }
-                    (Op::Remove, ..) => {
-                        if let Some(edge) = self.edges.remove(&id) {
-                            self.unrelate(edge, model);
-                        }
-                    }
+            RecordKind::Edge => match (record.op, ends) {
+                (Op::Add, Some((from, to))) => self.put_edge(id, Edge { from, to, label }, meaning),
+                (Op::Add, None) => {
+                    let edge = &record.data.id;
+                    tracing::warn!(%edge, at = %record.event_id, "an edge without ends is left out");
                 }
-            }
+                (Op::Remove, _) => self.put_edge(id, UNKNOWN.edge, meaning),
+            },
             RecordKind::VertexProperty | RecordKind::EdgeProperty => {}
         }
     }
 
-    fn relate(&mut self, edge: Edge, model: &GraphModel) {
-        let label = self.labels.text(edge.label);
-        if model.follow_labels.iter().any(|follow| follow == label) {
-            *self
-                .followers
-                .entry(edge.to)
-                .or_default()
-                .entry(edge.from)
-                .or_default() += 1;
+    /// A repeated record must not count a follower twice. Where the log is folded over what was read of the graph later, it
+    /// may tell of an edge that has had the same id before.
+    fn put_edge(&mut self, id: u32, edge: Edge, meaning: &Meaning) {
+        let known = std::mem::replace(&mut self.node_mut(id).edge, edge);
+        if known == edge {
+            return;
         }
-        if model
-            .authored_labels
-            .iter()
-            .any(|authored| authored == label)
-        {
+        if known != UNKNOWN.edge {
+            self.edges -= 1;
+            self.unrelate(known, meaning);
+        }
+        if edge != UNKNOWN.edge {
+            self.edges += 1;
+            self.relate(edge, meaning);
+        }
+    }
+
+    fn relate(&mut self, edge: Edge, meaning: &Meaning) {
+        if meaning.is_follow(edge.label) {
+            let followers = self.followers.entry(edge.to).or_default();
+            *followers.entry((edge.from, edge.label)).or_default() += 1;
+        }
+        if meaning.authored.contains(&edge.label) {
             self.makers.insert(edge.to, edge.from);
         }
     }
 
-    fn unrelate(&mut self, edge: Edge, model: &GraphModel) {
-        let label = self.labels.text(edge.label);
-        if model.follow_labels.iter().any(|follow| follow == label)
+    fn unrelate(&mut self, edge: Edge, meaning: &Meaning) {
+        if meaning.is_follow(edge.label)
             && let Some(followers) = self.followers.get_mut(&edge.to)
         {
-            if let Some(times) = followers.get_mut(&edge.from) {
+            let follower = (edge.from, edge.label);
+            if let Some(times) = followers.get_mut(&follower) {
                 *times -= 1;
                 if *times == 0 {
-                    followers.remove(&edge.from);
+                    followers.remove(&follower);
                 }
             }
             if followers.is_empty() {
                 self.followers.remove(&edge.to);
             }
         }
-        if model
-            .authored_labels
-            .iter()
-            .any(|authored| authored == label)
-            && self.makers.get(&edge.to) == Some(&edge.from)
-        {
+        if meaning.authored.contains(&edge.label) && self.makers.get(&edge.to) == Some(&edge.from) {
             self.makers.remove(&edge.to);
         }
     }
-}
 
-/// Numbers for texts, given once and kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Vec<Arc<str>>", into = "Vec<Arc<str>>")]
-struct Interner {
-    texts: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32>,
-}
-
-impl Interner {
-    fn get(&self, text: &str) -> Option<u32> {
-        self.numbers.get(text).copied()
+    #[inline]
+    fn node(&self, id: u32) -> Node {
+        self.nodes.get(id as usize).copied().unwrap_or(UNKNOWN)
     }
 
-    fn intern(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.get(text) {
-            return number;
+    fn node_mut(&mut self, id: u32) -> &mut Node {
+        let at = id as usize;
+        if self.nodes.len() <= at {
+            self.nodes.resize(at + 1, UNKNOWN);
         }
-        let number = u32::try_from(self.texts.len()).expect("memory ends before four billion ids");
-        let text: Arc<str> = text.into();
-        self.texts.push(Arc::clone(&text));
-        self.numbers.insert(text, number);
-        number
-    }
-
-    fn text(&self, number: u32) -> &str {
-        &self.texts[number as usize]
+        &mut self.nodes[at]
     }
 }
 
-impl From<Vec<Arc<str>>> for Interner {
-    fn from(texts: Vec<Arc<str>>) -> Self {
-        let numbers = texts
+/// A graph as it is kept: its own numbers, for those of a lexicon are given anew by every process.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct GraphSnapshot {
+    cursor: Cursor,
+    ids: Vec<String>,
+    labels: Vec<String>,
+    vertices: Vec<(u32, Vec<u32>)>,
+    edges: Vec<(u32, Edge)>,
+    followers: Vec<(u32, Vec<Follower>)>,
+    makers: Vec<(u32, u32)>,
+}
+
+/// Who follows, by what label, by how many edges.
+type Follower = (u32, u32, u32);
+
+impl Graph {
+    /// The body of a snapshot.
+    pub fn to_snapshot(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.snapshot())
+            .expect("a snapshot has only text keys, so it is always JSON")
+    }
+
+    fn snapshot(&self) -> GraphSnapshot {
+        let lexicon = &*self.lexicon.read();
+        let mut numbers = Numbers::default();
+        let mut vertices = Vec::new();
+        let mut edges = Vec::new();
+        for (id, node) in (0..).zip(&self.nodes) {
+            if node.labels != NO_LABELS {
+                vertices.push((
+                    numbers.of(id),
+                    lexicon.label_sets.labels(node.labels).to_vec(),
+                ));
+            }
+            if let Some(Edge { from, to, label }) = self.edge_at(id) {
+                let (from, to) = (numbers.of(from), numbers.of(to));
+                edges.push((numbers.of(id), Edge { from, to, label }));
+            }
+        }
+        let mut followers: Vec<_> = self.followers.iter().collect();
+        followers.sort_by_key(|(followed, _)| **followed);
+        let followers = followers.into_iter().map(|(followed, by)| {
+            let by = by
+                .iter()
+                .map(|((follower, label), times)| (numbers.of(*follower), *label, *times));
+            let by = by.collect();
+            (numbers.of(*followed), by)
+        });
+        let followers = followers.collect();
+        let mut makers: Vec<_> = self.makers.iter().collect();
+        makers.sort_unstable();
+        let makers = makers
+            .into_iter()
+            .map(|(thing, maker)| (numbers.of(*thing), numbers.of(*maker)));
+        let makers = makers.collect();
+        GraphSnapshot {
+            cursor: self.cursor,
+            ids: numbers
+                .order
+                .iter()
+                .map(|id| lexicon.ids.text(*id).to_owned())
+                .collect(),
+            labels: (0..lexicon.labels.len() as u32)
+                .map(|label| lexicon.labels.text(label).to_owned())
+                .collect(),
+            vertices,
+            edges,
+            followers,
+            makers,
+        }
+    }
+
+    /// A graph that was kept; nothing if what was kept contradicts itself.
+    fn restore(snapshot: GraphSnapshot, shared: SharedLexicon) -> Option<Self> {
+        let lexicon = &mut *shared.write();
+        let ids: Vec<u32> = snapshot
+            .ids
             .iter()
-            .zip(0..)
-            .map(|(text, number)| (Arc::clone(text), number))
+            .map(|id| lexicon.ids.intern(id))
             .collect();
-        Self { texts, numbers }
+        let labels: Vec<u32> = snapshot
+            .labels
+            .iter()
+            .map(|label| lexicon.labels.intern(label))
+            .collect();
+        let id = |number: u32| ids.get(number as usize).copied();
+        let label = |number: u32| labels.get(number as usize).copied();
+        let mut graph = Self {
+            cursor: snapshot.cursor,
+            lexicon: shared.clone(),
+            vertices: snapshot.vertices.len() as u64,
+            edges: snapshot.edges.len() as u64,
+            ..Self::default()
+        };
+        for (vertex, its_labels) in snapshot.vertices {
+            for number in its_labels {
+                let node = graph.node_mut(id(vertex)?);
+                node.labels = lexicon.label_sets.with(node.labels, label(number)?);
+            }
+        }
+        for (edge, ends) in snapshot.edges {
+            graph.node_mut(id(edge)?).edge = Edge {
+                from: id(ends.from)?,
+                to: id(ends.to)?,
+                label: label(ends.label)?,
+            };
+        }
+        for (followed, followers) in snapshot.followers {
+            let by = graph.followers.entry(id(followed)?).or_default();
+            for (follower, via, times) in followers {
+                by.insert((id(follower)?, label(via)?), times);
+            }
+        }
+        for (thing, maker) in snapshot.makers {
+            graph.makers.insert(id(thing)?, id(maker)?);
+        }
+        Some(graph)
     }
 }
 
-impl From<Interner> for Vec<Arc<str>> {
-    fn from(interner: Interner) -> Self {
-        interner.texts
+impl Serialize for Graph {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.snapshot().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Graph {
+    /// With a lexicon of its own.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let snapshot = GraphSnapshot::deserialize(deserializer)?;
+        let graph = Self::restore(snapshot, SharedLexicon::default());
+        graph.ok_or_else(|| de::Error::custom("the graph refers to what it does not have"))
+    }
+}
+
+/// Numbers from 0 on for those that are used.
+#[derive(Default)]
+struct Numbers {
+    order: Vec<u32>,
+    given: HashMap<u32, u32, RandomState>,
+}
+
+impl Numbers {
+    fn of(&mut self, id: u32) -> u32 {
+        *self.given.entry(id).or_insert_with(|| {
+            self.order.push(id);
+            self.order.len() as u32 - 1
+        })
     }
 }

@@ -1,369 +1,460 @@
-//! Who is to be told of a commit: a pure function of the commit, the graph and the audience.
+//! Who is to be told of a commit: a pure function of the commit, the graph and the subscriptions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 
-use iyagi_messages::change::{
-    ChangeKind, Commit, EdgeEnds, ElementChange, ElementKind, element_changes,
-};
-use iyagi_messages::ids::{ElementId, PersonId, PushId, TemplateId};
-use iyagi_messages::push::Push;
-use iyagi_messages::subscription::{Anchor, Direction, Subscription, When};
-use iyagi_messages::template::Template;
+use iyagi_messages::change::{ChangeKind, Commit, ElementKind};
+use iyagi_messages::cursor::Cursor;
+use iyagi_messages::subscription::Anchor;
 
-use super::graph::{Graph, GraphModel};
-use crate::projections::Audience;
+use super::changes::{Change, Changes};
+use super::graph::{Edge, Graph, GraphModel, Meaning, RecordNumbers};
+pub use super::templates::Templates;
+use crate::projections::clause::{Clause, EndRoles, Evidence, POINTED_TO, POINTING, Role};
+use crate::projections::lexicon::{Lexicon, NO_LABELS, SharedLexicon};
+use crate::projections::{Group, Subscriptions};
 
-/// The template of pushes that tell of different things.
-const DIGEST: &str = "digest";
-
-/// Templates by id, in the order of precedence.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Templates {
-    ordered: Vec<Template>,
-    by_id: HashMap<TemplateId, usize>,
+/// Matches commits. Keeps nothing between them but its room.
+pub struct Matcher {
+    pub(super) model: GraphModel,
+    pub(super) templates: Arc<Templates>,
+    /// What the numbers below are of.
+    lexicon: SharedLexicon,
+    meaning: Meaning,
+    defaults: Vec<DefaultNotification>,
+    ahead: LookedUp,
+    pub(super) changes: Changes,
+    pub(super) found: Matches,
 }
 
-impl Templates {
-    /// Earlier templates win over later ones about the same change.
-    pub fn new(ordered: Vec<Template>) -> Self {
-        let by_id = ordered
-            .iter()
-            .enumerate()
-            .map(|(at, one)| (one.id.clone(), at))
-            .collect();
-        Self { ordered, by_id }
-    }
+/// Numbers of what the next commits are about.
+#[derive(Default)]
+struct LookedUp {
+    /// Their numbers and how many records each has.
+    coming: VecDeque<(u64, usize)>,
+    numbers: Vec<RecordNumbers>,
+    /// How many of `numbers` are used up.
+    used: usize,
+}
 
-    /// A template.
-    pub fn get(&self, id: &TemplateId) -> Option<&Template> {
-        self.by_id.get(id).map(|at| &self.ordered[*at])
-    }
-
-    /// The same without windows: every push goes by itself.
-    #[must_use]
-    pub fn unmoderated(&self) -> Self {
-        let mut templates = self.clone();
-        for template in &mut templates.ordered {
-            template.burst_seconds = 0;
-            template.duplicate_seconds = 0;
+impl LookedUp {
+    /// Where the numbers of a commit's records are; looked up now if that was not foreseen.
+    fn take(&mut self, commit: &Commit, lexicon: &mut Lexicon) -> Range<usize> {
+        let records = commit.records.len();
+        if self.coming.pop_front() != Some((commit.number, records)) {
+            self.clear();
+            RecordNumbers::look_up(commit.records.iter(), lexicon, &mut self.numbers);
         }
-        templates
+        let begin = self.used;
+        self.used += records;
+        begin..self.used
     }
 
-    /// The longest time, in milliseconds, that any of them looks back for repeats and bursts.
-    pub fn longest_window_ms(&self) -> u64 {
-        let windows = self
-            .ordered
-            .iter()
-            .map(|template| template.duplicate_seconds.max(template.burst_seconds));
-        windows
-            .max()
-            .map_or(0, |seconds| u64::from(seconds) * 1_000)
-    }
-
-    /// What a push is told by that tells of different things; each by its own texts if there is none.
-    pub fn digest(&self) -> Option<&Template> {
-        self.get(&TemplateId::from(DIGEST))
-    }
-
-    /// Every template, in order of precedence.
-    pub fn iter(&self) -> impl Iterator<Item = &Template> {
-        self.ordered.iter()
+    fn clear(&mut self) {
+        self.coming.clear();
+        self.numbers.clear();
+        self.used = 0;
     }
 }
 
-/// A person who is to be told of a change, and as what.
-struct Match<'a> {
-    recipient: PersonId,
-    template: &'a Template,
+/// A template that finds its recipients by itself.
+struct DefaultNotification {
+    /// Which of the templates.
+    template: u32,
+    anchor: DefaultAnchor,
+    clause: Clause,
 }
 
-/// The pushes of a commit, one per person, changed element and device, and the graph as of the commit.
-///
-/// `graph` must be as of the commit before. A person without a phone gets one push without a device, so that the
-/// journal can say why nothing was sent.
-pub fn pushes_of(
-    commit: &Commit,
-    graph: &mut Graph,
-    model: &GraphModel,
-    audience: &Audience,
-    templates: &Templates,
-) -> Vec<Push> {
-    let mut changes = element_changes(commit, |vertex| graph.labels_of(vertex));
-    for change in &mut changes {
-        if change.kind == ElementKind::Edge && change.edge.is_none() {
-            change.edge = graph.edge(&change.id);
-        }
+#[derive(Clone, Copy)]
+enum DefaultAnchor {
+    Me,
+    Followed,
+    Owned,
+}
+
+/// Who is to be told of what.
+#[derive(Debug, Default)]
+pub struct Matches {
+    /// Changes of which somebody is to be told.
+    changes: Vec<Matched>,
+    /// Recipients of default notifications, and which of the templates each is.
+    defaults: Vec<(u32, u32)>,
+    /// Rows of subscriptions.
+    rows: Vec<u32>,
+}
+
+/// A change of which somebody is to be told.
+#[derive(Debug, Clone)]
+pub struct Matched {
+    /// The change.
+    pub change: Change,
+    /// Who did it, as far as an edge says.
+    pub actor: Option<u32>,
+    defaults: Range<usize>,
+    rows: Range<usize>,
+}
+
+impl Matches {
+    /// The changes, those of what is gone first.
+    pub fn changes(&self) -> &[Matched] {
+        &self.changes
     }
-    // What is gone is judged by the graph before the commit, everything else by the graph after it.
-    let (gone, present): (Vec<_>, Vec<_>) = changes
-        .into_iter()
-        .partition(|change| change.change == ChangeKind::Deleted);
-    let mut pushes = Vec::new();
-    let mut collect = |changes: &[ElementChange], graph: &Graph| {
-        let view = View {
-            commit: commit.number,
-            graph,
+
+    /// Rows of the subscriptions to a change.
+    pub fn rows(&self, matched: &Matched) -> &[u32] {
+        &self.rows[matched.rows.clone()]
+    }
+
+    /// Recipients of default notifications of a change, and which of the templates each is.
+    pub fn defaults(&self, matched: &Matched) -> &[(u32, u32)] {
+        &self.defaults[matched.defaults.clone()]
+    }
+
+    fn clear(&mut self) {
+        self.changes.clear();
+        self.defaults.clear();
+        self.rows.clear();
+    }
+}
+
+impl Matcher {
+    /// A matcher that matches with these templates, whatever has the same lexicon.
+    pub fn new(model: GraphModel, templates: Arc<Templates>, lexicon: &SharedLexicon) -> Self {
+        let shared = lexicon.clone();
+        let lexicon = &mut *lexicon.write();
+        let defaults = templates.iter().zip(0..).filter_map(|(template, nth)| {
+            let anchor = template.anchor.as_ref()?;
+            let kind = match anchor {
+                Anchor::Incident { vertex, .. } if vertex.as_str() == "@me" => DefaultAnchor::Me,
+                Anchor::Followed { via, .. } if model.follow_labels.contains(via) => {
+                    DefaultAnchor::Followed
+                }
+                Anchor::Owned { .. } => DefaultAnchor::Owned,
+                _ => return None,
+            };
+            Some(DefaultNotification {
+                template: nth,
+                anchor: kind,
+                clause: Clause::of(anchor, &template.when, lexicon),
+            })
+        });
+        let defaults = defaults.collect();
+        Self {
+            meaning: Meaning::of(&model, lexicon),
+            lexicon: shared,
+            defaults,
             model,
-            audience,
             templates,
-        };
-        for change in changes {
-            view.collect(commit, change, &mut pushes);
+            ahead: LookedUp::default(),
+            changes: Changes::default(),
+            found: Matches::default(),
         }
-    };
-    collect(&gone, graph);
-    graph.fold(commit, model);
-    collect(&present, graph);
-    pushes
+    }
+
+    /// Looks up at once what the commits that are matched next are about, which is faster than one after the other.
+    pub fn look_ahead<'c>(
+        &mut self,
+        commits: impl Iterator<Item = &'c Commit> + Clone,
+        subscriptions: &Subscriptions,
+    ) {
+        let sizes = commits
+            .clone()
+            .map(|commit| (commit.number, commit.records.len()));
+        self.ahead.clear();
+        self.ahead.coming.extend(sizes);
+        let records = commits.flat_map(|commit| commit.records.iter());
+        let numbers = &mut self.ahead.numbers;
+        RecordNumbers::look_up(records, &mut self.lexicon.write(), numbers);
+        let ids = numbers.iter().map(|numbers| numbers.id);
+        let ends = numbers.iter().filter_map(|numbers| numbers.ends);
+        subscriptions.touch(ids.chain(ends.flat_map(|(from, to)| [from, to])));
+    }
+
+    /// Who is to be told of a commit, and the graph as of it. `graph` must be as of the commit before.
+    pub fn matches(
+        &mut self,
+        commit: &Commit,
+        graph: &mut Graph,
+        subscriptions: &Subscriptions,
+    ) -> &Matches {
+        assert!(
+            self.lexicon.is(subscriptions.lexicon()),
+            "a matcher speaks of the subscriptions that it was made for"
+        );
+        graph.speak(&self.lexicon);
+        let shared = self.lexicon.clone();
+        let lexicon = &mut *shared.write();
+        let numbers = self.ahead.take(commit, lexicon);
+        let label_sets = &mut lexicon.label_sets;
+        self.changes.fold(
+            commit,
+            &self.ahead.numbers[numbers.clone()],
+            graph,
+            label_sets,
+        );
+        self.found.clear();
+        // What is gone is judged by the graph before the commit, everything else by the graph after it.
+        self.judge(commit, graph, subscriptions, lexicon, |change| {
+            change == ChangeKind::Deleted
+        });
+        let numbers = &self.ahead.numbers[numbers];
+        graph.fold_numbered(commit, numbers, &self.meaning, &mut lexicon.label_sets);
+        self.judge(commit, graph, subscriptions, lexicon, |change| {
+            change != ChangeKind::Deleted
+        });
+        &self.found
+    }
+
+    fn judge(
+        &mut self,
+        commit: &Commit,
+        graph: &Graph,
+        subscriptions: &Subscriptions,
+        lexicon: &Lexicon,
+        which: impl Fn(ChangeKind) -> bool,
+    ) {
+        let view = View {
+            commit,
+            graph,
+            subscriptions,
+            lexicon,
+            meaning: &self.meaning,
+            defaults: &self.defaults,
+        };
+        let found = &mut self.found;
+        for change in self
+            .changes
+            .list()
+            .iter()
+            .filter(|change| which(change.change))
+        {
+            let (defaults, rows) = (found.defaults.len(), found.rows.len());
+            let evidence = self.changes.evidence(change, commit, lexicon);
+            view.judge(change, &evidence, found);
+            if (defaults, rows) != (found.defaults.len(), found.rows.len()) {
+                found.changes.push(Matched {
+                    change: *change,
+                    actor: match change.edge {
+                        Some(edge) => view.person_behind(edge.from),
+                        _ => None,
+                    },
+                    defaults: defaults..found.defaults.len(),
+                    rows: rows..found.rows.len(),
+                });
+            }
+        }
+    }
 }
 
 struct View<'a> {
-    commit: u64,
+    commit: &'a Commit,
     graph: &'a Graph,
-    model: &'a GraphModel,
-    audience: &'a Audience,
-    templates: &'a Templates,
+    subscriptions: &'a Subscriptions,
+    lexicon: &'a Lexicon,
+    meaning: &'a Meaning,
+    defaults: &'a [DefaultNotification],
 }
 
-impl<'a> View<'a> {
-    fn collect(&self, commit: &Commit, change: &ElementChange, pushes: &mut Vec<Push>) {
-        let mut told = HashSet::new();
-        let actor = self.actor_of(change);
-        for found in self.matches(change) {
-            if told.insert(found.recipient.clone()) {
-                self.address(commit, change, actor.as_ref(), found, pushes);
+/// One end of a changed edge.
+#[derive(Clone, Copy)]
+struct End {
+    vertex: u32,
+    other: u32,
+    roles: EndRoles,
+}
+
+impl View<'_> {
+    fn judge(&self, change: &Change, evidence: &Evidence<'_>, found: &mut Matches) {
+        let Matches { defaults, rows, .. } = found;
+        let mut ends = None;
+        if let Some(Edge { from, to, .. }) = change.edge {
+            ends = Some([(from, to, POINTING), (to, from, POINTED_TO)].map(End::from));
+        }
+        for default in self.defaults {
+            for end in ends.iter().flatten() {
+                self.default_recipients(default, end, evidence, defaults);
+            }
+            if change.kind == ElementKind::Vertex {
+                self.default_followers(default, change.id, evidence, defaults);
             }
         }
-    }
-
-    /// Default notifications first, so that they win over explicit subscriptions to the same change.
-    fn matches(&self, change: &ElementChange) -> Vec<Match<'a>> {
-        let mut found = Vec::new();
-        if let Some(edge) = &change.edge {
-            for template in self.templates.iter() {
-                if let Some(anchor) = &template.anchor {
-                    for recipient in self.default_recipients(anchor, edge) {
-                        if self.holds(&template.when, change, Some(other_end(anchor, edge))) {
-                            found.push(Match {
-                                recipient,
-                                template,
-                            });
-                        }
-                    }
+        let begin = rows.len();
+        let operation = self.commit.records[change.first as usize].event_id;
+        let mut listed = |groups: &[Group], role: Role, other: Option<u32>| {
+            for group in groups {
+                let clause = self.subscriptions.clause(*group);
+                if self.holds(clause, role, evidence, other) {
+                    self.subscriptions
+                        .collect(*group, operation, self.commit.at, rows);
                 }
             }
-            for subscription in self.subscriptions_to_edge(edge) {
-                self.subscribed(
-                    subscription,
-                    change,
-                    Some(other_end(&subscription.anchor, edge)),
-                    &mut found,
-                );
-            }
-        }
-        for subscription in self.audience.at_element(&change.id) {
-            self.subscribed(subscription, change, None, &mut found);
-        }
-        let of_edge = change.edge.iter().map(|edge| &edge.label);
-        let labels: HashSet<&String> = change
-            .labels_before
-            .iter()
-            .chain(&change.labels_after)
-            .chain(of_edge)
-            .collect();
-        for label in labels {
-            for subscription in self.audience.at_label(label) {
-                self.subscribed(subscription, change, None, &mut found);
-            }
-        }
-        found
-    }
-
-    /// Recipients of a template, found from the changed edge: no row per person is needed.
-    fn default_recipients(&self, anchor: &Anchor, edge: &EdgeEnds) -> Vec<PersonId> {
-        match anchor {
-            Anchor::Incident { vertex, dir } if vertex.as_str() == "@me" => ends(edge, *dir)
-                .filter(|end| self.graph.has_label(end, &self.model.person_label))
-                .map(|end| end.clone().into())
-                .collect(),
-            Anchor::Owned { dir } => ends(edge, *dir)
-                .filter_map(|end| self.graph.maker_of(end))
-                .collect(),
-            Anchor::Followed { via, dir } if self.model.follow_labels.contains(via) => {
-                ends(edge, *dir)
-                    .flat_map(|end| self.graph.followers_of(end))
-                    .collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn subscriptions_to_edge(&self, edge: &EdgeEnds) -> Vec<&'a Subscription> {
-        let mut found = Vec::new();
-        for end in [&edge.from, &edge.to] {
-            for subscription in self.audience.incident_to(end) {
-                if let Anchor::Incident { dir, .. } = &subscription.anchor
-                    && ends(edge, *dir).any(|touched| touched == end)
-                {
-                    found.push(subscription);
-                }
-            }
-            let maker = self.graph.maker_of(end);
-            for person in self.graph.followers_of(end).chain(maker) {
-                for subscription in self.audience.relative_to(&person) {
-                    if self.concerns(subscription, edge, &person) {
-                        found.push(subscription);
-                    }
-                }
-            }
-        }
-        found
-    }
-
-    fn concerns(&self, subscription: &Subscription, edge: &EdgeEnds, person: &PersonId) -> bool {
-        match &subscription.anchor {
-            Anchor::Owned { dir } => {
-                ends(edge, *dir).any(|end| self.graph.maker_of(end).as_ref() == Some(person))
-            }
-            Anchor::Followed { via, dir } => {
-                self.model.follow_labels.contains(via)
-                    && ends(edge, *dir).any(|end| self.graph.follows(person, end))
-            }
-            _ => false,
-        }
-    }
-
-    fn subscribed(
-        &self,
-        subscription: &Subscription,
-        change: &ElementChange,
-        other: Option<&ElementId>,
-        found: &mut Vec<Match<'a>>,
-    ) {
-        // What was committed before someone asked for it is not news to them, also when it is matched later.
-        if subscription.effective_after >= self.commit
-            || !self.holds(&subscription.when, change, other)
-        {
-            return;
-        }
-        let Some(template) = self.templates.get(&subscription.template) else {
-            tracing::error!(
-                subscription = %subscription.id, template = %subscription.template,
-                "the subscription's template is not configured, so it announces nothing"
-            );
-            return;
         };
-        found.push(Match {
-            recipient: subscription.owner.clone(),
-            template,
-        });
-    }
-
-    fn holds(&self, when: &When, change: &ElementChange, other: Option<&ElementId>) -> bool {
-        let any = |list: &[String], holds: &dyn Fn(&str) -> bool| {
-            list.is_empty() || list.iter().any(|item| holds(item))
-        };
-        (when.change.is_empty() || when.change.contains(&change.change))
-            && (when.labels.is_empty() || change.has_label(&when.labels))
-            && any(&when.keys, &|key| change.touches(key))
-            && any(&when.other_labels, &|label| {
-                other.is_some_and(|vertex| self.graph.has_label(vertex, label))
-            })
-    }
-
-    fn actor_of(&self, change: &ElementChange) -> Option<PersonId> {
-        if let Some(edge) = &change.edge {
-            if self.graph.has_label(&edge.from, &self.model.person_label) {
-                return Some(edge.from.clone().into());
-            }
-            return self.graph.maker_of(&edge.from);
+        for end in ends.iter().flatten() {
+            let groups = self.subscriptions.at(end.vertex);
+            listed(groups, end.roles.incident, Some(end.other));
         }
-        let named = change.properties.get(&self.model.actor_property)?;
-        named.added.first().map(|person| person.text().into())
-    }
-
-    fn address(
-        &self,
-        commit: &Commit,
-        change: &ElementChange,
-        actor: Option<&PersonId>,
-        found: Match<'_>,
-        pushes: &mut Vec<Push>,
-    ) {
-        let Match {
-            recipient,
-            template,
-        } = found;
-        let at = commit.at;
-        let subject = change.edge.as_ref().map_or(&change.id, |edge| {
-            // What a follower or a like points at is its subject; a new follower is about the follower.
-            if edge.to.as_str() == recipient.as_str() {
-                &edge.from
-            } else {
-                &edge.to
-            }
-        });
-        let mut keys: Vec<&String> = change
-            .properties
-            .keys()
-            .filter(|key| **key != self.model.actor_property)
-            .collect();
-        keys.sort();
-        let key = keys
-            .iter()
-            .find(|key| template.when.keys.contains(**key))
-            .or_else(|| keys.first())
-            .map(|key| (**key).clone());
-        let push = Push {
-            id: PushId::derive(commit.number, &change.id, &template.id, &recipient, None),
-            recipient: recipient.clone(),
-            device: None,
-            platform: None,
-            locale: String::new(),
-            template: template.id.clone(),
-            category: template.category.clone(),
-            commit: commit.end(),
-            element: change.id.clone(),
-            actor: actor.cloned(),
-            subject: Some(subject.clone()),
-            key,
-            at,
-            expires_at: at.plus_ms(u64::from(template.ttl_seconds) * 1000),
-            on_unknown_outcome: template.on_unknown_outcome,
-            burst: None,
-        };
-        let before = pushes.len();
-        for device in self.audience.devices_of(&recipient) {
-            let token = Some(&device.token);
-            pushes.push(Push {
-                id: PushId::derive(commit.number, &change.id, &template.id, &recipient, token),
-                device: Some(device.token.clone()),
-                platform: Some(device.platform),
-                locale: device.locale.clone(),
-                ..push.clone()
+        let groups = self.subscriptions.at(change.id);
+        listed(groups, Role::Element, None);
+        if self.subscriptions.any_at_labels() {
+            self.each_label(change, |label| {
+                listed(self.subscriptions.at_label(label), Role::Labelled, None);
             });
         }
-        if pushes.len() == before {
-            pushes.push(push);
+        let twice = change.edge.is_some_and(|edge| edge.from == edge.to);
+        if self.subscriptions.any_relative() {
+            self.relative(change, ends.as_ref(), evidence, operation, rows);
+        } else if !twice {
+            return;
+        }
+        // A loop touches its vertex twice, and one person may follow both ends of an edge, in several ways.
+        rows[begin..].sort_unstable();
+        let mut kept = begin;
+        for at in begin..rows.len() {
+            if at == begin || rows[at] != rows[kept - 1] {
+                rows[kept] = rows[at];
+                kept += 1;
+            }
+        }
+        rows.truncate(kept);
+    }
+
+    /// Recipients of a default notification, found from the changed edge: no row per person is needed.
+    fn default_recipients(
+        &self,
+        default: &DefaultNotification,
+        end: &End,
+        evidence: &Evidence<'_>,
+        found: &mut Vec<(u32, u32)>,
+    ) {
+        let role = match default.anchor {
+            DefaultAnchor::Me => end.roles.incident,
+            DefaultAnchor::Followed => end.roles.followed,
+            DefaultAnchor::Owned => end.roles.owned,
+        };
+        if !self.holds(&default.clause, role, evidence, Some(end.other)) {
+            return;
+        }
+        match default.anchor {
+            DefaultAnchor::Me if self.is_person(end.vertex) => {
+                found.push((end.vertex, default.template));
+            }
+            DefaultAnchor::Me => {}
+            DefaultAnchor::Followed => self.followers_by(default, end.vertex, found),
+            DefaultAnchor::Owned => {
+                let maker = self.graph.maker_at(end.vertex);
+                found.extend(maker.map(|maker| (maker, default.template)));
+            }
+        }
+    }
+
+    /// Recipients of a default notification about what they follow itself.
+    fn default_followers(
+        &self,
+        default: &DefaultNotification,
+        vertex: u32,
+        evidence: &Evidence<'_>,
+        found: &mut Vec<(u32, u32)>,
+    ) {
+        if self.holds(&default.clause, Role::FollowedElement, evidence, None) {
+            self.followers_by(default, vertex, found);
+        }
+    }
+
+    fn followers_by(
+        &self,
+        default: &DefaultNotification,
+        vertex: u32,
+        found: &mut Vec<(u32, u32)>,
+    ) {
+        let followers = self.graph.followers_at(vertex);
+        let so = followers.filter(|(_, label)| default.clause.via() == Some(*label));
+        found.extend(so.map(|(follower, _)| (follower, default.template)));
+    }
+
+    /// Subscriptions that are anchored at whom their owners follow and at what they made.
+    fn relative(
+        &self,
+        change: &Change,
+        ends: Option<&[End; 2]>,
+        evidence: &Evidence<'_>,
+        operation: Cursor,
+        rows: &mut Vec<u32>,
+    ) {
+        let mut listed = |person: u32, role: Role, by: Option<u32>, other: Option<u32>| {
+            for group in self.subscriptions.at(person) {
+                let clause = self.subscriptions.clause(*group);
+                if clause.via() == by && self.holds(clause, role, evidence, other) {
+                    self.subscriptions
+                        .collect(*group, operation, self.commit.at, rows);
+                }
+            }
+        };
+        for end in ends.into_iter().flatten() {
+            if let Some(maker) = self.graph.maker_at(end.vertex) {
+                listed(maker, end.roles.owned, None, Some(end.other));
+            }
+            for (follower, label) in self.graph.followers_at(end.vertex) {
+                listed(follower, end.roles.followed, Some(label), Some(end.other));
+            }
+        }
+        if change.kind == ElementKind::Vertex {
+            for (follower, label) in self.graph.followers_at(change.id) {
+                listed(follower, Role::FollowedElement, Some(label), None);
+            }
+        }
+    }
+
+    #[inline]
+    fn holds(
+        &self,
+        clause: &Clause,
+        role: Role,
+        evidence: &Evidence<'_>,
+        other: Option<u32>,
+    ) -> bool {
+        clause.holds(role, evidence, self.lexicon, || {
+            other.map_or(NO_LABELS, |other| self.graph.label_set(other))
+        })
+    }
+
+    /// Each label that the changed element has or had, once.
+    fn each_label(&self, change: &Change, mut with: impl FnMut(u32)) {
+        let sets = &self.lexicon.label_sets;
+        let before = sets.labels(change.labels_before);
+        let after = sets.labels(change.labels_after);
+        before.iter().copied().for_each(&mut with);
+        let new = after
+            .iter()
+            .copied()
+            .filter(|label| !before.contains(label));
+        new.for_each(&mut with);
+        if let Some(edge) = change.edge {
+            with(edge.label);
+        }
+    }
+
+    fn is_person(&self, vertex: u32) -> bool {
+        let labels = self.graph.label_set(vertex);
+        let sets = &self.lexicon.label_sets;
+        sets.has(labels, self.meaning.person)
+    }
+
+    fn person_behind(&self, source: u32) -> Option<u32> {
+        if self.is_person(source) {
+            Some(source)
+        } else {
+            self.graph.maker_at(source)
         }
     }
 }
 
-pub(super) fn ends(edge: &EdgeEnds, dir: Direction) -> impl Iterator<Item = &ElementId> {
-    let from = (dir != Direction::In).then_some(&edge.from);
-    let to = (dir != Direction::Out).then_some(&edge.to);
-    from.into_iter().chain(to)
-}
-
-/// The end of the edge that the anchor does not name.
-pub(super) fn other_end<'e>(anchor: &Anchor, edge: &'e EdgeEnds) -> &'e ElementId {
-    match anchor {
-        Anchor::Incident { vertex, .. } if *vertex == edge.to => &edge.from,
-        Anchor::Incident {
-            dir: Direction::In, ..
+impl From<(u32, u32, EndRoles)> for End {
+    fn from((vertex, other, roles): (u32, u32, EndRoles)) -> Self {
+        Self {
+            vertex,
+            other,
+            roles,
         }
-        | Anchor::Owned { dir: Direction::In } => &edge.from,
-        _ => &edge.to,
     }
 }

@@ -8,13 +8,16 @@
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
 //! never matched again, and the cursor never jumps over one without saying so.
 
+mod addressing;
 pub mod bootstrap;
 mod change_log;
+pub mod changes;
 pub mod explaining;
 pub mod graph;
 mod mass_change;
 pub mod matching;
 mod taking_over;
+mod templates;
 
 use std::sync::Arc;
 
@@ -32,7 +35,7 @@ use iyagi_messages::stream::{Op, RecordKind, StreamRecord};
 
 use self::change_log::{ChangeLog, Unfollowable};
 use self::graph::{Graph, GraphModel};
-use self::matching::{Templates, pushes_of};
+use self::matching::{Matcher, Templates};
 use crate::fleet::{Fleet, Lead};
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
 use crate::ports::{ChangeStream, Clock};
@@ -73,7 +76,7 @@ pub struct SubscriptionMatcherContext {
 /// Pushes that may wait for a push service that is down or paused: some two hundred megabytes of their places.
 const HELD_UP_MAX: u64 = 1_000_000;
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-pub const GRAPH_VERSION: u32 = 1;
+pub const GRAPH_VERSION: u32 = 2;
 /// The snapshot of the graph in the journal.
 pub const GRAPH_SNAPSHOT: &str = "graph";
 /// Records folded between two snapshots; bounds what a restart folds again.
@@ -84,6 +87,7 @@ pub struct SubscriptionMatcher {
     me: Incarnation,
     context: Arc<SubscriptionMatcherContext>,
     graph: Graph,
+    matcher: Matcher,
     since_snapshot: u64,
     /// The commit beyond the bounds of which some records are in the graph already, and how many.
     taken: (u64, u64),
@@ -112,10 +116,16 @@ impl SubscriptionMatcher {
                 .filter(|graph| graph.cursor <= cursor)
                 .unwrap_or_default(),
         };
+        let matcher = Matcher::new(
+            context.model.clone(),
+            Arc::clone(&context.templates),
+            context.projections.subscriptions().lexicon(),
+        );
         let mut matcher = Self {
             me,
             context,
             graph,
+            matcher,
             since_snapshot: 0,
             taken: (0, 0),
             offered,
@@ -265,17 +275,20 @@ impl SubscriptionMatcher {
         let requested = projections.traffic();
         let mut traffic = TrafficAhead::of(&requested, projections.traffic_policy());
         let mut passed = cursor;
+        let subscriptions = projections.subscriptions();
+        self.matcher
+            .look_ahead(commits.iter().copied(), &subscriptions);
+        drop(subscriptions);
         let mut catch_up = projections.catch_up();
         for commit in commits {
             Self::admit_jump(passed, commit.number, draft);
             passed = commit.end();
             catch_up = self.note_lag(commit, catch_up, draft);
-            let pushes = pushes_of(
+            let pushes = self.matcher.pushes(
                 commit,
                 &mut self.graph,
-                &context.model,
+                &projections.subscriptions(),
                 &projections.audience(),
-                &context.templates,
             );
             self.request(commit, pushes, catch_up, &mut traffic, draft);
             self.note_silences(&commit.records, draft);

@@ -1,14 +1,15 @@
 //! Why somebody is told of a commit, or why not.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use iyagi_actors::projections::Audience;
+use iyagi_actors::projections::{Audience, Subscriptions};
 use iyagi_actors::stream_poller::assembler::Portion;
 use iyagi_actors::subscription_matcher::explaining::{
     ExplainedChange, Grounds, PastGraph, Verdict, explain,
 };
 use iyagi_actors::subscription_matcher::graph::{Graph, GraphModel};
-use iyagi_actors::subscription_matcher::matching::pushes_of;
+use iyagi_actors::subscription_matcher::matching::Matcher;
 use iyagi_messages::change::Commit;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::SubscriptionCreated;
@@ -27,14 +28,14 @@ type Told = BTreeSet<(PersonId, ElementId, TemplateId)>;
 struct Given {
     graph: Graph,
     past: PastGraph,
-    audience: Audience,
+    subscriptions: Subscriptions,
     commits: u64,
 }
 
 impl Given {
     fn subscribed(mut self, subscriptions: impl IntoIterator<Item = Subscription>) -> Self {
         for subscription in subscriptions {
-            self.audience.apply(&Event {
+            self.subscriptions.apply(&Event {
                 pos: Pos(1),
                 id: EventId::root("test", "1"),
                 entity: Entity::new("test", 1),
@@ -78,7 +79,7 @@ impl Given {
             let person = PersonId::from(*person);
             let grounds = Grounds {
                 model: &model,
-                audience: &self.audience,
+                subscriptions: &self.subscriptions,
                 templates: &templates,
             };
             for change in explain(&commit, &mut past, grounds, &person) {
@@ -97,7 +98,9 @@ impl Given {
             }
         }
         self.past = past;
-        let pushes = pushes_of(&commit, &mut self.graph, &model, &self.audience, &templates);
+        let mut matcher = Matcher::new(model, Arc::new(templates), self.subscriptions.lexicon());
+        let audience = Audience::default();
+        let pushes = matcher.pushes(&commit, &mut self.graph, &self.subscriptions, &audience);
         let told = pushes
             .into_iter()
             .map(|push| (push.recipient, push.element, push.template));

@@ -78,7 +78,7 @@ fn page(commits: &[u64]) -> Result<StreamPage, StreamFault> {
         data: RecordData {
             id: "v".into(),
             kind: RecordKind::VertexLabel,
-            key: "label".to_owned(),
+            key: "label".into(),
             value: TypedValue::string("Person"),
             from: None,
             to: None,

@@ -36,6 +36,7 @@ pub(crate) fn push(commit: u64, at: Timestamp) -> Push {
             expires_at: at.plus_ms(2 * 3_600_000),
             on_unknown_outcome: OnUnknownOutcome::Resend,
             burst: None,
+            own_act_too: false,
         },
         "phone".into(),
     )

@@ -53,7 +53,9 @@ fn column(row: &mut Value, name: &str) -> Result<Value, GraphFault> {
 }
 
 fn id_in(row: &mut Value, name: &str) -> Result<ElementId, GraphFault> {
-    text(column(row, name)?).map(ElementId).ok_or_else(no_id)
+    text(column(row, name)?)
+        .map(ElementId::from)
+        .ok_or_else(no_id)
 }
 
 fn labels_in(value: Value) -> Result<Vec<String>, GraphFault> {

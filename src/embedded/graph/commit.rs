@@ -172,7 +172,12 @@ impl Writer<'_> {
         self.check_unused(id)?;
         for (path, end) in [(&["from"], &ends.from), (&["to"], &ends.to)] {
             if !statement::vertex_exists(self.connection, end)? {
-                return refuse(path, Problem::MissingVertex { id: end.0.clone() });
+                return refuse(
+                    path,
+                    Problem::MissingVertex {
+                        id: end.to_string(),
+                    },
+                );
             }
         }
         let edge = Edge {
@@ -332,7 +337,7 @@ impl Writer<'_> {
 
     fn check_unused(&self, id: &ElementId) -> Applied<()> {
         match statement::kind_of(self.connection, id)? {
-            Some(_) => refuse(&["id"], Problem::DuplicateId { id: id.0.clone() }),
+            Some(_) => refuse(&["id"], Problem::DuplicateId { id: id.to_string() }),
             None => Ok(()),
         }
     }
@@ -343,7 +348,7 @@ impl Writer<'_> {
     fn derive_id(&mut self, index: usize, ends: &Ends) -> ElementId {
         let (commit, at) = (self.log.commit(), self.at.0);
         let mut hash = Sha256::new();
-        for part in [&ends.from.0, &ends.to.0, &ends.label] {
+        for part in [ends.from.as_str(), ends.to.as_str(), &ends.label] {
             // Lengths keep "a" + "bc" apart from "ab" + "c".
             hash.update(part.len().to_be_bytes());
             hash.update(part);
@@ -354,7 +359,7 @@ impl Writer<'_> {
         tail[2..5].copy_from_slice(&(index as u32).to_be_bytes()[1..]);
         tail[5..].copy_from_slice(&hash.finalize()[..5]);
         let id = uuid::Builder::from_unix_timestamp_millis(at.max(0).unsigned_abs(), &tail);
-        let id = ElementId(id.into_uuid().to_string());
+        let id = ElementId::from(id.into_uuid().to_string());
         self.derived_edges.push(DerivedEdge {
             index,
             id: id.clone(),

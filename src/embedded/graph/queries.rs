@@ -21,7 +21,7 @@ impl GraphQueries for EmbeddedGraph {
     ) -> Result<Vec<PersonId>, GraphFault> {
         let (person, via) = (person.0.clone(), via.to_owned());
         // No id is empty, so everybody is behind the empty one.
-        let after = after.map_or_else(String::new, |after| after.0.clone());
+        let after = after.map_or_else(String::new, ToString::to_string);
         self.ask(move |connection| {
             connection
                 .prepare_cached(
@@ -42,7 +42,7 @@ impl GraphQueries for EmbeddedGraph {
         thing: &ElementId,
         authored: &[String],
     ) -> Result<Option<PersonId>, GraphFault> {
-        let (thing, authored) = (thing.0.clone(), authored.to_vec());
+        let (thing, authored) = (thing.to_string(), authored.to_vec());
         self.ask(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT source FROM edges WHERE target = ?1 AND label = ?2 ORDER BY source LIMIT 1",
@@ -61,7 +61,7 @@ impl GraphQueries for EmbeddedGraph {
     }
 
     async fn labels_of(&self, vertex: &ElementId) -> Result<Vec<String>, GraphFault> {
-        let vertex = vertex.0.clone();
+        let vertex = vertex.to_string();
         self.ask(move |connection| statement::labels(connection, &vertex))
             .await
     }
@@ -71,7 +71,7 @@ impl GraphQueries for EmbeddedGraph {
         vertex: &ElementId,
         key: &str,
     ) -> Result<Option<String>, GraphFault> {
-        let (vertex, key) = (vertex.0.clone(), key.to_owned());
+        let (vertex, key) = (vertex.to_string(), key.to_owned());
         let values = self
             .ask(move |connection| statement::values(connection, &vertex, &key))
             .await?;
@@ -79,7 +79,7 @@ impl GraphQueries for EmbeddedGraph {
             return Ok(None);
         };
         serde_json::from_str::<TypedValue>(value.as_json())
-            .map(|value| Some(value.text()))
+            .map(|value| Some(value.text().into_owned()))
             .map_err(|error| GraphFault(format!("a stored value cannot be read: {error}")))
     }
 
@@ -88,7 +88,7 @@ impl GraphQueries for EmbeddedGraph {
         after: Option<&ElementId>,
         limit: u32,
     ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault> {
-        let after = after.map_or_else(String::new, |after| after.0.clone());
+        let after = after.map_or_else(String::new, ToString::to_string);
         let rows: Vec<(String, String)> = self
             .ask(move |connection| {
                 connection
@@ -106,7 +106,7 @@ impl GraphQueries for EmbeddedGraph {
         for (vertex, label) in rows {
             match vertices.last_mut() {
                 Some((last, labels)) if last.as_str() == vertex => labels.push(label),
-                _ => vertices.push((ElementId(vertex), vec![label])),
+                _ => vertices.push((ElementId::from(vertex), vec![label])),
             }
         }
         Ok(vertices)
@@ -117,7 +117,7 @@ impl GraphQueries for EmbeddedGraph {
         after: Option<&ElementId>,
         limit: u32,
     ) -> Result<Vec<(ElementId, EdgeEnds)>, GraphFault> {
-        let after = after.map_or_else(String::new, |after| after.0.clone());
+        let after = after.map_or_else(String::new, ToString::to_string);
         self.ask(move |connection| {
             connection
                 .prepare_cached(
@@ -125,11 +125,11 @@ impl GraphQueries for EmbeddedGraph {
                 )?
                 .query_map(params![after, limit], |row| {
                     let ends = EdgeEnds {
-                        from: ElementId(row.get(1)?),
-                        to: ElementId(row.get(2)?),
+                        from: ElementId::from(row.get::<_, String>(1)?),
+                        to: ElementId::from(row.get::<_, String>(2)?),
                         label: row.get(3)?,
                     };
-                    Ok((ElementId(row.get(0)?), ends))
+                    Ok((ElementId::from(row.get::<_, String>(0)?), ends))
                 })?
                 .collect()
         })

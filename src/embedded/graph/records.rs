@@ -1,7 +1,7 @@
 //! Raw stream records as a commit: each is one statement, added or removed exactly as written.
 
 use iyagi_messages::ids::{ElementId, Timestamp};
-use iyagi_messages::stream::{Op, RecordData, RecordKind, StreamRecord};
+use iyagi_messages::stream::{Op, RecordData, RecordKind, Scalar, StreamRecord};
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::Value;
@@ -115,20 +115,20 @@ type Wrong = (&'static [&'static str], Problem);
 fn statement_of(data: RecordData) -> Result<Statement, Wrong> {
     const VALUE: &[&str] = &["data", "value"];
     let value = StoredValue::try_from(&data.value).map_err(|problem| (VALUE, problem))?;
-    let id = named(&["data", "id"], data.id.0).map(ElementId)?;
-    let key = named(&["data", "key"], data.key)?;
+    let id = named(&["data", "id"], data.id.as_str()).map(ElementId::from)?;
+    let key = named(&["data", "key"], &data.key)?;
     let label = || {
         if key != "label" {
             let expected = "`label`";
             return Err((&["data", "key"][..], Problem::Expected { expected }));
         }
         match &data.value.value {
-            Value::String(label) => named(VALUE, label.clone()),
+            Scalar::Text(label) => named(VALUE, label),
             _ => Err((VALUE, Problem::Expected { expected: "a text" })),
         }
     };
     let end = |path: &'static [&'static str], end: Option<ElementId>| match end {
-        Some(end) => named(path, end.0).map(ElementId),
+        Some(end) => named(path, end.as_str()).map(ElementId::from),
         None => Err((path, Problem::Missing)),
     };
     Ok(match data.kind {
@@ -157,11 +157,11 @@ fn statement_of(data: RecordData) -> Result<Statement, Wrong> {
     })
 }
 
-fn named(path: &'static [&'static str], text: String) -> Result<String, Wrong> {
+fn named(path: &'static [&'static str], text: &str) -> Result<String, Wrong> {
     if text.is_empty() {
         return Err((path, Problem::EmptyText));
     }
-    Ok(text)
+    Ok(text.to_owned())
 }
 
 /// Applies all records, or refuses; the caller undoes what was applied before the refusal.
@@ -208,7 +208,7 @@ fn apply_one(writer: &mut Writer<'_>, change: &Change) -> Applied<()> {
 
 /// An id names one element, an edge has two ends, a property has an element, and an edge's property has one value.
 fn check_elements(connection: &Connection, add: bool, statement: &Statement) -> Applied<()> {
-    let taken = |id: &ElementId| refuse(ID, Problem::DuplicateId { id: id.0.clone() });
+    let taken = |id: &ElementId| refuse(ID, Problem::DuplicateId { id: id.to_string() });
     match statement {
         Statement::Label { vertex, .. } => match statement::kind_of(connection, vertex)? {
             Some(Kind::Edge) => taken(vertex),
@@ -252,13 +252,18 @@ fn check_vertex(
     if statement::vertex_exists(connection, id)? {
         return Ok(());
     }
-    refuse(path, Problem::MissingVertex { id: id.0.clone() })
+    refuse(path, Problem::MissingVertex { id: id.to_string() })
 }
 
 /// What is gone has neither properties nor edges.
 fn check_alone(connection: &Connection, gone: &ElementId) -> Applied<()> {
     if statement::is_mentioned(connection, gone)? {
-        return refuse(ID, Problem::LeftBehind { id: gone.0.clone() });
+        return refuse(
+            ID,
+            Problem::LeftBehind {
+                id: gone.to_string(),
+            },
+        );
     }
     Ok(())
 }

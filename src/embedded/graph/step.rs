@@ -126,7 +126,7 @@ impl Checker {
     }
 
     fn id(&self, field: &str, id: ElementId) -> Result<ElementId, CommitRejected> {
-        self.text(field, id.0).map(ElementId)
+        self.text(field, id.to_string()).map(ElementId::from)
     }
 
     fn text(&self, field: &str, text: String) -> Result<String, CommitRejected> {

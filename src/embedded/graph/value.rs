@@ -88,7 +88,7 @@ impl TryFrom<&TypedValue> for StoredValue {
     type Error = Problem;
 
     fn try_from(value: &TypedValue) -> Result<Self, Problem> {
-        Self::read_typed(&value.value, &value.data_type)
+        Self::read_typed(&value.value.to_json(), value.data_type.as_str())
     }
 }
 

@@ -42,8 +42,9 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .service(
             resource("/v1/subscriptions/{id}")
+                .route(patch().to(subscriptions::change))
                 .route(delete().to(subscriptions::remove))
-                .default_service(otherwise("DELETE")),
+                .default_service(otherwise("PATCH, DELETE")),
         )
         .service(
             resource("/v1/preferences/{person}")

@@ -1,6 +1,10 @@
 //! What a person wants to hear of: their own subscriptions, and the default notifications that they have not left.
 //!
+//! Changing one is a merge patch of its terms.
+//!
 //! A default notification is known here as `template:<id>`. Deleting it opts the person out, posting it opts them in.
+
+mod terms;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload};
@@ -9,12 +13,14 @@ use iyagi_actors::projections::Audience;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{
-    SubscriptionCreated, SubscriptionRemoved, TemplateOptedIn, TemplateOptedOut,
+    SubscriptionChanged, SubscriptionCreated, SubscriptionRemoved, TemplateOptedIn,
+    TemplateOptedOut,
 };
 use iyagi_messages::ids::{PersonId, SubscriptionId, TemplateId};
-use iyagi_messages::subscription::{Anchor, Subscription, When};
-use iyagi_messages::template::Template;
+use iyagi_messages::subscription::Subscription;
 use serde::Serialize;
+
+use self::terms::{Terms, known_default};
 
 use crate::embedded::unique_id::unique_id;
 use crate::http::State;
@@ -27,21 +33,16 @@ use crate::surface::Surface;
 const PREFIX: &str = "/v1/subscriptions/";
 /// Begins the id of a default notification.
 const DEFAULT: &str = "template:";
-const FIELDS: [&str; 4] = ["owner", "anchor", "when", "template"];
-/// The template of a subscription that names none.
-const TEMPLATE: &str = "subscription";
 /// Largest body of a subscription.
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// Subscriptions of one person; each is looked at whenever its anchor changes.
 const PER_PERSON_MAX: usize = 1_000;
-/// Entries of one list in a condition.
-const CONDITION_MAX: usize = 32;
 
 /// Everything that a person hears of.
 #[derive(Debug, PartialEq, Serialize)]
 struct Listing<'a> {
     owner: &'a PersonId,
-    subscriptions: Vec<&'a Subscription>,
+    subscriptions: Vec<Subscription>,
     defaults: Vec<Notification<'a>>,
 }
 
@@ -59,9 +60,7 @@ struct Notification<'a> {
 enum Wanted {
     Explicit {
         owner: PersonId,
-        anchor: Anchor,
-        when: When,
-        template: TemplateId,
+        terms: Terms,
     },
     Default {
         owner: PersonId,
@@ -74,9 +73,12 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     let query = Query::of(&request, &["owner"])?;
     let owner = PersonId::from(query.required("owner")?);
     let surface = &state.surface;
-    let audience = surface.tree.projections.audience();
+    let projections = &surface.tree.projections;
+    let subscriptions = projections.subscriptions().of(&owner);
+    let audience = projections.audience();
     Ok(response::ok(&listing(
         &owner,
+        subscriptions,
         &audience,
         &surface.templates,
     )))
@@ -95,27 +97,19 @@ pub async fn create(
         Wanted::Default { owner, template } => {
             prefer(surface, &owner, &template, true).await?;
             let audience = surface.tree.projections.audience();
-            let listing = listing(&owner, &audience, &surface.templates);
+            let listing = listing(&owner, Vec::new(), &audience, &surface.templates);
             let entry = listing
                 .defaults
                 .iter()
                 .find(|one| *one.template == template);
             Ok(response::ok(&entry))
         }
-        Wanted::Explicit {
-            owner,
-            anchor,
-            when,
-            template,
-        } => {
-            let subscription = Subscription {
-                id: SubscriptionId(unique_id(surface.clock.now()).to_string()),
-                owner,
-                anchor,
-                when,
-                template,
-                effective_after: surface.tree.projections.outbox().cursor.commit,
-            };
+        Wanted::Explicit { owner, terms } => {
+            let id = SubscriptionId(unique_id(surface.clock.now()).to_string());
+            let now_on = surface.tree.projections.outbox().cursor;
+            let subscription = terms
+                .check(surface.clock.now())?
+                .of_person(id, owner, now_on);
             let (status, subscription) = subscribe(surface, subscription).await?;
             let location = format!("{PREFIX}{}", subscription.id);
             let mut answer = response::json(status, &subscription);
@@ -125,6 +119,21 @@ pub async fn create(
             Ok(answer)
         }
     }
+}
+
+/// `PATCH /v1/subscriptions/{id}?owner=`
+pub async fn change(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request, &["owner"])?;
+    let owner = PersonId::from(query.required("owner")?);
+    let id = SubscriptionId(request::segment(&request, PREFIX, "id")?);
+    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let surface = &state.surface;
+    let changed = amend(surface, &owner, &id, &Fields::parse(&body)?).await?;
+    Ok(response::ok(&changed))
 }
 
 /// `DELETE /v1/subscriptions/{id}?owner=`
@@ -146,7 +155,8 @@ pub async fn remove(state: Data<State>, request: HttpRequest) -> Result<HttpResp
 
 fn listing<'a>(
     owner: &'a PersonId,
-    audience: &'a Audience,
+    subscriptions: Vec<Subscription>,
+    audience: &Audience,
     templates: &'a Templates,
 ) -> Listing<'a> {
     let defaults = templates
@@ -160,8 +170,8 @@ fn listing<'a>(
     });
     Listing {
         owner,
-        subscriptions: audience.subscriptions_of(owner).collect(),
         defaults: defaults.collect(),
+        subscriptions,
     }
 }
 
@@ -171,15 +181,12 @@ async fn subscribe(
     wanted: Subscription,
 ) -> Result<(StatusCode, Subscription), Problem> {
     journalled::settle(&*surface.journal, async || {
-        let audience = surface.tree.projections.audience();
-        let same = |known: &&Subscription| {
-            (&known.anchor, &known.when, &known.template)
-                == (&wanted.anchor, &wanted.when, &wanted.template)
-        };
-        if let Some(known) = audience.subscriptions_of(&wanted.owner).find(same) {
-            return Ok(Decision::nothing((StatusCode::OK, known.clone())));
+        let known = surface.tree.projections.subscriptions().of(&wanted.owner);
+        let terms = Terms::of(&wanted);
+        if let Some(same) = known.iter().find(|known| Terms::of(known) == terms) {
+            return Ok(Decision::nothing((StatusCode::OK, same.clone())));
         }
-        if audience.subscriptions_of(&wanted.owner).count() >= PER_PERSON_MAX {
+        if known.len() >= PER_PERSON_MAX {
             return Err(Problem::new(
                 Kind::LimitReached,
                 format!("a person has at most {PER_PERSON_MAX} subscriptions; remove some first"),
@@ -201,6 +208,47 @@ async fn subscribe(
     .await
 }
 
+/// What is changed takes effect from here on: of what was committed before, nobody is told by it.
+async fn amend(
+    surface: &Surface,
+    owner: &PersonId,
+    id: &SubscriptionId,
+    patch: &Fields,
+) -> Result<Subscription, Problem> {
+    journalled::settle(&*surface.journal, async || {
+        let seen = journalled::seq_of(&*surface.journal, &entity(id)).await?;
+        let known = owned(surface, owner, id)?;
+        let terms = Terms::of(&known);
+        let amended = terms.amended(patch, &surface.templates)?;
+        if amended == terms {
+            return Ok(Decision::nothing(known));
+        }
+        if amended.expires_at != terms.expires_at {
+            amended.clone().check(surface.clock.now())?;
+        }
+        let now_on = surface.tree.projections.outbox().cursor;
+        let subscription = amended.of_person(id.clone(), owner.clone(), now_on);
+        let fact = SubscriptionChanged {
+            subscription: subscription.clone(),
+        };
+        Ok(Decision::next("http", entity(id), seen, fact, subscription))
+    })
+    .await
+}
+
+/// A person's subscription. Another one's is as if it were not there.
+fn owned(
+    surface: &Surface,
+    owner: &PersonId,
+    id: &SubscriptionId,
+) -> Result<Subscription, Problem> {
+    let known = surface.tree.projections.subscriptions().get(id);
+    known.filter(|known| known.owner == *owner).ok_or_else(|| {
+        let detail = format!("`{owner}` has no subscription `{id}`");
+        Problem::new(Kind::NotFound, detail)
+    })
+}
+
 async fn unsubscribe(
     surface: &Surface,
     owner: &PersonId,
@@ -208,14 +256,7 @@ async fn unsubscribe(
 ) -> Result<(), Problem> {
     journalled::settle(&*surface.journal, async || {
         let seen = journalled::seq_of(&*surface.journal, &entity(id)).await?;
-        let audience = surface.tree.projections.audience();
-        if audience
-            .subscription(id)
-            .is_none_or(|known| known.owner != *owner)
-        {
-            let detail = format!("`{owner}` has no subscription `{id}`");
-            return Err(Problem::new(Kind::NotFound, detail));
-        }
+        owned(surface, owner, id)?;
         let fact = SubscriptionRemoved {
             id: id.clone(),
             owner: owner.clone(),
@@ -260,101 +301,27 @@ impl Wanted {
     fn read(body: &[u8], templates: &Templates) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
         let owner = PersonId(fields.required_text("owner")?);
-        if !fields.has("anchor") {
+        if fields.has("anchor") {
+            let terms = Terms::read(fields, templates)?;
+            return Ok(Self::Explicit { owner, terms });
+        }
+        if !fields.has("template") {
             let detail =
                 "name an `anchor` for a subscription, or the `template` of a default notification";
-            if !fields.has("template") {
-                return Err(Problem::invalid("anchor", detail));
-            }
-            let template: TemplateId = fields.required("template")?;
-            fields.end(&FIELDS)?;
-            known_default(templates, &template)?;
-            return Ok(Self::Default { owner, template });
+            return Err(Problem::invalid("anchor", detail));
         }
-        let anchor: Anchor = fields.required("anchor")?;
-        let when: When = fields.optional("when")?.unwrap_or_default();
-        let template = fields.optional("template")?;
-        let template = template.unwrap_or_else(|| TemplateId::from(TEMPLATE));
-        fields.end(&FIELDS)?;
-        check_anchor(&anchor)?;
-        check_when(&when)?;
-        if templates.get(&template).is_none() {
-            let detail = format!(
-                "there is no template `{template}`{}",
-                meant(templates, &template, |_| true)
-            );
-            return Err(Problem::invalid("template", detail));
-        }
-        Ok(Self::Explicit {
-            owner,
-            anchor,
-            when,
-            template,
-        })
+        let template: TemplateId = fields.required("template")?;
+        fields.end(&["owner", "anchor", "template"])?;
+        known_default(templates, &template)?;
+        Ok(Self::Default { owner, template })
     }
-}
-
-fn known_default(templates: &Templates, id: &TemplateId) -> Result<(), Problem> {
-    if templates
-        .get(id)
-        .is_some_and(|template| template.anchor.is_some())
-    {
-        return Ok(());
-    }
-    let hint = meant(templates, id, |template| template.anchor.is_some());
-    let detail = format!("there is no default notification `{id}`{hint}");
-    Err(Problem::new(Kind::NotFound, detail).with("field", "template"))
-}
-
-fn meant(templates: &Templates, id: &TemplateId, which: impl Fn(&Template) -> bool) -> String {
-    let known = templates.iter().filter(|template| which(template));
-    request::did_you_mean(id.as_str(), known.map(|template| template.id.as_str()))
-}
-
-fn check_anchor(anchor: &Anchor) -> Result<(), Problem> {
-    match anchor {
-        Anchor::Incident { vertex, .. } if vertex.as_str().starts_with('@') => {
-            Err(Problem::invalid(
-                "anchor.incident.vertex",
-                "`@me` is for templates; name the vertex itself",
-            ))
-        }
-        Anchor::Incident { vertex, .. } => {
-            request::check_text("anchor.incident.vertex", vertex.as_str())
-        }
-        Anchor::Element { id } => request::check_text("anchor.element.id", id.as_str()),
-        Anchor::Followed { via, .. } => request::check_text("anchor.followed.via", via),
-        Anchor::Label { label } => request::check_text("anchor.label.label", label),
-        Anchor::Owned { .. } => Ok(()),
-    }
-}
-
-fn check_when(when: &When) -> Result<(), Problem> {
-    let lists = [
-        ("when.labels", &when.labels),
-        ("when.other_labels", &when.other_labels),
-        ("when.keys", &when.keys),
-    ];
-    if when.change.len() > CONDITION_MAX {
-        let detail = format!("`when.change` has more than {CONDITION_MAX} entries");
-        return Err(Problem::invalid("when.change", detail));
-    }
-    for (field, list) in lists {
-        if list.len() > CONDITION_MAX {
-            let detail = format!("`{field}` has more than {CONDITION_MAX} entries");
-            return Err(Problem::invalid(field, detail));
-        }
-        for text in list {
-            request::check_text(field, text)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iyagi_messages::template::Texts;
+    use iyagi_messages::subscription::{Anchor, When};
+    use iyagi_messages::template::{Template, Texts};
 
     fn templates() -> Templates {
         let template = |id: &str, anchor| Template {
@@ -383,7 +350,10 @@ mod tests {
             vertex: "@me".into(),
             dir: iyagi_messages::subscription::Direction::In,
         };
-        Templates::new(vec![template("follow", Some(me)), template(TEMPLATE, None)])
+        Templates::new(vec![
+            template("follow", Some(me)),
+            template("subscription", None),
+        ])
     }
 
     #[test]
@@ -412,6 +382,27 @@ mod tests {
                 r#"{"owner": "p", "anchor": {"element": {"id": "e"}}, "template": "folow"}"#,
                 "template",
             ),
+            (r#"{"owner": "p", "anchor": {}}"#, "anchor"),
+            (
+                r#"{"owner": "p", "anchor": {"element": {"idd": "e"}}}"#,
+                "anchor.element",
+            ),
+            (
+                r#"{"owner": "p", "anchor": {"owned": {}}, "when": {"where": [{"key": "a", "op": "is"}]}}"#,
+                "when.where[0]",
+            ),
+            (
+                r#"{"owner": "p", "anchor": {"owned": {}}, "when": {"where": [{"key": "a", "op": "in", "value": "b"}]}}"#,
+                "when.where[0].value",
+            ),
+            (
+                r#"{"owner": "p", "anchor": {"owned": {}}, "when": {"where": [{"key": "", "op": "exists"}]}}"#,
+                "when.where[0].key",
+            ),
+            (
+                r#"{"owner": "p", "anchor": {"owned": {}}, "enabled": "no"}"#,
+                "enabled",
+            ),
             (r#"{"owner": "p", "template": "subscription"}"#, "template"),
             (r#"{"owner": "p", "template": "follow", "whom": 1}"#, "whom"),
         ] {
@@ -424,9 +415,50 @@ mod tests {
     fn a_default_notification_is_on_until_its_person_opts_out() {
         let (owner, templates) = (PersonId::from("p"), templates());
         let audience = Audience::default();
-        let listing = listing(&owner, &audience, &templates);
+        let listing = listing(&owner, Vec::new(), &audience, &templates);
         assert_eq!(listing.defaults.len(), 1);
         assert_eq!(listing.defaults[0].id, "template:follow");
         assert!(listing.defaults[0].enabled);
+    }
+
+    #[test]
+    fn a_merge_patch_changes_what_it_names_and_nothing_else() {
+        let body = r#"{"owner": "p", "anchor": {"incident": {"vertex": "v", "dir": "in"}}, "expires_at": 5,
+                       "when": {"keys": ["title"], "labels": ["Story"]}, "exclude_self": false}"#;
+        let Ok(Wanted::Explicit { terms, .. }) = Wanted::read(body.as_bytes(), &templates()) else {
+            panic!("it can be read");
+        };
+        let amended = |patch: &str| {
+            let patch = Fields::parse(patch.as_bytes()).expect("an object");
+            terms.amended(&patch, &templates())
+        };
+        assert_eq!(amended("{}").as_ref(), Ok(&terms));
+        let patch = r#"{"when": {"keys": null, "change": ["deleted"]}, "expires_at": null, "enabled": false}"#;
+        let changed = amended(patch).expect("makes sense");
+        assert_eq!(changed.when.labels, ["Story"]);
+        assert_eq!(changed.when.keys, Vec::<String>::new());
+        assert_eq!(changed.when.change.len(), 1);
+        let rest = (changed.expires_at, changed.enabled, changed.exclude_self);
+        assert_eq!(rest, (None, false, false));
+        let turned = amended(r#"{"anchor": {"incident": {"dir": "out"}}}"#).expect("makes sense");
+        let dir = iyagi_messages::subscription::Direction::Out;
+        let vertex = "v".into();
+        assert_eq!(turned.anchor, Anchor::Incident { vertex, dir });
+        let moved = amended(r#"{"anchor": {"element": {"id": "e"}}}"#).expect("makes sense");
+        assert_eq!(moved.anchor, Anchor::Element { id: "e".into() });
+        for (patch, field) in [
+            (r#"{"owner": "q"}"#, "owner"),
+            (r#"{"effective_after": 0}"#, "effective_after"),
+            (r#"{"anchor": null}"#, "anchor"),
+            (
+                r#"{"anchor": {"incident": {"vertex": ""}}}"#,
+                "anchor.incident.vertex",
+            ),
+            (r#"{"template": "folow"}"#, "template"),
+            (r#"{"wen": {}}"#, "wen"),
+        ] {
+            let problem = amended(patch).unwrap_err();
+            assert_eq!(problem.to_json()["field"], field, "{patch}: {problem}");
+        }
     }
 }

@@ -369,6 +369,7 @@ pub fn push(person: &str, phone: &str, commit: u64, actor: &str) -> Push {
         expires_at: moment(commit).plus_ms(3_600_000),
         on_unknown_outcome: OnUnknownOutcome::default(),
         burst: None,
+        own_act_too: false,
     }
 }
 

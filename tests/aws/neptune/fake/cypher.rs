@@ -2,7 +2,7 @@
 
 use iyagi::embedded::graph::EmbeddedGraph;
 use iyagi_actors::ports::GraphQueries;
-use iyagi_messages::ids::{ElementId, PersonId};
+use iyagi_messages::ids::PersonId;
 use serde_json::{Value, json};
 
 use super::http::Reply;
@@ -29,9 +29,7 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
         }
         "MATCH (owner)-[:?]->(thing) WHERE id(thing) = $thing \
          RETURN id(owner) AS answer ORDER BY answer LIMIT #" => {
-            let found = graph
-                .owner_of(&ElementId(parameter("thing")), &[name])
-                .await;
+            let found = graph.owner_of(&parameter("thing").into(), &[name]).await;
             json!(Vec::from_iter(found.expect("an answer")))
         }
         "MATCH (vertex) WHERE id(vertex) = $vertex RETURN labels(vertex) AS answer" => {
@@ -40,7 +38,7 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
         }
         "MATCH (vertex) WHERE id(vertex) = $vertex RETURN vertex.? AS answer" => {
             let vertex = parameter("vertex");
-            let value = graph.property_of(&ElementId(vertex.clone()), &name).await;
+            let value = graph.property_of(&vertex.as_str().into(), &name).await;
             let value = value.expect("an answer").map_or(Value::Null, typed);
             let there = !labels(graph, &vertex).await.is_empty();
             json!(Vec::from_iter(there.then_some(value)))

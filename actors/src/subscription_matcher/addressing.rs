@@ -1,0 +1,202 @@
+//! The pushes of a commit: one per person, changed element and phone.
+
+use std::collections::HashSet;
+
+use iyagi_messages::change::Commit;
+use iyagi_messages::ids::{ElementId, PersonId, PushId};
+use iyagi_messages::push::Push;
+use iyagi_messages::stream::{Op, StreamRecord};
+use iyagi_messages::template::Template;
+
+use super::graph::Graph;
+use super::matching::{Matched, Matcher};
+use crate::projections::lexicon::Lexicon;
+use crate::projections::{Audience, Subscriptions};
+
+/// A person who is to be told of a change, and as what.
+struct Told<'a> {
+    recipient: u32,
+    template: &'a Template,
+    /// Properties that were asked for, so that the push can name one of them.
+    keys: &'a [String],
+    own_act_too: bool,
+}
+
+impl Matcher {
+    /// The pushes of a commit, one per person, changed element and device, and the graph as of the commit.
+    ///
+    /// `graph` must be as of the commit before. A person without a phone gets one push without a device, so that the
+    /// journal can say why nothing was sent.
+    pub fn pushes(
+        &mut self,
+        commit: &Commit,
+        graph: &mut Graph,
+        subscriptions: &Subscriptions,
+        audience: &Audience,
+    ) -> Vec<Push> {
+        self.matches(commit, graph, subscriptions);
+        let lexicon = subscriptions.lexicon().read();
+        let mut pushes = Vec::new();
+        for matched in self.found.changes() {
+            let change = Addressing {
+                matcher: self,
+                commit,
+                subscriptions,
+                lexicon: &lexicon,
+                audience,
+                matched,
+                values: self.changes.values_of(&matched.change, commit),
+            };
+            change.address(&mut pushes);
+        }
+        pushes
+    }
+}
+
+struct Addressing<'a> {
+    matcher: &'a Matcher,
+    commit: &'a Commit,
+    subscriptions: &'a Subscriptions,
+    lexicon: &'a Lexicon,
+    audience: &'a Audience,
+    matched: &'a Matched,
+    /// What the commit says of the changed element's properties.
+    values: Vec<&'a StreamRecord>,
+}
+
+impl<'a> Addressing<'a> {
+    fn address(&self, pushes: &mut Vec<Push>) {
+        let actor = self.actor();
+        let actor_number = actor.as_ref().and_then(|actor| self.number(actor));
+        let told = self.told();
+        // Who asked for their own acts gets them, also where a default notification would keep them back.
+        let own_act_told = told
+            .iter()
+            .any(|one| one.own_act_too && Some(one.recipient) == actor_number);
+        let mut seen = HashSet::new();
+        for one in told {
+            let kept_back = own_act_told && !one.own_act_too && Some(one.recipient) == actor_number;
+            if !kept_back && seen.insert(one.recipient) {
+                self.push_to_phones(&one, actor.as_ref(), pushes);
+            }
+        }
+    }
+
+    /// Default notifications first, so that they win over explicit subscriptions to the same change.
+    fn told(&self) -> Vec<Told<'a>> {
+        let Matcher {
+            found, templates, ..
+        } = self.matcher;
+        let defaults = found.defaults(self.matched).iter();
+        let mut told: Vec<_> = defaults
+            .filter_map(|(recipient, nth)| {
+                let template = templates.iter().nth(*nth as usize)?;
+                Some(Told {
+                    recipient: *recipient,
+                    template,
+                    keys: &template.when.keys,
+                    own_act_too: false,
+                })
+            })
+            .collect();
+        for row in found.rows(self.matched) {
+            let (template, when, exclude_self) = self.subscriptions.terms(*row);
+            let Some(template) = templates.get(template) else {
+                tracing::error!(
+                    subscription = %self.subscriptions.id(*row), %template,
+                    "the subscription's template is not configured, so it announces nothing"
+                );
+                continue;
+            };
+            told.push(Told {
+                recipient: self.subscriptions.owner(*row),
+                template,
+                keys: &when.keys,
+                own_act_too: !exclude_self,
+            });
+        }
+        told
+    }
+
+    fn push_to_phones(&self, told: &Told<'_>, actor: Option<&PersonId>, pushes: &mut Vec<Push>) {
+        let Told {
+            recipient,
+            template,
+            keys,
+            own_act_too,
+        } = *told;
+        let text = |number: u32| self.lexicon.ids.text(number);
+        let change = &self.matched.change;
+        let element = ElementId::from(text(change.id));
+        let subject = match change.edge {
+            // What a follower or a like points at is its subject; a new follower is about the follower.
+            Some(edge) if edge.to == recipient => text(edge.from).into(),
+            Some(edge) => text(edge.to).into(),
+            None => element.clone(),
+        };
+        let recipient = PersonId::from(text(recipient));
+        let commit = self.commit;
+        let push = Push {
+            id: PushId::derive(commit.number, &element, &template.id, &recipient, None),
+            device: None,
+            platform: None,
+            locale: String::new(),
+            template: template.id.clone(),
+            category: template.category.clone(),
+            commit: commit.end(),
+            actor: actor.cloned(),
+            subject: Some(subject),
+            key: self.key(keys),
+            at: commit.at,
+            expires_at: commit.at.plus_ms(u64::from(template.ttl_seconds) * 1000),
+            on_unknown_outcome: template.on_unknown_outcome,
+            burst: None,
+            own_act_too,
+            recipient,
+            element,
+        };
+        let before = pushes.len();
+        for device in self.audience.devices_of(&push.recipient) {
+            let token = Some(&device.token);
+            let (element, recipient) = (&push.element, &push.recipient);
+            pushes.push(Push {
+                id: PushId::derive(commit.number, element, &template.id, recipient, token),
+                device: Some(device.token.clone()),
+                platform: Some(device.platform),
+                locale: device.locale.clone(),
+                ..push.clone()
+            });
+        }
+        if pushes.len() == before {
+            pushes.push(push);
+        }
+    }
+
+    /// The changed property that the push names: one that was asked for, if there is one.
+    fn key(&self, asked_for: &[String]) -> Option<String> {
+        let actor = &self.matcher.model.actor_property;
+        let keys = self.values.iter().map(|record| record.data.key.as_str());
+        let mut keys: Vec<_> = keys.filter(|key| key != actor).collect();
+        keys.sort_unstable();
+        let wanted = keys
+            .iter()
+            .find(|key| asked_for.iter().any(|asked| asked == **key));
+        wanted.or_else(|| keys.first()).map(|key| (*key).to_owned())
+    }
+
+    /// Who made the change: whoever the edge comes from, or whom the vertex's own property names.
+    fn actor(&self) -> Option<PersonId> {
+        if self.matched.change.edge.is_some() {
+            let number = self.matched.actor?;
+            return Some(self.lexicon.ids.text(number).into());
+        }
+        let named = self.values.iter().find(|record| {
+            record.op == Op::Add && *record.data.key == self.matcher.model.actor_property
+        })?;
+        Some(named.data.value.text().as_ref().into())
+    }
+
+    fn number(&self, person: &PersonId) -> Option<u32> {
+        self.lexicon.ids.get(person.as_str())
+    }
+}
