@@ -192,7 +192,7 @@ async fn until(host: &Host, head: Pos) {
 }
 
 async fn every_promise_of_a_journal(server: &'static Server) {
-    let installations: Vec<_> = join_all((0..13).map(|_| Installation::on(server))).await;
+    let installations: Vec<_> = join_all((0..14).map(|_| Installation::on(server))).await;
     let fresh = std::sync::Mutex::new(installations);
     let next = || fresh.lock().expect("sound").pop().expect("one a check");
     contract::holds(next).await;
