@@ -21,7 +21,9 @@ use crate::letter::Letter;
 use crate::media::Variant;
 use crate::object::{ObjectKey, Sequencer};
 use crate::preferences::{Preferences, Silence};
-use crate::push::{DeferReason, FailureClass, MergeKind, PauseReason, Push, SuppressReason};
+use crate::push::{
+    DeferReason, FailureClass, MergeKind, Notice, PauseReason, Push, SuppressReason,
+};
 use crate::subscription::Subscription;
 
 macro_rules! facts {
@@ -125,6 +127,22 @@ facts! {
         /// How many records it has.
         records: u64,
         /// How many pushes it led to.
+        pushes: u64,
+    }
+    /// A change concerns many: these are some of them, and will be told when their turn comes.
+    "fan_out.queued" v 1 => FanOutQueued {
+        /// What they are told.
+        notice: Notice,
+        /// Who.
+        people: Vec<PersonId>,
+    }
+    /// The turn of some of those whom a change concerns has come. Their pushes are in the same append.
+    "fan_out.completed" v 1 => FanOutCompleted {
+        /// Where they were queued.
+        queued: Pos,
+        /// How many people they are.
+        people: u64,
+        /// How many pushes were requested.
         pushes: u64,
     }
     /// A commit changed so much at once that nobody is told of it.

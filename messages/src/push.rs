@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
-use crate::device::Platform;
+use crate::device::{Device, Platform};
 use crate::ids::{DeviceToken, ElementId, PersonId, PushId, TemplateId, Timestamp};
 
 /// One notification for one device. It carries ids, never the text: that is rendered when it is sent.
@@ -54,6 +54,83 @@ pub struct Push {
     /// Whether the recipient has asked to hear also of what they did themselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_act_too: bool,
+}
+
+/// A push but for whom it goes to: what everybody who is concerned is told of one change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The kind of notification.
+    pub template: TemplateId,
+    /// The template's category.
+    pub category: String,
+    /// The commit that it tells of.
+    pub commit: Cursor,
+    /// The changed element.
+    pub element: ElementId,
+    /// Who did it, where the change says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<PersonId>,
+    /// What it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<ElementId>,
+    /// The property that changed, for subscriptions to a property.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// When the change was requested.
+    pub at: Timestamp,
+    /// From when on it is stale.
+    pub expires_at: Timestamp,
+    /// What to do with an attempt whose outcome a crash swallowed.
+    #[serde(default)]
+    pub on_unknown_outcome: OnUnknownOutcome,
+    /// Whether the recipient has asked to hear also of what they did themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_act_too: bool,
+}
+
+impl Notice {
+    /// One person's pushes: one for each phone. Who has none gets one without a phone, so that the journal can say why
+    /// nothing was sent.
+    pub fn to<'d>(
+        &self,
+        recipient: &PersonId,
+        phones: impl Iterator<Item = &'d Device>,
+    ) -> impl Iterator<Item = Push> {
+        let mut phones = phones.map(Some).peekable();
+        let nobody = phones.peek().is_none().then_some(None);
+        phones
+            .chain(nobody)
+            .map(|phone| self.push(recipient, phone))
+    }
+
+    fn push(&self, recipient: &PersonId, phone: Option<&Device>) -> Push {
+        let token = phone.map(|phone| &phone.token);
+        let Self {
+            commit,
+            element,
+            template,
+            ..
+        } = self;
+        Push {
+            id: PushId::derive(commit.commit, element, template, recipient, token),
+            recipient: recipient.clone(),
+            device: token.cloned(),
+            platform: phone.map(|phone| phone.platform),
+            locale: phone.map_or_else(String::new, |phone| phone.locale.clone()),
+            template: template.clone(),
+            category: self.category.clone(),
+            commit: *commit,
+            element: element.clone(),
+            actor: self.actor.clone(),
+            subject: self.subject.clone(),
+            key: self.key.clone(),
+            at: self.at,
+            expires_at: self.expires_at,
+            on_unknown_outcome: self.on_unknown_outcome,
+            burst: None,
+            own_act_too: self.own_act_too,
+        }
+    }
 }
 
 impl Push {

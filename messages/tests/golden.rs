@@ -19,7 +19,7 @@ use iyagi_messages::object::{ObjectKey, Sequencer};
 use iyagi_messages::predicate::{Comparison, Predicate, Side};
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
 use iyagi_messages::push::{
-    DeferReason, FailureClass, MergeKind, OnUnknownOutcome, PauseReason, Push, SuppressReason,
+    DeferReason, FailureClass, MergeKind, Notice, OnUnknownOutcome, PauseReason, Push, SuppressReason,
 };
 use iyagi_messages::subscription::{Anchor, Direction, Subscription, Then, When};
 use serde_json::Value;
@@ -179,6 +179,29 @@ fn samples() -> Vec<Fact> {
             at,
             records: 4,
             pushes: 1,
+        }
+        .into(),
+        FanOutQueued {
+            notice: Notice {
+                template: "new_story".into(),
+                category: "social".to_owned(),
+                commit: Cursor::new(17, 3),
+                element: "edge-9".into(),
+                actor: Some(person()),
+                subject: Some("story-1".into()),
+                key: Some("title".to_owned()),
+                at,
+                expires_at: at.plus_ms(3_600_000),
+                on_unknown_outcome: OnUnknownOutcome::Resend,
+                own_act_too: true,
+            },
+            people: vec!["person-daniel".into(), "person-yuna".into()],
+        }
+        .into(),
+        FanOutCompleted {
+            queued: Pos(7),
+            people: 2,
+            pushes: 3,
         }
         .into(),
         CommitWithheld {

@@ -43,6 +43,16 @@ fn of_push(fact: &Fact) -> Option<String> {
             moment(fact.at),
             fact.pushes
         ),
+        Fact::FanOutQueued(fact) => format!(
+            "{} people are to hear \"{}\" of {} when their turn comes",
+            fact.people.len(),
+            fact.notice.template,
+            fact.notice.element
+        ),
+        Fact::FanOutCompleted(fact) => format!(
+            "the turn of {} people came, with {} pushes",
+            fact.people, fact.pushes
+        ),
         Fact::CommitWithheld(fact) => format!(
             "commit {} of {} records, {} of them edges, changed too much at once: nobody is told of it",
             fact.commit.commit, fact.records, fact.edges

@@ -1,6 +1,7 @@
 //! The whole daemon in one process, over real embedded stores: what goes in at one end comes out at the other.
 
 mod backfill;
+mod fan_out;
 mod gathering;
 mod in_flight;
 mod media;

@@ -250,8 +250,10 @@ impl World {
             .await
             .expect("a tip");
         self.until("everything is settled", || {
-            let outbox = self.daemon.surface.tree.projections.outbox();
-            outbox.cursor >= tip && outbox.counts.pending == 0
+            let projections = &self.daemon.surface.tree.projections;
+            let outbox = projections.outbox();
+            let queued = projections.fan_outs().next();
+            outbox.cursor >= tip && queued.is_none() && outbox.counts.pending == 0
         })
         .await;
     }

@@ -5,6 +5,7 @@
 mod accepted;
 mod audience;
 mod catch_up;
+mod fan_outs;
 mod members;
 mod open_push;
 mod outbox;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 
 pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
+pub use fan_outs::FanOuts;
 pub use catch_up::{CatchUp, CatchUpPolicy, Turn};
 pub use members::Members;
 pub use open_push::Phone;
@@ -58,6 +60,7 @@ pub struct Projections {
     traffic: RwLock<Traffic>,
     services: RwLock<Services>,
     catch_up: RwLock<CatchUp>,
+    fan_outs: RwLock<FanOuts>,
     /// How far the traffic is looked back at.
     policy: TrafficPolicy,
     /// How often the state was kept.
@@ -79,6 +82,8 @@ struct Kept {
     traffic: Traffic,
     services: Services,
     catch_up: CatchUp,
+    #[serde(default)]
+    fan_outs: FanOuts,
 }
 
 impl Projections {
@@ -105,6 +110,7 @@ impl Projections {
             traffic: RwLock::new(body.traffic),
             services: RwLock::new(body.services),
             catch_up: RwLock::new(body.catch_up),
+            fan_outs: RwLock::new(body.fan_outs),
             policy,
             saves: AtomicU32::new(body.saves),
             folded: watch::Sender::new(pos),
@@ -132,6 +138,7 @@ impl Projections {
             let wishes = self.wishes();
             let traffic = self.traffic();
             let services = self.platforms();
+            let fan_outs = self.fan_outs();
             let pieces = outbox.pack();
             let body = serde_json::to_vec(
                 &(BodyRef {
@@ -145,6 +152,7 @@ impl Projections {
                     traffic: &traffic,
                     services: &services,
                     catch_up: self.catch_up(),
+                    fan_outs: &fan_outs,
                 }),
             );
             (
@@ -209,6 +217,11 @@ impl Projections {
         *self.catch_up.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who is still to be told of changes that concern many.
+    pub fn fan_outs(&self) -> RwLockReadGuard<'_, FanOuts> {
+        self.fan_outs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How far the traffic is looked back at.
     pub fn traffic_policy(&self) -> TrafficPolicy {
         self.policy
@@ -241,6 +254,15 @@ impl Projections {
                 .unwrap_or_else(PoisonError::into_inner);
             for event in events {
                 catch_up.apply(event);
+            }
+        }
+        if events.iter().any(|event| FanOuts::concerns(&event.fact)) {
+            let mut fan_outs = self
+                .fan_outs
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                fan_outs.apply(event);
             }
         }
         if events.iter().any(|event| Audience::concerns(&event.fact)) {
@@ -303,6 +325,7 @@ struct BodyRef<'a> {
     traffic: &'a Traffic,
     services: &'a Services,
     catch_up: CatchUp,
+    fan_outs: &'a FanOuts,
 }
 
 /// Why a snapshot cannot be used.

@@ -181,6 +181,10 @@ impl StreamPoller {
     async fn rest_at_tip(&mut self) -> Result<Duration, Fault> {
         let last = self.assembler.close_at_tip();
         self.hand_over(last).await?;
+        if self.context.projections.fan_outs().next().is_some() {
+            // A matcher that was rebuilt goes on with whom it has queued at its next message, and here none may come.
+            self.tell(Vec::new()).await?;
+        }
         let misses = self.misses + 1;
         self.flowing();
         self.misses = misses;

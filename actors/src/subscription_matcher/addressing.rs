@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use iyagi_messages::change::Commit;
-use iyagi_messages::ids::{ElementId, PersonId, PushId};
-use iyagi_messages::push::Push;
+use iyagi_messages::ids::{ElementId, PersonId};
+use iyagi_messages::push::{Notice, Push};
 use iyagi_messages::stream::{Op, StreamRecord};
 use iyagi_messages::template::Template;
 
+use super::fan_out::{FanOut, PEOPLE_AT_ONCE};
 use super::graph::Graph;
 use super::matching::{Matched, Matcher};
 use crate::projections::lexicon::Lexicon;
@@ -23,20 +24,20 @@ struct Told<'a> {
 }
 
 impl Matcher {
-    /// The pushes of a commit, one per person, changed element and device, and the graph as of the commit.
+    /// Who is told of a commit, with one push per person, changed element and device, and the graph as of the commit.
     ///
     /// `graph` must be as of the commit before. A person without a phone gets one push without a device, so that the
     /// journal can say why nothing was sent.
-    pub fn pushes(
+    pub fn announce(
         &mut self,
         commit: &Commit,
         graph: &mut Graph,
         subscriptions: &Subscriptions,
         audience: &Audience,
-    ) -> Vec<Push> {
+    ) -> Announced {
         self.matches(commit, graph, subscriptions);
         let lexicon = subscriptions.lexicon().read();
-        let mut pushes = Vec::new();
+        let mut announced = Announced::default();
         for matched in self.found.changes() {
             let change = Addressing {
                 matcher: self,
@@ -47,9 +48,25 @@ impl Matcher {
                 matched,
                 values: self.changes.values_of(&matched.change, commit),
             };
-            change.address(&mut pushes);
+            change.address(&mut announced);
         }
-        pushes
+        announced
+    }
+}
+
+/// What a commit is to be told as, and to whom.
+#[derive(Debug, Default)]
+pub struct Announced {
+    /// What is told at once.
+    pub pushes: Vec<Push>,
+    /// What is told some people at a time, because it concerns many.
+    pub fan_outs: Vec<FanOut>,
+}
+
+impl Announced {
+    /// Whether nobody is told of anything.
+    pub fn is_empty(&self) -> bool {
+        self.pushes.is_empty() && self.fan_outs.is_empty()
     }
 }
 
@@ -65,7 +82,7 @@ struct Addressing<'a> {
 }
 
 impl<'a> Addressing<'a> {
-    fn address(&self, pushes: &mut Vec<Push>) {
+    fn address(&self, announced: &mut Announced) {
         let actor = self.actor();
         let actor_number = actor.as_ref().and_then(|actor| self.number(actor));
         let told = self.told();
@@ -73,13 +90,39 @@ impl<'a> Addressing<'a> {
         let own_act_told = told
             .iter()
             .any(|one| one.own_act_too && Some(one.recipient) == actor_number);
+        let many = told.len() > PEOPLE_AT_ONCE;
+        let mut kinds: Vec<(&Template, &[String], usize)> = Vec::new();
         let mut seen = HashSet::new();
         for one in told {
             let kept_back = own_act_told && !one.own_act_too && Some(one.recipient) == actor_number;
-            if !kept_back && seen.insert(one.recipient) {
-                self.push_to_phones(&one, actor.as_ref(), pushes);
+            if kept_back || !seen.insert(one.recipient) {
+                continue;
             }
+            let recipient = PersonId::from(self.lexicon.ids.text(one.recipient));
+            if !many || one.own_act_too || self.is_pointed_at(one.recipient) {
+                let notice = self.notice(&one, actor.as_ref());
+                let phones = self.audience.devices_of(&recipient);
+                announced.pushes.extend(notice.to(&recipient, phones));
+                continue;
+            }
+            let known = kinds.iter().find(|(template, keys, _)| {
+                std::ptr::eq(*template, one.template) && *keys == one.keys
+            });
+            if let Some((.., nth)) = known {
+                announced.fan_outs[*nth].people.push(recipient);
+                continue;
+            }
+            kinds.push((one.template, one.keys, announced.fan_outs.len()));
+            announced.fan_outs.push(FanOut {
+                notice: self.notice(&one, actor.as_ref()),
+                people: vec![recipient],
+            });
         }
+    }
+
+    fn is_pointed_at(&self, recipient: u32) -> bool {
+        let edge = self.matched.change.edge;
+        edge.is_some_and(|edge| edge.to == recipient)
     }
 
     /// Default notifications first, so that they win over explicit subscriptions to the same change.
@@ -118,7 +161,7 @@ impl<'a> Addressing<'a> {
         told
     }
 
-    fn push_to_phones(&self, told: &Told<'_>, actor: Option<&PersonId>, pushes: &mut Vec<Push>) {
+    fn notice(&self, told: &Told<'_>, actor: Option<&PersonId>) -> Notice {
         let Told {
             recipient,
             template,
@@ -134,13 +177,8 @@ impl<'a> Addressing<'a> {
             Some(edge) => text(edge.to).into(),
             None => element.clone(),
         };
-        let recipient = PersonId::from(text(recipient));
         let commit = self.commit;
-        let push = Push {
-            id: PushId::derive(commit.number, &element, &template.id, &recipient, None),
-            device: None,
-            platform: None,
-            locale: String::new(),
+        Notice {
             template: template.id.clone(),
             category: template.category.clone(),
             commit: commit.end(),
@@ -150,25 +188,8 @@ impl<'a> Addressing<'a> {
             at: commit.at,
             expires_at: commit.at.plus_ms(u64::from(template.ttl_seconds) * 1000),
             on_unknown_outcome: template.on_unknown_outcome,
-            burst: None,
             own_act_too,
-            recipient,
             element,
-        };
-        let before = pushes.len();
-        for device in self.audience.devices_of(&push.recipient) {
-            let token = Some(&device.token);
-            let (element, recipient) = (&push.element, &push.recipient);
-            pushes.push(Push {
-                id: PushId::derive(commit.number, element, &template.id, recipient, token),
-                device: Some(device.token.clone()),
-                platform: Some(device.platform),
-                locale: device.locale.clone(),
-                ..push.clone()
-            });
-        }
-        if pushes.len() == before {
-            pushes.push(push);
         }
     }
 

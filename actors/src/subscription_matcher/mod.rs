@@ -2,17 +2,19 @@
 //!
 //! Owns the graph as far as matching needs it. Told: [`Commits`]. Writes, in one append per message:
 //! `commit.matched`, `push.requested`, `push.suppressed`, `push.deferred`, `silence.placed`, `silence.lifted`,
-//! `stream.skipped`, `commit.withheld`, `catch_up.begun`, `catch_up.ended` and `cursor.advanced`; and `graph.bootstrapped` when it
-//! takes over a graph that was read from elsewhere than the change log.
+//! `stream.skipped`, `commit.withheld`, `fan_out.queued`, `catch_up.begun`, `catch_up.ended` and `cursor.advanced`; and `graph.bootstrapped` when it
+//! takes over a graph that was read from elsewhere than the change log. What concerns many is queued there, and told some
+//! people at a time in appends of their own, each with a `fan_out.completed`.
 //!
 //! **Invariant:** the cursor and the pushes of the commits before it are one append. A commit at or before the cursor is
 //! never matched again, and the cursor never jumps over one without saying so.
 
-mod addressing;
+pub mod addressing;
 pub mod bootstrap;
 mod change_log;
 pub mod changes;
 pub mod explaining;
+pub mod fan_out;
 pub mod graph;
 mod mass_change;
 pub mod matching;
@@ -20,6 +22,7 @@ mod taking_over;
 mod templates;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use iyagi_messages::change::Commit;
 use iyagi_messages::cursor::Cursor;
@@ -29,11 +32,13 @@ use iyagi_messages::fact::{
     CatchUpBegun, CatchUpEnded, CommitMatched, CursorAdvanced, Fact, PushDeferred, PushRequested,
     PushSuppressed, SilenceLifted, SilencePlaced, StreamSkipped,
 };
-use iyagi_messages::ids::{PersonId, Seq};
+use iyagi_messages::ids::{EventId, PersonId, Seq};
 use iyagi_messages::push::Push;
 use iyagi_messages::stream::{Op, RecordKind, StreamRecord};
 
+use self::addressing::Announced;
 use self::change_log::{ChangeLog, Unfollowable};
+use self::fan_out::Queue;
 use self::graph::{Graph, GraphModel};
 use self::matching::{Matcher, Templates};
 use crate::fleet::{Fleet, Lead};
@@ -75,6 +80,8 @@ pub struct SubscriptionMatcherContext {
 
 /// Pushes that may wait for a push service that is down or paused: some two hundred megabytes of their places.
 const HELD_UP_MAX: u64 = 1_000_000;
+/// How often the queue of people is looked at while the senders have enough to do.
+const QUEUE_INTERVAL: Duration = Duration::from_millis(20);
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
 pub const GRAPH_VERSION: u32 = 2;
 /// The snapshot of the graph in the journal.
@@ -91,6 +98,8 @@ pub struct SubscriptionMatcher {
     since_snapshot: u64,
     /// The commit beyond the bounds of which some records are in the graph already, and how many.
     taken: (u64, u64),
+    /// Whether a message to itself is on its way that goes on with the queue of people.
+    returns_to_queue: bool,
     /// The watermark of the graph, if it was read from elsewhere than the log and is not taken over yet.
     offered: Option<Cursor>,
 }
@@ -128,6 +137,7 @@ impl SubscriptionMatcher {
             matcher,
             since_snapshot: 0,
             taken: (0, 0),
+            returns_to_queue: false,
             offered,
         };
         matcher.fold_to_cursor().await?;
@@ -284,13 +294,20 @@ impl SubscriptionMatcher {
             Self::admit_jump(passed, commit.number, draft);
             passed = commit.end();
             catch_up = self.note_lag(commit, catch_up, draft);
-            let pushes = self.matcher.pushes(
+            let announced = self.matcher.announce(
                 commit,
                 &mut self.graph,
                 &projections.subscriptions(),
                 &projections.audience(),
             );
-            self.request(commit, pushes, catch_up, &mut traffic, draft);
+            if !announced.is_empty() {
+                let matched = Self::note_match(commit, &announced, draft);
+                let Announced { pushes, fan_outs } = announced;
+                self.request(matched, pushes, catch_up, &mut traffic, draft);
+                for fan_out in fan_outs {
+                    Self::queue(fan_out, matched, draft);
+                }
+            }
             self.note_silences(&commit.records, draft);
         }
     }
@@ -342,27 +359,28 @@ impl SubscriptionMatcher {
         before.after(turn, at)
     }
 
-    fn request(
-        &self,
-        commit: &Commit,
-        pushes: Vec<Push>,
-        catch_up: CatchUp,
-        traffic: &mut TrafficAhead<'_>,
-        draft: &mut Draft,
-    ) {
-        if pushes.is_empty() {
-            return;
-        }
-        let now = self.context.clock.now();
+    fn note_match(commit: &Commit, announced: &Announced, draft: &mut Draft) -> EventId {
         draft.correlate(correlation(commit.number));
         let matched = CommitMatched {
             commit: commit.end(),
             at: commit.at,
             records: commit.records.len() as u64,
-            pushes: pushes.len() as u64,
+            pushes: announced.pushes.len() as u64,
         };
         let entity = Entity::new("commit", commit.number);
-        let cause = draft.begin(&commit.number.to_string(), entity, matched);
+        draft.begin(&commit.number.to_string(), entity, matched)
+    }
+
+    /// Requests pushes, and suppresses or defers at once those that a gate is closed to.
+    fn request(
+        &self,
+        cause: EventId,
+        pushes: Vec<Push>,
+        catch_up: CatchUp,
+        traffic: &mut TrafficAhead<'_>,
+        draft: &mut Draft,
+    ) {
+        let now = self.context.clock.now();
         let projections = &self.context.projections;
         let (audience, wishes) = (projections.audience(), projections.wishes());
         for mut push in pushes {
@@ -474,6 +492,20 @@ impl Worker for SubscriptionMatcher {
             () = cx.until_draining() => return Ok(Done::Finished),
         }
         self.take(&commits.0).await?;
+        if commits.0.is_empty() {
+            self.returns_to_queue = false;
+        }
+        if let Some(lead) = self.context.fleet.leads() {
+            let delay = match self.tell_next_list(lead).await? {
+                Queue::Empty => None,
+                Queue::Told => Some(Duration::ZERO),
+                Queue::Waits => Some(QUEUE_INTERVAL),
+            };
+            if let Some(delay) = delay.filter(|_| !self.returns_to_queue) {
+                self.returns_to_queue = true;
+                cx.tell_self_after(delay, Commits(Vec::new()));
+            }
+        }
         Ok(Done::Finished)
     }
 

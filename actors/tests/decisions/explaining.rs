@@ -100,8 +100,10 @@ impl Given {
         self.past = past;
         let mut matcher = Matcher::new(model, Arc::new(templates), self.subscriptions.lexicon());
         let audience = Audience::default();
-        let pushes = matcher.pushes(&commit, &mut self.graph, &self.subscriptions, &audience);
-        let told = pushes
+        let announced =
+            matcher.announce(&commit, &mut self.graph, &self.subscriptions, &audience);
+        let told = announced
+            .pushes
             .into_iter()
             .map(|push| (push.recipient, push.element, push.template));
         (told.collect(), explained, all)

@@ -139,12 +139,14 @@ impl Given {
         };
         let (model, templates) = (GraphModel::default(), Arc::new(templates()));
         let mut matcher = Matcher::new(model, templates, self.subscriptions.lexicon());
-        matcher.pushes(
+        let announced = matcher.announce(
             &commit,
             &mut self.graph,
             &self.subscriptions,
             &self.audience,
-        )
+        );
+        assert_eq!(announced.fan_outs, [], "nothing here concerns many");
+        announced.pushes
     }
 
     /// Who is told by which template, in order.
