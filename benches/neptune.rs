@@ -118,7 +118,9 @@ async fn read_and_match(url: &str) -> f64 {
                 panic!("a small commit comes whole")
             };
             records += commit.records.len() as u64;
-            let found = matcher.announce(commit, &mut graph, &subscriptions, &audience).pushes;
+            let found = matcher
+                .announce(commit, &mut graph, &subscriptions, &audience)
+                .pushes;
             pushes += found.len() as u64;
         }
     }

@@ -206,10 +206,18 @@ impl Rehearsal {
     /// Matches a commit, or takes a part of one, and sends what may be sent at this moment.
     pub async fn read(&mut self, portion: Portion) -> Result<(), RehearsalFault> {
         let cx = Cx::detached("matcher");
-        let matched = self.matcher.handle(&Commits(vec![portion]), &cx).await;
-        matched.map_err(RehearsalFault::Matcher)?;
-        self.observe().await?;
-        self.send_pending().await
+        let mut message = Commits(vec![portion]);
+        loop {
+            let matched = self.matcher.handle(&message, &cx).await;
+            matched.map_err(RehearsalFault::Matcher)?;
+            self.observe().await?;
+            self.send_pending().await?;
+            if self.projections.fan_outs().next().is_none() {
+                return Ok(());
+            }
+            // What concerns many is told some people at a time.
+            message = Commits(Vec::new());
+        }
     }
 
     /// Puts the clock on, and sends what becomes due meanwhile, each at its own moment.

@@ -19,7 +19,8 @@ use iyagi_messages::object::{ObjectKey, Sequencer};
 use iyagi_messages::predicate::{Comparison, Predicate, Side};
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
 use iyagi_messages::push::{
-    DeferReason, FailureClass, MergeKind, Notice, OnUnknownOutcome, PauseReason, Push, SuppressReason,
+    DeferReason, FailureClass, MergeKind, Notice, OnUnknownOutcome, PauseReason, Push,
+    SuppressReason,
 };
 use iyagi_messages::subscription::{Anchor, Direction, Subscription, Then, When};
 use serde_json::Value;
@@ -183,7 +184,7 @@ fn samples() -> Vec<Fact> {
         .into(),
         FanOutQueued {
             notice: Notice {
-                template: "new_story".into(),
+                template: "post".into(),
                 category: "social".to_owned(),
                 commit: Cursor::new(17, 3),
                 element: "edge-9".into(),

@@ -21,7 +21,9 @@ const SENDER: &str = "push-sender";
 /// `star` and everybody who follows them.
 async fn star(world: &World) {
     let person = |id: &str| json!({"op": "add_vertex", "id": id, "label": "Person"});
-    world.commit(json!([person("star"), person("daniel")])).await;
+    world
+        .commit(json!([person("star"), person("daniel")]))
+        .await;
     let followers = (0..FOLLOWERS).flat_map(|nth| {
         let id = format!("fan-{nth}");
         [
@@ -58,7 +60,7 @@ fn told(events: &[Event]) -> HashMap<PersonId, u32> {
     let mut told = HashMap::new();
     for event in events {
         if let Fact::PushRequested(requested) = &event.fact
-            && requested.push.template.as_str() == "new_story"
+            && requested.push.template.as_str() == "post"
         {
             *told.entry(requested.push.recipient.clone()).or_default() += 1;
         }
@@ -95,10 +97,13 @@ fn what_concerns_many_is_told_to_each_once_while_others_are_told_in_between() {
         })
     };
     assert!(
-        last_of("follow") < last_of("new_story"),
+        last_of("follow") < last_of("post"),
         "who was followed later does not wait for all fans of the star"
     );
-    let largest = events.chunk_by(|one, next| one.cause == next.cause).map(<[_]>::len).max();
+    let largest = events
+        .chunk_by(|one, next| one.cause == next.cause)
+        .map(<[_]>::len)
+        .max();
     assert!(largest <= Some(2_100), "{largest:?} events in one go");
 }
 

@@ -29,8 +29,8 @@ use tokio::sync::watch;
 
 pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
-pub use fan_outs::FanOuts;
 pub use catch_up::{CatchUp, CatchUpPolicy, Turn};
+pub use fan_outs::FanOuts;
 pub use members::Members;
 pub use open_push::Phone;
 pub use outbox::{Counts, InTurn, LetterState, Outbox};

@@ -71,7 +71,9 @@ impl SubscriptionMatcher {
             Fact::FanOutQueued(queued) => Some((event.clone(), queued.clone())),
             _ => None,
         }) else {
-            return Err(Fault::worker(format!("no list of people is at position {pos}")));
+            return Err(Fault::worker(format!(
+                "no list of people is at position {pos}"
+            )));
         };
         let mut draft = Draft::new(&self.me, event.corr);
         draft.expect(event.entity.clone(), event.seq);
@@ -87,7 +89,13 @@ impl SubscriptionMatcher {
             let pushes: Vec<_> = pushes.collect();
             drop(audience);
             let count = pushes.len() as u64;
-            self.request(event.id, pushes, projections.catch_up(), &mut traffic, &mut draft);
+            self.request(
+                event.id,
+                pushes,
+                projections.catch_up(),
+                &mut traffic,
+                &mut draft,
+            );
             count
         };
         let completed = FanOutCompleted {

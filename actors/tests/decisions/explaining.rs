@@ -100,8 +100,7 @@ impl Given {
         self.past = past;
         let mut matcher = Matcher::new(model, Arc::new(templates), self.subscriptions.lexicon());
         let audience = Audience::default();
-        let announced =
-            matcher.announce(&commit, &mut self.graph, &self.subscriptions, &audience);
+        let announced = matcher.announce(&commit, &mut self.graph, &self.subscriptions, &audience);
         let told = announced
             .pushes
             .into_iter()

@@ -67,6 +67,11 @@ async fn render(state: &State) -> String {
     of_dependencies(&mut text, &readiness);
     of_actors(&mut text, &surface.actors.actors());
     of_pushes(&mut text, &surface.tree.projections.outbox());
+    text.gauge(
+        "iyagi_fan_out_waiting_people",
+        "People who are still to be told of changes that concern many",
+    )
+    .sample(&[], surface.tree.projections.fan_outs().people());
     of_platforms(&mut text, &platforms::platforms(surface));
     of_catch_up(&mut text, surface);
     of_quotas(&mut text, &surface.gateway.quota_levels());
