@@ -175,6 +175,15 @@ fn check(templates: &[Template], model: &GraphModel) -> Vec<Fault> {
         if let Some(anchor) = &template.anchor {
             faults.extend(check_anchor(id, &key("anchor"), anchor, model));
         }
+        for (nth, predicate) in template.when.predicates.iter().enumerate() {
+            if let Err(error) = predicate.check() {
+                let message = format!("template \"{id}\" compares {}: {error}", predicate.key);
+                faults.push(Fault::new(
+                    key(&format!("when.where[{nth}].value")),
+                    message,
+                ));
+            }
+        }
         for (locale, texts) in &template.texts {
             for (part, text) in [("title", &texts.title), ("body", &texts.body)] {
                 let key = key(&format!("texts.{locale}.{part}"));

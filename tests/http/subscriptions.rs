@@ -119,3 +119,47 @@ fn a_subscription_that_cannot_be_is_refused_by_field() {
         .problem(400, "invalid-field");
     assert_eq!(problem["field"], "owner");
 }
+
+#[test]
+fn a_subscription_is_changed_by_its_owner_alone_and_counts_from_then_on() {
+    let fixture = Fixture::start();
+    let wanted = json!({"owner": "minji", "anchor": {"element": {"id": "story-1"}}, "when": {"keys": ["title"]}});
+    let created = post(&fixture, &wanted).json();
+    let id = created["id"].as_str().expect("an id");
+    let change = |owner: &str, patch: Value| {
+        let path = format!("/v1/subscriptions/{id}?owner={owner}");
+        fixture.public("PATCH", &path, patch.to_string())
+    };
+    change("grace", json!({"enabled": false})).problem(404, "not-found");
+    fixture.commit(&json!([{"op": "add_vertex", "id": "story-1", "label": "Story"}]));
+    fixture.until("the commit is read", |fixture| {
+        let status = fixture.operations("GET", "/v1/ops/status", "").json();
+        (status["stream"]["cursor"]["commit"] == 1).then_some(())
+    });
+    let prefix = json!({"key": "title", "op": "prefix", "value": "이야기", "on": "either"});
+    let patch = json!({"when": {"keys": null, "where": [prefix]}, "exclude_self": false, "expires_at": 4_102_444_800_000_i64});
+    let changed = change("minji", patch.clone()).json();
+    assert_eq!(changed["when"]["where"], json!([prefix]));
+    assert_eq!(changed["when"]["keys"], json!([]));
+    assert_eq!(changed["exclude_self"], false);
+    assert_eq!(changed["effective_after"]["commit"], 1);
+    assert_eq!(listed(&fixture, "minji")["subscriptions"], json!([changed]));
+    // The same once more is no change.
+    assert_eq!(change("minji", patch).json(), changed);
+    let page = fixture.operations(
+        "GET",
+        &format!("/v1/ops/journal?entity=subscription/{id}"),
+        "",
+    );
+    let kinds: Vec<Value> = page.json()["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| event["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["subscription.created", "subscription.changed"]);
+    let past = change("minji", json!({"expires_at": 1}));
+    assert_eq!(past.problem(400, "invalid-field")["field"], "expires_at");
+    let moved = change("minji", json!({"owner": "grace"}));
+    assert_eq!(moved.problem(400, "invalid-field")["field"], "owner");
+}

@@ -10,6 +10,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::projections::Audience;
+use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{
@@ -93,7 +94,7 @@ pub async fn create(
     Query::of(&request, &[])?;
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
     let surface = &state.surface;
-    match Wanted::read(&body, &surface.templates)? {
+    match Wanted::read(&body, &surface.templates, &surface.config.graph)? {
         Wanted::Default { owner, template } => {
             prefer(surface, &owner, &template, true).await?;
             let audience = surface.tree.projections.audience();
@@ -219,7 +220,7 @@ async fn amend(
         let seen = journalled::seq_of(&*surface.journal, &entity(id)).await?;
         let known = owned(surface, owner, id)?;
         let terms = Terms::of(&known);
-        let amended = terms.amended(patch, &surface.templates)?;
+        let amended = terms.amended(patch, &surface.templates, &surface.config.graph)?;
         if amended == terms {
             return Ok(Decision::nothing(known));
         }
@@ -298,11 +299,11 @@ fn entity(id: &SubscriptionId) -> Entity {
 }
 
 impl Wanted {
-    fn read(body: &[u8], templates: &Templates) -> Result<Self, Problem> {
+    fn read(body: &[u8], templates: &Templates, model: &GraphModel) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
         let owner = PersonId(fields.required_text("owner")?);
         if fields.has("anchor") {
-            let terms = Terms::read(fields, templates)?;
+            let terms = Terms::read(fields, templates, model)?;
             return Ok(Self::Explicit { owner, terms });
         }
         if !fields.has("template") {
@@ -384,6 +385,10 @@ mod tests {
             ),
             (r#"{"owner": "p", "anchor": {}}"#, "anchor"),
             (
+                r#"{"owner": "p", "anchor": {"followed": {"via": "FOLOWS"}}}"#,
+                "anchor.followed.via",
+            ),
+            (
                 r#"{"owner": "p", "anchor": {"element": {"idd": "e"}}}"#,
                 "anchor.element",
             ),
@@ -406,7 +411,8 @@ mod tests {
             (r#"{"owner": "p", "template": "subscription"}"#, "template"),
             (r#"{"owner": "p", "template": "follow", "whom": 1}"#, "whom"),
         ] {
-            let problem = Wanted::read(body.as_bytes(), &templates()).unwrap_err();
+            let problem =
+                Wanted::read(body.as_bytes(), &templates(), &GraphModel::default()).unwrap_err();
             assert_eq!(problem.to_json()["field"], field, "{body}: {problem}");
         }
     }
@@ -425,12 +431,14 @@ mod tests {
     fn a_merge_patch_changes_what_it_names_and_nothing_else() {
         let body = r#"{"owner": "p", "anchor": {"incident": {"vertex": "v", "dir": "in"}}, "expires_at": 5,
                        "when": {"keys": ["title"], "labels": ["Story"]}, "exclude_self": false}"#;
-        let Ok(Wanted::Explicit { terms, .. }) = Wanted::read(body.as_bytes(), &templates()) else {
+        let Ok(Wanted::Explicit { terms, .. }) =
+            Wanted::read(body.as_bytes(), &templates(), &GraphModel::default())
+        else {
             panic!("it can be read");
         };
         let amended = |patch: &str| {
             let patch = Fields::parse(patch.as_bytes()).expect("an object");
-            terms.amended(&patch, &templates())
+            terms.amended(&patch, &templates(), &GraphModel::default())
         };
         assert_eq!(amended("{}").as_ref(), Ok(&terms));
         let patch = r#"{"when": {"keys": null, "change": ["deleted"]}, "expires_at": null, "enabled": false}"#;

@@ -1,5 +1,6 @@
 //! What a subscription is about, as clients say it, and what of it makes no sense.
 
+use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{PersonId, SubscriptionId, TemplateId, Timestamp};
@@ -74,9 +75,13 @@ impl Terms {
     }
 
     /// Reads terms from what is left of a request's fields.
-    pub(super) fn read(mut fields: Fields, templates: &Templates) -> Result<Self, Problem> {
+    pub(super) fn read(
+        mut fields: Fields,
+        templates: &Templates,
+        model: &GraphModel,
+    ) -> Result<Self, Problem> {
         let anchor = read_anchor(fields.required("anchor")?)?;
-        check_anchor(&anchor)?;
+        check_anchor(&anchor, model)?;
         let when = match fields.optional("when")? {
             Some(when) => read_when(when)?,
             None => When::default(),
@@ -102,7 +107,12 @@ impl Terms {
     }
 
     /// These terms with a merge patch applied (RFC 7396). An anchor of another kind replaces the whole anchor.
-    pub(super) fn amended(&self, patch: &Fields, templates: &Templates) -> Result<Self, Problem> {
+    pub(super) fn amended(
+        &self,
+        patch: &Fields,
+        templates: &Templates,
+        model: &GraphModel,
+    ) -> Result<Self, Problem> {
         for (field, change) in patch.iter() {
             if FIXED.contains(&field.as_str()) {
                 let detail = format!("`{field}` cannot be changed");
@@ -125,7 +135,7 @@ impl Terms {
         if let Value::Object(all) = terms {
             fields.extend(all.into_iter().filter(|(_, value)| !value.is_null()));
         }
-        Self::read(Fields::from(fields), templates)
+        Self::read(Fields::from(fields), templates, model)
     }
 
     /// Whether they can begin at a moment.
@@ -230,7 +240,7 @@ fn parsed<T: DeserializeOwned>(field: &str, value: Value) -> Result<T, Problem> 
         .map_err(|error| Problem::invalid(field, format!("`{field}` cannot be read: {error}")))
 }
 
-fn check_anchor(anchor: &Anchor) -> Result<(), Problem> {
+fn check_anchor(anchor: &Anchor, model: &GraphModel) -> Result<(), Problem> {
     match anchor {
         Anchor::Incident { vertex, .. } if vertex.as_str().starts_with('@') => {
             Err(Problem::invalid(
@@ -242,9 +252,14 @@ fn check_anchor(anchor: &Anchor) -> Result<(), Problem> {
             request::check_text("anchor.incident.vertex", vertex.as_str())
         }
         Anchor::Element { id } => request::check_text("anchor.element.id", id.as_str()),
-        Anchor::Followed { via, .. } => request::check_text("anchor.followed.via", via),
+        Anchor::Followed { via, .. } if !model.follow_labels.contains(via) => {
+            let known = model.follow_labels.iter().map(String::as_str);
+            let hint = request::did_you_mean(via, known);
+            let detail = format!("nobody follows by edges with the label `{via}`{hint}");
+            Err(Problem::invalid("anchor.followed.via", detail))
+        }
+        Anchor::Followed { .. } | Anchor::Owned { .. } => Ok(()),
         Anchor::Label { label } => request::check_text("anchor.label.label", label),
-        Anchor::Owned { .. } => Ok(()),
     }
 }
 
