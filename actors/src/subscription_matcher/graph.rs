@@ -4,98 +4,21 @@
 //! edge's property; who follows whom; who made what. Ids are numbers of the lexicon that the subscriptions use too: an
 //! edge costs a few words, not four strings, and an id of a change is looked up once for both.
 
+mod model;
+mod snapshot;
+
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 use iyagi_messages::change::{Commit, EdgeEnds};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, PersonId};
-use iyagi_messages::preferences::Silence;
 use iyagi_messages::stream::{Op, RecordKind, StreamRecord};
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
+
+pub use self::model::{GraphModel, Meaning};
 
 use crate::projections::lexicon::{LabelSets, Lexicon, NO_LABELS, NOBODY, SharedLexicon};
-
-/// What the labels of the graph mean.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct GraphModel {
-    /// Label of vertices that are people.
-    pub person_label: String,
-    /// Labels of edges by which a person follows someone or something.
-    pub follow_labels: Vec<String>,
-    /// Labels of edges by which a person blocks another: neither hears of the other.
-    pub block_labels: Vec<String>,
-    /// Labels of edges by which a person mutes someone or something.
-    pub mute_labels: Vec<String>,
-    /// Labels of edges from a person to what they made.
-    pub authored_labels: Vec<String>,
-    /// Property that holds a person's name.
-    pub name_property: String,
-    /// Property that holds a thing's title.
-    pub title_property: String,
-    /// Property that says who made a change to a vertex.
-    pub actor_property: String,
-}
-
-impl Default for GraphModel {
-    fn default() -> Self {
-        Self {
-            person_label: "Person".to_owned(),
-            follow_labels: vec!["FOLLOWS".to_owned()],
-            block_labels: vec!["BLOCKS".to_owned()],
-            mute_labels: vec!["MUTES".to_owned()],
-            authored_labels: vec!["POSTED".to_owned()],
-            name_property: "name".to_owned(),
-            title_property: "title".to_owned(),
-            actor_property: "updated_by".to_owned(),
-        }
-    }
-}
-
-impl GraphModel {
-    /// What an edge with a label keeps from whom it comes from.
-    pub fn silence_of(&self, label: &str) -> Option<Silence> {
-        let is_one_of = |labels: &[String]| labels.iter().any(|known| known == label);
-        if is_one_of(&self.block_labels) {
-            Some(Silence::Block)
-        } else if is_one_of(&self.mute_labels) {
-            Some(Silence::Mute)
-        } else {
-            None
-        }
-    }
-}
-
-/// What a [`GraphModel`] means, by number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meaning {
-    /// Label of people.
-    pub person: u32,
-    follow: Vec<u32>,
-    authored: Vec<u32>,
-}
-
-impl Meaning {
-    /// Looks the model's labels up once.
-    pub fn of(model: &GraphModel, lexicon: &mut Lexicon) -> Self {
-        let mut numbers = |labels: &[String]| {
-            let numbers = labels.iter().map(|label| lexicon.labels.intern(label));
-            numbers.collect()
-        };
-        Self {
-            follow: numbers(&model.follow_labels),
-            authored: numbers(&model.authored_labels),
-            person: lexicon.labels.intern(&model.person_label),
-        }
-    }
-
-    /// Whether people follow by edges of a label.
-    pub fn is_follow(&self, label: u32) -> bool {
-        self.follow.contains(&label)
-    }
-}
 
 /// The graph as of a commit, as far as matching needs it.
 #[derive(Debug, Clone, Default)]
@@ -450,156 +373,5 @@ impl Graph {
             self.nodes.resize(at + 1, UNKNOWN);
         }
         &mut self.nodes[at]
-    }
-}
-
-/// A graph as it is kept: its own numbers, for those of a lexicon are given anew by every process.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct GraphSnapshot {
-    cursor: Cursor,
-    ids: Vec<String>,
-    labels: Vec<String>,
-    vertices: Vec<(u32, Vec<u32>)>,
-    edges: Vec<(u32, Edge)>,
-    followers: Vec<(u32, Vec<Follower>)>,
-    makers: Vec<(u32, u32)>,
-}
-
-/// Who follows, by what label, by how many edges.
-type Follower = (u32, u32, u32);
-
-impl Graph {
-    /// The body of a snapshot.
-    pub fn to_snapshot(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.snapshot())
-            .expect("a snapshot has only text keys, so it is always JSON")
-    }
-
-    fn snapshot(&self) -> GraphSnapshot {
-        let lexicon = &*self.lexicon.read();
-        let mut numbers = Numbers::default();
-        let mut vertices = Vec::new();
-        let mut edges = Vec::new();
-        for (id, node) in (0..).zip(&self.nodes) {
-            if node.labels != NO_LABELS {
-                vertices.push((
-                    numbers.of(id),
-                    lexicon.label_sets.labels(node.labels).to_vec(),
-                ));
-            }
-            if let Some(Edge { from, to, label }) = self.edge_at(id) {
-                let (from, to) = (numbers.of(from), numbers.of(to));
-                edges.push((numbers.of(id), Edge { from, to, label }));
-            }
-        }
-        let mut followers: Vec<_> = self.followers.iter().collect();
-        followers.sort_by_key(|(followed, _)| **followed);
-        let followers = followers.into_iter().map(|(followed, by)| {
-            let by = by
-                .iter()
-                .map(|((follower, label), times)| (numbers.of(*follower), *label, *times));
-            let by = by.collect();
-            (numbers.of(*followed), by)
-        });
-        let followers = followers.collect();
-        let mut makers: Vec<_> = self.makers.iter().collect();
-        makers.sort_unstable();
-        let makers = makers
-            .into_iter()
-            .map(|(thing, maker)| (numbers.of(*thing), numbers.of(*maker)));
-        let makers = makers.collect();
-        GraphSnapshot {
-            cursor: self.cursor,
-            ids: numbers
-                .order
-                .iter()
-                .map(|id| lexicon.ids.text(*id).to_owned())
-                .collect(),
-            labels: (0..lexicon.labels.len() as u32)
-                .map(|label| lexicon.labels.text(label).to_owned())
-                .collect(),
-            vertices,
-            edges,
-            followers,
-            makers,
-        }
-    }
-
-    /// A graph that was kept; nothing if what was kept contradicts itself.
-    fn restore(snapshot: GraphSnapshot, shared: SharedLexicon) -> Option<Self> {
-        let lexicon = &mut *shared.write();
-        let ids: Vec<u32> = snapshot
-            .ids
-            .iter()
-            .map(|id| lexicon.ids.intern(id))
-            .collect();
-        let labels: Vec<u32> = snapshot
-            .labels
-            .iter()
-            .map(|label| lexicon.labels.intern(label))
-            .collect();
-        let id = |number: u32| ids.get(number as usize).copied();
-        let label = |number: u32| labels.get(number as usize).copied();
-        let mut graph = Self {
-            cursor: snapshot.cursor,
-            lexicon: shared.clone(),
-            vertices: snapshot.vertices.len() as u64,
-            edges: snapshot.edges.len() as u64,
-            ..Self::default()
-        };
-        for (vertex, its_labels) in snapshot.vertices {
-            for number in its_labels {
-                let node = graph.node_mut(id(vertex)?);
-                node.labels = lexicon.label_sets.with(node.labels, label(number)?);
-            }
-        }
-        for (edge, ends) in snapshot.edges {
-            graph.node_mut(id(edge)?).edge = Edge {
-                from: id(ends.from)?,
-                to: id(ends.to)?,
-                label: label(ends.label)?,
-            };
-        }
-        for (followed, followers) in snapshot.followers {
-            let by = graph.followers.entry(id(followed)?).or_default();
-            for (follower, via, times) in followers {
-                by.insert((id(follower)?, label(via)?), times);
-            }
-        }
-        for (thing, maker) in snapshot.makers {
-            graph.makers.insert(id(thing)?, id(maker)?);
-        }
-        Some(graph)
-    }
-}
-
-impl Serialize for Graph {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.snapshot().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Graph {
-    /// With a lexicon of its own.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let snapshot = GraphSnapshot::deserialize(deserializer)?;
-        let graph = Self::restore(snapshot, SharedLexicon::default());
-        graph.ok_or_else(|| de::Error::custom("the graph refers to what it does not have"))
-    }
-}
-
-/// Numbers from 0 on for those that are used.
-#[derive(Default)]
-struct Numbers {
-    order: Vec<u32>,
-    given: HashMap<u32, u32, RandomState>,
-}
-
-impl Numbers {
-    fn of(&mut self, id: u32) -> u32 {
-        *self.given.entry(id).or_insert_with(|| {
-            self.order.push(id);
-            self.order.len() as u32 - 1
-        })
     }
 }
