@@ -236,6 +236,9 @@ fn a_burst_is_one_entry_that_counts() {
 fn of_whom_someone_blocks_or_mutes_or_is_blocked_by_nothing_is_shown_any_more() {
     let fixture = followed(|_| {}, 4);
     inbox_with(&fixture, 4);
+    // What is not sent yet would be taken back for good.
+    let log = &fixture.surface.one_machine.as_ref().expect("here").push_log;
+    fixture.until("the pushes", |_| (log.tail().len() == 4).then_some(()));
     let wishes = json!({"blocked": ["fan-0"], "muted": ["fan-1"]}).to_string();
     fixture
         .public("PATCH", "/v1/preferences/minji", wishes)
