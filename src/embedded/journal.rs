@@ -12,6 +12,7 @@
 //! - `scan`: the check on opening
 //! - `snapshots`: folded state
 //! - `inbox`: everybody's inbox, folded with each append
+//! - `inbox_reading`: what is asked of it
 //! - `queries`: what is read
 //! - `reader`, `trace`, `verify`: read-only access for the command line, next to a live daemon
 
@@ -36,6 +37,7 @@ use self::writer::{Request, Writer, Written, lock};
 use crate::embedded::sqlite::{Database, DatabaseError};
 
 mod inbox;
+mod inbox_reading;
 mod lookup;
 mod queries;
 mod reader;
