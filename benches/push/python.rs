@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::stub::ENDPOINT;
-use super::{IN_FLIGHT, PUSHES_PYTHON};
+use super::{PUSHES_PYTHON, in_flight};
 
 const PROGRAM: &str = r#"
 import sys, time
@@ -32,7 +32,7 @@ with ThreadPoolExecutor(threads) as pool:
 /// Pushes a second.
 pub(crate) fn publish(python: &str, url: &str) -> f64 {
     let message = super::sending::message();
-    let (pushes, threads) = (PUSHES_PYTHON.to_string(), IN_FLIGHT.to_string());
+    let (pushes, threads) = (PUSHES_PYTHON.to_string(), in_flight().to_string());
     let output = Command::new(python)
         .args(["-c", PROGRAM, url, ENDPOINT, &message, &pushes, &threads])
         .output()

@@ -38,7 +38,7 @@ use iyagi_messages::push::{OnUnknownOutcome, Push};
 use iyagi_messages::template::Presentation;
 use tokio::task::JoinSet;
 
-use super::{IN_FLIGHT, PUSHES, ROUNDS};
+use super::{PUSHES, ROUNDS, in_flight};
 
 const PHONES: usize = 2_000;
 /// Nothing may limit the rate but what is measured.
@@ -107,7 +107,7 @@ pub(crate) fn fcm(tokens: &str, url: &str) -> Arc<dyn PushGateway> {
         base_url: url.to_owned(),
         project_id: None,
         timeout: Duration::from_secs(10),
-        max_in_flight: IN_FLIGHT,
+        max_in_flight: in_flight(),
         sends_per_second: QUOTA,
     };
     Arc::new(FcmGateway::new(account, &settings, Arc::new(SystemClock)).expect("it opens"))
@@ -250,10 +250,10 @@ fn in_a_plain_loop(gateway: impl Fn() -> Arc<dyn PushGateway>) -> f64 {
 
 async fn send(gateway: &Arc<dyn PushGateway>, pushes: usize) {
     let mut senders = JoinSet::new();
-    for sender in 0..IN_FLIGHT {
+    for sender in 0..in_flight() {
         let gateway = Arc::clone(gateway);
         senders.spawn(async move {
-            for number in (sender..pushes).step_by(IN_FLIGHT) {
+            for number in (sender..pushes).step_by(in_flight()) {
                 gateway
                     .send(&payload(number))
                     .await
@@ -348,7 +348,7 @@ fn settings() -> Settings {
         texts: Arc::new(Texts::of(&templates).expect("usable")),
         templates,
         rate: config.push.rate,
-        push_max_in_flight: IN_FLIGHT,
+        push_max_in_flight: in_flight(),
         push_backlog: config.push.backlog,
         retry: config.push.retry,
         breaker: config.push.breaker,
