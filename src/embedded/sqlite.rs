@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -286,9 +287,10 @@ pub fn open_read_only(path: &Path) -> Result<Connection, DatabaseError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| open_error(path, &error))?;
-    connection
+    let configured = connection
         .busy_timeout(BUSY_TIMEOUT)
-        .map_err(|error| open_error(path, &error))?;
+        .and_then(|()| keep_prepared(&connection));
+    configured.map_err(|error| open_error(path, &error))?;
     Ok(connection)
 }
 
@@ -329,7 +331,15 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    keep_prepared(connection)
+}
+
+/// Lets statements be prepared once. This SQLite is built to plan by the values in hand, and would otherwise prepare a
+/// statement with a range anew for each of them, which costs more than running it.
+fn keep_prepared(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
+    let same_plan_for_all_values = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    connection.set_db_config(same_plan_for_all_values, true)?;
     Ok(())
 }
 
