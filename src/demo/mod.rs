@@ -242,10 +242,12 @@ impl Room {
             source,
         };
         fs::create_dir(path).map_err(unmade)?;
+        // Wherever it is looked into from.
+        let dir = path.canonicalize().map_err(unmade)?;
         let settings = format!(
             "# As the demo was played: each push by itself and at once.\n\
              [data]\ndir = {:?}\n\n[push]\nmoderate = false\nrate.burst = 0\n",
-            path.display().to_string()
+            dir.display().to_string()
         );
         fs::write(path.join("iyagi.toml"), settings).map_err(unmade)?;
         Ok(Self::Kept(path.to_owned()))
