@@ -24,7 +24,7 @@ impl SubscriptionMatcher {
     /// Makes an offered graph the one that is matched with. If it is ahead of the cursor, what lies between is passed
     /// over: it is not news any more, and the graph before it is not known.
     pub(super) async fn take_over_offer(&mut self, lead: Lead) -> Result<(), Fault> {
-        let Some(watermark) = self.offered.take() else {
+        let Some(watermark) = self.offered else {
             return Ok(());
         };
         let (cursor, cursor_seq, taken_over) = {
@@ -32,6 +32,7 @@ impl SubscriptionMatcher {
             (outbox.cursor, outbox.cursor_seq, outbox.bootstrapped)
         };
         if taken_over == Some(watermark) {
+            self.offered = None;
             return Ok(());
         }
         if self.graph.cursor < cursor {
@@ -77,6 +78,8 @@ impl SubscriptionMatcher {
                 fault => fault.into(),
             });
         }
+        // Only now: whatever fails before is tried again with the same offer.
+        self.offered = None;
         tracing::info!(
             %watermark, passed_over_from = ahead.then(|| tracing::field::display(cursor)),
             "a graph that was read from elsewhere than the change log is taken over"
