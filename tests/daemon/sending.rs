@@ -249,9 +249,10 @@ fn a_wave_of_dead_tokens_stops_the_service_and_not_the_phones() {
 
 #[test]
 fn after_an_outage_people_are_told_once_of_all_that_they_missed() {
+    // Seconds, so that a slow machine is not taken for an outage.
     let late = |config: &mut Config| {
-        config.push.catch_up.lag_seconds = 1;
-        config.push.catch_up.digest_seconds = 2;
+        config.push.catch_up.lag_seconds = 4;
+        config.push.catch_up.digest_seconds = 8;
         config.push.catch_up.ramp_seconds = 0;
     };
     let report = play_changed(late, async |world| {
@@ -265,7 +266,7 @@ fn after_an_outage_people_are_told_once_of_all_that_they_missed() {
                 world.follow("grace", "minji").await;
                 world.follow("minji", "oliver").await;
                 // The outage: the changes are older than is borne when they are read.
-                tokio::time::sleep(Duration::from_millis(1_100)).await;
+                tokio::time::sleep(Duration::from_millis(4_100)).await;
             })
             .await;
         world
