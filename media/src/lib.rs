@@ -13,25 +13,31 @@
 //! - `format`: what a file is, from its first bytes
 //! - `probe`: what a picture claims, from its headers; one file a format
 //! - `limits`: what a picture may cost
+//! - `preset`: what is asked for
 //! - `decode`: from a file to pixels
 //! - `raster`: pixels, and the loops over them
 //! - `resize`: from one decode to every size
+//! - `crop`: which part of it is shown
 //! - `encode`: from pixels to a file
 //! - `render`: all of it, in order
 
+mod crop;
 mod decode;
 mod encode;
 mod error;
 mod format;
 mod limits;
+mod preset;
 mod probe;
 mod raster;
 mod render;
 mod resize;
 
-pub use encode::{OutputFormat, Preset, PresetError};
 pub use error::{ProbeError, RenderError};
 pub use format::{Format, sniff};
 pub use limits::{Limits, Quantity};
+pub use preset::{
+    Crop, ENGINE_VERSION, Fit, FocalPoint, FocalPointError, OutputFormat, Preset, PresetError,
+};
 pub use probe::{Colour, Probe, probe};
 pub use render::{Facts, Rendered, Variant, render};

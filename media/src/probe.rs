@@ -51,10 +51,15 @@ impl Probe {
 
     /// Returns width and height as a viewer sees them, orientation applied.
     pub fn upright(&self) -> (u32, u32) {
+        self.turned((self.width, self.height))
+    }
+
+    /// A size as stored for one as seen, or the other way round.
+    pub(crate) fn turned(&self, (width, height): (u32, u32)) -> (u32, u32) {
         if self.orientation >= 5 {
-            (self.height, self.width)
+            (height, width)
         } else {
-            (self.width, self.height)
+            (width, height)
         }
     }
 }

@@ -83,6 +83,26 @@ impl Raster {
         }
     }
 
+    /// A rectangle of the picture, of this size and with this upper left corner.
+    pub(crate) fn part(&self, (x, y): (u32, u32), (width, height): (u32, u32)) -> Self {
+        let channels = self.layout.channels();
+        let row_len = self.width as usize * channels;
+        let columns = x as usize * channels..(x + width) as usize * channels;
+        let rows = self.samples.chunks_exact(row_len);
+        let samples = rows
+            .skip(y as usize)
+            .take(height as usize)
+            .flat_map(|row| &row[columns.clone()])
+            .copied()
+            .collect();
+        Self {
+            width,
+            height,
+            layout: self.layout,
+            samples,
+        }
+    }
+
     /// The picture in front of a background: red, green, blue.
     pub(crate) fn flattened(&self, background: [u8; 3]) -> Vec<u8> {
         spread(&self.samples, |&[r, g, b, alpha]| {

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::crop::Frame;
 use crate::decode::decode;
-use crate::encode::{OutputFormat, Preset, encode};
+use crate::encode::encode;
 use crate::error::RenderError;
 use crate::format::Format;
 use crate::limits::Limits;
+use crate::preset::{FocalPoint, OutputFormat, Preset};
 use crate::probe::{Colour, Probe, probe};
 use crate::raster::Raster;
 use crate::resize::{fit, resize_to_each};
@@ -64,10 +66,13 @@ pub struct Variant {
 
 /// Makes every thumbnail of a picture. The same bytes and presets give the same thumbnails.
 ///
+/// `focal_point` belongs to the upload: presets that fill a frame keep what is around it.
+///
 /// `cancel` is asked between steps, and within the steps that can stop: once it says yes, the
 /// render ends with [`RenderError::Cancelled`].
 pub fn render(
     bytes: &[u8],
+    focal_point: Option<FocalPoint>,
     presets: &[Preset],
     limits: &Limits,
     cancel: &dyn Fn() -> bool,
@@ -80,18 +85,21 @@ pub fn render(
     let source = decode(bytes, &probe, limits, cancel)?;
     go_on(cancel)?;
 
-    let sides = presets.iter().map(|preset| preset.longest_side);
-    let sizes = sides
-        .chain([COLOUR_LONGEST_SIDE])
-        .map(|side| fit(source.size(), side))
+    let whole = probe.upright();
+    let frames: Vec<Frame> = presets
+        .iter()
+        .map(|preset| Frame::of(preset, whole))
         .collect();
+    let colour_size = fit(whole, COLOUR_LONGEST_SIDE);
+    let sizes = frames.iter().map(|frame| frame.whole).chain([colour_size]);
+    // Sizes are as seen, and the picture is resized as stored.
+    let sizes = sizes.map(|size| probe.turned(size)).collect();
     let rasters: Vec<Raster> = resize_to_each(source, sizes, cancel)?
         .into_iter()
         // Turned last: a small picture costs a hundredth of the whole to turn.
         .map(|raster| raster.upright(probe.orientation))
         .collect();
-    let sized = |longest_side| {
-        let size = fit(probe.upright(), longest_side);
+    let sized = |size| {
         rasters
             .iter()
             .find(|raster| raster.size() == size)
@@ -99,8 +107,16 @@ pub fn render(
     };
 
     let mut variants = Vec::new();
-    for preset in presets {
-        let raster = sized(preset.longest_side);
+    for (preset, frame) in presets.iter().zip(&frames) {
+        let cut;
+        let mut raster = sized(frame.whole);
+        if frame.part != frame.whole {
+            cut = match focal_point {
+                Some(focal_point) => frame.cut_around(raster, focal_point),
+                None => frame.cut_centre(raster),
+            };
+            raster = &cut;
+        }
         for &format in &preset.formats {
             go_on(cancel)?;
             variants.push(Variant {
@@ -115,7 +131,7 @@ pub fn render(
     Ok(Rendered {
         source: facts(bytes, &probe),
         variants,
-        dominant_colour: sized(COLOUR_LONGEST_SIDE).mean_colour(),
+        dominant_colour: sized(colour_size).mean_colour(),
     })
 }
 
@@ -155,7 +171,7 @@ fn facts(bytes: &[u8], probe: &Probe) -> Facts {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes all that is written");
         text

@@ -18,7 +18,7 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 
 fn refusal(bytes: &[u8], limits: &Limits) -> RenderError {
     let start = Instant::now();
-    let refusal = render(bytes, &[preset("small", 64, BOTH)], limits, &|| false).unwrap_err();
+    let refusal = render(bytes, None, &[preset("small", 64, BOTH)], limits, &|| false).unwrap_err();
     let took = start.elapsed();
     assert!(took < REFUSED_WITHIN, "{refusal} after {took:?}");
     assert!(refusal.deterministic());

@@ -126,6 +126,7 @@ fn the_search_for_a_frame_that_is_not_blank_ends() {
     };
     let shown = render(
         &gif(&frames),
+        None,
         &[preset("small", 64, BOTH)],
         &limits,
         &|| false,
@@ -240,7 +241,7 @@ fn a_render_stops_where_it_is_cancelled() {
     let cancelled_after = |polls: u32| {
         let left = Cell::new(polls);
         let cancel = || left.replace(left.get().saturating_sub(1)) == 0;
-        render(&bytes, &presets, &Limits::default(), &cancel)
+        render(&bytes, None, &presets, &Limits::default(), &cancel)
     };
     let polls = (0..10_000)
         .find(|polls| cancelled_after(*polls).is_ok())

@@ -142,20 +142,16 @@ pub(crate) fn with_webp_chunks(webp: &[u8], flags: u8, chunks: &[Vec<u8>]) -> Ve
 }
 
 pub(crate) fn preset(name: &str, longest_side: u32, formats: &[OutputFormat]) -> Preset {
-    let background = [255; 3];
     Preset {
-        name: name.to_owned(),
-        longest_side,
-        formats: formats.to_vec(),
         quality: 90,
-        background,
+        ..Preset::new(name, longest_side, formats)
     }
 }
 
 pub(crate) const BOTH: &[OutputFormat] = &[OutputFormat::Jpeg, OutputFormat::WebP];
 
 pub(crate) fn rendered(bytes: &[u8], presets: &[Preset]) -> Result<Rendered, RenderError> {
-    render(bytes, presets, &Limits::default(), &|| false)
+    render(bytes, None, presets, &Limits::default(), &|| false)
 }
 
 /// Renders one thumbnail of each format, 64 pixels at its longest side.
