@@ -132,8 +132,12 @@ pub struct MediaConfig {
     pub thumbnail_workers: usize,
     /// Files whose metadata is recorded at once.
     pub metadata_workers: usize,
+    /// Notifications that are taken on at once. Among them, turns go round by owner.
+    pub backlog: usize,
     /// Threads for pixels and hashes; 0 for one per core.
     pub cpu_threads: usize,
+    /// Memory that all pictures being decoded may take together, in bytes. A large one waits for its share.
+    pub decode_budget_bytes: u64,
     /// How long one picture may take, in milliseconds.
     pub deadline_ms: u64,
     /// What is not even decoded.
@@ -153,7 +157,9 @@ impl Default for MediaConfig {
             thumbnail_prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
             thumbnail_workers: 2,
             metadata_workers: 2,
+            backlog: 512,
             cpu_threads: 0,
+            decode_budget_bytes: 1024 * 1024 * 1024,
             deadline_ms: 30_000,
             limits: Limits::default(),
             presets: vec![

@@ -119,6 +119,7 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ("media.file_bytes_max", media.file_bytes_max),
         ("media.thumbnail_workers", size(media.thumbnail_workers)),
         ("media.metadata_workers", size(media.metadata_workers)),
+        ("media.backlog", size(media.backlog)),
         ("media.deadline_ms", media.deadline_ms),
         ("media.limits.bytes_max", limits.bytes_max),
         ("media.limits.pixels_max", limits.pixels_max),
@@ -162,6 +163,12 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
             size(push.max_in_flight),
             "push.backlog",
             size(push.backlog),
+        ),
+        (
+            "media.limits.decode_bytes_max",
+            limits.decode_bytes_max,
+            "media.decode_budget_bytes",
+            media.decode_budget_bytes,
         ),
     ] {
         if less > more {

@@ -17,7 +17,10 @@ use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::media::Claim;
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
-use super::{MediaJournal, Offers, store_down, table_down};
+use uuid::Uuid;
+
+use super::{MediaJournal, Offers, correlation, store_down, table_down};
+use crate::journal::Draft;
 use crate::ports::{MetadataTable, ObjectStore};
 use crate::runtime::Fault;
 
@@ -44,10 +47,12 @@ pub enum Gone<'a> {
     Through(&'a Sequencer),
     /// Those before this one, which has other bytes unless their digest is this.
     Before(&'a Sequencer, Option<&'a str>),
+    /// This one, for which a worker may have stored files even after they were released, and perhaps died of it.
+    Abandoned(&'a Sequencer),
 }
 
 impl DerivedFiles {
-    /// Notes that files are about to be stored, or shared. Doing it again notes nothing again.
+    /// Notes that files are about to be stored, or shared.
     pub async fn claim(&self, writer: &Writer, claim: Claim) -> Result<(), Fault> {
         let fact = DerivedClaimed {
             key: claim.key.clone(),
@@ -55,43 +60,57 @@ impl DerivedFiles {
             sha256: claim.sha256.clone(),
             files: claim.files.clone(),
         };
-        let media = &self.media;
-        media
-            .record(writer, &claim.key, &claim.sequencer, fact.into())
-            .await?;
+        let corr = correlation(&claim.key, &claim.sequencer);
+        let mut draft = Draft::new(writer, corr);
+        // Each time an event of its own: what was claimed before may have been released meanwhile.
+        let upstream = Uuid::now_v7().to_string();
+        draft.begin(&upstream, Entity::new("derived", &claim.key), fact);
+        self.media.journal.append(draft.finish()).await?;
         let claimed = self.table.claim(claim).await;
         claimed.map_err(|fault| table_down(&fault))
     }
 
     /// Gives up what was claimed for writes that have had their time, and removes the files that nobody else claims.
     ///
-    /// To be called once the table bars these writes and something was appended since: a claim that is not in the
-    /// journal by then is one of a worker that is yet to be told.
+    /// Unless a write was abandoned, the table must bar it by now, and something must have been appended since: a claim
+    /// that is not in the journal yet is then one of a worker that will be told when it attaches what it made.
     pub async fn release(
         &self,
         writer: &Writer,
         key: &ObjectKey,
         gone: Gone<'_>,
     ) -> Result<(), Fault> {
-        let history = self.media.journal.entity(&Entity::new("derived", key));
-        let history = history.await?;
-        for (sha256, held) in standing(&history) {
-            if !gone.includes(&sha256, &held.sequencer) {
-                continue;
-            }
+        let entity = Entity::new("derived", key);
+        let history = self.media.journal.entity(&entity).await?;
+        for (sha256, held) in gone.among(&history) {
             let claim = Claim {
                 sha256,
                 key: key.clone(),
                 sequencer: held.sequencer,
                 files: held.files.into_iter().collect(),
             };
-            self.release_one(writer, claim).await?;
+            let removed = self.release_one(&claim).await?;
+            if matches!(gone, Gone::Abandoned(_)) {
+                // Others may be at work on the same write, so the account stays open until the write has had its time.
+                continue;
+            }
+            let fact = DerivedReleased {
+                key: claim.key,
+                sequencer: claim.sequencer.clone(),
+                sha256: claim.sha256,
+                removed,
+            };
+            let media = &self.media;
+            media
+                .record(writer, key, &claim.sequencer, fact.into())
+                .await?;
         }
         Ok(())
     }
 
-    async fn release_one(&self, writer: &Writer, claim: Claim) -> Result<(), Fault> {
-        let removed = self.table.release(&claim).await;
+    /// Takes a claim back; yields the files that went with it.
+    async fn release_one(&self, claim: &Claim) -> Result<Vec<ObjectKey>, Fault> {
+        let removed = self.table.release(claim).await;
         let removed = removed.map_err(|fault| table_down(&fault))?;
         for file in &removed {
             let deleted = self.store.delete(file).await;
@@ -101,29 +120,27 @@ impl DerivedFiles {
             .table
             .claimants(&claim.sha256, &removed, ROBBED_MAX)
             .await;
-        for key in robbed.map_err(|fault| table_down(&fault))? {
+        for (key, sequencer) in robbed.map_err(|fault| table_down(&fault))? {
             tracing::info!(%key, "a file was removed at the moment at which it was claimed; its object is offered anew");
-            self.offers.offer_key(&*self.table, &key).await?;
+            self.offers.offer(&key, &sequencer).await?;
         }
-        let fact = DerivedReleased {
-            key: claim.key.clone(),
-            sequencer: claim.sequencer.clone(),
-            sha256: claim.sha256,
-            removed,
-        };
-        self.media
-            .record(writer, &claim.key, &claim.sequencer, fact.into())
-            .await?;
-        Ok(())
+        Ok(removed)
     }
 }
 
 impl Gone<'_> {
-    fn includes(self, sha256: &str, sequencer: &Sequencer) -> bool {
-        match self {
-            Self::Through(last) => sequencer <= last,
-            Self::Before(next, kept) => sequencer < next && kept != Some(sha256),
-        }
+    /// The claims, by digest, that are to be given up.
+    fn among(self, history: &[Event]) -> BTreeMap<String, Held> {
+        let mut found = match self {
+            Self::Abandoned(write) => ever(history, write),
+            Self::Through(_) | Self::Before(..) => standing(history),
+        };
+        found.retain(|sha256, held| match self {
+            Self::Through(last) => held.sequencer <= *last,
+            Self::Before(next, kept) => held.sequencer < *next && kept != Some(sha256),
+            Self::Abandoned(_) => true,
+        });
+        found
     }
 }
 
@@ -134,16 +151,31 @@ struct Held {
     files: BTreeSet<ObjectKey>,
 }
 
+/// What was ever claimed for one write of an object, by digest.
+fn ever(history: &[Event], write: &Sequencer) -> BTreeMap<String, Held> {
+    let mut ever = BTreeMap::new();
+    for event in history {
+        if let Fact::DerivedClaimed(claimed) = &event.fact
+            && claimed.sequencer == *write
+        {
+            hold(&mut ever, claimed);
+        }
+    }
+    ever
+}
+
+fn hold(claims: &mut BTreeMap<String, Held>, claimed: &DerivedClaimed) {
+    let held = claims.entry(claimed.sha256.clone()).or_default();
+    held.sequencer = held.sequencer.clone().max(claimed.sequencer.clone());
+    held.files.extend(claimed.files.iter().cloned());
+}
+
 /// An object's claims that were not released, by digest.
 fn standing(history: &[Event]) -> BTreeMap<String, Held> {
     let mut standing = BTreeMap::<String, Held>::new();
     for event in history {
         match &event.fact {
-            Fact::DerivedClaimed(claimed) => {
-                let held = standing.entry(claimed.sha256.clone()).or_default();
-                held.sequencer = held.sequencer.clone().max(claimed.sequencer.clone());
-                held.files.extend(claimed.files.iter().cloned());
-            }
+            Fact::DerivedClaimed(claimed) => hold(&mut standing, claimed),
             Fact::DerivedReleased(released) => {
                 let ended = |held: &mut Held| held.sequencer <= released.sequencer;
                 if standing.get_mut(&released.sha256).is_some_and(ended) {

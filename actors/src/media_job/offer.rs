@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use iyagi_messages::media::MetadataItem;
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 use serde_json::Value;
 
-use super::{queue_down, store_down, table_down};
-use crate::ports::{Clock, MetadataTable, ObjectStore, Outgoing, Queue, StoreFault};
+use super::{queue_down, store_down};
+use crate::ports::{Clock, ObjectStore, Outgoing, Queue, StoreFault};
 use crate::runtime::Fault;
 
 /// Stands in an offer where a notification of the store names the rule that raised it.
@@ -27,20 +26,10 @@ pub struct Offers {
 }
 
 impl Offers {
-    /// Offers what the table says of an object, if it says anything.
-    pub async fn offer_key(&self, table: &dyn MetadataTable, key: &ObjectKey) -> Result<(), Fault> {
-        let item = table.get(key).await.map_err(|fault| table_down(&fault))?;
-        match item {
-            Some(item) => self.offer(&item).await.map(drop),
-            // Its own notification is on its way.
-            None => Ok(()),
-        }
-    }
-
-    /// Offers the write that an item describes; false if the object is gone.
-    pub async fn offer(&self, item: &MetadataItem) -> Result<bool, Fault> {
-        // The item does not know the entity tag, by which a consumer recognises the write in a bucket without versions.
-        let info = match self.store.head(&item.key).await {
+    /// Offers a write of an object; false if the object is gone.
+    pub async fn offer(&self, key: &ObjectKey, sequencer: &Sequencer) -> Result<bool, Fault> {
+        // By the entity tag a consumer recognises the write in a bucket without versions.
+        let info = match self.store.head(key).await {
             Ok(info) => info,
             Err(StoreFault::NotFound(_)) => return Ok(false),
             Err(fault) => return Err(store_down(&fault)),
@@ -48,13 +37,13 @@ impl Offers {
         let event = ObjectEvent {
             kind: ObjectEventKind::Created,
             bucket: self.bucket.clone(),
-            key: item.key.clone(),
+            key: key.clone(),
             size: Some(info.size),
             etag: Some(info.etag),
             version_id: info.version_id,
-            sequencer: Sequencer(item.sequencer.0.clone()),
+            sequencer: sequencer.clone(),
         };
-        let mut notification = event.to_notification(&self.clock.now().to_string());
+        let mut notification = event.to_notification(&self.now());
         notification["Records"][0]["s3"]["configurationId"] = OFFERED.into();
         let body = notification.to_string();
         for queue in &self.queues {
@@ -67,6 +56,12 @@ impl Offers {
             sent.map_err(|fault| queue_down(&fault))?;
         }
         Ok(true)
+    }
+
+    /// The time as it stands in a notification.
+    fn now(&self) -> String {
+        let now = jiff::Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default();
+        now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 }
 

@@ -45,13 +45,14 @@ pub trait MetadataTable: Send + Sync + 'static {
     /// a moment at which it no longer stood.
     async fn release(&self, claim: &Claim) -> Result<Vec<ObjectKey>, MetadataFault>;
 
-    /// Objects that claim any of these files, which are all derived from the same bytes; at most `limit` of them.
+    /// Objects that claim any of these files, which are all derived from the same bytes, and which writes of them; at most
+    /// `limit` of them.
     async fn claimants(
         &self,
         sha256: &str,
         files: &[ObjectKey],
         limit: usize,
-    ) -> Result<Vec<ObjectKey>, MetadataFault>;
+    ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault>;
 }
 
 /// Whether a conditional write took effect.

@@ -44,8 +44,8 @@ pub(super) fn release(connection: &Connection, claim: &Claim) -> rusqlite::Resul
             .execute((&claim.sha256, claim.key.as_str()))?;
     }
     let mut unclaimed = claim.files.clone();
-    each(connection, &claim.sha256, |_, files| {
-        unclaimed.retain(|file| !files.contains(file));
+    each(connection, &claim.sha256, |other| {
+        unclaimed.retain(|file| !other.files.contains(file));
         !unclaimed.is_empty()
     })?;
     Ok(unclaimed)
@@ -57,11 +57,11 @@ pub(super) fn claimants(
     sha256: &str,
     files: &[ObjectKey],
     limit: usize,
-) -> rusqlite::Result<Vec<ObjectKey>> {
+) -> rusqlite::Result<Vec<(ObjectKey, Sequencer)>> {
     let mut found = Vec::new();
-    each(connection, sha256, |key, claimed| {
-        if claimed.iter().any(|file| files.contains(file)) {
-            found.push(key);
+    each(connection, sha256, |claim| {
+        if claim.files.iter().any(|file| files.contains(file)) {
+            found.push((claim.key, claim.sequencer));
         }
         found.len() < limit
     })?;
@@ -81,15 +81,21 @@ fn held(connection: &Connection, claim: &Claim) -> rusqlite::Result<Option<Seque
 fn each(
     connection: &Connection,
     sha256: &str,
-    mut look: impl FnMut(ObjectKey, Vec<ObjectKey>) -> bool,
+    mut look: impl FnMut(Claim) -> bool,
 ) -> rusqlite::Result<()> {
     let mut statement =
-        connection.prepare_cached("SELECT key, files FROM claim WHERE sha256 = ?1")?;
+        connection.prepare_cached("SELECT key, sequencer, files FROM claim WHERE sha256 = ?1")?;
     let mut rows = statement.query([sha256])?;
     while let Some(row) = rows.next()? {
-        let (key, files): (String, String) = (row.get("key")?, row.get("files")?);
-        let key = parse(&serde_json::Value::from(key).to_string())?;
-        if !look(key, parse(&files)?) {
+        let key: String = row.get("key")?;
+        let files: String = row.get("files")?;
+        let claim = Claim {
+            sha256: sha256.to_owned(),
+            key: parse(&json(&key))?,
+            sequencer: Sequencer(row.get("sequencer")?),
+            files: parse(&files)?,
+        };
+        if !look(claim) {
             break;
         }
     }

@@ -18,7 +18,8 @@ use crate::embedded::sqlite::{Database, DatabaseError, Schema, WriteFault};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_4d65,
-    migrations: &["
+    migrations: &[
+        "
         CREATE TABLE entry (
             key TEXT PRIMARY KEY,
             -- JSON; absent where only a removal or early thumbnails are known.
@@ -27,7 +28,9 @@ const SCHEMA: Schema = Schema {
             removed TEXT
         ) STRICT;
         CREATE INDEX entry_listed ON entry (key) WHERE item IS NOT NULL;
-    ", claims::SCHEMA],
+    ",
+        claims::SCHEMA,
+    ],
 };
 /// Largest page of a listing.
 const PAGE_MAX: u32 = 1000;
@@ -145,7 +148,7 @@ impl MetadataTable for EmbeddedMetadata {
         sha256: &str,
         files: &[ObjectKey],
         limit: usize,
-    ) -> Result<Vec<ObjectKey>, MetadataFault> {
+    ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault> {
         let (sha256, files) = (sha256.to_owned(), files.to_vec());
         let found = self
             .database

@@ -238,7 +238,7 @@ pub async fn a_file_is_claimed_until_its_last_claim_is_released(
         assert_eq!(table.claim(claim.clone()).await, Ok(()), "repeatable");
     }
     let found = table.claimants(&sha256, &large, 9).await;
-    assert_eq!(found, Ok(vec![ann.key.clone()]));
+    assert_eq!(found, Ok(vec![(ann.key.clone(), ann.sequencer.clone())]));
     let found = table.claimants(&sha256, &small, 1).await;
     assert_eq!(found.map(|found| found.len()), Ok(1), "as many as asked");
     let other = format!("{prefix}other");
@@ -305,6 +305,7 @@ fn thumbnails(key: &ObjectKey, number: u64) -> Thumbnails {
     Thumbnails {
         sequencer: sequencer(number),
         dominant_colour: "#808080".to_owned(),
+        placeholder: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
         variants: vec![Variant {
             preset: "small".to_owned(),
             content_type: "image/webp".to_owned(),

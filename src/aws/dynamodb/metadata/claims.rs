@@ -7,9 +7,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use iyagi_messages::media::Claim;
-use iyagi_messages::object::ObjectKey;
+use iyagi_messages::object::{ObjectKey, Sequencer};
 
-use super::{DynamoMetadata, EXPIRES_AT, Item, KEY, REMOVAL_REMEMBERED, SHARD, TableFault};
+use super::{
+    DynamoMetadata, EXPIRES_AT, Item, KEY, REMOVAL_REMEMBERED, SHARD, TableFault, sequence,
+};
 use crate::aws::dynamodb::attributes::{number, text, text_of};
 use crate::aws::dynamodb::conditional::change;
 use crate::aws::dynamodb::document::from_document;
@@ -61,8 +63,8 @@ impl DynamoMetadata {
             .expression_attribute_values(":expires_at", number(forgotten.max(0) as u64));
         change(&self.table, update).await?;
         let mut unclaimed = claim.files.clone();
-        self.each_claim(&claim.sha256, |_, files| {
-            unclaimed.retain(|file| !files.contains(file));
+        self.each_claim(&claim.sha256, |other| {
+            unclaimed.retain(|file| !other.files.contains(file));
             !unclaimed.is_empty()
         })
         .await?;
@@ -74,11 +76,11 @@ impl DynamoMetadata {
         sha256: &str,
         wanted: &[ObjectKey],
         limit: usize,
-    ) -> Result<Vec<ObjectKey>, TableFault> {
+    ) -> Result<Vec<(ObjectKey, Sequencer)>, TableFault> {
         let mut found = Vec::new();
-        self.each_claim(sha256, |key, files| {
-            if files.iter().any(|file| wanted.contains(file)) {
-                found.push(key);
+        self.each_claim(sha256, |claim| {
+            if claim.files.iter().any(|file| wanted.contains(file)) {
+                found.push((claim.key, claim.sequencer));
             }
             found.len() < limit
         })
@@ -90,7 +92,7 @@ impl DynamoMetadata {
     async fn each_claim(
         &self,
         sha256: &str,
-        mut look: impl FnMut(ObjectKey, Vec<ObjectKey>) -> bool,
+        mut look: impl FnMut(Claim) -> bool,
     ) -> Result<(), TableFault> {
         let mut behind = None;
         loop {
@@ -109,8 +111,7 @@ impl DynamoMetadata {
                 .await;
             let answer = answer.map_err(|error| TableFault::of(&self.table, "Query", error))?;
             for entry in answer.items.unwrap_or_default() {
-                let (key, files) = self.read_claim(&entry)?;
-                if !look(key, files) {
+                if !look(self.read_claim(sha256, &entry)?) {
                     return Ok(());
                 }
             }
@@ -121,7 +122,7 @@ impl DynamoMetadata {
         }
     }
 
-    fn read_claim(&self, entry: &Item) -> Result<(ObjectKey, Vec<ObjectKey>), TableFault> {
+    fn read_claim(&self, sha256: &str, entry: &Item) -> Result<Claim, TableFault> {
         let key = text_of(entry, KEY).unwrap_or_default();
         let corrupt = |detail: String| TableFault::Corrupt {
             table: self.table.clone(),
@@ -131,7 +132,13 @@ impl DynamoMetadata {
         let files = entry.get(FILES).map(from_document).transpose();
         let files = files.map_err(|fault| corrupt(format!("`{FILES}`: {fault}")))?;
         let key = ObjectKey::new(key).map_err(|error| corrupt(error.to_string()))?;
-        Ok((key, files.unwrap_or_default()))
+        let sequence = text_of(entry, CLAIM_SEQUENCE).unwrap_or_default();
+        Ok(Claim {
+            sha256: sha256.to_owned(),
+            key,
+            sequencer: sequence::sequencer(sequence),
+            files: files.unwrap_or_default(),
+        })
     }
 }
 

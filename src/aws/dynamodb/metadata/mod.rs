@@ -345,8 +345,10 @@ impl MetadataTable for DynamoMetadata {
         sha256: &str,
         files: &[ObjectKey],
         limit: usize,
-    ) -> Result<Vec<ObjectKey>, MetadataFault> {
-        self.try_claimants(sha256, files, limit).await.map_err(fault)
+    ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault> {
+        self.try_claimants(sha256, files, limit)
+            .await
+            .map_err(fault)
     }
 }
 
