@@ -393,7 +393,7 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         deadline: settings.media_deadline,
     });
     let child = on("media", ChildSpec::new("metadata-recorder"));
-    let recorders = fair(child, settings.metadata_workers, settings.media_backlog);
+    let recorders = fair(child, settings.metadata_workers, settings.media_lookahead);
     let recorders = group.pool(recorders, move |me| {
         let context = Arc::clone(&context);
         async move { Ok(MetadataRecorder::new(&me, context)) }
@@ -413,7 +413,7 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         prefixes: settings.thumbnail_prefixes.clone(),
     });
     let child = on("media", ChildSpec::new("thumbnail-worker"));
-    let workers = fair(child, settings.thumbnail_workers, settings.media_backlog);
+    let workers = fair(child, settings.thumbnail_workers, settings.media_lookahead);
     let workers = group.pool(workers, move |me| {
         let context = Arc::clone(&context);
         async move { Ok(ThumbnailWorker::new(&me, context)) }

@@ -133,7 +133,7 @@ pub struct MediaConfig {
     /// Files whose metadata is recorded at once.
     pub metadata_workers: usize,
     /// Notifications that are taken on at once. Among them, turns go round by owner.
-    pub backlog: usize,
+    pub lookahead: usize,
     /// Threads for pixels and hashes; 0 for one per core.
     pub cpu_threads: usize,
     /// Memory that all pictures being decoded may take together, in bytes. A large one waits for its share.
@@ -157,7 +157,7 @@ impl Default for MediaConfig {
             thumbnail_prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
             thumbnail_workers: 2,
             metadata_workers: 2,
-            backlog: 512,
+            lookahead: 512,
             cpu_threads: 0,
             decode_budget_bytes: 1024 * 1024 * 1024,
             deadline_ms: 30_000,

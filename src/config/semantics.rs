@@ -119,7 +119,7 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ("media.file_bytes_max", media.file_bytes_max),
         ("media.thumbnail_workers", size(media.thumbnail_workers)),
         ("media.metadata_workers", size(media.metadata_workers)),
-        ("media.backlog", size(media.backlog)),
+        ("media.lookahead", size(media.lookahead)),
         ("media.deadline_ms", media.deadline_ms),
         ("media.limits.bytes_max", limits.bytes_max),
         ("media.limits.pixels_max", limits.pixels_max),

@@ -264,7 +264,7 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Result<Settings, Unu
         gateway_timeout: Duration::from_millis(config.push.gateway_timeout_ms),
         thumbnail_workers: config.media.thumbnail_workers,
         metadata_workers: config.media.metadata_workers,
-        media_backlog: config.media.backlog,
+        media_lookahead: config.media.lookahead,
         decode_budget_bytes: config.media.decode_budget_bytes,
         bucket: config.media.bucket.clone(),
         cpu_threads: if threads == 0 { cores } else { threads },

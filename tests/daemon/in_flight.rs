@@ -183,7 +183,7 @@ fn settings() -> Settings {
         gateway_timeout: Duration::from_secs(30),
         thumbnail_workers: 1,
         metadata_workers: 1,
-        media_backlog: 16,
+        media_lookahead: 16,
         decode_budget_bytes: 1 << 30,
         bucket: "iyagi".to_owned(),
         cpu_threads: 1,

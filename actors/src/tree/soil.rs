@@ -104,7 +104,7 @@ pub struct Settings {
     /// Files whose metadata is recorded at once.
     pub metadata_workers: usize,
     /// Notifications that are taken on at once, so that turns can go round among those whose files wait.
-    pub media_backlog: usize,
+    pub media_lookahead: usize,
     /// Memory that all decodes may take together, in bytes.
     pub decode_budget_bytes: u64,
     /// The bucket's name, as it stands in notifications.
