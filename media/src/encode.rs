@@ -28,7 +28,7 @@ fn jpeg(raster: &Raster, preset: &Preset) -> Result<Vec<u8>, RenderError> {
     let flattened;
     let samples = match raster.layout {
         Layout::Rgb => &raster.samples,
-        Layout::Rgba => {
+        Layout::Rgba | Layout::Cmyk => {
             flattened = raster.flattened(preset.background);
             &flattened
         }
@@ -56,7 +56,7 @@ fn webp(raster: &Raster, preset: &Preset) -> Result<Vec<u8>, RenderError> {
     let straight;
     let (samples, layout) = match raster.layout {
         Layout::Rgb => (&raster.samples, PixelLayout::Rgb),
-        Layout::Rgba => {
+        Layout::Rgba | Layout::Cmyk => {
             straight = raster.straight();
             (&straight, PixelLayout::Rgba)
         }

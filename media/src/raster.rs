@@ -20,6 +20,8 @@ pub(crate) enum Layout {
     Rgb,
     /// Red, green and blue, each multiplied by alpha, and alpha.
     Rgba,
+    /// Amounts of cyan, magenta, yellow and black ink, before they are converted to light.
+    Cmyk,
 }
 
 impl Raster {
@@ -68,7 +70,7 @@ impl Raster {
         }
         let samples = match self.layout {
             Layout::Rgb => turned::<3>(&self, orientation),
-            Layout::Rgba => turned::<4>(&self, orientation),
+            Layout::Rgba | Layout::Cmyk => turned::<4>(&self, orientation),
         };
         let (width, height) = if orientation >= 5 {
             (self.height, self.width)
@@ -123,6 +125,35 @@ impl Raster {
         })
     }
 
+    /// The picture with its red, green and blue changed, alpha not multiplied in meanwhile.
+    pub(crate) fn recoloured(mut self, change: impl FnOnce(&mut [u8])) -> Self {
+        if self.layout == Layout::Rgb {
+            change(&mut self.samples);
+            return self;
+        }
+        let straight = self.straight();
+        let mut rgb = spread(&straight, |&[r, g, b, _]| [r, g, b]);
+        change(&mut rgb);
+        let pixels = self.samples.as_chunks_mut::<4>().0.iter_mut();
+        for (pixel, light) in pixels.zip(rgb.as_chunks::<3>().0) {
+            let alpha = pixel[3];
+            let [r, g, b] = light.map(|sample| scaled(sample, alpha));
+            *pixel = [r, g, b, alpha];
+        }
+        self
+    }
+
+    /// The picture as light, which `convert` makes of its inks.
+    pub(crate) fn without_inks(self, convert: impl FnOnce(&[u8], &mut [u8])) -> Self {
+        let mut rgb = vec![0; self.samples.len() / Layout::Cmyk.channels() * 3];
+        convert(&self.samples, &mut rgb);
+        Self {
+            layout: Layout::Rgb,
+            samples: rgb,
+            ..self
+        }
+    }
+
     /// The mean colour as light adds up, not as bytes do; white if nothing is visible.
     pub(crate) fn mean_colour(&self) -> [u8; 3] {
         let mut sums = [0.0; 3];
@@ -147,7 +178,7 @@ impl Layout {
     pub(crate) fn channels(self) -> usize {
         match self {
             Self::Rgb => 3,
-            Self::Rgba => 4,
+            Self::Rgba | Self::Cmyk => 4,
         }
     }
 }

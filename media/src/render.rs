@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::colour::{Conversion, Profile};
 use crate::crop::Frame;
 use crate::decode::decode;
 use crate::encode::encode;
@@ -12,7 +13,7 @@ use crate::error::RenderError;
 use crate::format::Format;
 use crate::limits::Limits;
 use crate::preset::{FocalPoint, OutputFormat, Preset};
-use crate::probe::{Colour, Probe, probe};
+use crate::probe::{Colour, Probe, probe, profile};
 use crate::raster::Raster;
 use crate::resize::{fit, resize_to_each};
 
@@ -45,7 +46,9 @@ pub struct Facts {
     pub animated: bool,
     /// How it stores colours.
     pub colour: Colour,
-    /// Whether colours of thumbnails are only near: inks were converted without their profile.
+    /// What became of its colour profile.
+    pub profile: Profile,
+    /// Whether colours of thumbnails are only near: a profile was of no use, or inks had none.
     pub colour_approximated: bool,
 }
 
@@ -84,6 +87,8 @@ pub fn render(
     go_on(cancel)?;
     let source = decode(bytes, &probe, limits, cancel)?;
     go_on(cancel)?;
+    let profile = profile(bytes, &probe, limits.profile_bytes_max);
+    let conversion = Conversion::new(profile.as_deref(), source.layout);
 
     let whole = probe.upright();
     let frames: Vec<Frame> = presets
@@ -94,11 +99,12 @@ pub fn render(
     let sizes = frames.iter().map(|frame| frame.whole).chain([colour_size]);
     // Sizes are as seen, and the picture is resized as stored.
     let sizes = sizes.map(|size| probe.turned(size)).collect();
-    let rasters: Vec<Raster> = resize_to_each(source, sizes, cancel)?
-        .into_iter()
-        // Turned last: a small picture costs a hundredth of the whole to turn.
-        .map(|raster| raster.upright(probe.orientation))
-        .collect();
+    let rasters: Vec<Raster> =
+        resize_to_each(source, sizes, &|raster| conversion.apply(raster), cancel)?
+            .into_iter()
+            // Turned last: a small picture costs a hundredth of the whole to turn.
+            .map(|raster| raster.upright(probe.orientation))
+            .collect();
     let sized = |size| {
         rasters
             .iter()
@@ -129,7 +135,7 @@ pub fn render(
         }
     }
     Ok(Rendered {
-        source: facts(bytes, &probe),
+        source: facts(bytes, &probe, &conversion),
         variants,
         dominant_colour: sized(colour_size).mean_colour(),
     })
@@ -158,7 +164,7 @@ fn go_on(cancel: &dyn Fn() -> bool) -> Result<(), RenderError> {
     }
 }
 
-fn facts(bytes: &[u8], probe: &Probe) -> Facts {
+fn facts(bytes: &[u8], probe: &Probe, conversion: &Conversion) -> Facts {
     let (width, height) = probe.upright();
     Facts {
         width,
@@ -167,7 +173,8 @@ fn facts(bytes: &[u8], probe: &Probe) -> Facts {
         sha256: hexadecimal(&Sha256::digest(bytes)),
         animated: probe.animated,
         colour: probe.colour,
-        colour_approximated: probe.colour == Colour::Cmyk,
+        profile: conversion.profile,
+        colour_approximated: conversion.approximate(probe.colour),
     }
 }
 

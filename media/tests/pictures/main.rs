@@ -6,6 +6,7 @@
 )]
 
 mod bombs;
+mod colour;
 mod content;
 mod hostile;
 mod orientation;
