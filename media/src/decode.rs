@@ -75,6 +75,48 @@ pub(crate) fn decode(
     }
 }
 
+/// Hands out every frame of an animation, and how many milliseconds it is shown.
+pub(crate) fn each_frame(
+    bytes: &[u8],
+    probe: &Probe,
+    limits: &Limits,
+    cancel: &dyn Fn() -> bool,
+    take: &mut dyn FnMut(Raster, u32) -> Result<(), RenderError>,
+) -> Result<(), RenderError> {
+    let decode = Decode {
+        probe,
+        limits,
+        cancel,
+    };
+    let source = Interruptible {
+        bytes: Cursor::new(bytes),
+        cancel,
+    };
+    let frames = if probe.format == Format::WebP {
+        let decoder = decode.checked(WebPDecoder::new(source))?;
+        decode.agrees(&decoder)?;
+        decoder.into_frames()
+    } else {
+        let decoder = decode.checked(GifDecoder::new(source))?;
+        decode.agrees(&decoder)?;
+        decoder.into_frames()
+    };
+    // No more than were counted when the animation was admitted.
+    for (at, frame) in frames.take(probe.frames as usize).enumerate() {
+        let frame = match decode.checked(frame) {
+            // Damage after the first frame does not take that away.
+            Err(RenderError::Corrupt { .. }) if at > 0 => break,
+            frame => frame?,
+        };
+        let (numerator, denominator) = frame.delay().numer_denom_ms();
+        let frame = frame.into_buffer();
+        let (width, height) = frame.dimensions();
+        let raster = Raster::new(width, height, ColorType::Rgba8, frame.into_raw());
+        take(raster, numerator / denominator.max(1))?;
+    }
+    Ok(())
+}
+
 struct Decode<'a> {
     probe: &'a Probe,
     limits: &'a Limits,

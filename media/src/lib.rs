@@ -19,10 +19,13 @@
 //! - `colour`: from the colours of a file to sRGB
 //! - `raster`: pixels, and the loops over them
 //! - `resize`: from one decode to every size
-//! - `crop`: which part of it is shown
-//! - `encode`: from pixels to a file
+//! - `linear`: the same in linear light
+//! - `crop`, `interest`: which part of it is shown
+//! - `placeholder`: what is shown until then
+//! - `encode`, `animation`: from pixels to a file
 //! - `render`: all of it, in order
 
+mod animation;
 mod colour;
 mod crop;
 mod decode;
@@ -30,7 +33,10 @@ mod encode;
 mod error;
 mod format;
 mod inks;
+mod interest;
 mod limits;
+mod linear;
+mod placeholder;
 mod preset;
 mod probe;
 mod raster;

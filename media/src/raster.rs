@@ -6,6 +6,7 @@
 use image::ColorType;
 
 /// A decoded picture, 8 bits a channel.
+#[derive(Clone)]
 pub(crate) struct Raster {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -154,6 +155,14 @@ impl Raster {
         }
     }
 
+    /// Red, green, blue and alpha, alpha not multiplied in.
+    pub(crate) fn rgba(&self) -> Vec<u8> {
+        match self.layout {
+            Layout::Rgb => spread(&self.samples, |&[r, g, b]| [r, g, b, u8::MAX]),
+            Layout::Rgba | Layout::Cmyk => self.straight(),
+        }
+    }
+
     /// The mean colour as light adds up, not as bytes do; white if nothing is visible.
     pub(crate) fn mean_colour(&self) -> [u8; 3] {
         let mut sums = [0.0; 3];
@@ -246,12 +255,12 @@ fn multiply_alpha(rgba: &mut [u8]) {
     }
 }
 
-fn scaled(sample: u8, alpha: u8) -> u8 {
+pub(crate) fn scaled(sample: u8, alpha: u8) -> u8 {
     ((u16::from(sample) * u16::from(alpha) + 127) / 255) as u8
 }
 
 /// The inverse of [`scaled`]. Ringing of the filter may leave a sample above its alpha.
-fn divided(sample: u8, alpha: u8) -> u8 {
+pub(crate) fn divided(sample: u8, alpha: u8) -> u8 {
     match alpha {
         0 => 0,
         u8::MAX => sample,
@@ -295,7 +304,7 @@ fn turned<const CHANNELS: usize>(raster: &Raster, orientation: u8) -> Vec<u8> {
 }
 
 /// The transfer function of sRGB.
-fn to_linear(sample: u8) -> f64 {
+pub(crate) fn to_linear(sample: u8) -> f64 {
     let value = f64::from(sample) / 255.0;
     if value <= 0.040_45 {
         value / 12.92
@@ -304,7 +313,7 @@ fn to_linear(sample: u8) -> f64 {
     }
 }
 
-fn from_linear(light: f64) -> u8 {
+pub(crate) fn from_linear(light: f64) -> u8 {
     let value = if light <= 0.003_130_8 {
         light * 12.92
     } else {

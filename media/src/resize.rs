@@ -25,19 +25,23 @@ pub(crate) fn fit((width, height): (u32, u32), longest_side: u32) -> (u32, u32) 
     (scaled(width), scaled(height))
 }
 
-/// Makes every size asked for, each once, the largest first. `finish` changes what comes straight
-/// from the source, and so reaches every size once.
+/// Makes every size asked for, each once, the largest first. `convert` changes what comes
+/// straight from the source, and so reaches every size once.
 pub(crate) fn resize_to_each(
     source: Raster,
     mut sizes: Vec<(u32, u32)>,
-    finish: &dyn Fn(Raster) -> Raster,
+    convert: &dyn Fn(Raster) -> Raster,
     cancel: &dyn Fn() -> bool,
 ) -> Result<Vec<Raster>, RenderError> {
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     sizes.dedup();
     let mut resizer = Resizer::new();
     let whole_wanted = sizes.first() == Some(&source.size());
-    let mut rasters = vec![if whole_wanted { finish(source) } else { source }];
+    let mut rasters = vec![if whole_wanted {
+        convert(source)
+    } else {
+        source
+    }];
     for &size in &sizes {
         if cancel() {
             return Err(RenderError::Cancelled);
@@ -51,10 +55,12 @@ pub(crate) fn resize_to_each(
             .rposition(|made| made.width.max(made.height) >= enough)
             .unwrap_or(0);
         let made = resize(&mut resizer, &rasters[from], size);
-        let finished = from > 0 || whole_wanted;
-        rasters.push(if finished { made } else { finish(made) });
+        let converted = from > 0 || whole_wanted;
+        rasters.push(if converted { made } else { convert(made) });
     }
-    rasters.retain(|raster| sizes.contains(&raster.size()));
+    if !whole_wanted {
+        rasters.remove(0);
+    }
     Ok(rasters)
 }
 

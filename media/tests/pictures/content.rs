@@ -7,11 +7,9 @@ use iyagi_media::{Colour, Format, Limits, OutputFormat, RenderError, probe, rend
 use webp::{AnimEncoder, AnimFrame, WebPConfig};
 
 use crate::sample::{
-    BLUE, BOTH, GREEN, RED, YELLOW, assert_corners, decoded, file, gif, jpeg, png, preset,
-    quadrants, rendered, thumbnails, webp,
+    BOTH, CORNERS, YELLOW, assert_corners, decoded, file, gif, jpeg, png, preset, quadrants,
+    rendered, thumbnails, webp,
 };
-
-const CORNERS: [[u8; 3]; 4] = [RED, GREEN, BLUE, YELLOW];
 
 #[test]
 fn every_format_and_depth_gives_the_same_thumbnails() {

@@ -10,6 +10,8 @@ mod colour;
 mod content;
 mod hostile;
 mod orientation;
+mod presets;
 mod privacy;
 mod quality;
 mod sample;
+mod ssim;

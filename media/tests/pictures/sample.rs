@@ -13,6 +13,9 @@ pub(crate) const GREEN: [u8; 3] = [40, 200, 60];
 pub(crate) const BLUE: [u8; 3] = [40, 60, 210];
 pub(crate) const YELLOW: [u8; 3] = [230, 220, 50];
 
+/// Of [`quadrants`]: top left, top right, bottom left, bottom right.
+pub(crate) const CORNERS: [[u8; 3]; 4] = [RED, GREEN, BLUE, YELLOW];
+
 /// Red and green above blue and yellow, so that each of the eight orientations looks different.
 pub(crate) fn quadrants(width: u32, height: u32) -> DynamicImage {
     RgbImage::from_fn(width, height, |x, y| {
