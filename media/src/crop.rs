@@ -3,7 +3,8 @@
 //! A picture is made as small as still covers the frame, so that one of its sides is the frame's,
 //! and the other is cut. Where to cut is one number.
 
-use crate::preset::{Fit, FocalPoint, Preset};
+use crate::interest::best_start;
+use crate::preset::{Crop, Fit, FocalPoint, Preset};
 use crate::raster::Raster;
 use crate::resize::fit;
 
@@ -44,26 +45,39 @@ impl Frame {
         (self.whole.0 - self.part.0, self.whole.1 - self.part.1)
     }
 
-    /// Cuts the part around a point out of a picture of the size `whole`.
-    pub(crate) fn cut_around(self, picture: &Raster, focal_point: FocalPoint) -> Raster {
-        let (x, y) = focal_point.within(self.whole);
-        let near = |middle: f64, part: u32, excess: u32| {
-            (middle - f64::from(part) / 2.0)
-                .round()
-                .clamp(0.0, f64::from(excess)) as u32
-        };
-        let excess = self.excess();
-        let corner = (
-            near(x, self.part.0, excess.0),
-            near(y, self.part.1, excess.1),
-        );
-        picture.part(corner, self.part)
+    /// Whether anything is cut.
+    pub(crate) fn cuts(self) -> bool {
+        self.part != self.whole
     }
 
-    /// Cuts out the middle.
-    pub(crate) fn cut_centre(self, picture: &Raster) -> Raster {
+    /// Where the part around a point begins.
+    pub(crate) fn around(self, focal_point: FocalPoint) -> (u32, u32) {
+        let (x, y) = focal_point.within(self.whole);
+        self.corner(
+            x - f64::from(self.part.0) / 2.0,
+            y - f64::from(self.part.1) / 2.0,
+        )
+    }
+
+    /// Where the best part begins, found on a small picture of the whole.
+    pub(crate) fn best(self, small: &Raster, crop: Crop) -> (u32, u32) {
         let (right, below) = self.excess();
-        picture.part((right / 2, below / 2), self.part)
+        if crop == Crop::Centre {
+            return (right / 2, below / 2);
+        }
+        let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole);
+        let part = (
+            share(self.part.0, self.whole.0),
+            share(self.part.1, self.whole.1),
+        );
+        let (x, y) = best_start(small, crop, part);
+        self.corner(x * f64::from(self.whole.0), y * f64::from(self.whole.1))
+    }
+
+    fn corner(self, x: f64, y: f64) -> (u32, u32) {
+        let (right, below) = self.excess();
+        let inside = |at: f64, most: u32| at.round().clamp(0.0, f64::from(most)) as u32;
+        (inside(x, right), inside(y, below))
     }
 }
 

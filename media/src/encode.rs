@@ -28,7 +28,7 @@ fn jpeg(raster: &Raster, preset: &Preset) -> Result<Vec<u8>, RenderError> {
     let flattened;
     let samples = match raster.layout {
         Layout::Rgb => &raster.samples,
-        Layout::Rgba => {
+        Layout::Rgba | Layout::Cmyk => {
             flattened = raster.flattened(preset.background);
             &flattened
         }
@@ -49,22 +49,29 @@ fn jpeg(raster: &Raster, preset: &Preset) -> Result<Vec<u8>, RenderError> {
     Ok(file)
 }
 
-fn webp(raster: &Raster, preset: &Preset) -> Result<Vec<u8>, RenderError> {
+/// What libwebp is told.
+pub(crate) fn webp_config(preset: &Preset) -> Result<WebPConfig, RenderError> {
     /// Method 3 and above cost two and a half times as much for a fiftieth of the size.
     const METHOD: i32 = 2;
+    let mut config = WebPConfig::new().map_err(|()| RenderError::Encode {
+        why: "libwebp refuses its own defaults".to_owned(),
+    })?;
+    config.quality = f32::from(preset.quality);
+    config.method = METHOD;
+    Ok(config)
+}
+
+fn webp(raster: &Raster, preset: &Preset) -> Result<Vec<u8>, RenderError> {
     let failed = |why: String| RenderError::Encode { why };
     let straight;
     let (samples, layout) = match raster.layout {
         Layout::Rgb => (&raster.samples, PixelLayout::Rgb),
-        Layout::Rgba => {
+        Layout::Rgba | Layout::Cmyk => {
             straight = raster.straight();
             (&straight, PixelLayout::Rgba)
         }
     };
-    let mut config =
-        WebPConfig::new().map_err(|()| failed("libwebp refuses its own defaults".to_owned()))?;
-    config.quality = f32::from(preset.quality);
-    config.method = METHOD;
+    let config = webp_config(preset)?;
     webp::Encoder::new(samples, layout, raster.width, raster.height)
         .encode_advanced(&config)
         .map(|file| file.to_vec())

@@ -15,24 +15,35 @@
 //! - `limits`: what a picture may cost
 //! - `preset`: what is asked for
 //! - `decode`: from a file to pixels
+//! - `inks`: from a JPEG of inks to their amounts
+//! - `colour`: from the colours of a file to sRGB
 //! - `raster`: pixels, and the loops over them
 //! - `resize`: from one decode to every size
-//! - `crop`: which part of it is shown
-//! - `encode`: from pixels to a file
+//! - `linear`: the same in linear light
+//! - `crop`, `interest`: which part of it is shown
+//! - `placeholder`: what is shown until then
+//! - `encode`, `animation`: from pixels to a file
 //! - `render`: all of it, in order
 
+mod animation;
+mod colour;
 mod crop;
 mod decode;
 mod encode;
 mod error;
 mod format;
+mod inks;
+mod interest;
 mod limits;
+mod linear;
+mod placeholder;
 mod preset;
 mod probe;
 mod raster;
 mod render;
 mod resize;
 
+pub use colour::Profile;
 pub use error::{ProbeError, RenderError};
 pub use format::{Format, sniff};
 pub use limits::{Limits, Quantity};

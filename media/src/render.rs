@@ -1,23 +1,26 @@
 //! One upload to all its thumbnails, in order: size, headers, limits, decode, resize, turn, encode.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::animation::Animation;
+use crate::colour::{Conversion, Profile};
 use crate::crop::Frame;
-use crate::decode::decode;
+use crate::decode::{decode, each_frame};
 use crate::encode::encode;
 use crate::error::RenderError;
 use crate::format::Format;
+use crate::interest;
 use crate::limits::Limits;
-use crate::preset::{FocalPoint, OutputFormat, Preset};
-use crate::probe::{Colour, Probe, probe};
-use crate::raster::Raster;
+use crate::linear;
+use crate::placeholder::{self, thumb_hash};
+use crate::preset::{Crop, Fit, FocalPoint, OutputFormat, Preset};
+use crate::probe::{Colour, Probe, probe, profile};
+use crate::raster::{Layout, Raster};
 use crate::resize::{fit, resize_to_each};
-
-/// The longest side of the picture whose mean is the dominant colour: small enough to be free.
-const COLOUR_LONGEST_SIDE: u32 = 32;
 
 /// What one upload became.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct Rendered {
     pub variants: Vec<Variant>,
     /// Its mean colour in linear light: red, green, blue. To be shown until a thumbnail is there.
     pub dominant_colour: [u8; 3],
+    /// Its `ThumbHash`: a blurred picture of about 25 bytes, to be shown until a thumbnail is there.
+    pub thumb_hash: Vec<u8>,
 }
 
 /// What is known of the upload.
@@ -45,7 +50,9 @@ pub struct Facts {
     pub animated: bool,
     /// How it stores colours.
     pub colour: Colour,
-    /// Whether colours of thumbnails are only near: inks were converted without their profile.
+    /// What became of its colour profile.
+    pub profile: Profile,
+    /// Whether colours of thumbnails are only near: a profile was of no use, or inks had none.
     pub colour_approximated: bool,
 }
 
@@ -60,6 +67,8 @@ pub struct Variant {
     pub width: u32,
     /// Its height.
     pub height: u32,
+    /// How many frames it has: 1 for a still.
+    pub frames: u32,
     /// The file.
     pub bytes: Vec<u8>,
 }
@@ -84,55 +93,197 @@ pub fn render(
     go_on(cancel)?;
     let source = decode(bytes, &probe, limits, cancel)?;
     go_on(cancel)?;
+    let profile = profile(bytes, &probe, limits.profile_bytes_max);
+    let conversion = Conversion::new(profile.as_deref(), source.layout);
 
-    let whole = probe.upright();
-    let frames: Vec<Frame> = presets
+    let convert = |raster: Raster| conversion.apply(raster);
+    let rasters = Rasters::make(source, &probe, presets, &convert, cancel)?;
+    let corners: Vec<_> = presets
         .iter()
-        .map(|preset| Frame::of(preset, whole))
+        .zip(&rasters.frames)
+        .map(|(preset, frame)| rasters.corner(preset, *frame, focal_point))
         .collect();
-    let colour_size = fit(whole, COLOUR_LONGEST_SIDE);
-    let sizes = frames.iter().map(|frame| frame.whole).chain([colour_size]);
-    // Sizes are as seen, and the picture is resized as stored.
-    let sizes = sizes.map(|size| probe.turned(size)).collect();
-    let rasters: Vec<Raster> = resize_to_each(source, sizes, cancel)?
-        .into_iter()
-        // Turned last: a small picture costs a hundredth of the whole to turn.
-        .map(|raster| raster.upright(probe.orientation))
-        .collect();
-    let sized = |size| {
-        rasters
-            .iter()
-            .find(|raster| raster.size() == size)
-            .expect("every size asked for was made")
+    let upload = Upload {
+        bytes,
+        probe: &probe,
+        limits,
+        cancel,
     };
-
+    let animations = upload.animations(presets, &rasters.frames, &corners, &convert)?;
     let mut variants = Vec::new();
-    for (preset, frame) in presets.iter().zip(&frames) {
-        let cut;
-        let mut raster = sized(frame.whole);
-        if frame.part != frame.whole {
-            cut = match focal_point {
-                Some(focal_point) => frame.cut_around(raster, focal_point),
-                None => frame.cut_centre(raster),
-            };
-            raster = &cut;
-        }
+    for (at, preset) in presets.iter().enumerate() {
+        let raster = rasters.thumbnail(preset, rasters.frames[at], corners[at]);
         for &format in &preset.formats {
             go_on(cancel)?;
+            let animation = animations[at].as_ref();
+            let (frames, bytes) = match animation.filter(|_| format.can_be_animated()) {
+                Some(animation) => (animation.frames(), animation.encode(preset)?),
+                None => (1, encode(&raster, format, preset)?),
+            };
             variants.push(Variant {
                 preset: preset.name.clone(),
                 format,
                 width: raster.width,
                 height: raster.height,
-                bytes: encode(raster, format, preset)?,
+                frames,
+                bytes,
             });
         }
     }
     Ok(Rendered {
-        source: facts(bytes, &probe),
+        source: facts(bytes, &probe, &conversion),
         variants,
-        dominant_colour: sized(colour_size).mean_colour(),
+        dominant_colour: rasters.placeholder().mean_colour(),
+        thumb_hash: thumb_hash(rasters.placeholder()),
     })
+}
+
+/// An upload that was admitted.
+struct Upload<'a> {
+    bytes: &'a [u8],
+    probe: &'a Probe,
+    limits: &'a Limits,
+    cancel: &'a dyn Fn() -> bool,
+}
+
+impl Upload<'_> {
+    /// The animation of each preset that wants one and can have it, decoded once for all of them.
+    /// Each frame shows the same part.
+    fn animations(
+        &self,
+        presets: &[Preset],
+        frames: &[Frame],
+        corners: &[(u32, u32)],
+        convert: &dyn Fn(Raster) -> Raster,
+    ) -> Result<Vec<Option<Animation>>, RenderError> {
+        let mut animations: Vec<_> = presets
+            .iter()
+            .zip(frames)
+            .map(|(preset, frame)| {
+                let wanted = preset.animated && preset.formats.iter().any(|f| f.can_be_animated());
+                let affordable = Animation::affordable(self.probe, frame.part, self.limits);
+                (wanted && affordable).then(|| Animation::new(frame.part))
+            })
+            .collect();
+        if animations.iter().all(Option::is_none) {
+            return Ok(animations);
+        }
+        let orientation = self.probe.orientation;
+        let mut take = |source: Raster, delay_ms: u32| {
+            let wanted = animations
+                .iter()
+                .zip(frames)
+                .filter(|(animation, _)| animation.is_some());
+            let sizes = wanted
+                .map(|(_, frame)| self.probe.turned(frame.whole))
+                .collect();
+            let rasters: Vec<_> = resize_to_each(source, sizes, convert, self.cancel)?
+                .into_iter()
+                .map(|raster| raster.upright(orientation))
+                .collect();
+            for ((animation, frame), corner) in animations.iter_mut().zip(frames).zip(corners) {
+                let Some(animation) = animation else { continue };
+                let raster = sized(&rasters, frame.whole).expect("a size asked for was made");
+                animation.push(&raster.part(*corner, frame.part), delay_ms);
+            }
+            Ok(())
+        };
+        each_frame(self.bytes, self.probe, self.limits, self.cancel, &mut take)?;
+        Ok(animations)
+    }
+}
+
+/// The picture in every size that is needed, upright and in sRGB.
+struct Rasters {
+    /// Of each preset.
+    frames: Vec<Frame>,
+    whole: (u32, u32),
+    gamma: Vec<Raster>,
+    light: Vec<Raster>,
+}
+
+impl Rasters {
+    fn make(
+        source: Raster,
+        probe: &Probe,
+        presets: &[Preset],
+        convert: &dyn Fn(Raster) -> Raster,
+        cancel: &dyn Fn() -> bool,
+    ) -> Result<Self, RenderError> {
+        let whole = probe.upright();
+        let frames: Vec<Frame> = presets
+            .iter()
+            .map(|preset| Frame::of(preset, whole))
+            .collect();
+        // Inks are no light, and resized as they are.
+        let may_be_linear = source.layout != Layout::Cmyk;
+        // Sizes are as seen, and the picture is resized as stored.
+        let sizes = |linear: bool| {
+            let wanted = presets.iter().zip(&frames);
+            wanted
+                .filter(move |(preset, _)| (preset.linear && may_be_linear) == linear)
+                .map(|(_, frame)| probe.turned(frame.whole))
+        };
+        // Turned last: a small picture costs a hundredth of the whole to turn.
+        let upright = |raster: Raster| raster.upright(probe.orientation);
+        let mut light = Vec::new();
+        for size in sizes(true) {
+            go_on(cancel)?;
+            light.push(upright(convert(linear::resize(&source, size))));
+        }
+        let mut gamma: Vec<_> = sizes(false).collect();
+        gamma.push(probe.turned(fit(whole, placeholder::LONGEST_SIDE)));
+        if presets.iter().any(looks) {
+            gamma.push(probe.turned(fit(whole, interest::LONGEST_SIDE)));
+        }
+        let gamma = resize_to_each(source, gamma, convert, cancel)?;
+        let gamma = gamma.into_iter().map(upright).collect();
+        Ok(Self {
+            frames,
+            whole,
+            gamma,
+            light,
+        })
+    }
+
+    fn placeholder(&self) -> &Raster {
+        self.inside(placeholder::LONGEST_SIDE)
+    }
+
+    /// The whole picture, small.
+    fn inside(&self, longest_side: u32) -> &Raster {
+        let size = fit(self.whole, longest_side);
+        sized(&self.gamma, size).expect("a size that was asked for was made")
+    }
+
+    fn thumbnail(&self, preset: &Preset, frame: Frame, corner: (u32, u32)) -> Cow<'_, Raster> {
+        let light = sized(&self.light, frame.whole).filter(|_| preset.linear);
+        let raster = light
+            .or_else(|| sized(&self.gamma, frame.whole))
+            .expect("a size that was asked for was made");
+        if !frame.cuts() {
+            return Cow::Borrowed(raster);
+        }
+        Cow::Owned(raster.part(corner, frame.part))
+    }
+
+    /// Where the part begins that a thumbnail shows.
+    fn corner(&self, preset: &Preset, frame: Frame, focal_point: Option<FocalPoint>) -> (u32, u32) {
+        match focal_point {
+            Some(focal_point) => frame.around(focal_point),
+            None if looks(preset) => frame.best(self.inside(interest::LONGEST_SIDE), preset.crop),
+            None => frame.best(self.placeholder(), Crop::Centre),
+        }
+    }
+}
+
+/// Whether a preset looks where there is something to see.
+fn looks(preset: &Preset) -> bool {
+    preset.fit == Fit::Fill && preset.crop != Crop::Centre
+}
+
+fn sized(rasters: &[Raster], size: (u32, u32)) -> Option<&Raster> {
+    rasters.iter().find(|raster| raster.size() == size)
 }
 
 /// The headers of a picture that is whole and within limits.
@@ -158,7 +309,7 @@ fn go_on(cancel: &dyn Fn() -> bool) -> Result<(), RenderError> {
     }
 }
 
-fn facts(bytes: &[u8], probe: &Probe) -> Facts {
+fn facts(bytes: &[u8], probe: &Probe, conversion: &Conversion) -> Facts {
     let (width, height) = probe.upright();
     Facts {
         width,
@@ -167,7 +318,8 @@ fn facts(bytes: &[u8], probe: &Probe) -> Facts {
         sha256: hexadecimal(&Sha256::digest(bytes)),
         animated: probe.animated,
         colour: probe.colour,
-        colour_approximated: probe.colour == Colour::Cmyk,
+        profile: conversion.profile,
+        colour_approximated: conversion.approximate(probe.colour),
     }
 }
 

@@ -25,16 +25,23 @@ pub(crate) fn fit((width, height): (u32, u32), longest_side: u32) -> (u32, u32) 
     (scaled(width), scaled(height))
 }
 
-/// Makes every size asked for, each once, the largest first.
+/// Makes every size asked for, each once, the largest first. `convert` changes what comes
+/// straight from the source, and so reaches every size once.
 pub(crate) fn resize_to_each(
     source: Raster,
     mut sizes: Vec<(u32, u32)>,
+    convert: &dyn Fn(Raster) -> Raster,
     cancel: &dyn Fn() -> bool,
 ) -> Result<Vec<Raster>, RenderError> {
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     sizes.dedup();
     let mut resizer = Resizer::new();
-    let mut rasters = vec![source];
+    let whole_wanted = sizes.first() == Some(&source.size());
+    let mut rasters = vec![if whole_wanted {
+        convert(source)
+    } else {
+        source
+    }];
     for &size in &sizes {
         if cancel() {
             return Err(RenderError::Cancelled);
@@ -45,18 +52,22 @@ pub(crate) fn resize_to_each(
         let enough = size.0.max(size.1) * CASCADE_RATIO_MIN;
         let from = rasters
             .iter()
-            .rfind(|made| made.width.max(made.height) >= enough);
-        let made = resize(&mut resizer, from.unwrap_or(&rasters[0]), size);
-        rasters.push(made);
+            .rposition(|made| made.width.max(made.height) >= enough)
+            .unwrap_or(0);
+        let made = resize(&mut resizer, &rasters[from], size);
+        let converted = from > 0 || whole_wanted;
+        rasters.push(if converted { made } else { convert(made) });
     }
-    rasters.retain(|raster| sizes.contains(&raster.size()));
+    if !whole_wanted {
+        rasters.remove(0);
+    }
     Ok(rasters)
 }
 
 fn resize(resizer: &mut Resizer, source: &Raster, size: (u32, u32)) -> Raster {
     match source.layout {
         Layout::Rgb => resize_typed::<U8x3>(resizer, source, size),
-        Layout::Rgba => resize_typed::<U8x4>(resizer, source, size),
+        Layout::Rgba | Layout::Cmyk => resize_typed::<U8x4>(resizer, source, size),
     }
 }
 
