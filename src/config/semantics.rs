@@ -57,6 +57,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     addresses(config, &mut faults);
     bounds(config, &mut faults);
     texts(config, &mut faults);
+    faults.extend(drop_folder(config));
     presets(config, &mut faults);
     super::push::check(&config.push, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
@@ -215,6 +216,26 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
         }
     }
     faults.extend(log_filter(&config.log.filter));
+}
+
+/// A folder whose files are uploaded as they appear must not be where the daemon writes: each of its own files would be
+/// an upload that calls for the next.
+fn drop_folder(config: &Config) -> Option<Fault> {
+    let folder = config.media.drop_folder.as_ref()?;
+    let data = &config.data.dir;
+    let [folder_at, data_at] = [folder, data].map(|path| std::path::absolute(path).ok());
+    let (folder_at, data_at) = (folder_at?, data_at?);
+    if !folder_at.starts_with(&data_at) && !data_at.starts_with(&folder_at) {
+        return None;
+    }
+    let key = "media.drop_folder";
+    let message = format!(
+        "`{key}` is \"{}\" and `data.dir` is \"{}\", one of which lies in the other: what the daemon writes would be uploaded to it",
+        folder.display(),
+        data.display()
+    );
+    let fault = Fault::new(key, message).or("data.dir");
+    Some(fault.help("give the drop folder a place of its own"))
 }
 
 fn log_filter(filter: &str) -> Option<Fault> {

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use iyagi_media::{FocalPoint, OutputFormat, Preset, Rendered};
 use iyagi_messages::media::Variant;
 use iyagi_messages::object::ObjectKey;
@@ -71,7 +73,7 @@ impl Look {
         let [red, green, blue] = rendered.dominant_colour;
         Self {
             dominant_colour: format!("#{red:02x}{green:02x}{blue:02x}"),
-            placeholder: None,
+            placeholder: Some(STANDARD.encode(&rendered.thumb_hash)),
         }
     }
 }
