@@ -51,6 +51,8 @@ fn units(bytes: u64) -> u32 {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -58,18 +60,15 @@ mod tests {
         let budget = DecodeBudget::new(10 * UNIT_BYTES);
         let first = budget.share(6 * UNIT_BYTES).await;
         let small = budget.share(4 * UNIT_BYTES).await;
-        let large = tokio::spawn({
-            let budget = budget.clone();
-            async move { budget.share(8 * UNIT_BYTES).await }
-        });
-        tokio::task::yield_now().await;
+        let mut large = Box::pin(budget.share(8 * UNIT_BYTES));
+        assert!((&mut large).now_or_never().is_none(), "it waits");
         drop(small);
         // There are four units, but the large job asked before.
         let behind = budget.share(UNIT_BYTES);
         let waited = tokio::time::timeout(Duration::from_secs(1), behind).await;
         assert!(waited.is_err(), "it was passed over");
         drop(first);
-        let large = large.await.expect("it is served");
+        let large = large.await;
         let beside = budget.share(2 * UNIT_BYTES).await;
         drop((large, beside));
     }

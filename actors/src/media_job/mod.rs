@@ -3,12 +3,14 @@
 //! # Layout
 //! - this file: notifications, outcomes and letters
 //! - `reading`: which write of an object was read
+//! - `digest`: what bytes are known by
 //! - `derived`: the account of derived files
 //! - `offer`: objects that are offered once more
 //! - `budget`: the memory that all decodes share
 
 mod budget;
 mod derived;
+mod digest;
 mod offer;
 mod reading;
 
@@ -23,6 +25,7 @@ use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 
 pub use self::budget::{DecodeBudget, Share};
 pub use self::derived::{DerivedFiles, Gone};
+pub use self::digest::sha256;
 pub use self::offer::{Offers, is_offer};
 pub use self::reading::{Reading, read_write};
 use crate::dlq_keeper::DlqMessage;

@@ -76,6 +76,22 @@ impl Look {
             placeholder: Some(STANDARD.encode(&rendered.thumb_hash)),
         }
     }
+
+    /// What is stored beside the bytes.
+    pub(super) fn options(&self, variant: &Variant) -> PutOptions {
+        let mut metadata = BTreeMap::from([
+            (WIDTH.to_owned(), variant.width.to_string()),
+            (HEIGHT.to_owned(), variant.height.to_string()),
+            (COLOUR.to_owned(), self.dominant_colour.clone()),
+        ]);
+        let placeholder = self.placeholder.clone();
+        metadata.extend(placeholder.map(|hash| (PLACEHOLDER.to_owned(), hash)));
+        PutOptions {
+            content_type: Some(variant.content_type.clone()),
+            cache_control: Some(CACHE_CONTROL.to_owned()),
+            metadata,
+        }
+    }
 }
 
 impl Wanted {
@@ -88,22 +104,6 @@ impl Wanted {
             width,
             height,
             size,
-        }
-    }
-
-    /// What is stored beside the bytes.
-    pub(super) fn options(&self, variant: &Variant, look: &Look) -> PutOptions {
-        let mut metadata = BTreeMap::from([
-            (WIDTH.to_owned(), variant.width.to_string()),
-            (HEIGHT.to_owned(), variant.height.to_string()),
-            (COLOUR.to_owned(), look.dominant_colour.clone()),
-        ]);
-        let placeholder = look.placeholder.clone();
-        metadata.extend(placeholder.map(|hash| (PLACEHOLDER.to_owned(), hash)));
-        PutOptions {
-            content_type: Some(variant.content_type.clone()),
-            cache_control: Some(CACHE_CONTROL.to_owned()),
-            metadata,
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
             etag: String::new(),
             version_id: None,
             sequencer: None,
-            options: file.options(&variant, &look),
+            options: look.options(&variant),
         };
         assert_eq!(file.read(&info), Some((variant, look)));
         info.options.metadata.clear();

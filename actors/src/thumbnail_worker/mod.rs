@@ -222,7 +222,7 @@ impl ThumbnailWorker {
                 "the engine renders in the order of presets and formats"
             );
             let variant = file.variant(made.width, made.height, made.bytes.len() as u64);
-            let options = file.options(&variant, look);
+            let options = look.options(&variant);
             let put = self.context.store.put(&file.key, made.bytes, options).await;
             put.map_err(|fault| store_down(&fault))?;
             variants.push(variant);

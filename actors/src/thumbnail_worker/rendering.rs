@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use iyagi_media::{FocalPoint, Limits, Preset, RenderError, Rendered, probe, render};
-use sha2::{Digest, Sha256};
 
-use crate::media_job::DecodeBudget;
+use crate::media_job::{DecodeBudget, sha256};
 use crate::runtime::{CpuError, CpuPool};
 
 /// Where pixels are computed, and what that may cost.
@@ -46,11 +45,7 @@ impl Drop for Watch {
 impl Rendering {
     /// SHA-256 of the bytes, hexadecimal.
     pub async fn digest(&self, bytes: Arc<Vec<u8>>) -> Result<String, CpuError> {
-        let work = move || {
-            let digest = Sha256::digest(&*bytes);
-            digest.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
-        self.cpu.run(self.deadline, work).await
+        self.cpu.run(self.deadline, move || sha256(&bytes)).await
     }
 
     /// Makes every thumbnail of a picture. Its share of the memory is held for as long as the work really takes.

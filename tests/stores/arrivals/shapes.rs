@@ -13,8 +13,8 @@ pub(super) fn body(shape: usize, event: &ObjectEvent, another: &ObjectEvent) -> 
     let expired = event.kind == ObjectEventKind::Expired;
     let plain = || records(&[record(event, "2.1", default_name(event))]);
     let shaped = match shape {
-        // With the fields that AWS documents, and with those that a call through a proxy leaves.
-        0 | 1 => plain(),
+        // A later minor version, in an envelope.
+        1 => envelope(&records(&[record(event, "2.4", default_name(event))])),
         // With everything around it that nobody reads.
         2 => {
             let mut body = plain();
@@ -140,5 +140,6 @@ fn event_bridge(event: &ObjectEvent) -> Value {
 }
 
 fn each_byte(key: &str) -> String {
-    key.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let all = percent_encoding::percent_encode(key.as_bytes(), percent_encoding::NON_ALPHANUMERIC);
+    all.to_string()
 }
