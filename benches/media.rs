@@ -14,7 +14,6 @@ use iyagi::daemon::{Daemon, DaemonError, block_on};
 use iyagi_actors::ports::PutOptions;
 use iyagi_media::{Limits, Preset, render};
 use iyagi_messages::fact::Fact;
-use iyagi_messages::ids::Pos;
 use iyagi_messages::object::ObjectKey;
 
 const ROUNDS: usize = 5;
