@@ -1,5 +1,5 @@
-//! From a file to pixels, by the decoders of the `image` crate, none of which sees a byte before
-//! the headers were probed and admitted.
+//! From a file to a picture: a baseline JPEG by the decoder of this crate, everything else by those
+//! of the `image` crate. None of them sees a byte before the headers were probed and admitted.
 
 use std::io::{BufRead, Cursor, Error, Read, Result as IoResult, Seek, SeekFrom};
 
@@ -10,17 +10,21 @@ use image::{AnimationDecoder, ColorType, Frames, ImageDecoder};
 
 use crate::error::RenderError;
 use crate::format::Format;
+use crate::jpeg::{self, Refusal};
 use crate::limits::{Limits, Quantity};
+use crate::picture::Picture;
 use crate::probe::Probe;
 use crate::raster::{Raster, blank};
 
-/// Decodes the picture, or of an animation the first frame that is not blank.
+/// Decodes the picture, or of an animation the first frame that is not blank. It may come smaller
+/// than it is, but no smaller than `needed`: width and height as stored.
 pub(crate) fn decode(
     bytes: &[u8],
     probe: &Probe,
+    needed: (u32, u32),
     limits: &Limits,
     cancel: &dyn Fn() -> bool,
-) -> Result<Raster, RenderError> {
+) -> Result<Picture, RenderError> {
     let decode = Decode {
         probe,
         limits,
@@ -30,8 +34,13 @@ pub(crate) fn decode(
         bytes: Cursor::new(bytes),
         cancel,
     };
-    match probe.format {
-        Format::Jpeg => decode.still(JpegDecoder::new(source)),
+    let pixels = match probe.format {
+        Format::Jpeg => match jpeg::decode(bytes, (probe.width, probe.height), needed, cancel) {
+            Ok(planes) => return Ok(Picture::Planes(planes)),
+            Err(Refusal::Cancelled) => Err(RenderError::Cancelled),
+            Err(Refusal::Corrupt(why)) => Err(decode.corrupt(why)),
+            Err(Refusal::Unsupported) => decode.still(JpegDecoder::new(source)),
+        },
         // Of an animated PNG, the still that it carries for viewers that do not animate.
         Format::Png => decode.still(PngDecoder::with_limits(source, decode.allocation())),
         Format::WebP if !probe.animated => decode.still(WebPDecoder::new(source)),
@@ -47,7 +56,8 @@ pub(crate) fn decode(
         }
         Format::Bmp => decode.still(BmpDecoder::new(source)),
         found => Err(RenderError::NotAPicture { found }),
-    }
+    };
+    pixels.map(Picture::Pixels)
 }
 
 struct Decode<'a> {

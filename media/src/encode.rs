@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use webp::{PixelLayout, WebPConfig};
 
 use crate::error::RenderError;
+use crate::jpeg;
+use crate::picture::Picture;
 use crate::raster::{Layout, Raster};
 
 /// A kind of thumbnail, as the configuration names it.
@@ -119,13 +121,14 @@ impl OutputFormat {
 
 /// Encodes a picture as the preset says.
 pub(crate) fn encode(
-    raster: &Raster,
+    picture: &Picture,
     format: OutputFormat,
     preset: &Preset,
 ) -> Result<Vec<u8>, RenderError> {
-    match format {
-        OutputFormat::Jpeg => jpeg(raster, preset),
-        OutputFormat::WebP => webp(raster, preset),
+    match (format, picture) {
+        (OutputFormat::Jpeg, Picture::Planes(planes)) => Ok(jpeg::encode(planes, preset.quality)),
+        (OutputFormat::Jpeg, Picture::Pixels(raster)) => jpeg(raster, preset),
+        (OutputFormat::WebP, picture) => webp(&picture.pixels(), preset),
     }
 }
 

@@ -13,8 +13,8 @@
 //! - `format`: what a file is, from its first bytes
 //! - `probe`: what a picture claims, from its headers; one file a format
 //! - `limits`: what a picture may cost
-//! - `decode`: from a file to pixels
-//! - `raster`: pixels, and the loops over them
+//! - `decode`: from a file to a picture, and `jpeg`: the same for the commonest file, faster
+//! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
 //! - `resize`: from one decode to every size
 //! - `encode`: from pixels to a file
 //! - `render`: all of it, in order
@@ -23,7 +23,10 @@ mod decode;
 mod encode;
 mod error;
 mod format;
+mod jpeg;
 mod limits;
+mod picture;
+mod planes;
 mod probe;
 mod raster;
 mod render;

@@ -10,8 +10,8 @@ use crate::encode::{OutputFormat, Preset, encode};
 use crate::error::RenderError;
 use crate::format::Format;
 use crate::limits::Limits;
+use crate::picture::Picture;
 use crate::probe::{Colour, Probe, probe};
-use crate::raster::Raster;
 use crate::resize::{fit, resize_to_each};
 
 /// The longest side of the picture whose mean is the dominant colour: small enough to be free.
@@ -77,45 +77,48 @@ pub fn render(
     }
     let probe = admitted(bytes, limits)?;
     go_on(cancel)?;
-    let source = decode(bytes, &probe, limits, cancel)?;
+    let stored = (probe.width, probe.height);
+    let sides = presets.iter().map(|preset| preset.longest_side);
+    let sizes: Vec<_> = sides
+        .chain([COLOUR_LONGEST_SIDE])
+        .map(|side| fit(stored, side))
+        .collect();
+    let needed = sizes.iter().copied().max().unwrap_or_default();
+    let source = decode(bytes, &probe, needed, limits, cancel)?;
     go_on(cancel)?;
 
-    let sides = presets.iter().map(|preset| preset.longest_side);
-    let sizes = sides
-        .chain([COLOUR_LONGEST_SIDE])
-        .map(|side| fit(source.size(), side))
-        .collect();
-    let rasters: Vec<Raster> = resize_to_each(source, sizes, cancel)?
+    let pictures: Vec<Picture> = resize_to_each(source, sizes, cancel)?
         .into_iter()
         // Turned last: a small picture costs a hundredth of the whole to turn.
-        .map(|raster| raster.upright(probe.orientation))
+        .map(|picture| picture.upright(probe.orientation))
         .collect();
     let sized = |longest_side| {
         let size = fit(probe.upright(), longest_side);
-        rasters
+        pictures
             .iter()
-            .find(|raster| raster.size() == size)
+            .find(|picture| picture.size() == size)
             .expect("every size asked for was made")
     };
 
     let mut variants = Vec::new();
     for preset in presets {
-        let raster = sized(preset.longest_side);
+        let picture = sized(preset.longest_side);
+        let (width, height) = picture.size();
         for &format in &preset.formats {
             go_on(cancel)?;
             variants.push(Variant {
                 preset: preset.name.clone(),
                 format,
-                width: raster.width,
-                height: raster.height,
-                bytes: encode(raster, format, preset)?,
+                width,
+                height,
+                bytes: encode(picture, format, preset)?,
             });
         }
     }
     Ok(Rendered {
         source: facts(bytes, &probe),
         variants,
-        dominant_colour: sized(COLOUR_LONGEST_SIDE).mean_colour(),
+        dominant_colour: sized(COLOUR_LONGEST_SIDE).pixels().mean_colour(),
     })
 }
 
