@@ -112,7 +112,7 @@ impl Plane {
     }
 
     /// Stores a block whose first sample is at `at`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn store<const SIDE: usize>(&mut self, at: usize, block: [[u8; SIDE]; SIDE]) {
         // The rows of the block are cut out together, so that one check covers all of them.
         let end = at + (SIDE - 1) * self.stride + SIDE;

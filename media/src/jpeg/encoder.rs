@@ -76,7 +76,7 @@ pub(crate) fn encode(planes: &Planes, quality: u8) -> Vec<u8> {
         picture.read(batch.clone(), &mut tokens);
         tokens.count(&mut frequencies);
     }
-    let codes = frequencies.each().map(|counts| Code::best_for(counts));
+    let codes = frequencies.each().map(Code::best_for);
 
     let mut file = Vec::with_capacity(picture.units() * 64);
     write_headers(&mut file, planes, &[luma, chroma], &codes);

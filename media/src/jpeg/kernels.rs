@@ -80,3 +80,104 @@ pub(super) fn flat<const SIDE: usize>(coefficient: i16, step: i16) -> u8 {
     };
     (rounded + MIDDLE).clamp(0, 255) as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks as files have them, and blocks that no encoder would make.
+    fn blocks() -> impl Iterator<Item = ([i16; 64], [i16; 64])> {
+        let mut random = fastrand::Rng::with_seed(5);
+        (0..20_000).map(move |case| {
+            let extreme = case % 4 == 0;
+            let filled = random.usize(1..=64);
+            let block = std::array::from_fn(|at| match extreme {
+                true if random.bool() => [i16::MIN, i16::MAX][random.usize(0..2)],
+                true => random.i16(..),
+                false if at < filled => random.i16(-200..200) / (1 + at as i16 / 4),
+                false => 0,
+            });
+            let steps = std::array::from_fn(|_| {
+                if extreme {
+                    random.i16(0..)
+                } else {
+                    random.i16(1..100)
+                }
+            });
+            (block, steps)
+        })
+    }
+
+    #[test]
+    fn vectors_give_the_same_samples_as_plain_rust() {
+        for (block, steps) in blocks() {
+            assert_eq!(
+                vector::inverse_8(&block, &steps),
+                scalar::inverse_8(&block, &steps)
+            );
+            assert_eq!(
+                vector::inverse_4(&block, &steps),
+                scalar::inverse_4(&block, &steps)
+            );
+        }
+    }
+
+    #[test]
+    fn vectors_give_the_same_coefficients_as_plain_rust() {
+        let mut random = fastrand::Rng::with_seed(6);
+        for case in 0..20_000 {
+            let extreme = case % 4 == 0;
+            let samples = [(); 8].map(|()| {
+                [(); 8].map(|()| {
+                    if extreme {
+                        [0, 255][random.usize(0..2)]
+                    } else {
+                        random.u8(..)
+                    }
+                })
+            });
+            let shares = [(); 64].map(|()| share(random.u8(1..)));
+            assert_eq!(
+                vector::forward(&samples, &shares),
+                scalar::forward(&samples, &shares)
+            );
+        }
+    }
+
+    #[test]
+    fn a_flat_block_is_what_its_transform_makes() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let mut block = [0; 64];
+            block[0] = random.i16(..) >> random.u32(0..16);
+            let steps = [random.i16(1..64); 64];
+            let same = |flat: u8, made: &[u8]| assert!(made.iter().all(|sample| *sample == flat));
+            same(
+                flat::<8>(block[0], steps[0]),
+                inverse::<8>(&block, &steps).as_flattened(),
+            );
+            same(
+                flat::<4>(block[0], steps[0]),
+                inverse::<4>(&block, &steps).as_flattened(),
+            );
+            same(
+                flat::<2>(block[0], steps[0]),
+                inverse::<2>(&block, &steps).as_flattened(),
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_transformed_there_and_back_is_the_same() {
+        let mut random = fastrand::Rng::with_seed(8);
+        let shares = [share(1); 64];
+        for _ in 0..2_000 {
+            let samples = [(); 8].map(|()| [(); 8].map(|()| random.u8(..)));
+            let back = inverse::<8>(&forward(&samples, &shares), &[1; 64]);
+            let apart = samples.as_flattened().iter().zip(back.as_flattened());
+            for (sample, back) in apart {
+                assert!(sample.abs_diff(*back) <= 2, "{sample} became {back}");
+            }
+        }
+    }
+}

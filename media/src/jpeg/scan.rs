@@ -224,7 +224,7 @@ fn read_units<'a>(
                 left -= 1;
             }
             for part in parts.iter_mut() {
-                bits = part.read_unit(bits, row, column, &mut coefficients)?;
+                part.read_unit(&mut bits, row, column, &mut coefficients)?;
             }
         }
         // Asked once a row: what was made up of zeros until then is thrown away with the rest.
@@ -264,65 +264,63 @@ fn after_restart(bytes: &[u8], number: u8) -> Result<&[u8], Refusal> {
 }
 
 impl Part<'_> {
-    #[inline(always)]
-    fn read_unit<'a>(
+    fn read_unit(
         &mut self,
-        mut bits: Bits<'a>,
+        bits: &mut Bits<'_>,
         row: usize,
         column: usize,
         coefficients: &mut [i16; 64],
-    ) -> Result<Bits<'a>, Refusal> {
+    ) -> Result<(), Refusal> {
         let side = self.component.side;
         for y in 0..self.unit.down {
             for x in 0..self.unit.across {
                 let left = (column * self.unit.across + x) * side;
                 let top = (row * self.unit.down + y) * side;
                 let at = top * self.component.plane.stride() + left;
-                bits = match side {
+                match side {
                     8 => self.read_block::<8, 63>(bits, at, coefficients)?,
                     4 => self.read_block::<4, 24>(bits, at, coefficients)?,
                     2 => self.read_block::<2, 4>(bits, at, coefficients)?,
                     _ => self.read_block::<1, 0>(bits, at, coefficients)?,
-                };
+                }
             }
         }
-        Ok(bits)
+        Ok(())
     }
 
     /// Reads a block and stores its `SIDE` by `SIDE` samples. Coefficients after `KEPT`, in the
     /// order of the file, have no part in them.
-    #[inline(always)]
-    fn read_block<'a, const SIDE: usize, const KEPT: usize>(
+    fn read_block<const SIDE: usize, const KEPT: usize>(
         &mut self,
-        bits: Bits<'a>,
+        source: &mut Bits<'_>,
         at: usize,
         coefficients: &mut [i16; 64],
-    ) -> Result<Bits<'a>, Refusal> {
-        let (mut bits, difference) = next(bits, self.dc)?;
-        self.prediction = self.prediction.wrapping_add(i32::from(difference.value));
+    ) -> Result<(), Refusal> {
+        let mut bits = *source;
+        let difference = next(&mut bits, self.dc).ok_or(DAMAGED)?.value;
+        self.prediction = self.prediction.wrapping_add(i32::from(difference));
         coefficients[0] = self.prediction as i16;
 
         let (mut index, mut flat) = (1, true);
-        let ended = loop {
-            if index > KEPT {
-                break index > 63;
-            }
-            let entry;
-            (bits, entry) = next(bits, self.ac)?;
+        let mut ended = false;
+        while index <= KEPT {
+            let entry = next(&mut bits, self.ac).ok_or(DAMAGED)?;
             index += usize::from(entry.run);
             let Some(place) = NATURAL_ORDER.get(index) else {
                 if entry.run == Entry::END {
-                    break true;
+                    ended = true;
+                    break;
                 }
                 return Err(DAMAGED);
             };
             coefficients[usize::from(*place)] = entry.value;
             index += 1;
             flat = false;
-        };
-        if !ended {
-            bits = self.skip(bits, index)?;
         }
+        if !ended && index < 64 {
+            self.skip(&mut bits, index).ok_or(DAMAGED)?;
+        }
+        *source = bits;
 
         if flat {
             let sample = kernels::flat::<SIDE>(coefficients[0], self.steps[0]);
@@ -332,50 +330,47 @@ impl Part<'_> {
             self.component.plane.store(at, samples);
             *coefficients = [0; 64];
         }
-        Ok(bits)
+        Ok(())
     }
 
-    /// Passes over what is left of a block from this coefficient on.
+    /// Passes over what is left of a block from this coefficient on; nothing if it is damaged.
     #[inline(always)]
-    fn skip<'a>(&self, mut bits: Bits<'a>, mut index: usize) -> Result<Bits<'a>, Refusal> {
+    fn skip(&self, bits: &mut Bits<'_>, mut index: usize) -> Option<()> {
         while index < 64 {
-            bits = bits.refilled();
             let skip = self.skip.look_up(bits.peek());
             let past = index + usize::from(skip.advance & !Skip::END);
             if skip.length > 0 && past < 64 {
-                bits = bits.without(skip.length);
+                bits.take(skip.length);
                 index = past;
                 if skip.advance & Skip::END != 0 {
-                    break;
+                    return Some(());
                 }
                 continue;
             }
             // Near the end of the block, or a long code: one at a time.
-            let entry;
-            (bits, entry) = next(bits, self.ac)?;
+            let entry = next(bits, self.ac)?;
             if entry.run == Entry::END {
-                break;
+                return Some(());
             }
             index += usize::from(entry.run) + 1;
-            if index > 64 {
-                return Err(DAMAGED);
-            }
         }
-        Ok(bits)
+        (index == 64).then_some(())
     }
 }
 
+/// The next coefficient; nothing if the bits are no code.
 #[inline(always)]
-fn next<'a>(bits: Bits<'a>, table: &Table<'_>) -> Result<(Bits<'a>, Entry), Refusal> {
-    let bits = bits.refilled();
-    let mut entry = table.look_up(bits.peek());
+fn next(bits: &mut Bits<'_>, table: &Table<'_>) -> Option<Entry> {
+    let ahead = bits.peek();
+    let mut entry = table.look_up(ahead);
     if entry.length == 0 {
-        entry = table.search(bits.peek());
+        entry = table.search(ahead);
         if entry.length == 0 {
-            return Err(DAMAGED);
+            return None;
         }
     }
-    Ok((bits.without(entry.length), entry))
+    bits.take(entry.length);
+    Some(entry)
 }
 
 /// The tables that a scan uses, by number.

@@ -130,6 +130,7 @@ impl Frame {
                 .0
                 .iter()
                 .take(usize::from(*count))
+                .copied()
                 .map(FrameComponent::read)
                 .collect::<Result<_, _>>()?,
         };
@@ -144,7 +145,7 @@ impl Frame {
 }
 
 impl FrameComponent {
-    fn read(&[id, factors, quantisation]: &[u8; 3]) -> Result<Self, Refusal> {
+    fn read([id, factors, quantisation]: [u8; 3]) -> Result<Self, Refusal> {
         let component = Self {
             id,
             across: factors >> 4,

@@ -15,14 +15,11 @@ const SECOND: u32 = CONSTANT_BITS + PASS_BITS + 3;
 )]
 pub(super) fn inverse_8(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 8]; 8] {
     let level = |at: usize| i32::from(coefficients[at].wrapping_mul(steps[at]));
-    let mut passed = [[0; 8]; 8];
-    for x in 0..8 {
+    let columns: [[i32; 8]; 8] = std::array::from_fn(|x| {
         let column = inverse_line_8(std::array::from_fn(|y| level(8 * y + x)));
-        for y in 0..8 {
-            passed[y][x] = to_sixteen_bits(column[y]);
-        }
-    }
-    passed.map(|row| inverse_line_8(row).map(to_sample))
+        column.map(to_sixteen_bits)
+    });
+    std::array::from_fn(|y| inverse_line_8(columns.map(|column| column[y])).map(to_sample))
 }
 
 fn inverse_line_8(c: [i32; 8]) -> [i32; 8] {
@@ -60,14 +57,11 @@ fn inverse_line_8(c: [i32; 8]) -> [i32; 8] {
 )]
 pub(super) fn inverse_4(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 4]; 4] {
     let level = |at: usize| i32::from(coefficients[at].wrapping_mul(steps[at]));
-    let mut passed = [[0; 4]; 4];
-    for x in 0..4 {
+    let columns: [[i32; 4]; 4] = std::array::from_fn(|x| {
         let column = inverse_line_4(std::array::from_fn(|y| level(8 * y + x)));
-        for y in 0..4 {
-            passed[y][x] = to_sixteen_bits(column[y]);
-        }
-    }
-    passed.map(|row| inverse_line_4(row).map(to_sample))
+        column.map(to_sixteen_bits)
+    });
+    std::array::from_fn(|y| inverse_line_4(columns.map(|column| column[y])).map(to_sample))
 }
 
 fn inverse_line_4(c: [i32; 4]) -> [i32; 4] {
@@ -95,39 +89,37 @@ pub(super) fn inverse_2(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 2]
     ]
 }
 
-/// Samples to coefficients divided by their steps, rounded to the nearest. `shares` is one over
-/// eight times the step of each.
+/// Samples to coefficients divided by their steps, rounded to the nearest. `shares` are those of
+/// [`share`](super::share).
 #[cfg_attr(
     target_arch = "x86_64",
     allow(dead_code, reason = "the twin of a vector kernel")
 )]
 pub(in crate::jpeg) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
-    let mut passed = [[0; 8]; 8];
-    for x in 0..8 {
-        let column = std::array::from_fn(|y| i32::from(samples[y][x]) - MIDDLE);
-        let column = forward_line(column).map(|sum| (sum + (1 << (FIRST - 1))) >> FIRST);
-        for y in 0..8 {
-            passed[y][x] = column[y];
-        }
-    }
+    let columns: [[i32; 8]; 8] = std::array::from_fn(|x| {
+        let column = samples.map(|row| i32::from(row[x]) - MIDDLE);
+        forward_line(column).map(|sum| (sum + (1 << (FIRST - 1))) >> FIRST)
+    });
     let mut levels = [0; 64];
-    for y in 0..8 {
-        let row = forward_line(passed[y]);
-        for x in 0..8 {
-            let level = row[x] as f32 * shares[8 * y + x];
-            levels[8 * y + x] = level.round_ties_even() as i16;
+    let rows = levels.as_chunks_mut::<8>().0.iter_mut();
+    for ((y, levels), shares) in rows.enumerate().zip(shares.as_chunks::<8>().0) {
+        let sums = forward_line(columns.map(|column| column[y]));
+        for ((level, sum), share) in levels.iter_mut().zip(sums).zip(shares) {
+            *level = (sum as f32 * share).round_ties_even() as i16;
         }
     }
     levels
 }
 
 fn forward_line(s: [i32; 8]) -> [i32; 8] {
-    let [a, b, c, d] = [s[0] + s[7], s[1] + s[6], s[2] + s[5], s[3] + s[4]];
-    let [e, f, g, h] = [s[0] - s[7], s[1] - s[6], s[2] - s[5], s[3] - s[4]];
-    let dot = |u: [i32; 4], by: [i16; 4]| -> i32 {
-        u.iter().zip(by).map(|(u, by)| u * i32::from(by)).sum()
+    let even = std::array::from_fn(|n| s[n] + s[7 - n]);
+    let odd = std::array::from_fn(|n| s[n] - s[7 - n]);
+    let dot = |sums: [i32; 4], by: [i16; 4]| -> i32 {
+        sums.iter()
+            .zip(by)
+            .map(|(sum, by)| sum * i32::from(by))
+            .sum()
     };
-    let (even, odd) = ([a, b, c, d], [e, f, g, h]);
     [
         dot(even, [ONE, ONE, ONE, ONE]),
         dot(odd, [COS_1, COS_3, COS_5, COS_7]),
