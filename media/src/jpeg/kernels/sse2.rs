@@ -127,7 +127,7 @@ fn inverse_half_8<const SHIFT: i32>(pairs: [__m128i; 4], round: i32) -> [__m128i
 fn inverse_4_by_vectors(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 4]; 4] {
     let (coefficients, steps) = (coefficients.as_chunks::<8>().0, steps.as_chunks::<8>().0);
     let level = |y: usize| _mm_mullo_epi16(load_half(&coefficients[y]), load_half(&steps[y]));
-    let [a, b, c, d] = std::array::from_fn(level);
+    let [a, b, c, d] = [level(0), level(1), level(2), level(3)];
     let columns = [_mm_unpacklo_epi16(a, c), _mm_unpacklo_epi16(b, d)];
     let [upper, lower] = inverse_pass_4::<FIRST>(columns, ROUND_FIRST);
     // Rows 0 and 1, rows 2 and 3: to columns 0 and 2, columns 1 and 3, each pair side by side.
