@@ -22,9 +22,12 @@ pub struct Limits {
     /// Scans of a JPEG: each costs a pass over the whole picture. Cameras and encoders write 1 to
     /// about 12; default 32.
     pub scans_max: u64,
-    /// Text and colour profile of a PNG after inflating, over all chunks. A few hundred bytes can
-    /// inflate to hundreds of megabytes; default 1 MiB.
+    /// Text of a PNG after inflating, over all chunks. A few hundred bytes can inflate to hundreds
+    /// of megabytes; default 1 MiB.
     pub text_chunk_bytes_max: u64,
+    /// Colour profile, of a PNG after inflating. Those of screens have less than 4 KiB, those of
+    /// printing presses up to 3 MiB; default 4 MiB.
+    pub profile_bytes_max: u64,
     /// Memory of the decode, as [`Probe::estimated_decode_bytes`] foresees it. Default 256 MiB: a
     /// baseline JPEG or an 8-bit PNG at `pixels_max` just fits.
     pub decode_bytes_max: u64,
@@ -39,6 +42,7 @@ impl Default for Limits {
             frames_pixels_max: 64 * MEBI,
             scans_max: 32,
             text_chunk_bytes_max: MEBI,
+            profile_bytes_max: 4 * MEBI,
             decode_bytes_max: 256 * MEBI,
         }
     }
@@ -55,7 +59,11 @@ impl Limits {
         Quantity::Pixels.within(probe.pixels(), self.pixels_max)?;
         Quantity::Scans.within(u64::from(probe.scans), self.scans_max)?;
         Quantity::DecodeBytes.within(probe.estimated_decode_bytes, self.decode_bytes_max)?;
+        Quantity::ProfileBytes.within(probe.profile_bytes, self.profile_bytes_max)?;
         if probe.format == Format::Png {
+            let limit = self.profile_bytes_max;
+            let inflated = png::inflated_profile_bytes(bytes, limit);
+            Quantity::ProfileBytes.within(inflated, limit)?;
             let limit = self.text_chunk_bytes_max;
             Quantity::TextBytes.within(png::inflated_text_bytes(bytes, limit), limit)?;
         }
@@ -72,8 +80,10 @@ pub enum Quantity {
     Pixels,
     /// Scans of a JPEG.
     Scans,
-    /// Bytes of text and profiles once inflated.
+    /// Bytes of text once inflated.
     TextBytes,
+    /// Bytes of the colour profile once inflated.
+    ProfileBytes,
     /// Bytes of memory that decoding takes.
     DecodeBytes,
 }
@@ -96,6 +106,7 @@ impl Quantity {
             Self::Pixels => "too_many_pixels",
             Self::Scans => "too_many_scans",
             Self::TextBytes => "too_many_text_bytes",
+            Self::ProfileBytes => "too_many_profile_bytes",
             Self::DecodeBytes => "too_many_decode_bytes",
         }
     }
@@ -108,6 +119,7 @@ impl std::fmt::Display for Quantity {
             Self::Pixels => "pixels",
             Self::Scans => "scans",
             Self::TextBytes => "bytes of inflated text",
+            Self::ProfileBytes => "bytes of colour profile",
             Self::DecodeBytes => "bytes of memory to decode",
         })
     }

@@ -7,6 +7,7 @@ use crate::raster::{Layout, Raster};
 use crate::resize::chroma_at_full_size;
 
 /// A decoded picture.
+#[derive(Clone)]
 pub(crate) enum Picture {
     /// Of red, green, blue and perhaps alpha.
     Pixels(Raster),
@@ -27,6 +28,22 @@ impl Picture {
         match self {
             Self::Pixels(raster) => Self::Pixels(raster.upright(orientation)),
             Self::Planes(planes) => Self::Planes(planes.upright(orientation)),
+        }
+    }
+
+    /// The picture as pixels that its owner may change.
+    pub(crate) fn into_pixels(self) -> Raster {
+        match self {
+            Self::Pixels(raster) => raster,
+            Self::Planes(planes) => raster(&planes),
+        }
+    }
+
+    /// What its samples are, or would be as pixels.
+    pub(crate) fn layout(&self) -> Layout {
+        match self {
+            Self::Pixels(raster) => raster.layout,
+            Self::Planes(_) => Layout::Rgb,
         }
     }
 

@@ -28,16 +28,22 @@ pub(crate) fn fit((width, height): (u32, u32), longest_side: u32) -> (u32, u32) 
 }
 
 /// Makes every size asked for, each once, the largest first. Planes become those of 4:2:0.
+/// `convert`, if there is anything to convert, changes what comes straight from the source, and so
+/// reaches every size once.
 pub(crate) fn resize_to_each(
     source: Picture,
     mut sizes: Vec<(u32, u32)>,
+    convert: Option<&dyn Fn(Raster) -> Raster>,
     cancel: &dyn Fn() -> bool,
 ) -> Result<Vec<Picture>, RenderError> {
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     sizes.dedup();
     let mut resizer = Resizer::new();
     let source_wanted = sizes.contains(&source.size()) && settled(&source);
-    let mut pictures = vec![source];
+    let mut pictures = vec![match convert {
+        Some(convert) if source_wanted => Picture::Pixels(convert(source.into_pixels())),
+        _ => source,
+    }];
     for &size in &sizes {
         if cancel() {
             return Err(RenderError::Cancelled);
@@ -46,13 +52,27 @@ pub(crate) fn resize_to_each(
             continue;
         }
         let enough = size.0.max(size.1) * CASCADE_RATIO_MIN;
-        let from = pictures.iter().rfind(|made| {
-            let (width, height) = made.size();
-            width.max(height) >= enough
-        });
-        let made = match from.unwrap_or(&pictures[0]) {
-            Picture::Pixels(raster) => Picture::Pixels(resize(&mut resizer, raster, size)),
-            Picture::Planes(planes) => Picture::Planes(resize_planes(&mut resizer, planes, size)),
+        let from = pictures
+            .iter()
+            .rposition(|made| {
+                let (width, height) = made.size();
+                width.max(height) >= enough
+            })
+            .unwrap_or(0);
+        let convert = convert.filter(|_| from == 0 && !source_wanted);
+        let made = match (&pictures[from], convert) {
+            (Picture::Pixels(raster), None) => Picture::Pixels(resize(&mut resizer, raster, size)),
+            (Picture::Pixels(raster), Some(convert)) => {
+                Picture::Pixels(convert(resize(&mut resizer, raster, size)))
+            }
+            (Picture::Planes(planes), None) => {
+                Picture::Planes(resize_planes(&mut resizer, planes, size, 0.5))
+            }
+            // Colours that will be subsampled again when they are encoded lose nothing before.
+            (Picture::Planes(planes), Some(convert)) => {
+                let planes = resize_planes(&mut resizer, planes, size, 1.0);
+                Picture::Pixels(convert(Picture::Planes(planes).into_pixels()))
+            }
         };
         pictures.push(made);
     }
@@ -79,17 +99,22 @@ fn settled(picture: &Picture) -> bool {
 fn resize(resizer: &mut Resizer, source: &Raster, size: (u32, u32)) -> Raster {
     match source.layout {
         Layout::Rgb => resize_typed::<U8x3>(resizer, source, size),
-        Layout::Rgba => resize_typed::<U8x4>(resizer, source, size),
+        Layout::Rgba | Layout::Cmyk => resize_typed::<U8x4>(resizer, source, size),
     }
 }
 
-fn resize_planes(resizer: &mut Resizer, source: &Planes, size: (u32, u32)) -> Planes {
+/// Makes planes of this size, with chroma of a share of it, rounded up.
+fn resize_planes(
+    resizer: &mut Resizer,
+    source: &Planes,
+    size: (u32, u32),
+    chroma_share: f64,
+) -> Planes {
     let (width, height) = (f64::from(size.0), f64::from(size.1));
-    let chroma_size = (size.0.div_ceil(2), size.1.div_ceil(2));
-    let mut chroma = |plane: &Plane| {
-        let extent = (width / 2.0, height / 2.0);
-        resize_plane(resizer, plane, chroma_size, extent, FilterType::Lanczos3)
-    };
+    let extent = (width * chroma_share, height * chroma_share);
+    let chroma_size = (extent.0.ceil() as u32, extent.1.ceil() as u32);
+    let mut chroma =
+        |plane: &Plane| resize_plane(resizer, plane, chroma_size, extent, FilterType::Lanczos3);
     let chroma = source
         .chroma
         .as_ref()

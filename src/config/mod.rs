@@ -144,13 +144,8 @@ pub struct MediaConfig {
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        let preset = |name: &str, longest_side| Preset {
-            name: name.to_owned(),
-            longest_side,
-            formats: vec![OutputFormat::Jpeg, OutputFormat::WebP],
-            quality: 80,
-            background: [255, 255, 255],
-        };
+        let formats = [OutputFormat::Jpeg, OutputFormat::WebP];
+        let preset = |name, longest_side| Preset::new(name, longest_side, &formats);
         Self {
             bucket: "iyagi".to_owned(),
             drop_folder: None,

@@ -248,13 +248,7 @@ fn presets(config: &Config, faults: &mut Vec<Fault>) {
             faults.push(Fault::new(key("name"), message).help("give each a name of its own"));
         }
         if let Err(error) = preset.validate() {
-            use iyagi_media::PresetError::{LongestSide, NoFormat, Quality};
-            let field = match &error {
-                LongestSide { .. } => "longest_side",
-                Quality { .. } => "quality",
-                NoFormat { .. } => "formats",
-            };
-            faults.push(Fault::new(key(field), error.to_string()));
+            faults.push(Fault::new(key(error.field()), error.to_string()));
         }
     }
 }

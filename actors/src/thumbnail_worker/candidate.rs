@@ -1,7 +1,6 @@
 //! Which objects get thumbnails, and where those are stored.
 
 use iyagi_media::{OutputFormat, Preset};
-use iyagi_messages::ids::EventId;
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::ObjectKey;
 
@@ -28,14 +27,12 @@ pub fn claims_to_be_a_picture(key: &ObjectKey) -> bool {
 
 /// Where a derived picture is stored: the same content and preset always give the same key.
 pub fn derived_key(sha256: &str, preset: &Preset, format: OutputFormat) -> ObjectKey {
-    let recipe = serde_json::to_string(preset).expect("a preset is plain data");
-    let recipe = EventId::root("preset", &recipe).to_string();
+    let recipe = preset.digest(format, None);
     let extension = format.extension();
     let name = &preset.name;
     let key = format!(
-        "{DERIVED_PREFIX}{}/{sha256}/{name}-{}.{extension}",
-        &sha256[..2],
-        &recipe[..8]
+        "{DERIVED_PREFIX}{}/{sha256}/{name}-{recipe}.{extension}",
+        &sha256[..2]
     );
     ObjectKey::new(key).expect("a digest and a checked preset name make a valid key")
 }

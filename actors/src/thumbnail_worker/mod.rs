@@ -111,7 +111,7 @@ impl ThumbnailWorker {
         let context = Arc::clone(&self.context);
         let cancel = Arc::clone(&late);
         let work = move || {
-            render(&bytes, &context.presets, &context.limits, &|| {
+            render(&bytes, None, &context.presets, &context.limits, &|| {
                 cancel.load(Ordering::Relaxed)
             })
         };

@@ -58,7 +58,9 @@ fn survive(bytes: &[u8]) {
         assert_eq!(probe.format, format);
         assert!((1..=8).contains(&probe.orientation) && probe.pixels() > 0);
     }
-    match render(bytes, &[preset("small", 16, BOTH)], &limits, &|| false) {
+    match render(bytes, None, &[preset("small", 16, BOTH)], &limits, &|| {
+        false
+    }) {
         Ok(rendered) => assert_eq!(rendered.variants.len(), 2),
         Err(error) => assert!(error.deterministic() && !error.to_string().is_empty()),
     }

@@ -6,9 +6,12 @@
 )]
 
 mod bombs;
+mod colour;
 mod content;
 mod hostile;
 mod orientation;
+mod presets;
 mod privacy;
 mod quality;
 mod sample;
+mod ssim;
