@@ -196,8 +196,7 @@ impl Plane {
 mod tests {
     use super::*;
 
-    /// The chroma of a picture of 15 by 11 whose blue grows by 12 a pixel to the right and by 5 a
-    /// pixel down.
+    /// The chroma of a picture, by its value at each place of the picture.
     fn ramp(picture: (f64, f64), value: impl Fn(f64, f64) -> f64) -> Plane {
         let extent = (picture.0 / 2.0, picture.1 / 2.0);
         let size = (extent.0.ceil() as usize, extent.1.ceil() as usize);
