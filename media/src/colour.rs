@@ -73,6 +73,11 @@ impl Conversion {
         self.profile == Profile::Ignored || stored == Colour::Cmyk && !by_profile
     }
 
+    /// Tells whether there is anything to convert.
+    pub(crate) fn needed(&self) -> bool {
+        !matches!(self.step, Step::Nothing)
+    }
+
     /// The picture in sRGB.
     pub(crate) fn apply(&self, raster: Raster) -> Raster {
         const FITS: &str = "a transform takes whole pixels of the layout that it was made for";

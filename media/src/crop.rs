@@ -59,12 +59,14 @@ impl Frame {
         )
     }
 
+    /// Where the middle begins.
+    pub(crate) fn centre(self) -> (u32, u32) {
+        let (right, below) = self.excess();
+        (right / 2, below / 2)
+    }
+
     /// Where the best part begins, found on a small picture of the whole.
     pub(crate) fn best(self, small: &Raster, crop: Crop) -> (u32, u32) {
-        let (right, below) = self.excess();
-        if crop == Crop::Centre {
-            return (right / 2, below / 2);
-        }
         let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole);
         let part = (
             share(self.part.0, self.whole.0),

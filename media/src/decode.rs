@@ -1,5 +1,6 @@
-//! From a file to pixels, by the decoders of the `image` crate and libwebp, none of which sees a
-//! byte before the headers were probed and admitted.
+//! From a file to a picture: a baseline JPEG by the decoder of this crate, a still WebP by libwebp,
+//! everything else by those of the `image` crate. None of them sees a byte before the headers were
+//! probed and admitted.
 
 use std::io::{BufRead, Cursor, Error, Read, Result as IoResult, Seek, SeekFrom};
 
@@ -13,17 +14,21 @@ use image::{AnimationDecoder, ColorType, Frames, ImageDecoder};
 use crate::error::RenderError;
 use crate::format::Format;
 use crate::inks;
+use crate::jpeg::{self, Refusal};
 use crate::limits::{Limits, Quantity};
+use crate::picture::Picture;
 use crate::probe::{Colour, Probe};
 use crate::raster::{Raster, blank};
 
-/// Decodes the picture, or of an animation the first frame that is not blank.
+/// Decodes the picture, or of an animation the first frame that is not blank. It may come smaller
+/// than it is, but no smaller than `needed`: width and height as stored.
 pub(crate) fn decode(
     bytes: &[u8],
     probe: &Probe,
+    needed: (u32, u32),
     limits: &Limits,
     cancel: &dyn Fn() -> bool,
-) -> Result<Raster, RenderError> {
+) -> Result<Picture, RenderError> {
     let decode = Decode {
         probe,
         limits,
@@ -33,13 +38,18 @@ pub(crate) fn decode(
         bytes: Cursor::new(bytes),
         cancel,
     };
-    match probe.format {
+    let pixels = match probe.format {
         Format::Jpeg if probe.colour == Colour::Cmyk => {
             let inks = inks::decode(bytes).map_err(|why| decode.corrupt(&why))?;
             decode.has_size(inks.size())?;
             Ok(inks)
         }
-        Format::Jpeg => decode.still(JpegDecoder::new(source)),
+        Format::Jpeg => match jpeg::decode(bytes, (probe.width, probe.height), needed, cancel) {
+            Ok(planes) => return Ok(Picture::Planes(planes)),
+            Err(Refusal::Cancelled) => Err(RenderError::Cancelled),
+            Err(Refusal::Corrupt(why)) => Err(decode.corrupt(why)),
+            Err(Refusal::Unsupported) => decode.still(JpegDecoder::new(source)),
+        },
         // Of an animated PNG, the still that it carries for viewers that do not animate.
         Format::Png => decode.still(PngDecoder::with_limits(source, decode.allocation())),
         Format::WebP if !probe.animated => {
@@ -72,7 +82,8 @@ pub(crate) fn decode(
             decode.still(Ok(decoder))
         }
         found => Err(RenderError::NotAPicture { found }),
-    }
+    };
+    pixels.map(Picture::Pixels)
 }
 
 /// Hands out every frame of an animation, and how many milliseconds it is shown.

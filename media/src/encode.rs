@@ -5,18 +5,21 @@ use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 use webp::{PixelLayout, WebPConfig};
 
 use crate::error::RenderError;
+use crate::jpeg;
+use crate::picture::Picture;
 use crate::preset::{OutputFormat, Preset};
 use crate::raster::{Layout, Raster};
 
 /// Encodes a picture as the preset says.
 pub(crate) fn encode(
-    raster: &Raster,
+    picture: &Picture,
     format: OutputFormat,
     preset: &Preset,
 ) -> Result<Vec<u8>, RenderError> {
-    match format {
-        OutputFormat::Jpeg => jpeg(raster, preset),
-        OutputFormat::WebP => webp(raster, preset),
+    match (format, picture) {
+        (OutputFormat::Jpeg, Picture::Planes(planes)) => Ok(jpeg::encode(planes, preset.quality)),
+        (OutputFormat::Jpeg, Picture::Pixels(raster)) => jpeg(raster, preset),
+        (OutputFormat::WebP, picture) => webp(&picture.pixels(), preset),
     }
 }
 

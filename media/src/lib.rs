@@ -14,10 +14,10 @@
 //! - `probe`: what a picture claims, from its headers; one file a format
 //! - `limits`: what a picture may cost
 //! - `preset`: what is asked for
-//! - `decode`: from a file to pixels
+//! - `decode`: from a file to a picture, and `jpeg`: the same for the commonest file, faster
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB
-//! - `raster`: pixels, and the loops over them
+//! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
 //! - `resize`: from one decode to every size
 //! - `linear`: the same in linear light
 //! - `crop`, `interest`: which part of it is shown
@@ -34,9 +34,12 @@ mod error;
 mod format;
 mod inks;
 mod interest;
+mod jpeg;
 mod limits;
 mod linear;
+mod picture;
 mod placeholder;
+mod planes;
 mod preset;
 mod probe;
 mod raster;

@@ -69,9 +69,10 @@ impl Raster {
         if orientation <= 1 {
             return self;
         }
+        let size = (self.width as usize, self.height as usize);
         let samples = match self.layout {
-            Layout::Rgb => turned::<3>(&self, orientation),
-            Layout::Rgba | Layout::Cmyk => turned::<4>(&self, orientation),
+            Layout::Rgb => turned::<3>(&self.samples, size, orientation),
+            Layout::Rgba | Layout::Cmyk => turned::<4>(&self.samples, size, orientation),
         };
         let (width, height) = if orientation >= 5 {
             (self.height, self.width)
@@ -272,8 +273,12 @@ pub(crate) fn divided(sample: u8, alpha: u8) -> u8 {
 }
 
 /// Every orientation is a walk over the source with one step for a column and one for a row.
-fn turned<const CHANNELS: usize>(raster: &Raster, orientation: u8) -> Vec<u8> {
-    let (width, height) = (raster.width as isize, raster.height as isize);
+pub(crate) fn turned<const CHANNELS: usize>(
+    samples: &[u8],
+    (width, height): (usize, usize),
+    orientation: u8,
+) -> Vec<u8> {
+    let (width, height) = (width as isize, height as isize);
     let last = width * height - 1;
     let (start, column, row) = match orientation {
         2 => (width - 1, -1, width),
@@ -290,9 +295,9 @@ fn turned<const CHANNELS: usize>(raster: &Raster, orientation: u8) -> Vec<u8> {
     } else {
         (width, height)
     };
-    let source = raster.samples.as_chunks::<CHANNELS>().0;
-    let mut samples = vec![0; raster.samples.len()];
-    let mut pixels = samples.as_chunks_mut::<CHANNELS>().0.iter_mut();
+    let source = samples.as_chunks::<CHANNELS>().0;
+    let mut turned = vec![0; samples.len()];
+    let mut pixels = turned.as_chunks_mut::<CHANNELS>().0.iter_mut();
     for y in 0..rows {
         let mut at = start + y * row;
         for pixel in pixels.by_ref().take(columns as usize) {
@@ -300,7 +305,7 @@ fn turned<const CHANNELS: usize>(raster: &Raster, orientation: u8) -> Vec<u8> {
             at += column;
         }
     }
-    samples
+    turned
 }
 
 /// The transfer function of sRGB.

@@ -16,10 +16,11 @@ use crate::format::Format;
 use crate::interest;
 use crate::limits::Limits;
 use crate::linear;
+use crate::picture::Picture;
 use crate::placeholder::{self, thumb_hash};
 use crate::preset::{Crop, Fit, FocalPoint, OutputFormat, Preset};
 use crate::probe::{Colour, Probe, probe, profile};
-use crate::raster::{Layout, Raster};
+use crate::raster::Raster;
 use crate::resize::{fit, resize_to_each};
 
 /// What one upload became.
@@ -91,17 +92,18 @@ pub fn render(
     }
     let probe = admitted(bytes, limits)?;
     go_on(cancel)?;
-    let source = decode(bytes, &probe, limits, cancel)?;
+    let plan = Plan::new(&probe, presets);
+    let source = decode(bytes, &probe, plan.needed(), limits, cancel)?;
     go_on(cancel)?;
     let profile = profile(bytes, &probe, limits.profile_bytes_max);
-    let conversion = Conversion::new(profile.as_deref(), source.layout);
-
+    let conversion = Conversion::new(profile.as_deref(), source.layout());
     let convert = |raster: Raster| conversion.apply(raster);
-    let rasters = Rasters::make(source, &probe, presets, &convert, cancel)?;
+    let convert = conversion.needed().then_some(&convert as &Convert<'_>);
+    let pictures = plan.carried_out(source, convert, cancel)?;
     let corners: Vec<_> = presets
         .iter()
-        .zip(&rasters.frames)
-        .map(|(preset, frame)| rasters.corner(preset, *frame, focal_point))
+        .zip(&plan.frames)
+        .map(|(preset, frame)| pictures.corner(preset, *frame, focal_point))
         .collect();
     let upload = Upload {
         bytes,
@@ -109,34 +111,39 @@ pub fn render(
         limits,
         cancel,
     };
-    let animations = upload.animations(presets, &rasters.frames, &corners, &convert)?;
+    let animations = upload.animations(presets, &plan.frames, &corners, convert)?;
     let mut variants = Vec::new();
     for (at, preset) in presets.iter().enumerate() {
-        let raster = rasters.thumbnail(preset, rasters.frames[at], corners[at]);
+        let picture = pictures.thumbnail(preset, plan.frames[at], corners[at]);
+        let (width, height) = picture.size();
         for &format in &preset.formats {
             go_on(cancel)?;
             let animation = animations[at].as_ref();
             let (frames, bytes) = match animation.filter(|_| format.can_be_animated()) {
                 Some(animation) => (animation.frames(), animation.encode(preset)?),
-                None => (1, encode(&raster, format, preset)?),
+                None => (1, encode(&picture, format, preset)?),
             };
             variants.push(Variant {
                 preset: preset.name.clone(),
                 format,
-                width: raster.width,
-                height: raster.height,
+                width,
+                height,
                 frames,
                 bytes,
             });
         }
     }
+    let placeholder = pictures.inside(placeholder::LONGEST_SIDE).pixels();
     Ok(Rendered {
         source: facts(bytes, &probe, &conversion),
         variants,
-        dominant_colour: rasters.placeholder().mean_colour(),
-        thumb_hash: thumb_hash(rasters.placeholder()),
+        dominant_colour: placeholder.mean_colour(),
+        thumb_hash: thumb_hash(&placeholder),
     })
 }
+
+/// Makes colours of a file those of sRGB.
+type Convert<'a> = dyn Fn(Raster) -> Raster + 'a;
 
 /// An upload that was admitted.
 struct Upload<'a> {
@@ -154,7 +161,7 @@ impl Upload<'_> {
         presets: &[Preset],
         frames: &[Frame],
         corners: &[(u32, u32)],
-        convert: &dyn Fn(Raster) -> Raster,
+        convert: Option<&Convert<'_>>,
     ) -> Result<Vec<Option<Animation>>, RenderError> {
         let mut animations: Vec<_> = presets
             .iter()
@@ -177,14 +184,15 @@ impl Upload<'_> {
             let sizes = wanted
                 .map(|(_, frame)| self.probe.turned(frame.whole))
                 .collect();
-            let rasters: Vec<_> = resize_to_each(source, sizes, convert, self.cancel)?
+            let source = Picture::Pixels(source);
+            let pictures: Vec<_> = resize_to_each(source, sizes, convert, self.cancel)?
                 .into_iter()
-                .map(|raster| raster.upright(orientation))
+                .map(|picture| picture.upright(orientation))
                 .collect();
             for ((animation, frame), corner) in animations.iter_mut().zip(frames).zip(corners) {
                 let Some(animation) = animation else { continue };
-                let raster = sized(&rasters, frame.whole).expect("a size asked for was made");
-                animation.push(&raster.part(*corner, frame.part), delay_ms);
+                let picture = sized(&pictures, frame.whole).expect("a size asked for was made");
+                animation.push(&picture.pixels().part(*corner, frame.part), delay_ms);
             }
             Ok(())
         };
@@ -193,86 +201,121 @@ impl Upload<'_> {
     }
 }
 
-/// The picture in every size that is needed, upright and in sRGB.
-struct Rasters {
+/// Which sizes a picture is needed in. Sizes are as stored, frames are as seen.
+struct Plan<'a> {
+    probe: &'a Probe,
     /// Of each preset.
     frames: Vec<Frame>,
-    whole: (u32, u32),
-    gamma: Vec<Raster>,
-    light: Vec<Raster>,
+    /// Sizes to be resized as bytes are, as everybody does.
+    gamma: Vec<(u32, u32)>,
+    /// Sizes to be resized in linear light.
+    linear: Vec<(u32, u32)>,
 }
 
-impl Rasters {
-    fn make(
-        source: Raster,
-        probe: &Probe,
-        presets: &[Preset],
-        convert: &dyn Fn(Raster) -> Raster,
-        cancel: &dyn Fn() -> bool,
-    ) -> Result<Self, RenderError> {
+impl<'a> Plan<'a> {
+    fn new(probe: &'a Probe, presets: &[Preset]) -> Self {
         let whole = probe.upright();
         let frames: Vec<Frame> = presets
             .iter()
             .map(|preset| Frame::of(preset, whole))
             .collect();
         // Inks are no light, and resized as they are.
-        let may_be_linear = source.layout != Layout::Cmyk;
-        // Sizes are as seen, and the picture is resized as stored.
+        let may_be_linear = probe.colour != Colour::Cmyk;
         let sizes = |linear: bool| {
             let wanted = presets.iter().zip(&frames);
             wanted
                 .filter(move |(preset, _)| (preset.linear && may_be_linear) == linear)
                 .map(|(_, frame)| probe.turned(frame.whole))
         };
-        // Turned last: a small picture costs a hundredth of the whole to turn.
-        let upright = |raster: Raster| raster.upright(probe.orientation);
-        let mut light = Vec::new();
-        for size in sizes(true) {
-            go_on(cancel)?;
-            light.push(upright(convert(linear::resize(&source, size))));
-        }
+        let linear = sizes(true).collect();
         let mut gamma: Vec<_> = sizes(false).collect();
         gamma.push(probe.turned(fit(whole, placeholder::LONGEST_SIDE)));
         if presets.iter().any(looks) {
             gamma.push(probe.turned(fit(whole, interest::LONGEST_SIDE)));
         }
-        let gamma = resize_to_each(source, gamma, convert, cancel)?;
-        let gamma = gamma.into_iter().map(upright).collect();
-        Ok(Self {
+        Self {
+            probe,
             frames,
-            whole,
             gamma,
-            light,
+            linear,
+        }
+    }
+
+    /// The smallest size that a decoder may make. Light is only right if every pixel counts.
+    fn needed(&self) -> (u32, u32) {
+        if self.linear.is_empty() {
+            self.gamma.iter().copied().max().unwrap_or_default()
+        } else {
+            (self.probe.width, self.probe.height)
+        }
+    }
+
+    fn carried_out(
+        &self,
+        source: Picture,
+        convert: Option<&Convert<'_>>,
+        cancel: &dyn Fn() -> bool,
+    ) -> Result<Pictures, RenderError> {
+        // Turned last: a small picture costs a hundredth of the whole to turn.
+        let upright = |picture: Picture| picture.upright(self.probe.orientation);
+        let mut linear = Vec::new();
+        if !self.linear.is_empty() {
+            let pixels = source.pixels();
+            for &size in &self.linear {
+                go_on(cancel)?;
+                let made = linear::resize(&pixels, size);
+                let made = match convert {
+                    Some(convert) => convert(made),
+                    None => made,
+                };
+                linear.push(upright(Picture::Pixels(made)));
+            }
+        }
+        let gamma = resize_to_each(source, self.gamma.clone(), convert, cancel)?;
+        Ok(Pictures {
+            whole: self.probe.upright(),
+            gamma: gamma.into_iter().map(upright).collect(),
+            linear,
         })
     }
+}
 
-    fn placeholder(&self) -> &Raster {
-        self.inside(placeholder::LONGEST_SIDE)
-    }
+/// The picture in every size that is needed, upright and in sRGB.
+struct Pictures {
+    whole: (u32, u32),
+    gamma: Vec<Picture>,
+    linear: Vec<Picture>,
+}
 
+impl Pictures {
     /// The whole picture, small.
-    fn inside(&self, longest_side: u32) -> &Raster {
+    fn inside(&self, longest_side: u32) -> &Picture {
         let size = fit(self.whole, longest_side);
         sized(&self.gamma, size).expect("a size that was asked for was made")
     }
 
-    fn thumbnail(&self, preset: &Preset, frame: Frame, corner: (u32, u32)) -> Cow<'_, Raster> {
-        let light = sized(&self.light, frame.whole).filter(|_| preset.linear);
-        let raster = light
+    fn thumbnail(&self, preset: &Preset, frame: Frame, corner: (u32, u32)) -> Cow<'_, Picture> {
+        let linear = sized(&self.linear, frame.whole).filter(|_| preset.linear);
+        let picture = linear
             .or_else(|| sized(&self.gamma, frame.whole))
             .expect("a size that was asked for was made");
-        if !frame.cuts() {
-            return Cow::Borrowed(raster);
+        if frame.cuts() {
+            let part = picture.pixels().part(corner, frame.part);
+            Cow::Owned(Picture::Pixels(part))
+        } else {
+            Cow::Borrowed(picture)
         }
-        Cow::Owned(raster.part(corner, frame.part))
     }
 
     /// Where the part begins that a thumbnail shows.
     fn corner(&self, preset: &Preset, frame: Frame, focal_point: Option<FocalPoint>) -> (u32, u32) {
         match focal_point {
             Some(focal_point) => frame.around(focal_point),
-            None if looks(preset) => frame.best(self.inside(interest::LONGEST_SIDE), preset.crop),
-            None => frame.best(self.placeholder(), Crop::Centre),
+            None if looks(preset) => {
+                let small = self.inside(interest::LONGEST_SIDE).pixels();
+                frame.best(&small, preset.crop)
+            }
+            None => frame.centre(),
         }
     }
 }
@@ -282,8 +325,8 @@ fn looks(preset: &Preset) -> bool {
     preset.fit == Fit::Fill && preset.crop != Crop::Centre
 }
 
-fn sized(rasters: &[Raster], size: (u32, u32)) -> Option<&Raster> {
-    rasters.iter().find(|raster| raster.size() == size)
+fn sized(pictures: &[Picture], size: (u32, u32)) -> Option<&Picture> {
+    pictures.iter().find(|picture| picture.size() == size)
 }
 
 /// The headers of a picture that is whole and within limits.
