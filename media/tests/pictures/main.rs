@@ -5,10 +5,10 @@
     reason = "a test that cannot make its input has failed"
 )]
 
-mod bombs;
 mod colour;
 mod content;
 mod hostile;
+mod limits;
 mod orientation;
 mod presets;
 mod privacy;
