@@ -70,18 +70,13 @@ fn jpeg(photo: &RgbImage, quality: u8) -> Vec<u8> {
 }
 
 fn presets(sides: &[u32]) -> Vec<Preset> {
-    let preset = |side: &u32| Preset {
-        name: side.to_string(),
-        longest_side: *side,
-        formats: vec![OutputFormat::Jpeg],
-        quality: QUALITY,
-        background: [255; 3],
-    };
+    let formats = [OutputFormat::Jpeg];
+    let preset = |side: &u32| Preset::new(&side.to_string(), *side, &formats);
     sides.iter().map(preset).collect()
 }
 
 fn ours(photo: &[u8], sides: &[u32]) -> usize {
-    let rendered = render(photo, &presets(sides), &Limits::default(), &|| false);
+    let rendered = render(photo, None, &presets(sides), &Limits::default(), &|| false);
     let variants = rendered.expect("a photograph can be rendered").variants;
     variants.iter().map(|variant| variant.bytes.len()).sum()
 }

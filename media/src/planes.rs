@@ -191,3 +191,64 @@ impl Plane {
         plane
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The chroma of a picture, by its value at each place of the picture.
+    fn ramp(picture: (f64, f64), value: impl Fn(f64, f64) -> f64) -> Plane {
+        let extent = (picture.0 / 2.0, picture.1 / 2.0);
+        let size = (extent.0.ceil() as usize, extent.1.ceil() as usize);
+        let mut plane = Plane::within(size, extent);
+        for (at, sample) in plane.samples.iter_mut().enumerate() {
+            let (x, y) = (at % size.0, at / size.0);
+            // The middle of a sample of chroma is between two of luma.
+            *sample = value(2.0 * x as f64 + 1.0, 2.0 * y as f64 + 1.0).round() as u8;
+        }
+        plane
+    }
+
+    #[test]
+    fn a_turned_plane_shows_each_colour_where_it_is_in_the_turned_picture() {
+        let (width, height) = (15.0, 11.0);
+        let value = |x: f64, y: f64| 12.0 * x + 5.0 * y;
+        for orientation in 2..=8 {
+            let made = ramp((width, height), value).turned(orientation);
+            let expected = match orientation {
+                2 => ramp((width, height), |x, y| value(width - x, y)),
+                3 => ramp((width, height), |x, y| value(width - x, height - y)),
+                4 => ramp((width, height), |x, y| value(x, height - y)),
+                5 => ramp((height, width), |x, y| value(y, x)),
+                6 => ramp((height, width), |x, y| value(y, height - x)),
+                7 => ramp((height, width), |x, y| value(width - y, height - x)),
+                _ => ramp((height, width), |x, y| value(width - y, x)),
+            };
+            assert_eq!(made.extent(), expected.extent());
+            assert_eq!((made.stride, made.rows), (expected.stride, expected.rows));
+            // The last row and column have no neighbour to be between.
+            for y in 0..made.rows - 1 {
+                for x in 0..made.stride - 1 {
+                    let at = y * made.stride + x;
+                    let (made, expected) = (made.samples[at], expected.samples[at]);
+                    assert!(
+                        made.abs_diff(expected) <= 1,
+                        "orientation {orientation} at {x}, {y}: {made} for {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn edges_are_repeated_beyond_the_picture() {
+        let mut plane = Plane::within((4, 3), (1.5, 2.0));
+        plane.samples = vec![1, 2, 9, 9, 3, 4, 9, 9, 9, 9, 9, 9];
+        plane.repeat_edges();
+        assert_eq!(plane.samples, [1, 2, 2, 2, 3, 4, 4, 4, 3, 4, 4, 4]);
+        assert_eq!(*plane.tight(), [1, 2, 3, 4]);
+        let wider = plane.extended(5, 2);
+        assert_eq!((wider.stride(), wider.rows()), (5, 3));
+        assert_eq!(wider.samples()[..5], [1, 2, 2, 2, 2]);
+    }
+}

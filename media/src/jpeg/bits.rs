@@ -20,23 +20,23 @@ struct Ahead {
 }
 
 impl<'a> Bits<'a> {
+    /// Bits there are after [`Bits::refill`].
+    pub(super) const FILLED: u32 = 56;
+
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         let ahead = Ahead::default();
         Self { bytes, ahead }
     }
 
-    /// Makes sure of at least 32 bits: more than any code with its value has. Returns them at the
-    /// top.
+    /// The next bits, at the top: at least [`Bits::FILLED`] less what was taken since.
     #[inline(always)]
-    pub(super) fn peek(&mut self) -> u64 {
-        if self.ahead.count < 32 {
-            self.refill();
-        }
+    pub(super) fn ahead(&self) -> u64 {
         self.ahead.buffer
     }
 
+    /// Makes sure of at least [`Bits::FILLED`] bits.
     #[inline(always)]
-    fn refill(&mut self) {
+    pub(super) fn refill(&mut self) {
         const LOW: u64 = 0x0101_0101_0101_0101;
         const HIGH: u64 = 0x8080_8080_8080_8080;
         let next = self.bytes.get(self.ahead.at..);
@@ -53,7 +53,7 @@ impl<'a> Bits<'a> {
         self.ahead.count += 8 * taken;
     }
 
-    /// Takes bits that were peeked at.
+    /// Takes bits that were looked at.
     #[inline(always)]
     pub(super) fn take(&mut self, bits: u8) {
         self.ahead.buffer <<= bits & 63;
@@ -82,7 +82,7 @@ impl<'a> Bits<'a> {
 impl Ahead {
     #[cold]
     fn refilled_bytewise(mut self, bytes: &[u8]) -> Self {
-        while self.count <= 56 {
+        while self.count < Bits::FILLED {
             let byte = match bytes.get(self.at..) {
                 Some([0xff, 0x00, ..]) => {
                     self.at += 2;

@@ -11,7 +11,6 @@ mod token;
 use std::ops::Range;
 
 use super::NATURAL_ORDER;
-use super::kernels::share;
 use crate::planes::{Plane, Planes};
 use bits::BitWriter;
 use code::Code;
@@ -207,11 +206,6 @@ fn write_segment(file: &mut Vec<u8>, marker: u8, payload: &[u8]) {
     file.extend([0xff, marker]);
     file.extend(length.to_be_bytes());
     file.extend(payload);
-}
-
-/// What a coefficient is multiplied by instead of being divided by its step.
-fn shares(steps: &[u8; 64]) -> [f32; 64] {
-    steps.map(share)
 }
 
 /// Eight by eight samples of a plane; its edges are repeated beyond it.

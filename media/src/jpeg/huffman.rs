@@ -22,32 +22,45 @@ impl<'a> Code<'a> {
 }
 
 /// What the next bits mean.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Entry {
-    /// Bits of code and value together; 0 if they are more than the table was asked with.
+    /// Bits of code and value together; 0 if the entry is [`Entry::UNKNOWN`].
     pub(super) length: u8,
-    /// Zero coefficients before the value; [`Entry::END`] if there is nothing more in the block.
+    /// Zero coefficients before the value. More than any block has, so that one comparison finds
+    /// every case that is not a coefficient: [`Entry::END`] or [`Entry::UNKNOWN`].
     pub(super) run: u8,
-    /// The coefficient.
+    /// The coefficient; of an unknown entry the symbol and the length of its code, if that much
+    /// is known.
     pub(super) value: i16,
 }
 
 impl Entry {
-    /// More than any block has, so that one comparison finds both the end and an overrun.
+    /// The run where there is nothing more in the block.
     pub(super) const END: u8 = 64;
+    /// Bits that are no code, or more of them than the table was asked with.
+    pub(super) const UNKNOWN: Self = Self {
+        length: 0,
+        run: 128,
+        value: 0,
+    };
 }
 
 /// Several coefficients to be passed over at once.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Skip {
-    /// Bits of all of them; 0 if not even one is complete.
+    /// Bits of all of them.
     pub(super) length: u8,
-    /// How many coefficients, zeros included; [`Skip::END`] is added where the block ends with them.
+    /// How many coefficients, zeros included, or more than any block has: [`Skip::END`] is added
+    /// where the block ends with them, and [`Skip::UNKNOWN`] stands where not even one is complete.
     pub(super) advance: u8,
 }
 
 impl Skip {
     pub(super) const END: u8 = 0x80;
+    pub(super) const UNKNOWN: Self = Self {
+        length: 0,
+        advance: 0x7f,
+    };
 }
 
 /// A code ready to decode by.
@@ -60,15 +73,15 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Nine of ten coefficients of a photograph are complete within so many bits, and the tables
-    /// of one scan stay within the first-level cache.
-    pub(super) const BITS: u32 = 10;
+    /// Nearly all coefficients of a photograph are complete within so many bits, and the tables of
+    /// one scan stay within the first-level cache.
+    pub(super) const BITS: u32 = 11;
 
     /// Builds the table of a code whose symbols are a run and a size (AC coefficients), or a size
     /// alone (DC coefficients).
     pub(super) fn new(code: Code<'a>) -> Result<Self, Refusal> {
         let mut table = Self {
-            entries: Box::new([Entry::default(); 1 << Self::BITS]),
+            entries: Box::new([Entry::UNKNOWN; 1 << Self::BITS]),
             code,
             ends: [(0, 0); 17],
         };
@@ -103,40 +116,51 @@ impl<'a> Table<'a> {
         let first = (code >> (16 - Self::BITS)) as usize;
         let spare = Self::BITS - length;
         for (low, entry) in self.entries[first..][..1 << spare].iter_mut().enumerate() {
-            if size <= spare {
-                let bits = (low as u32) >> (spare - size);
-                *entry = meaning(symbol, length, bits);
-            }
+            *entry = if size <= spare {
+                meaning(symbol, length, (low as u32) >> (spare - size))
+            } else {
+                Entry {
+                    value: i16::from_be_bytes([symbol, length as u8]),
+                    ..Entry::UNKNOWN
+                }
+            };
         }
     }
 
-    /// Looks up the next bits, which are at the top. If they are too many for the table, the entry
-    /// has a length of 0, and [`Table::search`] knows more.
+    /// Looks up the next bits, which are at the top. Of an entry that is [`Entry::UNKNOWN`],
+    /// [`Table::search`] may know more.
     #[inline(always)]
     pub(super) fn look_up(&self, bits: u64) -> Entry {
         self.entries[(bits >> (64 - Self::BITS)) as usize]
     }
 
-    /// Finds the code length by length. Bits that are no code have a length of 0.
-    #[cold]
-    pub(super) fn search(&self, bits: u64) -> Entry {
+    /// Reads the value of a code that was found, or finds it, length by length.
+    pub(super) fn search(&self, found: Entry, bits: u64) -> Entry {
+        let [symbol, length] = found.value.to_be_bytes();
+        if length > 0 {
+            return value(symbol, u32::from(length), bits);
+        }
         let sixteen = (bits >> 48) as u32;
-        for length in 1..=16 {
+        for length in Self::BITS + 1..=16 {
             let (end, offset) = self.ends[length as usize];
             if sixteen < end {
                 let index = (sixteen >> (16 - length)) as i32 + offset;
                 let symbol = usize::try_from(index)
                     .ok()
                     .and_then(|index| self.code.symbols.get(index));
-                return symbol.map_or(Entry::default(), |symbol| {
-                    let size = u32::from(symbol & 0xf);
-                    let value = ((bits << length) >> 1 >> (63 - size)) as u32;
-                    meaning(*symbol, length, value)
-                });
+                return symbol.map_or(Entry::UNKNOWN, |symbol| value(*symbol, length, bits));
             }
         }
-        Entry::default()
+        Entry::UNKNOWN
     }
+}
+
+/// The meaning of a symbol whose code has this length and is at the top of the bits.
+fn value(symbol: u8, length: u32, bits: u64) -> Entry {
+    let size = u32::from(symbol & 0xf);
+    // Shifted twice, since a shift by all 64 bits is none.
+    let value = (bits << length) >> 1 >> (63 - size);
+    meaning(symbol, length, value as u32)
 }
 
 /// The meaning of a symbol and the bits after it: T.81, F.2.2.
@@ -165,7 +189,7 @@ impl SkipTable {
     pub(super) const BITS: u32 = 12;
 
     pub(super) fn new(table: &Table<'_>) -> Self {
-        let mut skips = Box::new([Skip::default(); 1 << Self::BITS]);
+        let mut skips = Box::new([Skip::UNKNOWN; 1 << Self::BITS]);
         for (index, skip) in skips.iter_mut().enumerate() {
             let bits = (index as u64) << (64 - Self::BITS);
             let (mut length, mut advance) = (0, 0);
@@ -185,10 +209,12 @@ impl SkipTable {
                     break;
                 }
             }
-            *skip = Skip {
-                length: length as u8,
-                advance,
-            };
+            if length > 0 {
+                *skip = Skip {
+                    length: length as u8,
+                    advance,
+                };
+            }
         }
         Self(skips)
     }

@@ -15,7 +15,7 @@ use scalar as vector;
 #[cfg(target_arch = "x86_64")]
 use sse2 as vector;
 
-pub(super) use vector::forward;
+pub(super) use vector::{forward, nonzero};
 
 /// Bits after the point of the constants.
 const CONSTANT_BITS: u32 = 13;
@@ -141,6 +141,8 @@ mod tests {
                 vector::forward(&samples, &shares),
                 scalar::forward(&samples, &shares)
             );
+            let levels = scalar::forward(&samples, &shares);
+            assert_eq!(vector::nonzero(&levels), scalar::nonzero(&levels));
         }
     }
 
@@ -173,7 +175,9 @@ mod tests {
         let shares = [share(1); 64];
         for _ in 0..2_000 {
             let samples = [(); 8].map(|()| [(); 8].map(|()| random.u8(..)));
-            let back = inverse::<8>(&forward(&samples, &shares), &[1; 64]);
+            let columns = forward(&samples, &shares);
+            let block = std::array::from_fn(|at| columns[at % 8 * 8 + at / 8]);
+            let back = inverse::<8>(&block, &[1; 64]);
             let apart = samples.as_flattened().iter().zip(back.as_flattened());
             for (sample, back) in apart {
                 assert!(sample.abs_diff(*back) <= 2, "{sample} became {back}");

@@ -9,6 +9,11 @@ use crate::planes::Plane;
 
 const DAMAGED: Refusal = Refusal::Corrupt("its scan is damaged");
 
+/// Look-ups for which the bits of one refill are enough.
+const PER_REFILL: u32 = Bits::FILLED / Table::BITS;
+/// Skips for which the bits of one refill are enough.
+const SKIPS_PER_REFILL: u32 = Bits::FILLED / SkipTable::BITS;
+
 /// One component of the picture, and its plane as far as it is decoded.
 pub(super) struct Component {
     frame: FrameComponent,
@@ -302,22 +307,35 @@ impl Part<'_> {
         coefficients[0] = self.prediction as i16;
 
         let (mut index, mut flat) = (1, true);
-        let mut ended = false;
-        while index <= KEPT {
-            let entry = next(&mut bits, self.ac).ok_or(DAMAGED)?;
-            index += usize::from(entry.run);
-            let Some(place) = NATURAL_ORDER.get(index) else {
-                if entry.run == Entry::END {
-                    ended = true;
+        'kept: while index <= KEPT {
+            bits.refill();
+            for _ in 0..PER_REFILL {
+                let entry = self.ac.look_up(bits.ahead());
+                let last = index + usize::from(entry.run);
+                let Some(place) = NATURAL_ORDER.get(last) else {
                     break;
+                };
+                bits.take(entry.length);
+                coefficients[usize::from(*place)] = entry.value;
+                flat = false;
+                index = last + 1;
+                if index > KEPT {
+                    break 'kept;
                 }
-                return Err(DAMAGED);
-            };
+            }
+            // The end of the block, or a code that is too long for the table.
+            let entry = next(&mut bits, self.ac).ok_or(DAMAGED)?;
+            if entry.run == Entry::END {
+                index = 64;
+                break;
+            }
+            index += usize::from(entry.run);
+            let place = NATURAL_ORDER.get(index).ok_or(DAMAGED)?;
             coefficients[usize::from(*place)] = entry.value;
             index += 1;
             flat = false;
         }
-        if !ended && index < 64 {
+        if index < 64 {
             self.skip(&mut bits, index).ok_or(DAMAGED)?;
         }
         *source = bits;
@@ -337,15 +355,19 @@ impl Part<'_> {
     #[inline(always)]
     fn skip(&self, bits: &mut Bits<'_>, mut index: usize) -> Option<()> {
         while index < 64 {
-            let skip = self.skip.look_up(bits.peek());
-            let past = index + usize::from(skip.advance & !Skip::END);
-            if skip.length > 0 && past < 64 {
+            bits.refill();
+            for _ in 0..SKIPS_PER_REFILL {
+                let skip = self.skip.look_up(bits.ahead());
+                let past = index + usize::from(skip.advance);
+                if past > 63 {
+                    if skip.advance & Skip::END != 0 && past - usize::from(Skip::END) < 64 {
+                        bits.take(skip.length);
+                        return Some(());
+                    }
+                    break;
+                }
                 bits.take(skip.length);
                 index = past;
-                if skip.advance & Skip::END != 0 {
-                    return Some(());
-                }
-                continue;
             }
             // Near the end of the block, or a long code: one at a time.
             let entry = next(bits, self.ac)?;
@@ -361,10 +383,10 @@ impl Part<'_> {
 /// The next coefficient; nothing if the bits are no code.
 #[inline(always)]
 fn next(bits: &mut Bits<'_>, table: &Table<'_>) -> Option<Entry> {
-    let ahead = bits.peek();
-    let mut entry = table.look_up(ahead);
+    bits.refill();
+    let mut entry = table.look_up(bits.ahead());
     if entry.length == 0 {
-        entry = table.search(ahead);
+        entry = table.search(entry, bits.ahead());
         if entry.length == 0 {
             return None;
         }

@@ -5,6 +5,7 @@
     reason = "a test that cannot make its input has failed"
 )]
 
+mod baseline;
 mod colour;
 mod content;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use super::bits::BitWriter;
 use super::code::Code;
-use super::{NATURAL_ORDER, block, shares};
+use super::{NATURAL_ORDER, block};
 use crate::jpeg::kernels;
 use crate::planes::Plane;
 
@@ -16,6 +16,17 @@ const AC: u32 = 1;
 const END_OF_BLOCK: u32 = 0x00;
 /// The symbol of sixteen zeros.
 const SIXTEEN_ZEROS: u32 = 0xf0;
+
+/// Where, column by column, each coefficient of a block is, in the order of the file.
+const COLUMN_ORDER: [u8; 64] = {
+    let mut order = NATURAL_ORDER;
+    let mut at = 0;
+    while at < 64 {
+        order[at] = order[at] % 8 * 8 + order[at] / 8;
+        at += 1;
+    }
+    order
+};
 
 /// Tokens: from the bottom eight bits of symbol, of which the lower four say how many bits follow;
 /// eight bits for which code; and the bits that follow.
@@ -80,7 +91,8 @@ impl<'a> Channel<'a> {
     pub(super) fn new(plane: &'a Plane, steps: &[u8; 64], chroma: bool) -> Self {
         Self {
             plane,
-            shares: shares(steps),
+            // Column by column, as the transform leaves coefficients.
+            shares: std::array::from_fn(|at| kernels::share(steps[at % 8 * 8 + at / 8])),
             code: if chroma { CHROMA_DC } else { LUMA_DC },
             prediction: 0,
         }
@@ -96,11 +108,8 @@ impl<'a> Channel<'a> {
         tokens.push(self.code, 0, levels[0] - self.prediction);
         self.prediction = levels[0];
 
-        let ordered = NATURAL_ORDER.map(|place| levels[usize::from(place)]);
-        let mut left = 0u64;
-        for (index, level) in ordered.iter().enumerate() {
-            left |= u64::from(*level != 0) << index;
-        }
+        let ordered = COLUMN_ORDER.map(|place| levels[usize::from(place)]);
+        let mut left = kernels::nonzero(&ordered);
         let mut done = 0;
         left &= !1;
         while left != 0 {

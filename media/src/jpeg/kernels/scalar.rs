@@ -89,8 +89,8 @@ pub(super) fn inverse_2(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 2]
     ]
 }
 
-/// Samples to coefficients divided by their steps, rounded to the nearest. `shares` are those of
-/// [`share`](super::share).
+/// Samples to coefficients divided by their steps, rounded to the nearest, column by column.
+/// `shares` are those of [`share`](super::share), column by column too.
 #[cfg_attr(
     target_arch = "x86_64",
     allow(dead_code, reason = "the twin of a vector kernel")
@@ -100,15 +100,22 @@ pub(in crate::jpeg) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i
         let column = samples.map(|row| i32::from(row[x]) - MIDDLE);
         forward_line(column).map(|sum| (sum + (1 << (FIRST - 1))) >> FIRST)
     });
-    let mut levels = [0; 64];
-    let rows = levels.as_chunks_mut::<8>().0.iter_mut();
-    for ((y, levels), shares) in rows.enumerate().zip(shares.as_chunks::<8>().0) {
-        let sums = forward_line(columns.map(|column| column[y]));
-        for ((level, sum), share) in levels.iter_mut().zip(sums).zip(shares) {
-            *level = (sum as f32 * share).round_ties_even() as i16;
-        }
-    }
-    levels
+    let rows: [[i32; 8]; 8] =
+        std::array::from_fn(|y| forward_line(columns.map(|column| column[y])));
+    std::array::from_fn(|at| {
+        let (x, y) = (at / 8, at % 8);
+        (rows[y][x] as f32 * shares[at]).round_ties_even() as i16
+    })
+}
+
+/// Which of the coefficients are not zero: a bit for each, the first the lowest.
+#[cfg_attr(
+    target_arch = "x86_64",
+    allow(dead_code, reason = "the twin of a vector kernel")
+)]
+pub(in crate::jpeg) fn nonzero(levels: &[i16; 64]) -> u64 {
+    let bits = levels.iter().enumerate();
+    bits.fold(0, |mask, (at, level)| mask | u64::from(*level != 0) << at)
 }
 
 fn forward_line(s: [i32; 8]) -> [i32; 8] {

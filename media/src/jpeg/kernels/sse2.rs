@@ -7,15 +7,34 @@
 )]
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi16, _mm_add_epi32, _mm_cvtepi32_ps, _mm_cvtps_epi32, _mm_loadl_epi64,
-    _mm_loadu_ps, _mm_loadu_si128, _mm_madd_epi16, _mm_mul_ps, _mm_mullo_epi16, _mm_packs_epi32,
-    _mm_packus_epi16, _mm_set1_epi16, _mm_set1_epi32, _mm_srai_epi32, _mm_srli_si128,
-    _mm_storeu_si128, _mm_sub_epi16, _mm_sub_epi32, _mm_unpackhi_epi16, _mm_unpackhi_epi32,
-    _mm_unpackhi_epi64, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm_unpacklo_epi32,
-    _mm_unpacklo_epi64,
+    __m128, __m128i, _mm_add_epi16, _mm_add_epi32, _mm_cmpeq_epi8, _mm_cvtepi32_ps,
+    _mm_cvtps_epi32, _mm_loadl_epi64, _mm_loadu_ps, _mm_loadu_si128, _mm_madd_epi16,
+    _mm_movemask_epi8, _mm_mul_ps, _mm_mullo_epi16, _mm_packs_epi16, _mm_packs_epi32,
+    _mm_packus_epi16, _mm_set1_epi16, _mm_set1_epi32, _mm_setzero_si128, _mm_srai_epi32,
+    _mm_srli_si128, _mm_storeu_si128, _mm_sub_epi16, _mm_sub_epi32, _mm_unpackhi_epi16,
+    _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi8, _mm_unpacklo_epi16,
+    _mm_unpacklo_epi32, _mm_unpacklo_epi64,
 };
 
 use super::{CONSTANT_BITS, COS_1, COS_2, COS_3, COS_5, COS_6, COS_7, MIDDLE, ONE, PASS_BITS};
+
+/// What a closure makes of 0 to 7. An array's own ways to do that are not always inlined, and each
+/// call would move all vectors through memory.
+macro_rules! eight {
+    ($make:expr) => {{
+        let make = $make;
+        [
+            make(0),
+            make(1),
+            make(2),
+            make(3),
+            make(4),
+            make(5),
+            make(6),
+            make(7),
+        ]
+    }};
+}
 
 const FIRST: i32 = (CONSTANT_BITS - PASS_BITS) as i32;
 const SECOND: i32 = (CONSTANT_BITS + PASS_BITS + 3) as i32;
@@ -35,12 +54,18 @@ pub(super) fn inverse_4(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 4]
     unsafe { inverse_4_by_vectors(coefficients, steps) }
 }
 
-/// Samples to coefficients divided by their steps, rounded to the nearest. `shares` are those of
-/// [`share`](super::share).
+/// See [`scalar::forward`](super::scalar::forward).
 #[inline(always)]
 pub(in crate::jpeg) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
     // SAFETY: SSE2 is part of x86-64.
     unsafe { forward_by_vectors(samples, shares) }
+}
+
+/// See [`scalar::nonzero`](super::scalar::nonzero).
+#[inline(always)]
+pub(in crate::jpeg) fn nonzero(levels: &[i16; 64]) -> u64 {
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe { nonzero_by_vectors(levels) }
 }
 
 #[inline]
@@ -48,7 +73,7 @@ pub(in crate::jpeg) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i
 fn inverse_8_by_vectors(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 8]; 8] {
     let (coefficients, steps) = (coefficients.as_chunks::<8>().0, steps.as_chunks::<8>().0);
     let level = |y: usize| _mm_mullo_epi16(load(&coefficients[y]), load(&steps[y]));
-    let columns = std::array::from_fn(level);
+    let columns = eight!(level);
     let passed = inverse_pass_8::<FIRST>(columns, ROUND_FIRST);
     let rows = inverse_pass_8::<SECOND>(transposed(passed), ROUND_SECOND);
     let rows = transposed(rows);
@@ -88,7 +113,7 @@ fn inverse_pass_8<const SHIFT: i32>(c: [__m128i; 8], round: i32) -> [__m128i; 8]
         ],
         round,
     );
-    std::array::from_fn(|n| _mm_packs_epi32(low[n], high[n]))
+    eight!(|n| _mm_packs_epi32(low[n], high[n]))
 }
 
 /// Four of the eight lines, from their coefficients in pairs: 0 and 4, 2 and 6, 1 and 3, 5 and 7.
@@ -113,13 +138,18 @@ fn inverse_half_8<const SHIFT: i32>(pairs: [__m128i; 4], round: i32) -> [__m128i
         odd_of(COS_5, -COS_1, COS_7, COS_3),
         odd_of(COS_7, -COS_5, COS_3, -COS_1),
     ];
-    std::array::from_fn(|n| {
-        _mm_srai_epi32::<SHIFT>(if n < 4 {
-            _mm_add_epi32(even[n], odd[n])
-        } else {
-            _mm_sub_epi32(even[7 - n], odd[7 - n])
-        })
-    })
+    let sum = |n: usize| _mm_srai_epi32::<SHIFT>(_mm_add_epi32(even[n], odd[n]));
+    let difference = |n: usize| _mm_srai_epi32::<SHIFT>(_mm_sub_epi32(even[n], odd[n]));
+    [
+        sum(0),
+        sum(1),
+        sum(2),
+        sum(3),
+        difference(3),
+        difference(2),
+        difference(1),
+        difference(0),
+    ]
 }
 
 #[inline]
@@ -127,7 +157,7 @@ fn inverse_half_8<const SHIFT: i32>(pairs: [__m128i; 4], round: i32) -> [__m128i
 fn inverse_4_by_vectors(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 4]; 4] {
     let (coefficients, steps) = (coefficients.as_chunks::<8>().0, steps.as_chunks::<8>().0);
     let level = |y: usize| _mm_mullo_epi16(load_half(&coefficients[y]), load_half(&steps[y]));
-    let [a, b, c, d] = std::array::from_fn(level);
+    let [a, b, c, d] = [level(0), level(1), level(2), level(3)];
     let columns = [_mm_unpacklo_epi16(a, c), _mm_unpacklo_epi16(b, d)];
     let [upper, lower] = inverse_pass_4::<FIRST>(columns, ROUND_FIRST);
     // Rows 0 and 1, rows 2 and 3: to columns 0 and 2, columns 1 and 3, each pair side by side.
@@ -177,50 +207,56 @@ fn inverse_pass_4<const SHIFT: i32>(
 #[target_feature(enable = "sse2")]
 fn forward_by_vectors(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
     let middle = _mm_set1_epi16(MIDDLE as i16);
-    let rows = samples.map(|row| {
-        let mut wide = [0; 8];
-        for (to, from) in wide.iter_mut().zip(row) {
-            *to = i16::from(from);
-        }
-        _mm_sub_epi16(load(&wide), middle)
-    });
+    let zero = _mm_setzero_si128();
+    let level = |y: usize| {
+        let wide = _mm_unpacklo_epi8(load_bytes(&samples[y]), zero);
+        _mm_sub_epi16(wide, middle)
+    };
     let round = _mm_set1_epi32(ROUND_FIRST);
-    let [low, high] = forward_pass(rows);
-    let passed = std::array::from_fn(|n| {
-        let rounded = |sum| _mm_srai_epi32::<FIRST>(_mm_add_epi32(sum, round));
-        _mm_packs_epi32(rounded(low[n]), rounded(high[n]))
-    });
+    let [low, high] = forward_pass(eight!(level));
+    let rounded = |sum| _mm_srai_epi32::<FIRST>(_mm_add_epi32(sum, round));
+    let passed = eight!(|n: usize| _mm_packs_epi32(rounded(low[n]), rounded(high[n])));
     let [low, high] = forward_pass(transposed(passed));
-    // Line `n` of the halves is column `n` of the block, which is what the shares are turned to.
-    let levels = std::array::from_fn(|n| {
-        let divided = |sums, by: &[f32; 4]| {
-            // SAFETY: an array of four floats is what the instruction loads.
-            let shares = unsafe { _mm_loadu_ps(by.as_ptr()) };
-            _mm_cvtps_epi32(_mm_mul_ps(_mm_cvtepi32_ps(sums), shares))
-        };
-        let shares = column_shares(shares, n);
-        _mm_packs_epi32(divided(low[n], &shares[0]), divided(high[n], &shares[1]))
-    });
     let mut block = [0; 64];
-    for (row, levels) in block.as_chunks_mut().0.iter_mut().zip(transposed(levels)) {
-        store(row, levels);
+    let columns = block.as_chunks_mut::<8>().0.iter_mut();
+    for ((n, column), shares) in columns.enumerate().zip(shares.as_chunks::<8>().0) {
+        let [upper, lower] = [low[n], high[n]].map(|sums| _mm_cvtepi32_ps(sums));
+        let [upper_shares, lower_shares] = load_floats(shares);
+        let levels = _mm_packs_epi32(
+            _mm_cvtps_epi32(_mm_mul_ps(upper, upper_shares)),
+            _mm_cvtps_epi32(_mm_mul_ps(lower, lower_shares)),
+        );
+        store(column, levels);
     }
     block
 }
 
-/// The shares of a column, upper and lower half.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn column_shares(shares: &[f32; 64], x: usize) -> [[f32; 4]; 2] {
-    [0, 4].map(|top| std::array::from_fn(|y| shares[8 * (top + y) + x]))
+fn nonzero_by_vectors(levels: &[i16; 64]) -> u64 {
+    let zero = _mm_setzero_si128();
+    let mut mask = 0;
+    for (n, pair) in levels.as_chunks::<16>().0.iter().enumerate() {
+        let [first, second] = [&pair[..8], &pair[8..]].map(|half| {
+            let half = half.try_into().expect("half of sixteen is eight");
+            load(half)
+        });
+        // Saturation keeps what is not zero from becoming zero.
+        let zeros = _mm_cmpeq_epi8(_mm_packs_epi16(first, second), zero);
+        let bits = !_mm_movemask_epi8(zeros) as u32 & 0xffff;
+        mask |= u64::from(bits) << (16 * n);
+    }
+    mask
 }
 
 /// Transforms eight lines side by side: the sums of the first four lines and of the last four.
 #[inline]
 #[target_feature(enable = "sse2")]
 fn forward_pass(s: [__m128i; 8]) -> [[__m128i; 8]; 2] {
-    let even: [__m128i; 4] = std::array::from_fn(|n| _mm_add_epi16(s[n], s[7 - n]));
-    let odd: [__m128i; 4] = std::array::from_fn(|n| _mm_sub_epi16(s[n], s[7 - n]));
+    let sum = |n: usize| _mm_add_epi16(s[n], s[7 - n]);
+    let difference = |n: usize| _mm_sub_epi16(s[n], s[7 - n]);
+    let even = [sum(0), sum(1), sum(2), sum(3)];
+    let odd = [difference(0), difference(1), difference(2), difference(3)];
     let low = [
         _mm_unpacklo_epi16(even[0], even[1]),
         _mm_unpacklo_epi16(even[2], even[3]),
@@ -306,6 +342,21 @@ fn load(row: &[i16; 8]) -> __m128i {
 fn load_half(row: &[i16; 8]) -> __m128i {
     // SAFETY: an array of eight has more than the 8 bytes that are loaded, at any alignment.
     unsafe { _mm_loadl_epi64(row.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn load_bytes(row: &[u8; 8]) -> __m128i {
+    // SAFETY: an array of eight is the 8 bytes that are loaded, at any alignment.
+    unsafe { _mm_loadl_epi64(row.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn load_floats(row: &[f32; 8]) -> [__m128; 2] {
+    let [upper, lower] = [&row[..4], &row[4..]];
+    // SAFETY: each half of eight is the four that are loaded, at any alignment.
+    unsafe { [_mm_loadu_ps(upper.as_ptr()), _mm_loadu_ps(lower.as_ptr())] }
 }
 
 #[inline]
