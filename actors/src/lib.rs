@@ -17,6 +17,7 @@ pub mod health;
 pub mod inbox;
 pub mod invariants;
 pub mod journal;
+pub mod media_backfill;
 pub mod media_job;
 pub mod media_topic;
 pub mod metadata_recorder;

@@ -7,7 +7,7 @@
 //! ├── redrive               one for one    redrive-intake → Redriver
 //! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper, PushFeedback
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
-//!                                          thumbnails-intake → ThumbnailWorker pool
+//!                                          thumbnails-intake → ThumbnailWorker pool, MediaBackfill
 //! ```
 //!
 //! A host of a fleet plants what its roles need; a dead-letter keeper is everywhere.
@@ -30,7 +30,8 @@ use crate::fleet::Fleet;
 use crate::health::Health;
 use crate::inbox::InboxReader;
 use crate::journal::JournalFault;
-use crate::media_job::MediaJournal;
+use crate::media_backfill::{MediaBackfill, MediaBackfillContext, Step};
+use crate::media_job::{DecodeBudget, DerivedFiles, MediaJournal, Offers};
 use crate::media_topic::{Fan, MediaTopic, MediaTopicContext, Notice, QueueSubscription};
 use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use crate::platforms::Platforms;
@@ -48,7 +49,7 @@ use crate::runtime::{
 };
 use crate::stream_poller::{Poll, StreamPoller, StreamPollerContext};
 use crate::subscription_matcher::{Commits, SubscriptionMatcher, SubscriptionMatcherContext};
-use crate::thumbnail_worker::{ThumbnailWorker, ThumbnailWorkerContext};
+use crate::thumbnail_worker::{Rendering, ThumbnailWorker, ThumbnailWorkerContext};
 
 /// The running tree, as far as others speak to it.
 pub struct Tree {
@@ -148,6 +149,7 @@ pub async fn plant(
     if let Some(queue) = ports.redrive.as_ref().filter(|_| settings.roles.push) {
         redrive_group(&redrive, queue, &shared, &dlq);
     }
+    backfill(&media, &shared);
     if settings.roles.media {
         media_group(&media, &shared, &dlq);
         if let Some(intake) = &ports.media_intake {
@@ -375,16 +377,24 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         dlq: dlq.for_sender("media"),
         clock: Arc::clone(&ports.clock),
     };
+    let derived = DerivedFiles {
+        media: media.clone(),
+        store: Arc::clone(&ports.store),
+        table: Arc::clone(&ports.table),
+        offers: offers(ports, settings),
+    };
     let context = Arc::new(MetadataRecorderContext {
         media: media.clone(),
         store: Arc::clone(&ports.store),
         table: Arc::clone(&ports.table),
+        derived: derived.clone(),
         cpu: cpu.clone(),
         bytes_max: settings.file_bytes_max,
         deadline: settings.media_deadline,
     });
     let child = on("media", ChildSpec::new("metadata-recorder"));
-    let recorders = group.pool(few(child, settings.metadata_workers), move |me| {
+    let recorders = fair(child, settings.metadata_workers, settings.media_lookahead);
+    let recorders = group.pool(recorders, move |me| {
         let context = Arc::clone(&context);
         async move { Ok(MetadataRecorder::new(&me, context)) }
     });
@@ -392,14 +402,19 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         media,
         store: Arc::clone(&ports.store),
         table: Arc::clone(&ports.table),
-        cpu,
+        derived,
+        rendering: Rendering {
+            cpu,
+            budget: DecodeBudget::new(settings.decode_budget_bytes),
+            limits: settings.limits.clone(),
+            deadline: settings.media_deadline,
+        },
         presets: settings.presets.clone(),
-        limits: settings.limits.clone(),
         prefixes: settings.thumbnail_prefixes.clone(),
-        deadline: settings.media_deadline,
     });
     let child = on("media", ChildSpec::new("thumbnail-worker"));
-    let workers = group.pool(few(child, settings.thumbnail_workers), move |me| {
+    let workers = fair(child, settings.thumbnail_workers, settings.media_lookahead);
+    let workers = group.pool(workers, move |me| {
         let context = Arc::clone(&context);
         async move { Ok(ThumbnailWorker::new(&me, context)) }
     });
@@ -419,6 +434,32 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         health,
         ports,
     );
+}
+
+/// Everywhere, because whoever leads does it, also on a host that works on no files.
+fn backfill(group: &Group, shared: &Shared<'_>) {
+    let Shared {
+        ports, settings, ..
+    } = *shared;
+    let context = Arc::new(MediaBackfillContext {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(shared.projections),
+        fleet: shared.fleet.clone(),
+        table: Arc::clone(&ports.table),
+        offers: offers(ports, settings),
+        queue: Arc::clone(&ports.thumbnails),
+        presets: settings.presets.clone(),
+        prefixes: settings.thumbnail_prefixes.clone(),
+    });
+    let spec = ChildSpec {
+        source: true,
+        ..on("media", ChildSpec::new("media-backfill"))
+    };
+    let mailbox = group.child(spec, move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(MediaBackfill::new(&me, context)) }
+    });
+    tell_now(&mailbox, Step);
 }
 
 fn intake(
@@ -490,6 +531,25 @@ fn few(child: ChildSpec, size: usize) -> PoolSpec<Delivery> {
     PoolSpec {
         capacity: size * 2,
         ..PoolSpec::new(child, size)
+    }
+}
+
+/// A pool that looks ahead, so that turns can go round among those whose files wait.
+fn fair(child: ChildSpec, size: usize, backlog: usize) -> PoolSpec<Delivery> {
+    PoolSpec {
+        capacity: backlog.max(size * 2),
+        turn: Delivery::turn,
+        ..PoolSpec::new(child, size)
+    }
+}
+
+/// Where files are offered once more to whoever derives something from them.
+fn offers(ports: &Ports, settings: &Settings) -> Offers {
+    Offers {
+        store: Arc::clone(&ports.store),
+        queues: vec![Arc::clone(&ports.thumbnails)],
+        bucket: settings.bucket.clone(),
+        clock: Arc::clone(&ports.clock),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Why a picture could not be read or rendered.
 
-use crate::encode::PresetError;
 use crate::format::Format;
 use crate::limits::Quantity;
+use crate::preset::PresetError;
 
 /// Why the headers of a file tell nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -22,7 +22,7 @@ pub enum Format {
     Gif,
     /// Windows bitmap.
     Bmp,
-    /// TIFF; recognised, not decoded.
+    /// TIFF; its first page.
     Tiff,
     /// AVIF; recognised, not decoded.
     Avif,

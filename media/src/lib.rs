@@ -13,25 +13,45 @@
 //! - `format`: what a file is, from its first bytes
 //! - `probe`: what a picture claims, from its headers; one file a format
 //! - `limits`: what a picture may cost
-//! - `decode`: from a file to pixels
-//! - `raster`: pixels, and the loops over them
+//! - `preset`: what is asked for
+//! - `decode`: from a file to a picture, and `jpeg`: the same for the commonest file, faster
+//! - `inks`: from a JPEG of inks to their amounts
+//! - `colour`: from the colours of a file to sRGB
+//! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
 //! - `resize`: from one decode to every size
-//! - `encode`: from pixels to a file
+//! - `linear`: the same in linear light
+//! - `crop`, `interest`: which part of it is shown
+//! - `placeholder`: what is shown until then
+//! - `encode`, `animation`: from pixels to a file
 //! - `render`: all of it, in order
 
+mod animation;
+mod colour;
+mod crop;
 mod decode;
 mod encode;
 mod error;
 mod format;
+mod inks;
+mod interest;
+mod jpeg;
 mod limits;
+mod linear;
+mod picture;
+mod placeholder;
+mod planes;
+mod preset;
 mod probe;
 mod raster;
 mod render;
 mod resize;
 
-pub use encode::{OutputFormat, Preset, PresetError};
+pub use colour::Profile;
 pub use error::{ProbeError, RenderError};
 pub use format::{Format, sniff};
 pub use limits::{Limits, Quantity};
+pub use preset::{
+    Crop, ENGINE_VERSION, Fit, FocalPoint, FocalPointError, OutputFormat, Preset, PresetError,
+};
 pub use probe::{Colour, Probe, probe};
 pub use render::{Facts, Rendered, Variant, render};

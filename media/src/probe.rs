@@ -3,8 +3,9 @@
 
 mod bmp;
 mod gif;
-mod jpeg;
+pub(crate) mod jpeg;
 pub(crate) mod png;
+mod tiff;
 mod webp;
 
 use image::metadata::Orientation;
@@ -36,6 +37,8 @@ pub struct Probe {
     pub orientation: u8,
     /// Scans of a JPEG, 1 for any other format.
     pub scans: u32,
+    /// Bytes of the colour profile as stored; 0 if there is none.
+    pub profile_bytes: u64,
     /// Whether the file goes on to its own end. A truncated one does not.
     pub complete: bool,
     /// Memory that decoding takes at its peak, as foreseen. Admission adds these up over all
@@ -51,10 +54,15 @@ impl Probe {
 
     /// Returns width and height as a viewer sees them, orientation applied.
     pub fn upright(&self) -> (u32, u32) {
+        self.turned((self.width, self.height))
+    }
+
+    /// A size as stored for one as seen, or the other way round.
+    pub(crate) fn turned(&self, (width, height): (u32, u32)) -> (u32, u32) {
         if self.orientation >= 5 {
-            (self.height, self.width)
+            (height, width)
         } else {
-            (self.width, self.height)
+            (width, height)
         }
     }
 }
@@ -89,7 +97,8 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, ProbeError> {
         Format::WebP => webp::headers(bytes).map_err(Fault::Corrupt),
         Format::Gif => gif::headers(bytes).map_err(Fault::Corrupt),
         Format::Bmp => bmp::headers(bytes).map_err(Fault::Corrupt),
-        Format::Heic | Format::Avif | Format::Tiff => {
+        Format::Tiff => tiff::headers(bytes),
+        Format::Heic | Format::Avif => {
             return Err(unsupported("upload it as JPEG, PNG or WebP"));
         }
         Format::Svg => {
@@ -111,6 +120,18 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, ProbeError> {
         return Err(ProbeError::Corrupt { format, why });
     }
     Ok(probe)
+}
+
+/// The embedded colour profile of a picture that was probed, inflated to `limit` bytes at most.
+pub(crate) fn profile(bytes: &[u8], probe: &Probe, limit: u64) -> Option<Vec<u8>> {
+    match probe.format {
+        _ if probe.profile_bytes == 0 => None,
+        Format::Jpeg => jpeg::profile(bytes),
+        Format::Png => png::profile(bytes, limit),
+        Format::WebP => webp::profile(bytes),
+        Format::Tiff => tiff::profile(bytes),
+        _ => None,
+    }
 }
 
 /// What is wrong with headers, apart from whose they are.

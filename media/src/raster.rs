@@ -6,6 +6,7 @@
 use image::ColorType;
 
 /// A decoded picture, 8 bits a channel.
+#[derive(Clone)]
 pub(crate) struct Raster {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -20,6 +21,8 @@ pub(crate) enum Layout {
     Rgb,
     /// Red, green and blue, each multiplied by alpha, and alpha.
     Rgba,
+    /// Amounts of cyan, magenta, yellow and black ink, before they are converted to light.
+    Cmyk,
 }
 
 impl Raster {
@@ -66,9 +69,10 @@ impl Raster {
         if orientation <= 1 {
             return self;
         }
+        let size = (self.width as usize, self.height as usize);
         let samples = match self.layout {
-            Layout::Rgb => turned::<3>(&self, orientation),
-            Layout::Rgba => turned::<4>(&self, orientation),
+            Layout::Rgb => turned::<3>(&self.samples, size, orientation),
+            Layout::Rgba | Layout::Cmyk => turned::<4>(&self.samples, size, orientation),
         };
         let (width, height) = if orientation >= 5 {
             (self.height, self.width)
@@ -80,6 +84,26 @@ impl Raster {
             height,
             samples,
             ..self
+        }
+    }
+
+    /// A rectangle of the picture, of this size and with this upper left corner.
+    pub(crate) fn part(&self, (x, y): (u32, u32), (width, height): (u32, u32)) -> Self {
+        let channels = self.layout.channels();
+        let row_len = self.width as usize * channels;
+        let columns = x as usize * channels..(x + width) as usize * channels;
+        let rows = self.samples.chunks_exact(row_len);
+        let samples = rows
+            .skip(y as usize)
+            .take(height as usize)
+            .flat_map(|row| &row[columns.clone()])
+            .copied()
+            .collect();
+        Self {
+            width,
+            height,
+            layout: self.layout,
+            samples,
         }
     }
 
@@ -101,6 +125,43 @@ impl Raster {
             let unscaled = |sample| divided(sample, alpha);
             [unscaled(r), unscaled(g), unscaled(b), alpha]
         })
+    }
+
+    /// The picture with its red, green and blue changed, alpha not multiplied in meanwhile.
+    pub(crate) fn recoloured(mut self, change: impl FnOnce(&mut [u8])) -> Self {
+        if self.layout == Layout::Rgb {
+            change(&mut self.samples);
+            return self;
+        }
+        let straight = self.straight();
+        let mut rgb = spread(&straight, |&[r, g, b, _]| [r, g, b]);
+        change(&mut rgb);
+        let pixels = self.samples.as_chunks_mut::<4>().0.iter_mut();
+        for (pixel, light) in pixels.zip(rgb.as_chunks::<3>().0) {
+            let alpha = pixel[3];
+            let [r, g, b] = light.map(|sample| scaled(sample, alpha));
+            *pixel = [r, g, b, alpha];
+        }
+        self
+    }
+
+    /// The picture as light, which `convert` makes of its inks.
+    pub(crate) fn without_inks(self, convert: impl FnOnce(&[u8], &mut [u8])) -> Self {
+        let mut rgb = vec![0; self.samples.len() / Layout::Cmyk.channels() * 3];
+        convert(&self.samples, &mut rgb);
+        Self {
+            layout: Layout::Rgb,
+            samples: rgb,
+            ..self
+        }
+    }
+
+    /// Red, green, blue and alpha, alpha not multiplied in.
+    pub(crate) fn rgba(&self) -> Vec<u8> {
+        match self.layout {
+            Layout::Rgb => spread(&self.samples, |&[r, g, b]| [r, g, b, u8::MAX]),
+            Layout::Rgba | Layout::Cmyk => self.straight(),
+        }
     }
 
     /// The mean colour as light adds up, not as bytes do; white if nothing is visible.
@@ -127,7 +188,7 @@ impl Layout {
     pub(crate) fn channels(self) -> usize {
         match self {
             Self::Rgb => 3,
-            Self::Rgba => 4,
+            Self::Rgba | Self::Cmyk => 4,
         }
     }
 }
@@ -195,12 +256,12 @@ fn multiply_alpha(rgba: &mut [u8]) {
     }
 }
 
-fn scaled(sample: u8, alpha: u8) -> u8 {
+pub(crate) fn scaled(sample: u8, alpha: u8) -> u8 {
     ((u16::from(sample) * u16::from(alpha) + 127) / 255) as u8
 }
 
 /// The inverse of [`scaled`]. Ringing of the filter may leave a sample above its alpha.
-fn divided(sample: u8, alpha: u8) -> u8 {
+pub(crate) fn divided(sample: u8, alpha: u8) -> u8 {
     match alpha {
         0 => 0,
         u8::MAX => sample,
@@ -212,8 +273,12 @@ fn divided(sample: u8, alpha: u8) -> u8 {
 }
 
 /// Every orientation is a walk over the source with one step for a column and one for a row.
-fn turned<const CHANNELS: usize>(raster: &Raster, orientation: u8) -> Vec<u8> {
-    let (width, height) = (raster.width as isize, raster.height as isize);
+pub(crate) fn turned<const CHANNELS: usize>(
+    samples: &[u8],
+    (width, height): (usize, usize),
+    orientation: u8,
+) -> Vec<u8> {
+    let (width, height) = (width as isize, height as isize);
     let last = width * height - 1;
     let (start, column, row) = match orientation {
         2 => (width - 1, -1, width),
@@ -230,9 +295,9 @@ fn turned<const CHANNELS: usize>(raster: &Raster, orientation: u8) -> Vec<u8> {
     } else {
         (width, height)
     };
-    let source = raster.samples.as_chunks::<CHANNELS>().0;
-    let mut samples = vec![0; raster.samples.len()];
-    let mut pixels = samples.as_chunks_mut::<CHANNELS>().0.iter_mut();
+    let source = samples.as_chunks::<CHANNELS>().0;
+    let mut turned = vec![0; samples.len()];
+    let mut pixels = turned.as_chunks_mut::<CHANNELS>().0.iter_mut();
     for y in 0..rows {
         let mut at = start + y * row;
         for pixel in pixels.by_ref().take(columns as usize) {
@@ -240,11 +305,11 @@ fn turned<const CHANNELS: usize>(raster: &Raster, orientation: u8) -> Vec<u8> {
             at += column;
         }
     }
-    samples
+    turned
 }
 
 /// The transfer function of sRGB.
-fn to_linear(sample: u8) -> f64 {
+pub(crate) fn to_linear(sample: u8) -> f64 {
     let value = f64::from(sample) / 255.0;
     if value <= 0.040_45 {
         value / 12.92
@@ -253,7 +318,7 @@ fn to_linear(sample: u8) -> f64 {
     }
 }
 
-fn from_linear(light: f64) -> u8 {
+pub(crate) fn from_linear(light: f64) -> u8 {
     let value = if light <= 0.003_130_8 {
         light * 12.92
     } else {

@@ -1,10 +1,12 @@
 //! From one decode to every size, each made from the smallest larger one that is large enough.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{InnerPixel, U8x3, U8x4};
-use fast_image_resize::{PixelTrait, ResizeOptions, Resizer};
+use fast_image_resize::pixels::{InnerPixel, U8, U8x3, U8x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::RenderError;
+use crate::picture::Picture;
+use crate::planes::{Plane, Planes};
 use crate::raster::{Layout, Raster};
 
 /// A size is made from another at least this many times as large. Below that the second pass of
@@ -25,39 +27,158 @@ pub(crate) fn fit((width, height): (u32, u32), longest_side: u32) -> (u32, u32) 
     (scaled(width), scaled(height))
 }
 
-/// Makes every size asked for, each once, the largest first.
+/// Makes every size asked for, each once, the largest first. Planes become those of 4:2:0.
+/// `convert`, if there is anything to convert, changes what comes straight from the source, and so
+/// reaches every size once.
 pub(crate) fn resize_to_each(
-    source: Raster,
+    source: Picture,
     mut sizes: Vec<(u32, u32)>,
+    convert: Option<&dyn Fn(Raster) -> Raster>,
     cancel: &dyn Fn() -> bool,
-) -> Result<Vec<Raster>, RenderError> {
+) -> Result<Vec<Picture>, RenderError> {
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     sizes.dedup();
     let mut resizer = Resizer::new();
-    let mut rasters = vec![source];
+    let source_wanted = sizes.contains(&source.size()) && settled(&source);
+    let mut pictures = vec![match convert {
+        Some(convert) if source_wanted => Picture::Pixels(convert(source.into_pixels())),
+        _ => source,
+    }];
     for &size in &sizes {
         if cancel() {
             return Err(RenderError::Cancelled);
         }
-        if rasters[0].size() == size {
+        if source_wanted && pictures[0].size() == size {
             continue;
         }
         let enough = size.0.max(size.1) * CASCADE_RATIO_MIN;
-        let from = rasters
+        let from = pictures
             .iter()
-            .rfind(|made| made.width.max(made.height) >= enough);
-        let made = resize(&mut resizer, from.unwrap_or(&rasters[0]), size);
-        rasters.push(made);
+            .rposition(|made| {
+                let (width, height) = made.size();
+                width.max(height) >= enough
+            })
+            .unwrap_or(0);
+        let convert = convert.filter(|_| from == 0 && !source_wanted);
+        let made = match (&pictures[from], convert) {
+            (Picture::Pixels(raster), None) => Picture::Pixels(resize(&mut resizer, raster, size)),
+            (Picture::Pixels(raster), Some(convert)) => {
+                Picture::Pixels(convert(resize(&mut resizer, raster, size)))
+            }
+            (Picture::Planes(planes), None) => {
+                Picture::Planes(resize_planes(&mut resizer, planes, size, 0.5))
+            }
+            // Colours that will be subsampled again when they are encoded lose nothing before.
+            (Picture::Planes(planes), Some(convert)) => {
+                let planes = resize_planes(&mut resizer, planes, size, 1.0);
+                Picture::Pixels(convert(Picture::Planes(planes).into_pixels()))
+            }
+        };
+        pictures.push(made);
     }
-    rasters.retain(|raster| sizes.contains(&raster.size()));
-    Ok(rasters)
+    if !source_wanted {
+        pictures.remove(0);
+    }
+    Ok(pictures)
+}
+
+/// Tells whether a picture can be encoded as it is.
+fn settled(picture: &Picture) -> bool {
+    match picture {
+        Picture::Pixels(_) => true,
+        Picture::Planes(planes) => {
+            let (width, height) = (f64::from(planes.width), f64::from(planes.height));
+            let half = (width / 2.0, height / 2.0);
+            let chroma = planes.chroma.iter().flatten();
+            planes.luma.extent() == (width, height)
+                && chroma.into_iter().all(|plane| plane.extent() == half)
+        }
+    }
 }
 
 fn resize(resizer: &mut Resizer, source: &Raster, size: (u32, u32)) -> Raster {
     match source.layout {
         Layout::Rgb => resize_typed::<U8x3>(resizer, source, size),
-        Layout::Rgba => resize_typed::<U8x4>(resizer, source, size),
+        Layout::Rgba | Layout::Cmyk => resize_typed::<U8x4>(resizer, source, size),
     }
+}
+
+/// Makes planes of this size, with chroma of a share of it, rounded up.
+fn resize_planes(
+    resizer: &mut Resizer,
+    source: &Planes,
+    size: (u32, u32),
+    chroma_share: f64,
+) -> Planes {
+    let (width, height) = (f64::from(size.0), f64::from(size.1));
+    let extent = (width * chroma_share, height * chroma_share);
+    let chroma_size = (extent.0.ceil() as u32, extent.1.ceil() as u32);
+    let mut chroma =
+        |plane: &Plane| resize_plane(resizer, plane, chroma_size, extent, FilterType::Lanczos3);
+    let chroma = source
+        .chroma
+        .as_ref()
+        .map(|[blue, red]| [chroma(blue), chroma(red)]);
+    let extent = (width, height);
+    Planes {
+        width: size.0,
+        height: size.1,
+        luma: resize_plane(resizer, &source.luma, size, extent, FilterType::Lanczos3),
+        chroma,
+    }
+}
+
+/// Blue and red with a sample for each pixel, row after row; none of a grey picture.
+pub(crate) fn chroma_at_full_size(planes: &Planes) -> Option<[Vec<u8>; 2]> {
+    let mut resizer = Resizer::new();
+    let size = planes.size();
+    let extent = (f64::from(size.0), f64::from(size.1));
+    let planes = planes.chroma.as_ref()?;
+    // Between two samples of chroma lies nothing that a wider filter could find.
+    let filter = FilterType::Bilinear;
+    Some(planes.each_ref().map(|plane| {
+        let plane = resize_plane(&mut resizer, plane, size, extent, filter);
+        plane.into_samples()
+    }))
+}
+
+/// Makes a plane of this size of which the picture spans `extent`.
+fn resize_plane(
+    resizer: &mut Resizer,
+    source: &Plane,
+    (width, height): (u32, u32),
+    extent: (f64, f64),
+    filter: FilterType,
+) -> Plane {
+    const FITS: &str = "the samples are as many as the size says";
+    let (across, down) = source.extent();
+    // What the new plane shows, its own part beyond the picture included.
+    let across = across * f64::from(width) / extent.0;
+    let down = down * f64::from(height) / extent.1;
+    let (stride, rows) = (across.ceil() as usize, down.ceil() as usize);
+    let extended;
+    let source = if stride > source.stride() || rows > source.rows() {
+        extended = source.extended(stride, rows);
+        &extended
+    } else {
+        source
+    };
+    let from = TypedImageRef::<U8>::from_buffer(
+        source.stride() as u32,
+        source.rows() as u32,
+        source.samples(),
+    )
+    .expect(FITS);
+    let mut plane = Plane::within((width as usize, height as usize), extent);
+    let mut to = TypedImage::<U8>::from_buffer(width, height, plane.samples_mut()).expect(FITS);
+    let options = ResizeOptions::new()
+        .crop(0.0, 0.0, across, down)
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .use_alpha(false);
+    resizer
+        .resize_typed(&from, &mut to, &options)
+        .expect("the source was extended to what is shown of it");
+    plane
 }
 
 /// Lanczos with three lobes. The pixel type is static because choosing it at run time would

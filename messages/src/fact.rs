@@ -414,6 +414,69 @@ facts! {
         /// The removal.
         sequencer: Sequencer,
     }
+    /// Files are about to be derived from an object's bytes, or to be shared with others of the same bytes: durable before
+    /// the first of them is stored. All that were ever claimed are what is to be removed with the object.
+    "derived.claimed" v 1 => DerivedClaimed {
+        /// The object.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// SHA-256 of the bytes, hexadecimal.
+        sha256: String,
+        /// Where the files are, or will be.
+        files: Vec<ObjectKey>,
+    }
+    /// What was derived from some bytes is no longer this object's: it was removed, or has other bytes.
+    "derived.released" v 1 => DerivedReleased {
+        /// The object.
+        key: ObjectKey,
+        /// The last write of it that this is about.
+        sequencer: Sequencer,
+        /// SHA-256 of the bytes, hexadecimal.
+        sha256: String,
+        /// The files that no other object claims, and which are gone.
+        removed: Vec<ObjectKey>,
+    }
+    /// Someone wants the files of a preset for what was uploaded before the preset was as it is.
+    "backfill.begun" v 1 => BackfillBegun {
+        /// The preset's name.
+        preset: String,
+        /// Digest of the preset.
+        digest: String,
+        /// Whether it is only to be counted what would be made.
+        dry_run: bool,
+        /// Who asked for it.
+        by: String,
+    }
+    /// It is known how much a backfill has to do.
+    "backfill.counted" v 1 => BackfillCounted {
+        /// Pictures that could have files of the preset.
+        pictures: u64,
+        /// Those that lack them.
+        lacking: u64,
+    }
+    /// Some of what lacks files of the preset was offered to the workers.
+    "backfill.advanced" v 1 => BackfillAdvanced {
+        /// The last picture that was looked at.
+        through: ObjectKey,
+        /// How many were offered, from the beginning.
+        offered: u64,
+    }
+    /// A backfill rests until someone resumes it.
+    "backfill.paused" v 1 => BackfillPaused {
+        /// Who asked for it.
+        by: String,
+    }
+    /// A backfill goes on.
+    "backfill.resumed" v 1 => BackfillResumed {
+        /// Who asked for it.
+        by: String,
+    }
+    /// A backfill has looked at everything.
+    "backfill.completed" v 1 => BackfillCompleted {
+        /// How many pictures were offered.
+        offered: u64,
+    }
     /// An actor failed and was rebuilt.
     "actor.restarted" v 1 => ActorRestarted {
         /// The actor.

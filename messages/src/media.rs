@@ -57,6 +57,9 @@ pub struct Thumbnails {
     pub sequencer: Sequencer,
     /// Mean colour, `#rrggbb`.
     pub dominant_colour: String,
+    /// A `ThumbHash` in Base64, to be shown until a thumbnail is there; absent where an older build made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<String>,
     /// One per preset and format.
     pub variants: Vec<Variant>,
 }
@@ -78,8 +81,29 @@ pub struct Variant {
     pub size: u64,
 }
 
+/// That an object uses files which are derived from its bytes. Objects of the same bytes share them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// SHA-256 of the bytes, hexadecimal.
+    pub sha256: String,
+    /// The object.
+    pub key: ObjectKey,
+    /// Which write of it.
+    pub sequencer: Sequencer,
+    /// The derived files.
+    pub files: Vec<ObjectKey>,
+}
+
 /// The prefix under which everything that iyagi derives is stored; uploads there are refused and notifications ignored.
 pub const DERIVED_PREFIX: &str = "derived/";
+
+/// Who an object's turn is counted for, so that one who uploads much does not hold up others: its owner, or else the post
+/// or folder that it belongs to.
+pub fn turn_of_key(key: &ObjectKey) -> &str {
+    let key = key.as_str();
+    let behind_second = key.match_indices('/').nth(1);
+    behind_second.map_or(key, |(at, _)| &key[..at])
+}
 
 /// Whose file a key is: the segment after `profile/` or `uploads/`.
 pub fn owner_of_key(key: &ObjectKey) -> Option<String> {

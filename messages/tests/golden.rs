@@ -413,6 +413,40 @@ fn samples() -> Vec<Fact> {
             sequencer: sequencer(),
         }
         .into(),
+        DerivedClaimed {
+            key: key("posts/1/한글.jpg"),
+            sequencer: sequencer(),
+            sha256: "ab".repeat(32),
+            files: vec![key("derived/ab/abab/small-01234567.webp")],
+        }
+        .into(),
+        DerivedReleased {
+            key: key("posts/1/한글.jpg"),
+            sequencer: sequencer(),
+            sha256: "ab".repeat(32),
+            removed: vec![key("derived/ab/abab/small-01234567.webp")],
+        }
+        .into(),
+        BackfillBegun {
+            preset: "small".to_owned(),
+            digest: "01234567".to_owned(),
+            dry_run: true,
+            by: by(),
+        }
+        .into(),
+        BackfillCounted {
+            pictures: 12,
+            lacking: 3,
+        }
+        .into(),
+        BackfillAdvanced {
+            through: key("posts/1/한글.jpg"),
+            offered: 2,
+        }
+        .into(),
+        BackfillPaused { by: by() }.into(),
+        BackfillResumed { by: by() }.into(),
+        BackfillCompleted { offered: 3 }.into(),
         ActorRestarted {
             actor: actor(),
             incarnation: "push-3#12".into(),

@@ -20,6 +20,7 @@ pub mod exit;
 mod failure;
 mod init;
 mod journal;
+mod media;
 mod operations;
 mod output;
 mod provision;
@@ -127,6 +128,9 @@ enum Command {
     /// List, show, redrive and purge dead letters.
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
+    /// Make what is derived from files anew.
+    #[command(subcommand)]
+    Media(media::MediaCommand),
     /// Read the journal, beside the daemon or at rest.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
@@ -215,6 +219,7 @@ impl Context {
             Command::WhyNot(arguments) => why_not::why_not(self, &arguments),
             Command::WhatIf(arguments) => what_if::what_if(self, &arguments),
             Command::Dlq(command) => dlq::dlq(self, &command),
+            Command::Media(command) => media::media(self, &command),
             Command::Journal(command) => journal::journal(self, &command),
             Command::Audit => audit::audit(self),
             Command::Pause(actor) => control::order(self, &actor.name, control::Order::Pause),

@@ -273,6 +273,40 @@ fn of_media(fact: &Fact) -> Option<String> {
             )
         }
         Fact::MetadataRemoved(fact) => format!("{} is gone, and its metadata with it", fact.key),
+        Fact::DerivedClaimed(fact) => {
+            format!("{} is to have {} derived files", fact.key, fact.files.len())
+        }
+        Fact::DerivedReleased(fact) => format!(
+            "{} no longer has what was derived from it; {} files were removed",
+            fact.key,
+            fact.removed.len()
+        ),
+        Fact::BackfillBegun(fact) if fact.dry_run => {
+            format!("what \"{}\" lacks is counted for {}", fact.preset, fact.by)
+        }
+        Fact::BackfillBegun(fact) => {
+            format!(
+                "what \"{}\" lacks is to be made, by {}",
+                fact.preset, fact.by
+            )
+        }
+        Fact::BackfillCounted(fact) => {
+            format!("{} of {} pictures lack it", fact.lacking, fact.pictures)
+        }
+        Fact::BackfillAdvanced(fact) => {
+            format!(
+                "{} pictures were offered, as far as {}",
+                fact.offered, fact.through
+            )
+        }
+        Fact::BackfillPaused(fact) => format!("the backfill was paused by {}", fact.by),
+        Fact::BackfillResumed(fact) => format!("the backfill was resumed by {}", fact.by),
+        Fact::BackfillCompleted(fact) => {
+            format!(
+                "the backfill is complete: {} pictures were offered",
+                fact.offered
+            )
+        }
         _ => return None,
     })
 }

@@ -132,8 +132,12 @@ pub struct MediaConfig {
     pub thumbnail_workers: usize,
     /// Files whose metadata is recorded at once.
     pub metadata_workers: usize,
+    /// Notifications that are taken on at once. Among them, turns go round by owner.
+    pub lookahead: usize,
     /// Threads for pixels and hashes; 0 for one per core.
     pub cpu_threads: usize,
+    /// Memory that all pictures being decoded may take together, in bytes. A large one waits for its share.
+    pub decode_budget_bytes: u64,
     /// How long one picture may take, in milliseconds.
     pub deadline_ms: u64,
     /// What is not even decoded.
@@ -144,13 +148,8 @@ pub struct MediaConfig {
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        let preset = |name: &str, longest_side| Preset {
-            name: name.to_owned(),
-            longest_side,
-            formats: vec![OutputFormat::Jpeg, OutputFormat::WebP],
-            quality: 80,
-            background: [255, 255, 255],
-        };
+        let formats = [OutputFormat::Jpeg, OutputFormat::WebP];
+        let preset = |name, longest_side| Preset::new(name, longest_side, &formats);
         Self {
             bucket: "iyagi".to_owned(),
             drop_folder: None,
@@ -158,7 +157,9 @@ impl Default for MediaConfig {
             thumbnail_prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
             thumbnail_workers: 2,
             metadata_workers: 2,
+            lookahead: 512,
             cpu_threads: 0,
+            decode_budget_bytes: 1024 * 1024 * 1024,
             deadline_ms: 30_000,
             limits: Limits::default(),
             presets: vec![

@@ -57,6 +57,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     addresses(config, &mut faults);
     bounds(config, &mut faults);
     texts(config, &mut faults);
+    faults.extend(drop_folder(config));
     presets(config, &mut faults);
     super::push::check(&config.push, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
@@ -119,6 +120,7 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ("media.file_bytes_max", media.file_bytes_max),
         ("media.thumbnail_workers", size(media.thumbnail_workers)),
         ("media.metadata_workers", size(media.metadata_workers)),
+        ("media.lookahead", size(media.lookahead)),
         ("media.deadline_ms", media.deadline_ms),
         ("media.limits.bytes_max", limits.bytes_max),
         ("media.limits.pixels_max", limits.pixels_max),
@@ -162,6 +164,12 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
             size(push.max_in_flight),
             "push.backlog",
             size(push.backlog),
+        ),
+        (
+            "media.limits.decode_bytes_max",
+            limits.decode_bytes_max,
+            "media.decode_budget_bytes",
+            media.decode_budget_bytes,
         ),
     ] {
         if less > more {
@@ -210,6 +218,26 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
     faults.extend(log_filter(&config.log.filter));
 }
 
+/// A folder whose files are uploaded as they appear must not be where the daemon writes: each of its own files would be
+/// an upload that calls for the next.
+fn drop_folder(config: &Config) -> Option<Fault> {
+    let folder = config.media.drop_folder.as_ref()?;
+    let data = &config.data.dir;
+    let [folder_at, data_at] = [folder, data].map(|path| std::path::absolute(path).ok());
+    let (folder_at, data_at) = (folder_at?, data_at?);
+    if !folder_at.starts_with(&data_at) && !data_at.starts_with(&folder_at) {
+        return None;
+    }
+    let key = "media.drop_folder";
+    let message = format!(
+        "`{key}` is \"{}\" and `data.dir` is \"{}\", one of which lies in the other: what the daemon writes would be uploaded to it",
+        folder.display(),
+        data.display()
+    );
+    let fault = Fault::new(key, message).or("data.dir");
+    Some(fault.help("give the drop folder a place of its own"))
+}
+
 fn log_filter(filter: &str) -> Option<Fault> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let key = "log.filter";
@@ -248,13 +276,7 @@ fn presets(config: &Config, faults: &mut Vec<Fault>) {
             faults.push(Fault::new(key("name"), message).help("give each a name of its own"));
         }
         if let Err(error) = preset.validate() {
-            use iyagi_media::PresetError::{LongestSide, NoFormat, Quality};
-            let field = match &error {
-                LongestSide { .. } => "longest_side",
-                Quality { .. } => "quality",
-                NoFormat { .. } => "formats",
-            };
-            faults.push(Fault::new(key(field), error.to_string()));
+            faults.push(Fault::new(key(error.field()), error.to_string()));
         }
     }
 }

@@ -43,7 +43,10 @@ impl AdapterError {
             Self::Embedded(error) => matches!(error, EmbeddedError::Fcm(_)),
             Self::Aws(error) => matches!(
                 **error,
-                AwsError::Clients(ClientsError::NoRegion) | AwsError::NoGraph | AwsError::Fcm(_)
+                AwsError::Clients(ClientsError::NoRegion)
+                    | AwsError::NoGraph
+                    | AwsError::Fcm(_)
+                    | AwsError::Overlap { .. }
             ),
         }
     }

@@ -16,6 +16,7 @@ use super::adapters::Following;
 use super::gateways::gateways;
 use super::host::{HostError, host_of};
 use super::on_threads::OnThreads;
+use crate::aws::check::Overlap;
 use crate::aws::clients::{Clients, ClientsError};
 use crate::aws::dynamodb::leases::DynamoLeases;
 use crate::aws::dynamodb::metadata::DynamoMetadata;
@@ -66,6 +67,12 @@ pub enum AwsError {
     /// The bucket.
     #[error(transparent)]
     Bucket(#[from] OpenBucketError),
+    /// The bucket tells of what the daemon itself writes.
+    #[error("{overlap}; {}", Overlap::CURE)]
+    Overlap {
+        /// The rule that does.
+        overlap: Overlap,
+    },
     /// A queue.
     #[error(transparent)]
     Queue(#[from] OpenQueueError),
@@ -103,6 +110,9 @@ impl AwsAdapters {
         let neptune = clients.neptune.clone().ok_or(AwsError::NoGraph)?;
         let bucket = &config.media.bucket;
         let store = Arc::new(S3Objects::open(clients.s3.clone(), bucket, call_timeout).await?);
+        if config.fleet.roles.contains(&Role::Media) {
+            refuse_own_output(&clients, config).await?;
+        }
         let queue = async |name: &str, queue: String| -> Result<Arc<dyn Queue>, AwsError> {
             let client = clients.sqs.clone();
             let queue = SqsQueue::open(client, name, &queue, call_timeout).await?;
@@ -239,6 +249,18 @@ impl AwsAdapters {
             keeper: system.spawn_named("fleet-keeper", keeper),
             failed,
             beside,
+        }
+    }
+}
+
+/// A daemon that was told of its own output would work for nobody, and be paid for.
+async fn refuse_own_output(clients: &Clients, config: &Config) -> Result<(), AwsError> {
+    match Overlap::find(clients, config).await {
+        Ok(None) => Ok(()),
+        Ok(Some(overlap)) => Err(AwsError::Overlap { overlap }),
+        Err(fault) => {
+            tracing::warn!(%fault, "it is not known whether the bucket tells of derived files");
+            Ok(())
         }
     }
 }

@@ -9,7 +9,7 @@ use iyagi::aws::sqs::SqsQueue;
 use iyagi::clock::SystemClock;
 use iyagi::embedded::metadata::EmbeddedMetadata;
 use iyagi_actors::journal::MemoryJournal;
-use iyagi_actors::media_job::MediaJournal;
+use iyagi_actors::media_job::{DerivedFiles, MediaJournal, Offers};
 use iyagi_actors::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use iyagi_actors::ports::{Clock, MetadataTable, ObjectStore, PutOptions, Queue};
 use iyagi_actors::projections::{Projections, TrafficPolicy};
@@ -67,15 +67,29 @@ impl World {
         let system = System::new(1, Intensity::default(), Arc::new(Unobserved));
         let group = system.group("push", Strategy::OneForOne, Intensity::default());
         let dlq = group.child(ChildSpec::new("dlq-keeper"), |_| ready(Ok(NoLetters)));
-        let context = MetadataRecorderContext {
-            media: MediaJournal {
-                journal,
-                projections,
-                dlq,
+        let media = MediaJournal {
+            journal,
+            projections,
+            dlq,
+            clock: Arc::clone(&clock),
+        };
+        let shared: Arc<dyn ObjectStore> = Arc::new(store.clone());
+        let derived = DerivedFiles {
+            media: media.clone(),
+            store: Arc::clone(&shared),
+            table: Arc::clone(&table) as _,
+            offers: Offers {
+                store: Arc::clone(&shared),
+                queues: Vec::new(),
+                bucket: s3.bucket.clone(),
                 clock,
             },
-            store: Arc::new(store.clone()),
+        };
+        let context = MetadataRecorderContext {
+            media,
+            store: shared,
             table: Arc::clone(&table) as _,
+            derived,
             cpu: CpuPool::new("cpu", 1),
             bytes_max: 1024,
             deadline: VISIBILITY,

@@ -97,6 +97,14 @@ fn presets_that_cannot_be_are_told_one_by_one() {
 }
 
 #[test]
+fn a_drop_folder_among_the_daemons_own_files_is_refused() {
+    for folder in ["data/drop", "data", "."] {
+        let told = mistake(&format!("[media]\ndrop_folder = \"{folder}\"\n"));
+        assert!(told.contains("would be uploaded to it"), "{folder}: {told}");
+    }
+}
+
+#[test]
 fn a_preset_that_lacks_a_key_is_told_which() {
     insta::assert_snapshot!(mistake(
         "[[media.presets]]\nname = \"small\"\nformat = [\"jpeg\"]\n"

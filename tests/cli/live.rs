@@ -163,6 +163,28 @@ impl Drop for Live {
 }
 
 #[test]
+fn a_backfill_is_begun_and_watched_from_the_command_line() {
+    let live = Live::start();
+    let backfill = ["media", "backfill", "--preset", "small"];
+    let counted = live.json(&[&backfill[..], &["--dry-run"]].concat());
+    assert_eq!(
+        (&counted["stage"], &counted["lacking"]),
+        (&json!("completed"), &json!(0))
+    );
+    let done = live.done(&backfill);
+    assert!(done.contains("0 of 0 pictures were offered"), "{done}");
+    let unknown = live.iyagi(&["media", "backfill", "--preset", "smal"]);
+    assert_eq!(unknown.status, 1);
+    assert!(
+        unknown.err.contains("did you mean `small`"),
+        "{}",
+        unknown.err
+    );
+    let never = live.iyagi(&["media", "backfill", "--preset", "large", "--pause"]);
+    assert_eq!(never.status, 1, "{}", never.err);
+}
+
+#[test]
 fn systemd_hears_that_the_daemon_is_up_that_it_lives_and_that_it_stops() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");

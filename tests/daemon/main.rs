@@ -7,4 +7,5 @@ mod in_flight;
 mod media;
 mod push;
 mod sending;
+mod turns;
 mod world;

@@ -54,6 +54,10 @@ fn a_picture_gets_its_thumbnails_and_its_item_and_the_same_bytes_the_same_keys()
         );
         assert_eq!(two.owner.as_deref(), Some("minji"));
         let thumbnails = one.thumbnails.expect("waited for");
+        assert!(thumbnails.dominant_colour.starts_with('#'));
+        // About 25 bytes in Base64.
+        let placeholder = thumbnails.placeholder.as_deref().unwrap_or_default();
+        assert!((24..=44).contains(&placeholder.len()), "{placeholder}");
         let variants = thumbnails.variants.clone();
         assert_eq!(variants.len(), 6, "three presets in two formats");
         assert_eq!(two.thumbnails.expect("waited for").variants, variants);

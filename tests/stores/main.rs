@@ -1,5 +1,6 @@
 //! The embedded stores keep what the ports promise, and what is theirs alone: restarts, crashes, full disks.
 
+mod arrivals;
 mod drop_folder;
 mod inbox;
 mod leases;

@@ -1,5 +1,17 @@
 //! What every consumer of objects does alike: read the notification, and write off what cannot be done.
+//!
+//! # Layout
+//! - this file: notifications, outcomes and letters
+//! - `reading`: which write of an object was read
+//! - `digest`: what bytes are known by
+//! - `derived`: the account of derived files
+//! - `offer`: objects that are offered once more
+//! - `budget`: the memory that all decodes share
 
+mod budget;
+mod derived;
+mod digest;
+mod offer;
 mod reading;
 
 use std::sync::Arc;
@@ -11,10 +23,14 @@ use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 
+pub use self::budget::{DecodeBudget, Share};
+pub use self::derived::{DerivedFiles, Gone};
+pub use self::digest::sha256;
+pub use self::offer::{Offers, is_offer};
 pub use self::reading::{Reading, read_write};
 use crate::dlq_keeper::DlqMessage;
 use crate::journal::{Draft, Journal, JournalFault};
-use crate::ports::{Clock, QueueFault, StoreFault};
+use crate::ports::{Clock, MetadataFault, QueueFault, StoreFault};
 use crate::projections::Projections;
 use crate::queue_intake::Delivery;
 use crate::runtime::{Fault, Mailbox};
@@ -146,6 +162,11 @@ fn upstream(key: &ObjectKey, sequencer: &Sequencer, body: &str) -> String {
 
 /// A store that cannot be used stops the pool, not the job.
 pub fn store_down(fault: &StoreFault) -> Fault {
+    Fault::dependency(fault.to_string())
+}
+
+/// A table that cannot be used stops the pool, not the job.
+pub fn table_down(fault: &MetadataFault) -> Fault {
     Fault::dependency(fault.to_string())
 }
 

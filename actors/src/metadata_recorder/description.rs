@@ -1,13 +1,11 @@
 //! What a file is: a pure function of its bytes.
 
-use std::fmt::Write;
-
 use iyagi_media::{probe, sniff};
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::media::{Dimensions, MetadataItem, owner_of_key};
 use iyagi_messages::object::Sequencer;
-use sha2::{Digest, Sha256};
 
+use crate::media_job::sha256;
 use crate::ports::ObjectInfo;
 
 /// Describes one write of a file. Without its bytes, because of a defect, it is known by what the store says.
@@ -39,7 +37,7 @@ pub fn describe(
             return item;
         }
     };
-    item.sha256 = Some(hexadecimal(&Sha256::digest(bytes)));
+    item.sha256 = Some(sha256(bytes));
     let format = sniff(bytes);
     if format != iyagi_media::Format::Unknown {
         format.content_type().clone_into(&mut item.content_type);
@@ -58,13 +56,4 @@ pub fn describe(
         }
     }
     item
-}
-
-fn hexadecimal(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-            text
-        })
 }

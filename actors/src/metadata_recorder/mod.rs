@@ -1,6 +1,7 @@
 //! `MetadataRecorder`: writes down what every uploaded file is.
 //!
-//! Told: [`Delivery`] from the queue `metadata`. Writes: `metadata.recorded`, `metadata.removed`, `letter.requested`.
+//! Told: [`Delivery`] from the queue `metadata`. Writes: `metadata.recorded`, `metadata.removed`, `derived.released`,
+//! `letter.requested`. What was derived from a write goes when the write does, whether it was removed or replaced.
 //!
 //! **Invariant:** a message leaves its queue only after its outcome is durable; the later write of an object wins.
 
@@ -15,7 +16,8 @@ use iyagi_messages::object::{ObjectEvent, ObjectEventKind};
 
 pub use self::description::describe;
 use crate::media_job::{
-    GivenUp, MediaJournal, Reading, objects_of, queue_down, read_write, store_down,
+    DerivedFiles, GivenUp, Gone, MediaJournal, Reading, objects_of, queue_down, read_write,
+    store_down, table_down,
 };
 use crate::ports::{MetadataTable, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
@@ -29,6 +31,8 @@ pub struct MetadataRecorderContext {
     pub store: Arc<dyn ObjectStore>,
     /// Where items are stored.
     pub table: Arc<dyn MetadataTable>,
+    /// Whose derived files are whose.
+    pub derived: DerivedFiles,
     /// Where files are hashed.
     pub cpu: CpuPool,
     /// Larger files are listed without being read.
@@ -100,12 +104,15 @@ impl MetadataRecorder {
             sha256: item.sha256.clone(),
         };
         let written = table.record(item).await;
-        match written.map_err(|fault| Fault::dependency(fault.to_string()))? {
+        match written.map_err(|fault| table_down(&fault))? {
             Written::Yes => {
                 let (key, sequencer) = (recorded.key.clone(), recorded.sequencer.clone());
+                let sha256 = recorded.sha256.clone();
                 media
                     .record(&self.me, &key, &sequencer, recorded.into())
                     .await?;
+                let gone = Gone::Before(&sequencer, sha256.as_deref());
+                self.context.derived.release(&self.me, &key, gone).await?;
             }
             Written::Outdated => {
                 tracing::debug!(key = %event.key, "a later write of the object is already recorded");
@@ -121,7 +128,7 @@ impl MetadataRecorder {
             return Ok(false);
         }
         let recorded = self.context.table.get(&event.key).await;
-        let recorded = recorded.map_err(|fault| Fault::dependency(fault.to_string()))?;
+        let recorded = recorded.map_err(|fault| table_down(&fault))?;
         if recorded.is_some_and(|item| item.version_id == event.version_id) {
             return Ok(false);
         }
@@ -142,7 +149,7 @@ impl MetadataRecorder {
             .table
             .remove(&event.key, &event.sequencer)
             .await;
-        let (written, _) = removed.map_err(|fault| Fault::dependency(fault.to_string()))?;
+        let (written, _) = removed.map_err(|fault| table_down(&fault))?;
         if written == Written::Yes {
             let fact = MetadataRemoved {
                 key: event.key.clone(),
@@ -152,6 +159,9 @@ impl MetadataRecorder {
             media
                 .record(&self.me, &event.key, &event.sequencer, fact.into())
                 .await?;
+            let gone = Gone::Through(&event.sequencer);
+            let derived = &self.context.derived;
+            derived.release(&self.me, &event.key, gone).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The table of what is known about every file, with the semantics of conditional writes in DynamoDB.
 
 use async_trait::async_trait;
-use iyagi_messages::media::{MetadataItem, Thumbnails};
+use iyagi_messages::media::{Claim, MetadataItem, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use thiserror::Error;
 
@@ -36,6 +36,23 @@ pub trait MetadataTable: Send + Sync + 'static {
         after: Option<&ObjectKey>,
         limit: u32,
     ) -> Result<MetadataPage, MetadataFault>;
+
+    /// Notes that an object uses files derived from its bytes, in place of what it used of the same bytes before, unless
+    /// a later write of it does.
+    async fn claim(&self, claim: Claim) -> Result<(), MetadataFault>;
+
+    /// Takes a claim back unless a later write of the object made it. Yields those of its files that nobody claims, as of
+    /// a moment at which it no longer stood.
+    async fn release(&self, claim: &Claim) -> Result<Vec<ObjectKey>, MetadataFault>;
+
+    /// Objects that claim any of these files, which are all derived from the same bytes, and which writes of them; at most
+    /// `limit` of them.
+    async fn claimants(
+        &self,
+        sha256: &str,
+        files: &[ObjectKey],
+        limit: usize,
+    ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault>;
 }
 
 /// Whether a conditional write took effect.

@@ -4,6 +4,7 @@
 
 mod accepted;
 mod audience;
+mod backfills;
 mod catch_up;
 mod fan_outs;
 mod members;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 
 pub use accepted::RecentlyAccepted;
 pub use audience::Audience;
+pub use backfills::{Backfill, Backfills, Stage as BackfillStage};
 pub use catch_up::{CatchUp, CatchUpPolicy, Turn};
 pub use fan_outs::FanOuts;
 pub use members::Members;
@@ -61,6 +63,7 @@ pub struct Projections {
     services: RwLock<Services>,
     catch_up: RwLock<CatchUp>,
     fan_outs: RwLock<FanOuts>,
+    backfills: RwLock<Backfills>,
     /// How far the traffic is looked back at.
     policy: TrafficPolicy,
     /// How often the state was kept.
@@ -84,6 +87,8 @@ struct Kept {
     catch_up: CatchUp,
     #[serde(default)]
     fan_outs: FanOuts,
+    #[serde(default)]
+    backfills: Backfills,
 }
 
 impl Projections {
@@ -111,6 +116,7 @@ impl Projections {
             services: RwLock::new(body.services),
             catch_up: RwLock::new(body.catch_up),
             fan_outs: RwLock::new(body.fan_outs),
+            backfills: RwLock::new(body.backfills),
             policy,
             saves: AtomicU32::new(body.saves),
             folded: watch::Sender::new(pos),
@@ -139,6 +145,7 @@ impl Projections {
             let traffic = self.traffic();
             let services = self.platforms();
             let fan_outs = self.fan_outs();
+            let backfills = self.backfills();
             let pieces = outbox.pack();
             let body = serde_json::to_vec(
                 &(BodyRef {
@@ -153,6 +160,7 @@ impl Projections {
                     services: &services,
                     catch_up: self.catch_up(),
                     fan_outs: &fan_outs,
+                    backfills: &backfills,
                 }),
             );
             (
@@ -222,6 +230,13 @@ impl Projections {
         self.fan_outs.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Which presets' files are being made for older pictures.
+    pub fn backfills(&self) -> RwLockReadGuard<'_, Backfills> {
+        self.backfills
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How far the traffic is looked back at.
     pub fn traffic_policy(&self) -> TrafficPolicy {
         self.policy
@@ -263,6 +278,15 @@ impl Projections {
                 .unwrap_or_else(PoisonError::into_inner);
             for event in events {
                 fan_outs.apply(event);
+            }
+        }
+        if events.iter().any(|event| Backfills::concerns(&event.fact)) {
+            let mut backfills = self
+                .backfills
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for event in events {
+                backfills.apply(event);
             }
         }
         if events.iter().any(|event| Audience::concerns(&event.fact)) {
@@ -326,6 +350,7 @@ struct BodyRef<'a> {
     services: &'a Services,
     catch_up: CatchUp,
     fan_outs: &'a FanOuts,
+    backfills: &'a Backfills,
 }
 
 /// Why a snapshot cannot be used.

@@ -4,7 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use iyagi_messages::media::turn_of_key;
+use iyagi_messages::object::Notification;
+use serde_json::Value;
+
+use crate::media_job::is_offer;
 use crate::ports::{Queue, QueueFault, Received};
+use crate::runtime::LaneKey;
 
 /// A received message that someone is working on. Its queue has it until [`Delivery::done`].
 pub struct Delivery {
@@ -48,6 +54,21 @@ impl Delivery {
 }
 
 impl Delivery {
+    /// Whose turn it is. What is offered once more is one's turn together, so that it does not hold up what is new.
+    pub fn turn(&self) -> Option<LaneKey> {
+        let body: Value = serde_json::from_str(&self.received.body).ok()?;
+        if is_offer(&body) {
+            return Some(LaneKey::of("offers"));
+        }
+        match Notification::parse(&self.received.body) {
+            Ok(Notification::Objects(events)) => {
+                let first = events.first()?;
+                Some(LaneKey::of(turn_of_key(&first.key)))
+            }
+            Ok(Notification::Test) | Err(_) => None,
+        }
+    }
+
     /// Gives back, at the end of a drain, a message that was not begun.
     pub async fn hand_back(&self) {
         if let Err(fault) = self.give_back(Duration::ZERO).await {

@@ -59,6 +59,7 @@ pub(super) struct PoolCore<M: Send + 'static> {
     state: Mutex<State<M>>,
     wake: Notify,
     lane: LaneOf<M>,
+    turn: LaneOf<M>,
     hire: Hire<M>,
 }
 
@@ -72,7 +73,13 @@ struct State<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> PoolCore<M> {
-    pub(super) fn new(record: Arc<Record>, seed: u64, lane: LaneOf<M>, hire: Hire<M>) -> Arc<Self> {
+    pub(super) fn new(
+        record: Arc<Record>,
+        seed: u64,
+        lane: LaneOf<M>,
+        turn: LaneOf<M>,
+        hire: Hire<M>,
+    ) -> Arc<Self> {
         let lanes = Lanes::new(record.spec.backoff, seed);
         Arc::new(Self {
             record,
@@ -85,6 +92,7 @@ impl<M: Send + 'static> PoolCore<M> {
             }),
             wake: Notify::new(),
             lane,
+            turn,
             hire,
         })
     }
@@ -144,8 +152,9 @@ impl<M: Send + 'static> PoolCore<M> {
 
     pub(super) fn push(&self, envelope: Envelope<M>) {
         let lane = (self.lane)(&envelope.message);
+        let turn = (self.turn)(&envelope.message);
         let mut state = self.lock();
-        state.lanes.push(lane, envelope);
+        state.lanes.push(lane, turn, envelope);
         self.dispatch_now(&mut state);
     }
 

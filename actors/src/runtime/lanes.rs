@@ -1,7 +1,8 @@
 //! The order of a pool's jobs as pure state: lanes, holds and the breaker; no worker in sight.
 //!
 //! Jobs of one lane are done one at a time and in order; jobs without a lane in any order. A lane
-//! lives only while it has jobs.
+//! lives only while it has jobs. Among those for whom jobs wait, turns go round: one with a thousand
+//! jobs and one with five get as many done, for as long as both have some.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -33,9 +34,63 @@ pub(super) struct Ticket {
 
 /// Each job without a key has a lane of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Lane {
+enum Place {
     Keyed(LaneKey),
     Alone(u64),
+}
+
+/// A lane, and whose turn its jobs are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Lane {
+    place: Place,
+    turn: Option<LaneKey>,
+}
+
+/// Lanes whose next job may be done, by whose turn it is.
+#[derive(Debug, Default)]
+struct Ready {
+    lanes: HashMap<Option<LaneKey>, VecDeque<Lane>>,
+    /// Who has any, the next one first.
+    turns: VecDeque<Option<LaneKey>>,
+}
+
+impl Ready {
+    fn push_back(&mut self, lane: Lane) {
+        let lanes = self.lanes.entry(lane.turn).or_insert_with(|| {
+            self.turns.push_back(lane.turn);
+            VecDeque::with_capacity(1)
+        });
+        lanes.push_back(lane);
+    }
+
+    /// Puts a lane before all others.
+    fn push_front(&mut self, lane: Lane) {
+        self.turns.retain(|turn| *turn != lane.turn);
+        self.turns.push_front(lane.turn);
+        self.lanes.entry(lane.turn).or_default().push_front(lane);
+    }
+
+    fn pop_front(&mut self) -> Option<Lane> {
+        let turn = self.turns.pop_front()?;
+        let lanes = self.lanes.get_mut(&turn);
+        let lanes = lanes.expect("who has a turn has a lane");
+        let lane = lanes.pop_front();
+        if lanes.is_empty() {
+            self.lanes.remove(&turn);
+        } else {
+            self.turns.push_back(turn);
+        }
+        lane
+    }
+
+    fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.lanes.clear();
+        self.turns.clear();
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +105,7 @@ enum Breaker {
 
 pub(super) struct Lanes<J> {
     jobs: HashMap<Lane, VecDeque<J>>,
-    ready: VecDeque<Lane>,
+    ready: Ready,
     held: BTreeMap<(Instant, u64), Lane>,
     sequence: u64,
     breaker: Breaker,
@@ -63,7 +118,7 @@ impl<J> Lanes<J> {
     pub(super) fn new(backoff: Backoff, seed: u64) -> Self {
         Self {
             jobs: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             held: BTreeMap::new(),
             sequence: 0,
             breaker: Breaker::Closed,
@@ -73,9 +128,11 @@ impl<J> Lanes<J> {
         }
     }
 
-    pub(super) fn push(&mut self, key: Option<LaneKey>, job: J) {
+    /// Takes a job on: its lane, if it has one, and whose turn it is, if turns are counted.
+    pub(super) fn push(&mut self, key: Option<LaneKey>, turn: Option<LaneKey>, job: J) {
         self.sequence += 1;
-        let lane = key.map_or(Lane::Alone(self.sequence), Lane::Keyed);
+        let place = key.map_or(Place::Alone(self.sequence), Place::Keyed);
+        let lane = Lane { place, turn };
         let jobs = self.jobs.entry(lane).or_insert_with(|| {
             self.ready.push_back(lane);
             VecDeque::with_capacity(1)
@@ -202,7 +259,7 @@ mod tests {
     fn one_job_of_a_lane_is_out_at_a_time_and_lanes_do_not_wait_for_each_other() {
         let (mut lanes, now) = (lanes(), Instant::now());
         for (key, job) in [(1, 10), (1, 11), (2, 20)] {
-            lanes.push(Some(LaneKey(key)), job);
+            lanes.push(Some(LaneKey(key)), None, job);
         }
         let (first, job) = lanes.next(now).unwrap();
         assert_eq!(job, 10);
@@ -216,7 +273,7 @@ mod tests {
     fn a_held_job_keeps_its_place_and_stops_its_lane_only() {
         let (mut lanes, now) = (lanes(), Instant::now());
         for (key, job) in [(1, 10), (1, 11), (2, 20)] {
-            lanes.push(Some(LaneKey(key)), job);
+            lanes.push(Some(LaneKey(key)), None, job);
         }
         let until = now + Duration::from_secs(1);
         let (ticket, job) = lanes.next(now).unwrap();
@@ -233,7 +290,7 @@ mod tests {
     #[test]
     fn an_outage_lets_one_probe_through_at_a_time_until_one_succeeds() {
         let (mut lanes, mut now) = (lanes(), Instant::now());
-        (0..4).for_each(|job| lanes.push(None, job));
+        (0..4).for_each(|job| lanes.push(None, None, job));
         let (a, job_a) = lanes.next(now).unwrap();
         let (b, job_b) = lanes.next(now).unwrap();
         let delay = lanes.outage(a, job_a, now).expect("it opens");
@@ -255,9 +312,35 @@ mod tests {
     }
 
     #[test]
+    fn one_who_has_many_jobs_does_not_hold_up_one_who_has_few() {
+        let (mut lanes, now) = (lanes(), Instant::now());
+        let (many, few) = (Some(LaneKey(1)), Some(LaneKey(2)));
+        (0..100).for_each(|job| lanes.push(None, many, job));
+        (100..103).for_each(|job| lanes.push(None, few, job));
+        let order: Vec<u32> = std::iter::from_fn(|| lanes.next(now).map(|(_, job)| job)).collect();
+        assert_eq!(order[..8], [0, 100, 1, 101, 2, 102, 3, 4]);
+        assert_eq!(order.len(), 103);
+        assert!(lanes.ready.lanes.is_empty(), "nobody is remembered");
+    }
+
+    #[test]
+    fn a_job_that_met_an_outage_is_the_probe_whoever_has_the_turn() {
+        let (mut lanes, mut now) = (lanes(), Instant::now());
+        lanes.push(None, Some(LaneKey(1)), 1);
+        lanes.push(None, Some(LaneKey(1)), 2);
+        lanes.push(None, Some(LaneKey(2)), 3);
+        let (ticket, job) = lanes.next(now).unwrap();
+        now += lanes.outage(ticket, job, now).expect("it opens");
+        let (probe, job) = lanes.next(now).unwrap();
+        assert_eq!(job, 1);
+        lanes.finished(probe);
+        assert_eq!((0..).map_while(|_| lanes.next(now)).count(), 2);
+    }
+
+    #[test]
     fn a_lane_is_gone_once_its_jobs_are() {
         let (mut lanes, now) = (lanes(), Instant::now());
-        lanes.push(Some(LaneKey::of("u-1")), 1);
+        lanes.push(Some(LaneKey::of("u-1")), None, 1);
         let (ticket, _) = lanes.next(now).unwrap();
         lanes.finished(ticket);
         assert!(lanes.jobs.is_empty() && lanes.ready.is_empty());

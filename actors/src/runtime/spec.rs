@@ -168,6 +168,8 @@ pub struct PoolSpec<M> {
     pub capacity: usize,
     /// The lane of a job: jobs of one lane are done one at a time and in order.
     pub lane: fn(&M) -> Option<LaneKey>,
+    /// Whose turn a job is: among those for whom jobs wait, turns go round.
+    pub turn: fn(&M) -> Option<LaneKey>,
 }
 
 impl<M> PoolSpec<M> {
@@ -179,6 +181,7 @@ impl<M> PoolSpec<M> {
             size,
             capacity,
             lane: |_| None,
+            turn: |_| None,
         }
     }
 }

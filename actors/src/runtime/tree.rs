@@ -89,6 +89,7 @@ impl Group {
             size,
             capacity,
             lane,
+            turn,
         } = spec;
         let shared = &self.shared;
         let intensity = pool_intensity(child.intensity, size);
@@ -130,7 +131,7 @@ impl Group {
             }
         });
         let seed = shared.seed ^ stable_hash(&record.name);
-        let core = PoolCore::new(Arc::clone(&record), seed, lane, hire);
+        let core = PoolCore::new(Arc::clone(&record), seed, lane, turn, hire);
         shared.enter(&record, Control::Pool(Arc::new(Arc::clone(&core))));
         let clock = Arc::clone(&core);
         place.run(move || drop(tokio::task::spawn_local(clock.keep_time())));

@@ -1,29 +1,39 @@
 //! `ThumbnailWorker`: makes the thumbnails of one picture.
 //!
-//! Told: [`Delivery`] from the queue `thumbnails`. Writes: `thumbnail.rendered`, `thumbnail.failed`, `letter.requested`.
-//! Derived files are content-addressed: doing a job twice writes the same bytes under the same keys.
+//! Told: [`Delivery`] from the queue `thumbnails`. Writes: `derived.claimed`, `thumbnail.rendered`, `thumbnail.failed`,
+//! `letter.requested`. Derived files are content-addressed and immutable: pictures of the same bytes share them, a second
+//! render of the same bytes by the same preset does not happen, and a changed preset gives new keys.
 //!
-//! **Invariant:** a message leaves its queue only after its outcome is durable.
+//! **Invariant:** a message leaves its queue only after its outcome is durable; no file is stored that was not claimed.
+//!
+//! # Layout
+//! - this file: one picture from its notification to its outcome
+//! - `candidate`: which objects, and under which keys
+//! - `files`: what is to be there, and what each file says of itself
+//! - `rendering`: the work on pixels
 
 mod candidate;
+mod files;
+mod rendering;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use iyagi_media::{Facts, Limits, Preset, RenderError, Rendered, render, sniff};
+use iyagi_media::{FocalPoint, Preset, RenderError, Rendered, sniff};
 use iyagi_messages::fact::{ThumbnailFailed, ThumbnailRendered};
 use iyagi_messages::ids::Incarnation as Writer;
-use iyagi_messages::media::{Thumbnails, Variant};
+use iyagi_messages::media::{Claim, Thumbnails, Variant};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
-pub use self::candidate::{claims_to_be_a_picture, derived_key, is_candidate};
+pub use self::candidate::{claims_to_be_a_picture, derived_key, focal_point, is_candidate};
+use self::files::{Look, Wanted, presets_of, wanted};
+pub use self::rendering::{Rendering, Unrendered};
 use crate::media_job::{
-    GivenUp, MediaJournal, Reading, objects_of, queue_down, read_write, store_down,
+    DerivedFiles, GivenUp, Gone, MediaJournal, Reading, objects_of, queue_down, read_write,
+    store_down, table_down,
 };
-use crate::ports::{MetadataTable, ObjectStore, PutOptions, StoreFault};
+use crate::ports::{MetadataTable, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
-use crate::runtime::{CpuError, CpuPool, Cx, Done, Failure, Fault, Incarnation, Worker};
+use crate::runtime::{CpuError, Cx, Done, Failure, Fault, Incarnation, Worker};
 
 /// What every thumbnail worker works with.
 pub struct ThumbnailWorkerContext {
@@ -33,20 +43,15 @@ pub struct ThumbnailWorkerContext {
     pub store: Arc<dyn ObjectStore>,
     /// Where thumbnails are listed for readers.
     pub table: Arc<dyn MetadataTable>,
+    /// Whose derived files are whose.
+    pub derived: DerivedFiles,
     /// Where pixels are computed.
-    pub cpu: CpuPool,
+    pub rendering: Rendering,
     /// Which thumbnails to make.
     pub presets: Vec<Preset>,
-    /// What is not even decoded.
-    pub limits: Limits,
     /// Key prefixes whose pictures get thumbnails.
     pub prefixes: Vec<String>,
-    /// How long one picture may take.
-    pub deadline: Duration,
 }
-
-/// How long phones and caches may keep a derived file: its key changes with its content.
-const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
 /// Makes thumbnails, one picture at a time.
 pub struct ThumbnailWorker {
@@ -60,6 +65,20 @@ enum Failed {
     ForGood(GivenUp),
     /// What is needed is down.
     Down(Fault),
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Down(fault)
+    }
+}
+
+/// One write of a picture.
+struct Picture {
+    key: ObjectKey,
+    sequencer: Sequencer,
+    bytes: Arc<Vec<u8>>,
+    focal_point: Option<FocalPoint>,
 }
 
 impl ThumbnailWorker {
@@ -77,12 +96,19 @@ impl ThumbnailWorker {
         {
             return Ok(());
         }
-        let bytes_max = self.context.limits.bytes_max;
+        let bytes_max = self.context.rendering.limits.bytes_max;
         let reading = read_write(&*self.context.store, event, bytes_max).await;
-        let (bytes, sequencer) = match reading.map_err(|fault| store_down(&fault))? {
+        let picture = match reading.map_err(|fault| store_down(&fault))? {
             Reading::Whole {
-                bytes, sequencer, ..
-            } => (bytes, sequencer),
+                bytes,
+                info,
+                sequencer,
+            } => Picture {
+                key: event.key.clone(),
+                sequencer,
+                bytes: Arc::new(bytes),
+                focal_point: focal_point(&info),
+            },
             Reading::Unread {
                 sequencer, fault, ..
             } => {
@@ -93,107 +119,138 @@ impl ThumbnailWorker {
                 let why = given_up(reason, &fault.to_string(), delivery);
                 return self.fail(delivery, event, &sequencer, why).await;
             }
-            Reading::Superseded => return Ok(()),
+            Reading::Superseded => {
+                // Perhaps not at the first attempt, which died with some of its files stored.
+                let gone = Gone::Abandoned(&event.sequencer);
+                let derived = &self.context.derived;
+                return derived.release(&self.me, &event.key, gone).await;
+            }
         };
-        if !sniff(&bytes).is_picture() && !candidate::claims_to_be_a_picture(&event.key) {
+        if !sniff(&picture.bytes).is_picture() && !claims_to_be_a_picture(&event.key) {
             // A recording among the pictures of a post: somebody else's work.
             return Ok(());
         }
-        match self.render(delivery, bytes).await {
-            Ok(rendered) => self.store(&event.key, &sequencer, rendered).await,
-            Err(Failed::ForGood(why)) => self.fail(delivery, event, &sequencer, why).await,
+        match self.make(delivery, &picture).await {
+            Ok(thumbnails) => self.attach(&picture, thumbnails).await,
+            Err(Failed::ForGood(why)) => self.fail(delivery, event, &picture.sequencer, why).await,
             Err(Failed::Down(fault)) => Err(fault),
         }
     }
 
-    async fn render(&self, delivery: &Delivery, bytes: Vec<u8>) -> Result<Rendered, Failed> {
-        let late = Arc::new(AtomicBool::new(false));
-        let context = Arc::clone(&self.context);
-        let cancel = Arc::clone(&late);
-        let work = move || {
-            render(&bytes, &context.presets, &context.limits, &|| {
-                cancel.load(Ordering::Relaxed)
-            })
+    /// Renders and stores what is not there yet. What other pictures of the same bytes have is shared.
+    async fn make(&self, delivery: &Delivery, picture: &Picture) -> Result<Thumbnails, Failed> {
+        let ThumbnailWorkerContext {
+            rendering, presets, ..
+        } = &*self.context;
+        let digested = rendering.digest(Arc::clone(&picture.bytes)).await;
+        let sha256 = digested.map_err(|error| failed(error.into(), delivery))?;
+        let files = wanted(&sha256, presets, picture.focal_point);
+        let claim = Claim {
+            sha256,
+            key: picture.key.clone(),
+            sequencer: picture.sequencer.clone(),
+            files: files.iter().map(|file| file.key.clone()).collect(),
         };
-        let ran = self.context.cpu.run(self.context.deadline, work).await;
-        late.store(true, Ordering::Relaxed);
-        let for_good =
-            |reason: &str, detail: &str| Failed::ForGood(given_up(reason, detail, delivery));
-        match ran {
-            Ok(Ok(rendered)) => Ok(rendered),
-            Ok(Err(RenderError::Cancelled)) => {
-                Err(for_good("cancelled", "it took longer than its deadline"))
-            }
-            Ok(Err(error)) => Err(for_good(error.reason_code(), &error.to_string())),
-            Err(CpuError::TimedOut { deadline, .. }) => Err(for_good(
-                "timed_out",
-                &format!("it took longer than {deadline:?}"),
-            )),
-            Err(CpuError::Panicked { message, .. }) => Err(for_good("panicked", &message)),
-            Err(error @ CpuError::Closed { .. }) => {
-                Err(Failed::Down(Fault::dependency(error.to_string())))
-            }
+        let mut stored = vec![None; files.len()];
+        if self.is_claimed(&claim).await? {
+            // In this order, or they could be removed behind the look.
+            self.context.derived.claim(&self.me, claim.clone()).await?;
+            stored = self.stored(&files).await?;
         }
+        let lacking: Vec<&Wanted> = files
+            .iter()
+            .zip(&stored)
+            .filter_map(|(file, stored)| stored.is_none().then_some(file))
+            .collect();
+        let mut look = stored.iter().flatten().map(|(_, look)| look.clone()).next();
+        let mut made = Vec::new();
+        if look.is_none() || !lacking.is_empty() {
+            let presets = presets_of(&lacking, presets);
+            let bytes = Arc::clone(&picture.bytes);
+            let rendered = rendering.render(bytes, picture.focal_point, presets).await;
+            let rendered = rendered.map_err(|unrendered| failed(unrendered, delivery))?;
+            self.context.derived.claim(&self.me, claim).await?;
+            let own = Look::of(&rendered);
+            made = self.store(&lacking, rendered, &own).await?;
+            look = Some(own);
+        }
+        let mut made = made.into_iter();
+        let variants = stored.into_iter().filter_map(|stored| match stored {
+            Some((variant, _)) => Some(variant),
+            None => made.next(),
+        });
+        let variants = variants.collect();
+        let look = look.expect("it was found or made");
+        Ok(Thumbnails {
+            sequencer: picture.sequencer.clone(),
+            dominant_colour: look.dominant_colour,
+            placeholder: look.placeholder,
+            variants,
+        })
     }
 
+    /// Whether any picture, perhaps this one at an earlier time, has files of these bytes.
+    async fn is_claimed(&self, claim: &Claim) -> Result<bool, Fault> {
+        let table = &self.context.table;
+        let found = table.claimants(&claim.sha256, &claim.files, 1).await;
+        Ok(!found.map_err(|fault| table_down(&fault))?.is_empty())
+    }
+
+    /// What each file says of itself, if it is there.
+    async fn stored(&self, files: &[Wanted]) -> Result<Vec<Option<(Variant, Look)>>, Fault> {
+        let heads = files.iter().map(|file| self.context.store.head(&file.key));
+        let heads = futures_util::future::join_all(heads).await;
+        let read = files.iter().zip(heads).map(|(file, head)| match head {
+            Ok(info) => Ok(file.read(&info)),
+            Err(StoreFault::NotFound(_)) => Ok(None),
+            Err(fault) => Err(store_down(&fault)),
+        });
+        read.collect()
+    }
+
+    /// Stores what was rendered, in the order of what was lacking.
     async fn store(
         &self,
-        key: &ObjectKey,
-        sequencer: &Sequencer,
+        lacking: &[&Wanted],
         rendered: Rendered,
-    ) -> Result<(), Fault> {
-        let [red, green, blue] = rendered.dominant_colour;
-        let mut variants = Vec::with_capacity(rendered.variants.len());
-        for variant in rendered.variants {
-            let described = self.describe(&rendered.source, &variant);
-            let options = PutOptions {
-                content_type: Some(described.content_type.clone()),
-                cache_control: Some(CACHE_CONTROL.to_owned()),
-                ..PutOptions::default()
-            };
-            let put = self
-                .context
-                .store
-                .put(&described.key, variant.bytes, options)
-                .await;
+        look: &Look,
+    ) -> Result<Vec<Variant>, Fault> {
+        let mut variants = Vec::with_capacity(lacking.len());
+        for (file, made) in lacking.iter().zip(rendered.variants) {
+            assert!(
+                (&file.preset, file.format) == (&made.preset, made.format),
+                "the engine renders in the order of presets and formats"
+            );
+            let variant = file.variant(made.width, made.height, made.bytes.len() as u64);
+            let options = look.options(&variant);
+            let put = self.context.store.put(&file.key, made.bytes, options).await;
             put.map_err(|fault| store_down(&fault))?;
-            variants.push(described);
+            variants.push(variant);
         }
-        let thumbnails = Thumbnails {
-            sequencer: sequencer.clone(),
-            dominant_colour: format!("#{red:02x}{green:02x}{blue:02x}"),
-            variants: variants.clone(),
-        };
-        let attached = self.context.table.attach_thumbnails(key, thumbnails).await;
-        attached.map_err(|fault| Fault::dependency(fault.to_string()))?;
-        let (key, sequencer) = (key.clone(), sequencer.clone());
+        Ok(variants)
+    }
+
+    async fn attach(&self, picture: &Picture, thumbnails: Thumbnails) -> Result<(), Fault> {
+        let Picture { key, sequencer, .. } = picture;
+        let context = &self.context;
+        let variants = thumbnails.variants.clone();
+        let attached = context.table.attach_thumbnails(key, thumbnails).await;
+        let attached = attached.map_err(|fault| table_down(&fault))?;
         let fact = ThumbnailRendered {
             key: key.clone(),
             sequencer: sequencer.clone(),
             variants,
         };
-        self.context
+        context
             .media
-            .record(&self.me, &key, &sequencer, fact.into())
+            .record(&self.me, key, sequencer, fact.into())
             .await?;
-        Ok(())
-    }
-
-    fn describe(&self, source: &Facts, variant: &iyagi_media::Variant) -> Variant {
-        let preset = self
-            .context
-            .presets
-            .iter()
-            .find(|preset| preset.name == variant.preset);
-        let preset = preset.expect("a variant names the preset that it was made by");
-        Variant {
-            preset: variant.preset.clone(),
-            content_type: variant.format.content_type().to_owned(),
-            key: derived_key(&source.sha256, preset, variant.format),
-            width: variant.width,
-            height: variant.height,
-            size: variant.bytes.len() as u64,
+        if attached == Written::Outdated {
+            // Removed or replaced meanwhile, so nobody will ask for them.
+            let gone = Gone::Abandoned(sequencer);
+            context.derived.release(&self.me, key, gone).await?;
         }
+        Ok(())
     }
 
     async fn fail(
@@ -215,6 +272,24 @@ impl ThumbnailWorker {
             .give_up(&self.me, delivery, object, why, Some(fact.into()))
             .await?;
         Ok(())
+    }
+}
+
+/// What follows from a picture that was not rendered.
+fn failed(unrendered: Unrendered, delivery: &Delivery) -> Failed {
+    let for_good = |reason: &str, detail: &str| Failed::ForGood(given_up(reason, detail, delivery));
+    match unrendered {
+        Unrendered::Picture(RenderError::Cancelled) => {
+            for_good("cancelled", "it took longer than its deadline")
+        }
+        Unrendered::Picture(error) => for_good(error.reason_code(), &error.to_string()),
+        Unrendered::Work(CpuError::TimedOut { deadline, .. }) => {
+            for_good("timed_out", &format!("it took longer than {deadline:?}"))
+        }
+        Unrendered::Work(CpuError::Panicked { message, .. }) => for_good("panicked", &message),
+        Unrendered::Work(error @ CpuError::Closed { .. }) => {
+            Failed::Down(Fault::dependency(error.to_string()))
+        }
     }
 }
 

@@ -103,6 +103,12 @@ pub struct Settings {
     pub thumbnail_workers: usize,
     /// Files whose metadata is recorded at once.
     pub metadata_workers: usize,
+    /// Notifications that are taken on at once, so that turns can go round among those whose files wait.
+    pub media_lookahead: usize,
+    /// Memory that all decodes may take together, in bytes.
+    pub decode_budget_bytes: u64,
+    /// The bucket's name, as it stands in notifications.
+    pub bucket: String,
     /// Threads for pixels and hashes.
     pub cpu_threads: usize,
     /// Which thumbnails to make.

@@ -47,6 +47,7 @@ fn read(bytes: &[u8]) -> Option<Probe> {
         alpha: bits == 32,
         orientation: 1,
         scans: 1,
+        profile_bytes: 0,
         complete: !uncompressed || end <= bytes.len() as u64,
         estimated_decode_bytes: (u64::from(width) * u64::from(height)).saturating_mul(4),
     })

@@ -24,6 +24,7 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
         alpha: true,
         orientation: 1,
         scans: 1,
+        profile_bytes: 0,
         complete: blocks.complete,
         // The screen so far, the copy handed out, a blank one before it, and the frame, which may
         // be larger than the screen.

@@ -28,8 +28,10 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
     let mut frames = 1;
     let mut upright = 1;
     let mut complete = false;
+    let mut profile_bytes = 0;
     for (kind, data) in chunks {
         match kind {
+            b"iCCP" => profile_bytes += data.len() as u64,
             b"tRNS" => alpha = true,
             b"acTL" => frames = be_u32(data, 0).unwrap_or(1).max(1),
             b"eXIf" => upright = orientation(data),
@@ -58,13 +60,14 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
         alpha,
         orientation: upright,
         scans: 1,
+        profile_bytes,
         complete,
         estimated_decode_bytes: pixels.saturating_mul(stored + spread),
     })
 }
 
-/// Bytes of text and colour profile once inflated, over all chunks. Counting stops after `limit`,
-/// so a bomb costs no more than what is allowed.
+/// Bytes of text once inflated, over all chunks. Counting stops after `limit`, so a bomb costs no
+/// more than what is allowed.
 pub(crate) fn inflated_text_bytes(bytes: &[u8], limit: u64) -> u64 {
     let mut total = 0;
     for (kind, data) in Chunks::new(bytes) {
@@ -73,14 +76,43 @@ pub(crate) fn inflated_text_bytes(bytes: &[u8], limit: u64) -> u64 {
         }
         total += match kind {
             b"tEXt" => data.len() as u64,
-            b"iCCP" | b"zTXt" => {
-                compressed_after(data, 1).map_or(0, |z| inflated(z, limit - total))
-            }
+            b"zTXt" => compressed_after(data, 1).map_or(0, |z| inflated(z, limit - total)),
             b"iTXt" => international_text(data, limit - total),
             _ => 0,
         };
     }
     total
+}
+
+/// Bytes of colour profiles once inflated, counted like text.
+pub(crate) fn inflated_profile_bytes(bytes: &[u8], limit: u64) -> u64 {
+    let mut total = 0;
+    for profile in Chunks::new(bytes).filter_map(deflated_profile) {
+        if total > limit {
+            break;
+        }
+        total += inflated(profile, limit - total);
+    }
+    total
+}
+
+/// The colour profile, or what of it inflates to `limit` bytes.
+pub(super) fn profile(bytes: &[u8], limit: u64) -> Option<Vec<u8>> {
+    let deflated = Chunks::new(bytes).find_map(deflated_profile)?;
+    let mut profile = Vec::new();
+    // Half a profile is refused by whoever reads it, and the facts then say so.
+    let _ = ZlibDecoder::new(deflated)
+        .take(limit)
+        .read_to_end(&mut profile);
+    Some(profile)
+}
+
+fn deflated_profile<'a>((kind, data): (&[u8; 4], &'a [u8])) -> Option<&'a [u8]> {
+    if kind == b"iCCP" {
+        compressed_after(data, 1)
+    } else {
+        None
+    }
 }
 
 /// What follows a keyword, the 0 that ends it, and `fixed` bytes.

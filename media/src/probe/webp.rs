@@ -26,10 +26,12 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
 
     let mut upright = 1;
     let mut frames = 0;
+    let mut profile_bytes = 0;
     let mut chunks = body;
     while let Some((kind, data, next)) = next_chunk(chunks) {
         match &kind {
             b"ANMF" => frames += 1,
+            b"ICCP" => profile_bytes = data.len() as u64,
             b"EXIF" => upright = orientation(data),
             _ => {}
         }
@@ -46,12 +48,25 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
         alpha,
         orientation: upright,
         scans: 1,
+        profile_bytes,
         complete: declared
             .checked_add(8)
             .is_some_and(|end| end <= bytes.len()),
         estimated_decode_bytes: u64::from(width) * u64::from(height) * decode_bytes_per_pixel
             + bytes.len() as u64,
     })
+}
+
+/// The colour profile.
+pub(super) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut chunks = bytes.get(CHUNKS_AT..)?;
+    while let Some((kind, data, next)) = next_chunk(chunks) {
+        if &kind == b"ICCP" {
+            return Some(data.to_vec());
+        }
+        chunks = next;
+    }
+    None
 }
 
 struct Canvas {
@@ -69,8 +84,9 @@ fn extended(data: &[u8]) -> Option<Canvas> {
         width: u32::from_le_bytes([w0, w1, w2, 0]) + 1,
         height: u32::from_le_bytes([h0, h1, h2, 0]) + 1,
         alpha: flags & ALPHA != 0,
-        // An animation holds its canvas, a frame, the copy handed out and a blank one before it.
-        decode_bytes_per_pixel: if flags & ANIMATION == 0 { 8 } else { 16 },
+        // An animation holds its canvas, a frame, the copy handed out and a blank one before it; a
+        // still is at most lossless.
+        decode_bytes_per_pixel: if flags & ANIMATION == 0 { 12 } else { 16 },
     })
 }
 
@@ -84,7 +100,8 @@ fn lossless(data: &[u8]) -> Option<Canvas> {
         width: (packed & 0x3fff) + 1,
         height: (packed >> 14 & 0x3fff) + 1,
         alpha: packed >> 28 & 1 == 1,
-        decode_bytes_per_pixel: 8,
+        // What the decoder works on, what it hands out, and a copy of that.
+        decode_bytes_per_pixel: 12,
     })
 }
 
@@ -97,8 +114,8 @@ fn lossy(data: &[u8]) -> Option<Canvas> {
         width: u32::from(le_u16(data, 6)? & 0x3fff),
         height: u32::from(le_u16(data, 8)? & 0x3fff),
         alpha: false,
-        // Planes of luma and halved chroma, and the colours made of them.
-        decode_bytes_per_pixel: 5,
+        // What the decoder hands out, and a copy of that; it works on a few rows.
+        decode_bytes_per_pixel: 6,
     })
 }
 

@@ -7,11 +7,9 @@ use iyagi_media::{Colour, Format, Limits, OutputFormat, RenderError, probe, rend
 use webp::{AnimEncoder, AnimFrame, WebPConfig};
 
 use crate::sample::{
-    BLUE, BOTH, GREEN, RED, YELLOW, assert_corners, decoded, file, gif, jpeg, png, preset,
-    quadrants, rendered, thumbnails, webp,
+    BOTH, CORNERS, YELLOW, assert_corners, decoded, file, gif, jpeg, png, preset, quadrants,
+    rendered, thumbnails, webp,
 };
-
-const CORNERS: [[u8; 3]; 4] = [RED, GREEN, BLUE, YELLOW];
 
 #[test]
 fn every_format_and_depth_gives_the_same_thumbnails() {
@@ -26,6 +24,12 @@ fn every_format_and_depth_gives_the_same_thumbnails() {
         ("webp", webp(&picture)),
         ("gif", gif(&[picture.to_rgba8()])),
         ("bmp", file(&picture, ImageFormat::Bmp)),
+        ("tiff", file(&picture, ImageFormat::Tiff)),
+        ("tiff, 16 bits", file(&sixteen_bits, ImageFormat::Tiff)),
+        (
+            "tiff, 16 bits and alpha",
+            file(&transparent, ImageFormat::Tiff),
+        ),
     ] {
         let thumbnails = thumbnails(&bytes);
         assert!(
@@ -44,7 +48,12 @@ fn grey_stays_grey() {
     let ramp = |x: u32| (x * 255 / 159) as u8;
     let grey = DynamicImage::from(ImageBuffer::from_fn(160, 120, |x, _| Luma([ramp(x)])));
     let corners = [[64; 3], [191; 3], [64; 3], [191; 3]];
-    for bytes in [png(&grey), jpeg(&grey), png(&grey.to_luma16().into())] {
+    for bytes in [
+        png(&grey),
+        jpeg(&grey),
+        png(&grey.to_luma16().into()),
+        file(&grey, ImageFormat::Tiff),
+    ] {
         assert_eq!(probe(&bytes).unwrap().colour, Colour::Gray);
         assert_corners(&decoded(&thumbnails(&bytes).variants[0]), corners, "grey");
     }
@@ -126,6 +135,7 @@ fn the_search_for_a_frame_that_is_not_blank_ends() {
     };
     let shown = render(
         &gif(&frames),
+        None,
         &[preset("small", 64, BOTH)],
         &limits,
         &|| false,
@@ -240,7 +250,7 @@ fn a_render_stops_where_it_is_cancelled() {
     let cancelled_after = |polls: u32| {
         let left = Cell::new(polls);
         let cancel = || left.replace(left.get().saturating_sub(1)) == 0;
-        render(&bytes, &presets, &Limits::default(), &cancel)
+        render(&bytes, None, &presets, &Limits::default(), &cancel)
     };
     let polls = (0..10_000)
         .find(|polls| cancelled_after(*polls).is_ok())

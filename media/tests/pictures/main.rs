@@ -5,10 +5,14 @@
     reason = "a test that cannot make its input has failed"
 )]
 
-mod bombs;
+mod baseline;
+mod colour;
 mod content;
 mod hostile;
+mod limits;
 mod orientation;
+mod presets;
 mod privacy;
 mod quality;
 mod sample;
+mod ssim;

@@ -6,7 +6,8 @@ use iyagi_media::{Format, probe};
 
 use crate::sample::{
     BLUE, GREEN, RED, YELLOW, assert_corners, decoded, exif, jpeg, jpeg_exif, png, png_chunk,
-    quadrants, thumbnails, webp, webp_chunk, with_jpeg_segments, with_png_chunks, with_webp_chunks,
+    quadrants, thumbnails, tiff_with, webp, webp_chunk, with_jpeg_segments, with_png_chunks,
+    with_webp_chunks,
 };
 
 /// The quadrants as a camera in this orientation would have stored them.
@@ -22,7 +23,7 @@ fn stored(orientation: u8) -> DynamicImage {
     picture
 }
 
-fn with_exif(picture: &DynamicImage, orientation: u16) -> [(Format, Vec<u8>); 3] {
+fn with_exif(picture: &DynamicImage, orientation: u16) -> [(Format, Vec<u8>); 4] {
     const EXIF_FLAG: u8 = 0x08;
     let exif = exif(orientation);
     let webp_exif = webp_chunk(b"EXIF", &exif);
@@ -39,6 +40,7 @@ fn with_exif(picture: &DynamicImage, orientation: u16) -> [(Format, Vec<u8>); 3]
             Format::WebP,
             with_webp_chunks(&webp(picture), EXIF_FLAG, &[webp_exif]),
         ),
+        (Format::Tiff, tiff_with(picture, orientation, &[])),
     ]
 }
 

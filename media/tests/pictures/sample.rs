@@ -13,6 +13,9 @@ pub(crate) const GREEN: [u8; 3] = [40, 200, 60];
 pub(crate) const BLUE: [u8; 3] = [40, 60, 210];
 pub(crate) const YELLOW: [u8; 3] = [230, 220, 50];
 
+/// Of [`quadrants`]: top left, top right, bottom left, bottom right.
+pub(crate) const CORNERS: [[u8; 3]; 4] = [RED, GREEN, BLUE, YELLOW];
+
 /// Red and green above blue and yellow, so that each of the eight orientations looks different.
 pub(crate) fn quadrants(width: u32, height: u32) -> DynamicImage {
     RgbImage::from_fn(width, height, |x, y| {
@@ -141,21 +144,56 @@ pub(crate) fn with_webp_chunks(webp: &[u8], flags: u8, chunks: &[Vec<u8>]) -> Ve
     webp_container(&[canvas, webp[12..].to_vec(), chunks.concat()])
 }
 
+/// A TIFF of one strip, 8 bits a channel, with an orientation and a colour profile.
+pub(crate) fn tiff_with(picture: &DynamicImage, orientation: u16, icc: &[u8]) -> Vec<u8> {
+    const SHORT: u16 = 3;
+    const LONG: u16 = 4;
+    const UNDEFINED: u16 = 7;
+    let rgb = picture.to_rgb8();
+    let strip_at = 8u32;
+    let bits_at = strip_at + rgb.len() as u32;
+    let icc_at = bits_at + 6;
+    let entries = [
+        (256, LONG, 1, rgb.width()),
+        (257, LONG, 1, rgb.height()),
+        (258, SHORT, 3, bits_at),
+        (259, SHORT, 1, 1),
+        (262, SHORT, 1, 2),
+        (273, LONG, 1, strip_at),
+        (274, SHORT, 1, u32::from(orientation)),
+        (277, SHORT, 1, 3),
+        (278, LONG, 1, rgb.height()),
+        (279, LONG, 1, rgb.len() as u32),
+        (34_675, UNDEFINED, icc.len() as u32, icc_at),
+    ];
+    let entries = &entries[..entries.len() - usize::from(icc.is_empty())];
+    let mut file = b"II*\0".to_vec();
+    file.extend((icc_at + icc.len() as u32).to_le_bytes());
+    file.extend(rgb.as_raw());
+    file.extend([8, 0, 8, 0, 8, 0]);
+    file.extend(icc);
+    file.extend((entries.len() as u16).to_le_bytes());
+    for (tag, kind, count, value) in entries {
+        file.extend(u16::to_le_bytes(*tag));
+        file.extend(kind.to_le_bytes());
+        file.extend(u32::to_le_bytes(*count));
+        file.extend(value.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file
+}
+
 pub(crate) fn preset(name: &str, longest_side: u32, formats: &[OutputFormat]) -> Preset {
-    let background = [255; 3];
     Preset {
-        name: name.to_owned(),
-        longest_side,
-        formats: formats.to_vec(),
         quality: 90,
-        background,
+        ..Preset::new(name, longest_side, formats)
     }
 }
 
 pub(crate) const BOTH: &[OutputFormat] = &[OutputFormat::Jpeg, OutputFormat::WebP];
 
 pub(crate) fn rendered(bytes: &[u8], presets: &[Preset]) -> Result<Rendered, RenderError> {
-    render(bytes, presets, &Limits::default(), &|| false)
+    render(bytes, None, presets, &Limits::default(), &|| false)
 }
 
 /// Renders one thumbnail of each format, 64 pixels at its longest side.

@@ -7,15 +7,18 @@
 //! # Layout
 //! - this file: what is looked at, in which order
 //! - `permissions`: what each role of this host does to queues, objects and tables
+//! - `overlap`: whether the bucket tells us of what we write ourselves; a daemon looks at it when it starts, too
 //! - `push`: the platform applications
 //! - `graph`: Neptune and its change log
 
 mod graph;
+mod overlap;
 mod permissions;
 mod push;
 
 use std::collections::HashSet;
 
+pub use self::overlap::Overlap;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 

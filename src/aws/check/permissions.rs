@@ -3,10 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_s3::types::S3KeyFilter;
 use iyagi_messages::media::DERIVED_PREFIX;
 
-use super::{Looked, proven};
+use super::{Looked, Overlap, proven};
 use crate::aws::clients::Clients;
 use crate::aws::dynamodb::definitions::{KeyKind, TableDefinition};
 use crate::aws::names::Names;
@@ -158,50 +157,11 @@ async fn objects(clients: &Clients, config: &Config) -> Vec<Looked> {
 /// Whether iyagi's own derived files would come back to it as uploads, for ever.
 async fn loops(clients: &Clients, config: &Config) -> Looked {
     let at = "notifications of derived files";
-    let bucket = &config.media.bucket;
-    let call = clients.s3.get_bucket_notification_configuration();
-    let answer = match call.bucket(bucket).send().await {
-        Ok(answer) => answer,
-        failed => {
-            let resource = format!("bucket {bucket}");
-            return proven(&resource, "s3:GetBucketNotification", failed, &[]);
-        }
-    };
-    let names = Names::new(&config.aws.name_prefix);
-    let ours = [
-        names.media_topic(),
-        names.thumbnails_queue(),
-        names.metadata_queue(),
-    ];
-    let is_ours = |arn: &str| {
-        let mut names = ours.iter();
-        names.any(|name| arn.ends_with(&format!(":{name}")))
-    };
-    let topics = answer.topic_configurations().iter();
-    let topics = topics.map(|one| (one.topic_arn.as_str(), one.filter()));
-    let queues = answer.queue_configurations().iter();
-    let queues = queues.map(|one| (one.queue_arn.as_str(), one.filter()));
-    for (arn, filter) in topics.chain(queues).filter(|(arn, _)| is_ours(arn)) {
-        let rules = filter.and_then(|filter| filter.key());
-        let mut rules = rules.into_iter().flat_map(S3KeyFilter::filter_rules);
-        let prefix = rules.find(|rule| {
-            let name = rule.name().map(|name| name.as_str().to_ascii_lowercase());
-            name.as_deref() == Some("prefix")
-        });
-        let prefix = prefix.and_then(|rule| rule.value()).unwrap_or_default();
-        if DERIVED_PREFIX.starts_with(prefix) || prefix.starts_with(DERIVED_PREFIX) {
-            let detail = format!(
-                "the bucket tells {arn} of \"{prefix}*\", and with it of what iyagi itself writes under \"{DERIVED_PREFIX}\": \
-                 each file would call for the next"
-            );
-            return Looked::bad(
-                at,
-                detail,
-                "`iyagi provision` takes away those to its topic; take away those to its queues yourself",
-            );
-        }
+    match Overlap::find(clients, config).await {
+        Ok(None) => Looked::good(at, "none"),
+        Ok(Some(overlap)) => Looked::bad(at, overlap.to_string(), Overlap::CURE),
+        Err(fault) => Looked::fault(fault.action.clone(), &fault),
     }
-    Looked::good(at, "none")
 }
 
 fn tables(config: &Config, names: &Names) -> Vec<TableDefinition> {

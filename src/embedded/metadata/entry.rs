@@ -101,6 +101,7 @@ mod tests {
                 Change::Attach(number) => drop(entry.attach(Thumbnails {
                     sequencer,
                     dominant_colour: number.to_string(),
+                    placeholder: None,
                     variants: vec![],
                 })),
                 Change::Remove(_) => drop(entry.remove(sequencer)),
@@ -166,6 +167,7 @@ mod tests {
         let thumbnails = Thumbnails {
             sequencer: sequencer.clone(),
             dominant_colour: "#000000".to_owned(),
+            placeholder: None,
             variants: vec![],
         };
         let complete = MetadataItem {

@@ -1,5 +1,6 @@
 //! The metadata table in SQLite.
 
+mod claims;
 mod entry;
 
 use std::convert::Infallible;
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{MetadataFault, MetadataPage, MetadataTable, Written};
-use iyagi_messages::media::{MetadataItem, Thumbnails};
+use iyagi_messages::media::{Claim, MetadataItem, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -17,7 +18,8 @@ use crate::embedded::sqlite::{Database, DatabaseError, Schema, WriteFault};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_4d65,
-    migrations: &["
+    migrations: &[
+        "
         CREATE TABLE entry (
             key TEXT PRIMARY KEY,
             -- JSON; absent where only a removal or early thumbnails are known.
@@ -26,7 +28,9 @@ const SCHEMA: Schema = Schema {
             removed TEXT
         ) STRICT;
         CREATE INDEX entry_listed ON entry (key) WHERE item IS NOT NULL;
-    "],
+    ",
+        claims::SCHEMA,
+    ],
 };
 /// Largest page of a listing.
 const PAGE_MAX: u32 = 1000;
@@ -119,6 +123,38 @@ impl MetadataTable for EmbeddedMetadata {
             .read(move |connection| list(connection, &prefix, after.as_ref(), limit))
             .await;
         page.map_err(|error| fault(&error))
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<(), MetadataFault> {
+        let work = move |connection: &Connection| -> Result<(), WriteFault<Infallible>> {
+            Ok(claims::claim(connection, &claim)?)
+        };
+        let claimed = self.database.write(work).await;
+        claimed.map_err(|error| fault(&error))
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<Vec<ObjectKey>, MetadataFault> {
+        let claim = claim.clone();
+        let work =
+            move |connection: &Connection| -> Result<Vec<ObjectKey>, WriteFault<Infallible>> {
+                Ok(claims::release(connection, &claim)?)
+            };
+        let released = self.database.write(work).await;
+        released.map_err(|error| fault(&error))
+    }
+
+    async fn claimants(
+        &self,
+        sha256: &str,
+        files: &[ObjectKey],
+        limit: usize,
+    ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault> {
+        let (sha256, files) = (sha256.to_owned(), files.to_vec());
+        let found = self
+            .database
+            .read(move |connection| claims::claimants(connection, &sha256, &files, limit))
+            .await;
+        found.map_err(|error| fault(&error))
     }
 }
 

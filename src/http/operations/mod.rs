@@ -1,6 +1,7 @@
 //! Health, metrics and operations: what an operator, or the command line on their behalf, asks of a running daemon.
 
 pub mod actors;
+pub mod backfills;
 pub mod dead_letters;
 mod exposition;
 pub mod gateway;
@@ -75,6 +76,7 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .configure(of_actors)
         .configure(of_platforms)
+        .configure(of_backfills)
         .configure(of_dead_letters)
         .configure(of_journal);
 }
@@ -108,6 +110,26 @@ fn of_platforms(config: &mut ServiceConfig) {
         .service(
             resource("/v1/ops/platforms/{platform}/{order}")
                 .route(post().to(platforms::order))
+                .default_service(otherwise("POST")),
+        );
+}
+
+fn of_backfills(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource("/v1/ops/media/backfills")
+                .route(get(backfills::list))
+                .route(post().to(backfills::begin))
+                .default_service(otherwise("GET, HEAD, POST")),
+        )
+        .service(
+            resource("/v1/ops/media/backfills/{preset}")
+                .route(get(backfills::one))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/media/backfills/{preset}/{order}")
+                .route(post().to(backfills::order))
                 .default_service(otherwise("POST")),
         );
 }

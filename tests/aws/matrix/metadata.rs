@@ -133,6 +133,7 @@ fn thumbnails() -> Thumbnails {
     Thumbnails {
         sequencer: sequencer(),
         dominant_colour: "#102030".to_owned(),
+        placeholder: None,
         variants: Vec::new(),
     }
 }

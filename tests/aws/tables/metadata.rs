@@ -65,6 +65,7 @@ fn thumbnails(sequencer: &str) -> Thumbnails {
     Thumbnails {
         sequencer: Sequencer(sequencer.to_owned()),
         dominant_colour: "#102030".to_owned(),
+        placeholder: None,
         variants: vec![Variant {
             preset: "small".to_owned(),
             content_type: "image/webp".to_owned(),
@@ -385,6 +386,7 @@ async fn what_is_larger_than_an_item_may_be_is_refused_by_name() {
     assert_eq!(metadata.record(at_most.clone()).await, Ok(Written::Yes));
     let attached = Thumbnails {
         dominant_colour: "d".repeat(190_000),
+        placeholder: None,
         ..thumbnails("1")
     };
     let attached = metadata.attach_thumbnails(&key, attached).await;

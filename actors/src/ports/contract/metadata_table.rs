@@ -1,7 +1,7 @@
 //! What every metadata table promises.
 
 use iyagi_messages::ids::Timestamp;
-use iyagi_messages::media::{MetadataItem, Thumbnails, Variant};
+use iyagi_messages::media::{Claim, MetadataItem, Thumbnails, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
 use crate::ports::{MetadataTable, Written};
@@ -16,6 +16,8 @@ pub async fn all(table: &dyn MetadataTable, prefix: &str) {
     any_order_of_the_same_changes_ends_the_same(table, prefix).await;
     a_listing_is_in_byte_order_and_pages_without_gaps(table, prefix).await;
     wildcards_in_a_prefix_are_plain_characters(table, prefix).await;
+    a_file_is_claimed_until_its_last_claim_is_released(table, prefix).await;
+    a_claim_of_a_later_write_outlives_a_release(table, prefix).await;
 }
 
 /// What goes in comes out.
@@ -216,6 +218,60 @@ pub async fn wildcards_in_a_prefix_are_plain_characters(table: &dyn MetadataTabl
     }
 }
 
+/// Objects of the same bytes share derived files, and not necessarily all of them.
+pub async fn a_file_is_claimed_until_its_last_claim_is_released(
+    table: &dyn MetadataTable,
+    prefix: &str,
+) {
+    let [small, large] = [item_key("derived/small"), item_key("derived/large")];
+    let (small, large) = (vec![small], vec![large]);
+    let both = [small.clone(), large.clone()].concat();
+    let sha256 = format!("{prefix}shared");
+    let claim = |name: &str, files: &[ObjectKey]| Claim {
+        sha256: sha256.clone(),
+        key: key(prefix, name),
+        sequencer: sequencer(1),
+        files: files.to_vec(),
+    };
+    let (ann, ben) = (claim("claims/ann", &both), claim("claims/ben", &small));
+    for claim in [&ann, &ann, &ben] {
+        assert_eq!(table.claim(claim.clone()).await, Ok(()), "repeatable");
+    }
+    let found = table.claimants(&sha256, &large, 9).await;
+    assert_eq!(found, Ok(vec![(ann.key.clone(), ann.sequencer.clone())]));
+    let found = table.claimants(&sha256, &small, 1).await;
+    assert_eq!(found.map(|found| found.len()), Ok(1), "as many as asked");
+    let other = format!("{prefix}other");
+    assert_eq!(table.claimants(&other, &large, 9).await, Ok(vec![]));
+    for _ in 0..2 {
+        assert_eq!(table.release(&ann).await, Ok(large.clone()), "repeatable");
+    }
+    assert_eq!(table.release(&ben).await, Ok(small));
+    assert_eq!(table.claimants(&sha256, &both, 9).await, Ok(vec![]));
+    // A claim takes the place of the one before: with a changed preset there are other files.
+    let moved = claim("claims/ann", &large);
+    table.claim(ann.clone()).await.expect("claims");
+    table.claim(moved).await.expect("claims");
+    assert_eq!(table.release(&ann).await, Ok(both));
+    let page = table.list(prefix, None, 1000).await.expect("lists");
+    let listed = page.items.iter().any(|item| item.key == ann.key);
+    assert!(!listed, "a claim is no item");
+}
+
+/// A removal that comes late takes nothing from the write behind it.
+pub async fn a_claim_of_a_later_write_outlives_a_release(table: &dyn MetadataTable, prefix: &str) {
+    let at = |number| Claim {
+        sha256: format!("{prefix}later"),
+        key: key(prefix, "claims/late"),
+        sequencer: sequencer(number),
+        files: vec![item_key("derived/small")],
+    };
+    table.claim(at(2)).await.expect("claims");
+    table.claim(at(1)).await.expect("is outdated");
+    assert_eq!(table.release(&at(1)).await, Ok(vec![]));
+    assert_eq!(table.release(&at(2)).await, Ok(at(2).files));
+}
+
 fn key(prefix: &str, name: &str) -> ObjectKey {
     item_key(&format!("{prefix}{name}"))
 }
@@ -249,6 +305,7 @@ fn thumbnails(key: &ObjectKey, number: u64) -> Thumbnails {
     Thumbnails {
         sequencer: sequencer(number),
         dominant_colour: "#808080".to_owned(),
+        placeholder: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
         variants: vec![Variant {
             preset: "small".to_owned(),
             content_type: "image/webp".to_owned(),

@@ -9,9 +9,11 @@
 //! - `placement`: which partition a key lies in, and where a prefix is found
 //! - `listing`: pages in order of key, merged from the partitions
 //! - `ownership`: the items of one person
+//! - `claims`: who uses which derived files
 //! - `entry`: what the table holds of one object
 //! - `sequence`: sequencers in a form that DynamoDB compares
 
+mod claims;
 mod entry;
 mod listing;
 mod ownership;
@@ -26,7 +28,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use iyagi_actors::ports::{Clock, MetadataFault, MetadataPage, MetadataTable, Written};
-use iyagi_messages::media::{MetadataItem, Thumbnails};
+use iyagi_messages::media::{Claim, MetadataItem, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
 
@@ -328,6 +330,25 @@ impl MetadataTable for DynamoMetadata {
         limit: u32,
     ) -> Result<MetadataPage, MetadataFault> {
         self.try_list(prefix, after, limit).await.map_err(fault)
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<(), MetadataFault> {
+        self.try_claim(&claim).await.map_err(fault)
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<Vec<ObjectKey>, MetadataFault> {
+        self.try_release(claim).await.map_err(fault)
+    }
+
+    async fn claimants(
+        &self,
+        sha256: &str,
+        files: &[ObjectKey],
+        limit: usize,
+    ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault> {
+        self.try_claimants(sha256, files, limit)
+            .await
+            .map_err(fault)
     }
 }
 

@@ -13,6 +13,12 @@ pub(super) fn sortable(sequencer: &Sequencer) -> Option<String> {
         .then(|| format!("{:04x}-{}", digits.len(), digits.to_ascii_lowercase()))
 }
 
+/// The sequencer of such a text.
+pub(super) fn sequencer(sortable: &str) -> Sequencer {
+    let digits = sortable.split_once('-').map_or("", |(_, digits)| digits);
+    Sequencer(digits.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -29,6 +35,8 @@ mod tests {
         #[test]
         fn order_is_kept(one in sequencer(), other in sequencer()) {
             prop_assert_eq!(sortable(&one).cmp(&sortable(&other)), one.cmp(&other));
+            let back = sortable(&one).map(|text| super::sequencer(&text));
+            prop_assert_eq!(back, Some(one));
         }
     }
 

@@ -1,0 +1,175 @@
+//! Files of changed presets for pictures that are there already. What an operator wants is in the journal before it is
+//! begun; the backfill itself goes on without anybody watching.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::projections::{Backfill, BackfillStage, Backfills};
+use iyagi_messages::fact::{BackfillBegun, BackfillPaused, BackfillResumed, Fact};
+use serde_json::{Value, json};
+
+use super::{OPERATOR, operator_of};
+use crate::http::State;
+use crate::http::journalled::{self, Decision};
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Fields, Query};
+use crate::http::response;
+use crate::surface::Surface;
+
+const PREFIX: &str = "/v1/ops/media/backfills/";
+const ORDERS: [&str; 2] = ["pause", "resume"];
+/// The consumer whose queue offers wait in.
+const CONSUMER: &str = "thumbnails";
+/// Largest body of an order.
+const BODY_BYTES_MAX: u64 = 4 * 1024;
+
+/// `GET /v1/ops/media/backfills`
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let waiting = waiting(&state.surface).await?;
+    let backfills = state.surface.tree.projections.backfills();
+    let shown: Vec<_> = backfills.all().map(|one| shown(one, waiting)).collect();
+    Ok(response::ok(&json!({ "backfills": shown })))
+}
+
+/// `GET /v1/ops/media/backfills/{preset}`
+pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let preset = request::segment(&request, PREFIX, "preset")?;
+    answer(&state.surface, &preset).await
+}
+
+/// `POST /v1/ops/media/backfills`
+pub async fn begin(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let by = operator_of(&request)?;
+    let mut fields = Fields::parse(&body)?;
+    let preset: String = fields.required("preset")?;
+    let dry_run = fields.optional("dry_run")?.unwrap_or(false);
+    fields.end(&["preset", "dry_run"])?;
+    let surface = &state.surface;
+    let digest = digest_of(surface, &preset)?;
+    write(surface, &preset, |before| {
+        let on_its_way = before.is_some_and(|one| one.stage != BackfillStage::Completed);
+        // A count gives way to the deed; whatever else is on its way goes on as it is.
+        if on_its_way && before.is_some_and(|one| !one.dry_run || dry_run) {
+            return Ok(None);
+        }
+        let begun = BackfillBegun {
+            preset: preset.clone(),
+            digest: digest.clone(),
+            dry_run,
+            by: by.clone(),
+        };
+        Ok(Some(begun.into()))
+    })
+    .await?;
+    tracing::info!(preset, dry_run, by, "an operator begins a backfill");
+    answer(surface, &preset).await
+}
+
+/// `POST /v1/ops/media/backfills/{preset}/{pause,resume}`
+pub async fn order(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let path = request::rest(&request, PREFIX)?;
+    let (name, verb) = path.split_once('/').unwrap_or((path, ""));
+    let preset = request::decoded(name, "preset")?;
+    let pause = match verb {
+        "pause" => true,
+        "resume" => false,
+        other => {
+            let hint = request::did_you_mean(other, ORDERS.into_iter());
+            let detail = format!("there is no order `{other}`{hint}");
+            return Err(Problem::new(Kind::UnknownPath, detail).with("available", ORDERS.to_vec()));
+        }
+    };
+    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    Fields::parse(&body)?.end(&[])?;
+    let by = operator_of(&request)?;
+    let surface = &state.surface;
+    write(surface, &preset, |before| {
+        let stage = before.ok_or_else(|| none(&preset))?.stage;
+        let by = by.clone();
+        Ok(match (stage, pause) {
+            (BackfillStage::Running, true) => Some(BackfillPaused { by }.into()),
+            (BackfillStage::Paused, false) => Some(BackfillResumed { by }.into()),
+            _ => None,
+        })
+    })
+    .await?;
+    tracing::info!(preset, pause, by, "an operator's order to a backfill");
+    answer(surface, &preset).await
+}
+
+/// Writes the next event of a preset's backfill, decided on what is known of it.
+async fn write(
+    surface: &Surface,
+    preset: &str,
+    decide: impl Fn(Option<&Backfill>) -> Result<Option<Fact>, Problem>,
+) -> Result<(), Problem> {
+    let entity = Backfills::entity(preset);
+    journalled::settle(&*surface.journal, async || {
+        let before = surface.tree.projections.backfills().of(preset).cloned();
+        let Some(fact) = decide(before.as_ref())? else {
+            return Ok(Decision::nothing(()));
+        };
+        let seen = journalled::seq_of(&*surface.journal, &entity).await?;
+        Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
+    })
+    .await
+}
+
+/// The digest of a preset as it is now, over all its formats.
+fn digest_of(surface: &Surface, name: &str) -> Result<String, Problem> {
+    let presets = &surface.config.media.presets;
+    let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
+        let names: Vec<&str> = presets.iter().map(|one| one.name.as_str()).collect();
+        let hint = request::did_you_mean(name, names.iter().copied());
+        let detail = format!("there is no preset `{name}`{hint}");
+        return Err(Problem::new(Kind::UnknownPreset, detail)
+            .with("field", "preset")
+            .with("available", names));
+    };
+    let formats = preset.formats.iter();
+    let digests: Vec<_> = formats.map(|format| preset.digest(*format, None)).collect();
+    Ok(digests.join("-"))
+}
+
+async fn answer(surface: &Surface, preset: &str) -> Result<HttpResponse, Problem> {
+    let waiting = waiting(surface).await?;
+    let backfills = surface.tree.projections.backfills();
+    let backfill = backfills.of(preset).ok_or_else(|| none(preset))?;
+    Ok(response::ok(&shown(backfill, waiting)))
+}
+
+fn none(preset: &str) -> Problem {
+    let detail = format!("there was never a backfill of the preset `{preset}`");
+    Problem::new(Kind::NotFound, detail)
+}
+
+/// How many notifications wait for the workers, offers and others.
+async fn waiting(surface: &Surface) -> Result<u64, Problem> {
+    let queue = surface.queues.iter().find(|queue| queue.name() == CONSUMER);
+    let Some(queue) = queue else { return Ok(0) };
+    let depth = queue.depth().await;
+    let depth = depth.map_err(|fault| Problem::internal("the queue of the workers", &fault))?;
+    Ok(depth.visible + depth.in_flight + depth.delayed)
+}
+
+fn shown(backfill: &Backfill, waiting: u64) -> Value {
+    let mut shown = serde_json::to_value(backfill).expect("a backfill has only text keys");
+    shown["waiting"] = waiting.into();
+    if let Some(shown) = shown.as_object_mut() {
+        // The journal's own business.
+        shown.remove("seq");
+    }
+    shown
+}
