@@ -1,12 +1,11 @@
 //! From pixels to a file. Files are made of pixels alone: what the upload carried besides, such as
 //! the place where it was taken, has no way into them.
 
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 use webp::{PixelLayout, WebPConfig};
 
 use crate::error::RenderError;
 use crate::jpeg;
-use crate::picture::Picture;
+use crate::picture::{Picture, planes};
 use crate::preset::{OutputFormat, Preset};
 use crate::raster::{Layout, Raster};
 
@@ -18,38 +17,12 @@ pub(crate) fn encode(
 ) -> Result<Vec<u8>, RenderError> {
     match (format, picture) {
         (OutputFormat::Jpeg, Picture::Planes(planes)) => Ok(jpeg::encode(planes, preset.quality)),
-        (OutputFormat::Jpeg, Picture::Pixels(raster)) => jpeg(raster, preset),
+        (OutputFormat::Jpeg, Picture::Pixels(raster)) => {
+            let planes = planes(raster, preset.background);
+            Ok(jpeg::encode(&planes, preset.quality))
+        }
         (OutputFormat::WebP, picture) => webp(&picture.pixels(), preset),
     }
-}
-
-fn jpeg(raster: &Raster, preset: &Preset) -> Result<Vec<u8>, RenderError> {
-    let failed = |why: &dyn std::fmt::Display| RenderError::Encode {
-        why: why.to_string(),
-    };
-    let side = |side: u32| u16::try_from(side).map_err(|error| failed(&error));
-    let flattened;
-    let samples = match raster.layout {
-        Layout::Rgb => &raster.samples,
-        Layout::Rgba | Layout::Cmyk => {
-            flattened = raster.flattened(preset.background);
-            &flattened
-        }
-    };
-    let mut file = Vec::new();
-    let mut encoder = Encoder::new(&mut file, preset.quality);
-    // 4:2:0 at every quality: a fifth smaller, and nobody sees colour as sharply as light.
-    encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder
-        .encode(
-            samples,
-            side(raster.width)?,
-            side(raster.height)?,
-            ColorType::Rgb,
-        )
-        .map_err(|error| failed(&error))?;
-    Ok(file)
 }
 
 /// What libwebp is told.

@@ -16,6 +16,8 @@ pub struct Limits {
     pub bytes_max: u64,
     /// Width times height. Default 64 Mi, so that the 64-megapixel phones (9248 by 6936) pass.
     pub pixels_max: u64,
+    /// Frames of an animation, or pages. An animation of five minutes has 9,000; default 10,000.
+    pub frames_max: u64,
     /// Pixels decoded of an animation in search of a frame that is not blank, over all frames.
     /// After them the first frame is taken. Default 64 Mi, the work of one large picture.
     pub frames_pixels_max: u64,
@@ -39,6 +41,7 @@ impl Default for Limits {
         Self {
             bytes_max: 50 * MEBI,
             pixels_max: 64 * MEBI,
+            frames_max: 10_000,
             frames_pixels_max: 64 * MEBI,
             scans_max: 32,
             text_chunk_bytes_max: MEBI,
@@ -57,6 +60,7 @@ impl Limits {
     /// Refuses a picture for what its headers claim, before it is decoded.
     pub(crate) fn admit(&self, bytes: &[u8], probe: &Probe) -> Result<(), RenderError> {
         Quantity::Pixels.within(probe.pixels(), self.pixels_max)?;
+        Quantity::Frames.within(u64::from(probe.frames), self.frames_max)?;
         Quantity::Scans.within(u64::from(probe.scans), self.scans_max)?;
         Quantity::DecodeBytes.within(probe.estimated_decode_bytes, self.decode_bytes_max)?;
         Quantity::ProfileBytes.within(probe.profile_bytes, self.profile_bytes_max)?;
@@ -78,6 +82,8 @@ pub enum Quantity {
     Bytes,
     /// Pixels of the picture.
     Pixels,
+    /// Frames of an animation, or pages.
+    Frames,
     /// Scans of a JPEG.
     Scans,
     /// Bytes of text once inflated.
@@ -104,6 +110,7 @@ impl Quantity {
         match self {
             Self::Bytes => "too_many_bytes",
             Self::Pixels => "too_many_pixels",
+            Self::Frames => "too_many_frames",
             Self::Scans => "too_many_scans",
             Self::TextBytes => "too_many_text_bytes",
             Self::ProfileBytes => "too_many_profile_bytes",
@@ -117,6 +124,7 @@ impl std::fmt::Display for Quantity {
         f.write_str(match self {
             Self::Bytes => "bytes",
             Self::Pixels => "pixels",
+            Self::Frames => "frames",
             Self::Scans => "scans",
             Self::TextBytes => "bytes of inflated text",
             Self::ProfileBytes => "bytes of colour profile",

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::planes::Planes;
+use crate::planes::{Plane, Planes};
 use crate::raster::{Layout, Raster};
 use crate::resize::chroma_at_full_size;
 
@@ -56,9 +56,68 @@ impl Picture {
     }
 }
 
+/// Luma, and chroma of half the samples both ways, of a picture in front of a background.
+pub(crate) fn planes(raster: &Raster, background: [u8; 3]) -> Planes {
+    let rgb = match raster.layout {
+        Layout::Rgb => Cow::Borrowed(&raster.samples),
+        Layout::Rgba | Layout::Cmyk => Cow::Owned(raster.flattened(background)),
+    };
+    let pixels = rgb.as_chunks::<3>().0;
+    let (width, height) = (raster.width as usize, raster.height as usize);
+    let extent = (f64::from(raster.width), f64::from(raster.height));
+    let half = (width.div_ceil(2), height.div_ceil(2));
+    let within_half = || Plane::within(half, (extent.0 / 2.0, extent.1 / 2.0));
+    let mut luma = Plane::within((width, height), extent);
+    for (sample, pixel) in luma.samples_mut().iter_mut().zip(pixels) {
+        *sample = luma_of(*pixel);
+    }
+    let (mut blue, mut red) = (within_half(), within_half());
+    let rows = blue.samples_mut().chunks_exact_mut(half.0);
+    let rows = rows.zip(red.samples_mut().chunks_exact_mut(half.0));
+    for ((blue, red), pair) in rows.zip(pixels.chunks(2 * width)) {
+        let (above, below) = pair.split_at(width);
+        // The last row of an odd height is its own neighbour.
+        let below = if below.is_empty() { above } else { below };
+        chroma_of_rows(above, below, blue, red);
+    }
+    Planes {
+        width: raster.width,
+        height: raster.height,
+        luma,
+        chroma: Some([blue, red]),
+    }
+}
+
+/// Bits after the point of the matrix below.
+const BITS: u32 = 16;
+
+fn luma_of([r, g, b]: [u8; 3]) -> u8 {
+    let sum = 19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b);
+    ((sum + (1 << (BITS - 1))) >> BITS) as u8
+}
+
+/// Chroma of the mean of each square of four pixels.
+fn chroma_of_rows(above: &[[u8; 3]], below: &[[u8; 3]], blue: &mut [u8], red: &mut [u8]) {
+    /// Two bits more for the sum of four; 128 is no colour, and a half rounds.
+    const SHIFT: u32 = BITS + 2;
+    const MIDDLE: i32 = (128 << SHIFT) + (1 << (SHIFT - 1)) - 1;
+    let columns = above.chunks(2).zip(below.chunks(2));
+    for ((above, below), (blue, red)) in columns.zip(blue.iter_mut().zip(red)) {
+        let sum = |channel: usize| {
+            // The last column of an odd width is its own neighbour.
+            let pair = |row: &[[u8; 3]]| {
+                i32::from(row[0][channel]) + i32::from(row[row.len() - 1][channel])
+            };
+            pair(above) + pair(below)
+        };
+        let (r, g, b) = (sum(0), sum(1), sum(2));
+        *blue = ((MIDDLE - 11_059 * r - 21_709 * g + 32_768 * b) >> SHIFT).clamp(0, 255) as u8;
+        *red = ((MIDDLE + 32_768 * r - 27_439 * g - 5_329 * b) >> SHIFT).clamp(0, 255) as u8;
+    }
+}
+
 /// Red, green and blue by the matrix that JFIF fixes.
 fn raster(planes: &Planes) -> Raster {
-    const BITS: u32 = 16;
     const HALF: i32 = 1 << (BITS - 1);
     let (width, height) = planes.size();
     let luma = planes.luma.tight();
@@ -85,5 +144,69 @@ fn raster(planes: &Planes) -> Raster {
         height,
         layout: Layout::Rgb,
         samples,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raster_of(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Raster {
+        let samples = (0..width * height)
+            .flat_map(|at| pixel(at % width, at / width))
+            .collect();
+        Raster {
+            width,
+            height,
+            layout: Layout::Rgb,
+            samples,
+        }
+    }
+
+    #[test]
+    fn planes_and_back_is_the_same_picture() {
+        for (width, height) in [(1, 1), (2, 2), (7, 5), (64, 48)] {
+            let colours = [
+                [0; 3],
+                [255; 3],
+                [255, 0, 0],
+                [0, 255, 0],
+                [0, 0, 255],
+                [90, 140, 30],
+            ];
+            for colour in colours {
+                let picture = raster_of(width, height, |_, _| colour);
+                let back = raster(&planes(&picture, [0; 3]));
+                assert_eq!(back.size(), (width, height));
+                let near = |a: &[u8; 3]| a.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 2);
+                let pixels = back.samples.as_chunks::<3>().0;
+                assert!(pixels.iter().all(near), "{colour:?}: {:?}", pixels[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn colours_are_where_they_were() {
+        let picture = raster_of(64, 48, |x, y| [(x * 4) as u8, (y * 5) as u8, 90]);
+        let back = raster(&planes(&picture, [0; 3]));
+        let pairs = picture.samples.iter().zip(&back.samples);
+        let most = pairs.map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(most <= Some(6), "{most:?}");
+    }
+
+    #[test]
+    fn what_is_transparent_shows_the_background() {
+        let clear = Raster {
+            layout: Layout::Rgba,
+            samples: vec![0; 4],
+            ..raster_of(1, 1, |_, _| [0; 3])
+        };
+        let back = raster(&planes(&clear, [250, 10, 20]));
+        let near = back
+            .samples
+            .iter()
+            .zip([250u8, 10, 20])
+            .all(|(a, b)| a.abs_diff(b) <= 2);
+        assert!(near, "{:?}", back.samples);
     }
 }

@@ -1,7 +1,10 @@
 //! The uploads that are measured, all made from one photograph.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
@@ -61,6 +64,8 @@ pub(crate) fn make(folder: &Path) -> Vec<Input> {
     let mut png = std::io::Cursor::new(Vec::new());
     four.write_to(&mut png, ImageFormat::Png)
         .expect("memory takes a file");
+    let png = png.into_inner();
+    let srgb = ColorProfile::new_srgb();
     let seen_webp = decoded(&webp);
     vec![
         input("12 MP baseline", "jpg", plain.clone(), "jpeg", &p12),
@@ -92,7 +97,14 @@ pub(crate) fn make(folder: &Path) -> Vec<Input> {
             "jpeg",
             &decoded(&progressive),
         ),
-        input("4 MP PNG", "png", png.into_inner(), "jpeg", &four),
+        input("4 MP PNG", "png", png.clone(), "jpeg", &four),
+        input(
+            "4 MP PNG sRGB",
+            "png",
+            png_with_profile(&png, &srgb),
+            "jpeg",
+            &four,
+        ),
         input("4 MP WebP", "webp", webp, "jpeg", &seen_webp),
         input("12 MP to WebP", "jpg", plain, "webp", &p12),
     ]
@@ -165,6 +177,22 @@ fn with_profile(jpeg: &[u8], profile: &ColorProfile) -> Vec<u8> {
     tagged.extend(b"ICC_PROFILE\0\x01\x01");
     tagged.extend(icc);
     tagged.extend(&jpeg[2..]);
+    tagged
+}
+
+fn png_with_profile(png: &[u8], profile: &ColorProfile) -> Vec<u8> {
+    const HEADER_END: usize = 8 + 25;
+    let icc = profile.encode().expect("a profile of moxcms's own");
+    let mut zlib = ZlibEncoder::new(b"iCCPprofile\0\0".to_vec(), Compression::default());
+    zlib.write_all(&icc).expect("memory takes a profile");
+    let chunk = zlib.finish().expect("memory takes a profile");
+    let mut checksum = Crc::new();
+    checksum.update(&chunk);
+    let mut tagged = png[..HEADER_END].to_vec();
+    tagged.extend((chunk.len() as u32 - 4).to_be_bytes());
+    tagged.extend(chunk);
+    tagged.extend(checksum.sum().to_be_bytes());
+    tagged.extend(&png[HEADER_END..]);
     tagged
 }
 

@@ -4,8 +4,8 @@
 use super::{Colour, Fault, Probe, array};
 use crate::format::Format;
 
-/// Pages that a file may have. A chain of them costs nothing but the walk, and needs an end.
-const PAGES_MAX: u32 = 10_000;
+/// Where counting pages stops. A chain of them that goes in a circle has no end.
+const PAGES_COUNTED_MAX: u32 = 100_000;
 
 const WIDTH: u16 = 256;
 const HEIGHT: u16 = 257;
@@ -42,16 +42,13 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
         let why = "its samples are not of 8 or 16 bits, or too many; save it as PNG";
         return Err(Fault::Unsupported(why));
     }
-    let pages = file.pages().ok_or(Fault::Corrupt(
-        "its directories lead in a circle or nowhere",
-    ))?;
     let pixels = u64::from(width) * u64::from(height);
     let stored = u64::from(samples) * u64::from(bits).div_ceil(8);
     Ok(Probe {
         format: Format::Tiff,
         width,
         height,
-        frames: pages,
+        frames: file.pages(),
         // Pages are no animation: only the first is ever shown.
         animated: false,
         bits_per_channel: bits as u8,
@@ -126,17 +123,17 @@ impl<'a> File<'a> {
         })
     }
 
-    /// How many directories the chain has; none if it does not end.
-    fn pages(&self) -> Option<u32> {
-        let mut at = self.u32(4)? as usize;
-        for pages in 0..PAGES_MAX {
-            if at == 0 {
-                return Some(pages);
-            }
+    /// How many directories the chain has; more than any file has if it goes in a circle.
+    fn pages(&self) -> u32 {
+        let directory = |at: usize| {
             let entries = usize::from(self.u16(at)?);
-            at = self.u32(at + 2 + ENTRY_LEN * entries)? as usize;
-        }
-        None
+            let next = self.u32(at + 2 + ENTRY_LEN * entries)?;
+            Some(next as usize)
+        };
+        let first = self.u32(4).map(|at| at as usize);
+        // A chain that leads out of the file ends there.
+        let chain = std::iter::successors(first, |at| directory(*at).filter(|next| *next > 0));
+        chain.take(PAGES_COUNTED_MAX as usize).count() as u32
     }
 }
 

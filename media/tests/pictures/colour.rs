@@ -27,7 +27,7 @@ fn jpeg_profile(icc: &[u8], piece_len: usize) -> Vec<Vec<u8>> {
     (1..=count).zip(pieces).map(piece).collect()
 }
 
-fn png_profile(icc: &[u8]) -> Vec<u8> {
+pub(crate) fn png_profile(icc: &[u8]) -> Vec<u8> {
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
     zlib.write_all(icc).unwrap();
     let data = [b"profile\0\0", &zlib.finish().unwrap()[..]].concat();
@@ -197,7 +197,7 @@ fn a_transparent_picture_keeps_its_alpha_and_converts_its_colours() {
 }
 
 /// A press whose cyan prints as it should, and whose magenta and yellow are each other's.
-fn ink_profile() -> ColorProfile {
+pub(crate) fn ink_profile() -> ColorProfile {
     // Nothing and all of four inks, the last fastest; Lab of each in 16 bits.
     let mut clut = Vec::new();
     for mix in 0..16u16 {

@@ -6,10 +6,10 @@
 )]
 
 mod baseline;
-mod bombs;
 mod colour;
 mod content;
 mod hostile;
+mod limits;
 mod orientation;
 mod presets;
 mod privacy;
