@@ -55,8 +55,8 @@ const NATURAL_ORDER: [u8; 64] = [
 ];
 
 /// Decodes a baseline JPEG, grey or of luma and chroma, at the smallest of 1/8, 1/4, 1/2 and 1/1
-/// that is no smaller than `needed` (width and height as stored), and each plane for itself: chroma
-/// at least half of `needed`, since nothing is made that has more.
+/// that a picture of `needed` (width and height as stored) can be made from without a visible loss,
+/// and each plane for itself: chroma at least half of `needed`, since nothing is made that has more.
 ///
 /// `size` is what the probe found. `cancel` is asked before each row of blocks.
 pub(crate) fn decode(

@@ -14,6 +14,10 @@ const PER_REFILL: u32 = Bits::FILLED / Table::BITS;
 /// Skips for which the bits of one refill are enough.
 const SKIPS_PER_REFILL: u32 = Bits::FILLED / SkipTable::BITS;
 
+/// Luma is decoded at least so many thirds as large as what is made of it. Nearer than that, what a
+/// scaled transform has cut off is missed: similarity falls by more than a thousandth.
+const MARGIN_THIRDS: u32 = 4;
+
 /// One component of the picture, and its plane as far as it is decoded.
 pub(super) struct Component {
     frame: FrameComponent,
@@ -34,8 +38,8 @@ struct Blocks {
 }
 
 impl Component {
-    /// Makes the components of a frame, each with a plane that is large enough for a picture of
-    /// the needed size.
+    /// Makes the components of a frame, each with a plane that is large enough to make a picture of
+    /// the needed size from.
     pub(super) fn each(frame: &Frame, needed: (u32, u32)) -> Vec<Self> {
         // The factors of a single component say nothing: there is none to compare it with.
         let single = frame.components.len() == 1;
@@ -50,8 +54,12 @@ impl Component {
             needed: needed as usize,
         };
         let component = |(index, frame_component): (usize, &FrameComponent)| {
-            let share = if index == 0 { 1 } else { 2 };
-            let (width, height) = (needed.0.div_ceil(share), needed.1.div_ceil(share));
+            let share = |side: u32| match index {
+                0 => (side * MARGIN_THIRDS).div_ceil(3),
+                // Nobody sees colour as sharply.
+                _ => side.div_ceil(2),
+            };
+            let (width, height) = (share(needed.0), share(needed.1));
             let x = axis(frame.width, across(frame_component), across_max, width);
             let y = axis(frame.height, down(frame_component), down_max, height);
             Self::new(*frame_component, &x, &y)

@@ -1,6 +1,8 @@
 //! The markers of a JPEG. All of them are walked, to its end, because the number of scans is a cost
 //! that no header declares.
 
+use memchr::memchr;
+
 use super::{Colour, Fault, Probe, be_u16, orientation};
 use crate::format::Format;
 
@@ -58,7 +60,7 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
 /// which 0xff is always followed by 0, and fill bytes.
 fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
-        at += bytes.get(at..)?.iter().position(|byte| *byte == 0xff)? + 1;
+        at += memchr(0xff, bytes.get(at..)?)? + 1;
         match *bytes.get(at)? {
             0x00 | 0xff => {}
             marker => return Some((marker, at + 1)),

@@ -108,7 +108,7 @@ impl<'a> Channel<'a> {
         tokens.push(self.code, 0, levels[0] - self.prediction);
         self.prediction = levels[0];
 
-        let ordered = COLUMN_ORDER.map(|place| levels[usize::from(place)]);
+        let ordered = COLUMN_ORDER.map(|place| levels[usize::from(place & 63)]);
         let mut left = kernels::nonzero(&ordered);
         let mut done = 0;
         left &= !1;
