@@ -106,26 +106,38 @@ impl Conversion {
     }
 }
 
-/// Conversions of the profiles seen last. Cameras and editors embed a handful of profiles, and
-/// preparing one costs as much as a small thumbnail. An ink profile takes about half a megabyte.
-static CACHE: Mutex<VecDeque<([u8; 32], bool, Option<Step>)>> = Mutex::new(VecDeque::new());
+/// What is known of a profile.
+struct Prepared {
+    digest: [u8; 32],
+    for_inks: bool,
+    /// None if it is of no use.
+    step: Option<Step>,
+}
+
+/// The profiles seen last. Cameras and editors embed a handful of them, and preparing one costs as
+/// much as a small thumbnail. An ink profile takes about half a megabyte.
+static CACHE: Mutex<VecDeque<Prepared>> = Mutex::new(VecDeque::new());
 
 /// How many of them are kept.
 const CACHED_MAX: usize = 16;
 
-fn cached(icc: &[u8], inks: bool) -> Option<Step> {
+fn cached(icc: &[u8], for_inks: bool) -> Option<Step> {
     let digest: [u8; 32] = Sha256::digest(icc).into();
-    // A panic elsewhere leaves the queue whole: entries are only pushed and popped.
+    // A panic elsewhere leaves the queue whole: entries are only pushed and dropped.
     let lock = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     let found = lock()
         .iter()
-        .find(|(of, for_inks, _)| (of, *for_inks) == (&digest, inks))
-        .map(|(_, _, step)| step.clone());
+        .find(|known| known.digest == digest && known.for_inks == for_inks)
+        .map(|known| known.step.clone());
     found.unwrap_or_else(|| {
-        let step = prepared(icc, inks);
+        let step = prepared(icc, for_inks);
         let mut cache = lock();
         cache.truncate(CACHED_MAX - 1);
-        cache.push_front((digest, inks, step.clone()));
+        cache.push_front(Prepared {
+            digest,
+            for_inks,
+            step: step.clone(),
+        });
         step
     })
 }

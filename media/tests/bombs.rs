@@ -236,7 +236,7 @@ fn a_tiff_whose_directories_go_in_a_circle() {
 #[test]
 fn profiles_larger_than_any_press_needs_are_refused_in_every_format() {
     let pieces = (1..=70).map(|number| {
-        let data = [b"ICC_PROFILE\0", &[number, 70][..], &[7; 65_000]].concat();
+        let data = [b"ICC_PROFILE\0", &[number, 70][..], &vec![7; 65_000]].concat();
         jpeg_segment(0xe2, &data)
     });
     let jpeg = small_claim();
