@@ -18,7 +18,7 @@
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
-//! - `resize`: from one decode to every size
+//! - `resize`: from one decode to every size, by the filter of `lanczos`
 //! - `linear`: the same in linear light
 //! - `crop`, `interest`: which part of it is shown
 //! - `placeholder`: what is shown until then
@@ -35,6 +35,7 @@ mod format;
 mod inks;
 mod interest;
 mod jpeg;
+mod lanczos;
 mod limits;
 mod linear;
 mod picture;

@@ -5,6 +5,7 @@ use fast_image_resize::pixels::{InnerPixel, U8, U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::RenderError;
+use crate::lanczos;
 use crate::picture::Picture;
 use crate::planes::{Plane, Planes};
 use crate::raster::{Layout, Raster};
@@ -114,7 +115,7 @@ fn resize_planes(
     let extent = (width * chroma_share, height * chroma_share);
     let chroma_size = (extent.0.ceil() as u32, extent.1.ceil() as u32);
     let mut chroma =
-        |plane: &Plane| resize_plane(resizer, plane, chroma_size, extent, FilterType::Lanczos3);
+        |plane: &Plane| resize_plane(resizer, plane, chroma_size, extent, lanczos::filter());
     let chroma = source
         .chroma
         .as_ref()
@@ -123,7 +124,7 @@ fn resize_planes(
     Planes {
         width: size.0,
         height: size.1,
-        luma: resize_plane(resizer, &source.luma, size, extent, FilterType::Lanczos3),
+        luma: resize_plane(resizer, &source.luma, size, extent, lanczos::filter()),
         chroma,
     }
 }
@@ -181,7 +182,7 @@ fn resize_plane(
     plane
 }
 
-/// Lanczos with three lobes. The pixel type is static because choosing it at run time would
+/// The pixel type is static because choosing it at run time would
 /// compile the filter for every type there is.
 fn resize_typed<P>(resizer: &mut Resizer, source: &Raster, (width, height): (u32, u32)) -> Raster
 where
@@ -193,7 +194,9 @@ where
         TypedImageRef::<P>::from_buffer(source.width, source.height, &source.samples).expect(FITS);
     let mut to = TypedImage::<P>::from_buffer(width, height, &mut samples).expect(FITS);
     // Alpha is multiplied in already.
-    let options = ResizeOptions::new().use_alpha(false);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(lanczos::filter()))
+        .use_alpha(false);
     resizer
         .resize_typed(&from, &mut to, &options)
         .expect("the whole source is inside the source");
