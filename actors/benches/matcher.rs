@@ -3,7 +3,8 @@
 //! `cargo bench -p iyagi-actors --bench matcher`. All engines read the same pages. iyagi takes the daemon's own way: a page
 //! is parsed, put together to commits, matched and folded into a graph that knows a million people already. The others
 //! parse the page with serde into borrowed records, and are asked in the way that suits them best: one composite key
-//! for what a record may be asked by. They keep no graph, and know neither commits nor updates.
+//! for what a record may be asked by. They keep no graph, and know neither commits nor updates. What it costs either side to
+//! read the pages is measured besides, so that what is left for matching can be told.
 //!
 //! Figures are CPU time of the thread: best and worst of rounds in which the engines take turns. The ratio is what
 //! counts. `MATCHER_SUBSCRIPTIONS` names one size, `MATCHER_ROUNDS` the rounds; `MATCHER_ALONE` leaves the others out.
@@ -64,9 +65,15 @@ fn compare(size: usize, rounds: usize) {
         "mokaccino, composite key",
     ]
     .map(|name| (name, Outcome::default()));
+    let mut reading = [Duration::MAX; 2];
     let mut log = Log::new();
     for _ in 0..rounds {
         let pages = log.pages(RECORDS);
+        for (best, read) in reading.iter_mut().zip([read_as_iyagi, read_as_others]) {
+            let began = thread_time();
+            black_box(read(&pages));
+            *best = thread_time().saturating_sub(began).min(*best);
+        }
         let mut matches = None;
         for (nth, (name, outcome)) in outcomes.iter_mut().enumerate() {
             let began = thread_time();
@@ -91,7 +98,7 @@ fn compare(size: usize, rounds: usize) {
             outcome.matched += matched;
         }
     }
-    report(size, &outcomes);
+    report(size, &outcomes, reading);
     if size == SIZES[SIZES.len() - 1] {
         report_changes(&mut iyagi.subscriptions, size);
     }
@@ -104,7 +111,7 @@ struct Outcome {
     times: Vec<Duration>,
 }
 
-fn report(size: usize, outcomes: &[(&str, Outcome)]) {
+fn report(size: usize, outcomes: &[(&str, Outcome)], reading: [Duration; 2]) {
     let best = |outcome: &Outcome| outcome.times.iter().min().copied();
     let rate = |time: Duration| RECORDS as f64 / time.as_secs_f64();
     let iyagi = &outcomes[0].1;
@@ -124,11 +131,45 @@ fn report(size: usize, outcomes: &[(&str, Outcome)]) {
             time.as_secs_f64() / iyagi.as_secs_f64(),
         );
     }
+    report_matching(outcomes, reading);
+}
+
+/// What is left of the best rounds when reading is taken away.
+fn report_matching(outcomes: &[(&str, Outcome)], [of_iyagi, of_others]: [Duration; 2]) {
+    let per_record = |time: Duration| time.as_nanos() as f64 / RECORDS as f64;
+    println!("  nanoseconds a record         reading  all else");
+    let mut iyagi = None;
+    for (name, outcome) in outcomes {
+        let Some(time) = outcome.times.iter().min() else {
+            continue;
+        };
+        let reading = if iyagi.is_none() { of_iyagi } else { of_others };
+        let rest = per_record(time.saturating_sub(reading));
+        let ratio = rest / *iyagi.get_or_insert(rest);
+        println!(
+            "  {name:<28} {:>7.0} {rest:>9.0}; {ratio:.1} times iyagi's",
+            per_record(reading)
+        );
+    }
 }
 
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn read_as_iyagi(pages: &[Vec<u8>]) -> usize {
+    let read = pages.iter().map(|page| StreamPage::parse(page));
+    read.map(|page| black_box(page.expect("a page")).records.len())
+        .sum()
+}
+
+fn read_as_others(pages: &[Vec<u8>]) -> usize {
+    let read = pages.iter().map(|page| serde_json::from_slice(page));
+    read.map(|page: serde_json::Result<PlainPage<'_>>| {
+        black_box(page.expect("a page")).records.len()
+    })
+    .sum()
 }
 
 /// The daemon's way from a page to the subscriptions that it is news to.

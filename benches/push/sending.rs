@@ -18,7 +18,7 @@ use iyagi::aws::sns::{
 };
 use iyagi::clock::SystemClock;
 use iyagi::config::{Config, built_in_templates};
-use iyagi::daemon::{DaemonError, block_on};
+use iyagi::daemon::{DaemonError, OnThreads, block_on};
 use iyagi::embedded::graph::EmbeddedGraph;
 use iyagi::embedded::journal::SqliteJournal;
 use iyagi::embedded::metadata::EmbeddedMetadata;
@@ -276,7 +276,8 @@ impl Observer for Unobserved {
 fn through_the_journal(gateway: impl Fn() -> Arc<dyn PushGateway>) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let measured = block_on(async {
-        let ports = ports(folder.path(), gateway()).await;
+        let gateway = Arc::new(OnThreads::of_here(gateway()));
+        let ports = ports(folder.path(), gateway).await;
         let system = System::new(1, ROOT_INTENSITY, Arc::new(Unobserved));
         let tree = plant(&system, &ports, &settings(), None).await;
         let tree = tree.expect("planted");

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::adapters::Following;
 use super::gateways::gateways;
 use super::host::{HostError, host_of};
+use super::on_threads::OnThreads;
 use crate::aws::check::Overlap;
 use crate::aws::clients::{Clients, ClientsError};
 use crate::aws::dynamodb::leases::DynamoLeases;
@@ -134,7 +135,8 @@ impl AwsAdapters {
             timeout: Duration::from_millis(config.push.gateway_timeout_ms),
         };
         let gateway = SnsGateway::new(&clients.sns, applications, Arc::new(registry), settings);
-        let gateway = gateways(config, clock, Arc::new(gateway))?;
+        let gateway = Arc::new(OnThreads::of_here(Arc::new(gateway)));
+        let gateway = gateways(config, clock, gateway)?;
         let leases: Arc<dyn Leases> = Arc::new(DynamoLeases::new(
             clients.dynamodb.clone(),
             names.leases_table(),

@@ -8,6 +8,7 @@ use iyagi_actors::ports::{
 };
 use iyagi_messages::device::Platform;
 
+use super::on_threads::OnThreads;
 use crate::config::Config;
 use crate::fcm::{FcmError, FcmGateway};
 
@@ -19,13 +20,16 @@ pub(super) fn gateways(
 ) -> Result<Arc<dyn PushGateway>, FcmError> {
     Ok(match FcmGateway::open(&config.push, clock)? {
         None => general,
-        Some(fcm) => Arc::new(ByPlatform { fcm, general }),
+        Some(fcm) => Arc::new(ByPlatform {
+            fcm: OnThreads::of_here(Arc::new(fcm)),
+            general,
+        }),
     })
 }
 
 /// Android phones by Firebase, all others by the general gateway.
 struct ByPlatform {
-    fcm: FcmGateway,
+    fcm: OnThreads,
     general: Arc<dyn PushGateway>,
 }
 

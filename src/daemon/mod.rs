@@ -7,6 +7,7 @@ mod embedded;
 mod gateways;
 mod host;
 mod lifecycle;
+mod on_threads;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use aws::{AwsAdapters, AwsError, FleetLife};
 pub use data_lock::{DataLock, LockError};
 pub use embedded::{EmbeddedAdapters, EmbeddedError};
 pub use host::HostError;
+pub use on_threads::OnThreads;
 
 use self::lifecycle::Lifecycle;
 use crate::aws::instance::{Instance, Notice};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use iyagi_actors::projections::Subscriptions;
 use iyagi_actors::stream_poller::assembler::Portion;
+use iyagi_actors::subscription_matcher::correlation;
 use iyagi_actors::subscription_matcher::explaining::{
     ExplainedChange, Grounds, PastGraph, Verdict, explain,
 };
@@ -238,7 +239,7 @@ impl Hindsight {
         person: &PersonId,
     ) -> Result<BTreeMap<ElementId, Vec<PushFate>>, PastFault> {
         let mut pushes = Vec::new();
-        for event in self.journal.by_corr(&format!("commit:{number}"))? {
+        for event in self.journal.by_corr(&correlation(number))? {
             if let Fact::PushRequested(requested) = &event.fact
                 && requested.push.recipient == *person
             {

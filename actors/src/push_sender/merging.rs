@@ -43,23 +43,32 @@ pub fn merger_of<'w>(push: &PushState, waiting: &'w [PushState]) -> Option<Merge
     if others.is_empty() && opened == 0 {
         return None;
     }
-    let all = || others.iter().map(|other| &*other.push).chain([&*push.push]);
+    let all = || others.iter().copied().chain([push]);
     let burst = |push: &Push| push.burst.unwrap_or_else(|| push.notification());
-    let one_burst = all()
-        .all(|other| other.template == push.push.template && burst(other) == burst(&push.push));
+    let one_burst = all().all(|other| {
+        let digest = other.progress.merged.map(|merged| merged.kind) == Some(MergeKind::Digest);
+        let same = burst(&other.push) == burst(&push.push);
+        other.push.template == push.push.template && same && !digest
+    });
     let kind = if due.reason == DeferReason::Burst || one_burst {
         MergeKind::Burst
     } else {
         MergeKind::Digest
     };
-    let actors: BTreeSet<&PersonId> = all().filter_map(|push| push.actor.as_ref()).collect();
+    let actors = all().filter_map(|one| one.push.actor.as_ref());
+    let actors: BTreeSet<&PersonId> = actors.collect();
+    // One that failed after it had taken others along still tells of them. Who they are about is not known any more, so
+    // that a person who did both is counted twice.
+    let before = || all().filter_map(|one| one.progress.merged);
+    let told_before: u32 = before().map(|merged| merged.count.saturating_sub(1)).sum();
+    let actors_before: u32 = before().map(|merged| merged.actors.saturating_sub(1)).sum();
     let ids = others.iter().map(|other| other.push.id);
     let merged = PushMerged {
         kind,
         pushes: ids.take(MERGED_LISTED_MAX).collect(),
-        count: others.len() as u32 + 1 + opened,
+        count: others.len() as u32 + 1 + opened + told_before,
         // Whoever opened the burst is one more: the same person again would have been a repeat.
-        actors: actors.len() as u32 + opened,
+        actors: actors.len() as u32 + opened + actors_before,
     };
     Some(Merger { merged, others })
 }

@@ -11,6 +11,7 @@ pub mod dying;
 pub mod gates;
 pub mod merging;
 pub mod quiet;
+mod recording;
 pub mod rendering;
 pub mod state;
 pub mod texts;
@@ -19,29 +20,24 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{
-    BreakerClosed, BreakerOpened, DeviceRemoved, Fact, PushAttempted, PushDeferred, PushFailed,
-    PushSuppressed,
-};
+use iyagi_messages::fact::{PushDeferred, PushFailed, PushSuppressed};
 use iyagi_messages::ids::{EventId, LetterId, Seq, Timestamp};
-use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
+use iyagi_messages::push::{FailureClass, Push};
 
-use self::decision::{Outcome, RetryPolicy, Step, after_attempt, excused, next_step};
-use self::dying::dying_tokens;
+use self::decision::{Outcome, RetryPolicy, Step, next_step};
 use self::gates::Recipient;
-use self::merging::{Merger, merger_of};
+use self::merging::merger_of;
+pub use self::recording::correlation;
 use self::rendering::{Names, Rendering, Unrenderable};
 use self::state::PushState;
 use self::texts::Texts;
 use crate::dlq_keeper::DlqMessage;
 use crate::fleet::{Division, Fleet};
 use crate::inbox::InboxReader;
-use crate::journal::{Draft, Journal, JournalFault};
-use crate::platforms::breaker::Change;
+use crate::journal::{Journal, JournalFault};
 use crate::platforms::{Pass, Platforms};
 use crate::ports::{Clock, GatewayFault, PushGateway};
-use crate::projections::{Body, CatchUpPolicy, DyingTokensPolicy, Projections, Services, bodies};
+use crate::projections::{Body, CatchUpPolicy, DyingTokensPolicy, Projections, bodies};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, LaneKey, Mailbox, Worker};
 use crate::subscription_matcher::matching::Templates;
 
@@ -99,15 +95,6 @@ pub struct PushSenderContext {
     pub gateway_timeout: Duration,
     /// Takes what is given up.
     pub dlq: Mailbox<DlqMessage>,
-}
-
-/// What an attempt's answer says beyond its push.
-#[derive(Default)]
-struct Circumstances {
-    /// The attempt is held against nobody: neither the push nor its phone.
-    excused: bool,
-    /// Facts of the push service.
-    facts: Vec<Fact>,
 }
 
 /// How soon an attempt of another host is looked at again.
@@ -267,43 +254,6 @@ impl PushSender {
         Ok(states.filter(ready).collect())
     }
 
-    /// Begins an attempt, which also tells of whatever goes along.
-    async fn begin(
-        &self,
-        state: &PushState,
-        cause: EventId,
-        attempt: u32,
-        merger: Option<Merger<'_>>,
-        division: Division,
-    ) -> Result<(), JournalFault> {
-        let mut facts: Vec<Fact> = Vec::new();
-        let mut draft = Draft::new(&self.me, correlation(&state.push));
-        division.expect(&mut draft);
-        if let Some(Merger { merged, others }) = merger {
-            for other in others {
-                let entity = Entity::new("push", other.push.id);
-                let reason = SuppressReason::Merged;
-                draft.expect(entity.clone(), other.progress.seq);
-                draft.correlate(correlation(&other.push));
-                draft.follow(cause, entity, PushSuppressed { reason });
-            }
-            facts.push(merged.into());
-        }
-        facts.push(PushAttempted { attempt }.into());
-        let entity = Entity::new("push", state.push.id);
-        draft.expect(entity.clone(), state.progress.seq);
-        draft.correlate(correlation(&state.push));
-        let mut cause = cause;
-        for fact in facts {
-            cause = draft.follow(cause, entity.clone(), fact);
-        }
-        self.context
-            .journal
-            .append(draft.finish())
-            .await
-            .map(|_| ())
-    }
-
     async fn call_gateway(&self, state: &PushState) -> Result<String, GatewayFault> {
         let push = &state.push;
         let fault = |class, code: &str, detail: String| GatewayFault {
@@ -362,157 +312,6 @@ impl PushSender {
                 let detail = format!("no answer within {:?}", self.context.gateway_timeout);
                 Err(fault(FailureClass::Unknown, "timeout", detail))
             })
-    }
-
-    /// Writes down what became of an attempt. `pass`: the circumstances of the call, if this one made it.
-    async fn record(
-        &self,
-        state: &PushState,
-        cause: EventId,
-        attempt: u32,
-        answer: Result<String, GatewayFault>,
-        pass: Option<Pass>,
-    ) -> Result<(), Fault> {
-        let letter_id = LetterId::of_push(state.push.id);
-        let generation = self.context.projections.outbox().generation(letter_id);
-        let now = self.context.clock.now();
-        let circumstances = self.circumstances(&state.push, &answer, pass, now);
-        let outcome = match answer {
-            Err(fault) if circumstances.excused => excused(attempt, &fault, now),
-            answer => after_attempt(state, attempt, answer, generation, now, self.context.retry),
-        };
-        // What the gateway answered is true under any division.
-        self.append_outcome(state, cause, &outcome, &circumstances.facts, None)
-            .await?;
-        if outcome.letter.is_some() {
-            self.post(letter_id).await;
-        }
-        Ok(())
-    }
-
-    /// What an answer says of the push service, which may be that it says nothing of the push.
-    fn circumstances(
-        &self,
-        push: &Push,
-        answer: &Result<String, GatewayFault>,
-        pass: Option<Pass>,
-        now: Timestamp,
-    ) -> Circumstances {
-        let mut circumstances = Circumstances::default();
-        let Some(platform) = push.platform else {
-            return circumstances;
-        };
-        let platforms = &self.context.platforms;
-        let class = answer.as_ref().map(|_| ()).map_err(|fault| fault.class);
-        let change = pass.and_then(|pass| platforms.note(push.platform, pass, &class, now));
-        match (change, answer) {
-            (Some(Change::Opened), Err(fault)) => {
-                tracing::warn!(%platform, reason = %fault, "a push service is down: its pushes wait");
-                let reason = fault.to_string();
-                circumstances
-                    .facts
-                    .push(BreakerOpened { platform, reason }.into());
-            }
-            (Some(Change::Closed), _) => {
-                tracing::info!(%platform, "a push service answers again");
-                circumstances.facts.push(BreakerClosed { platform }.into());
-            }
-            _ => {}
-        }
-        circumstances.excused = match class {
-            Err(FailureClass::Unknown) if push.on_unknown_outcome == OnUnknownOutcome::GiveUp => {
-                false
-            }
-            Err(FailureClass::EndpointDead) => {
-                let services = self.context.projections.platforms();
-                let dying = dying_tokens(
-                    platform,
-                    &services,
-                    services.tokens(platform, now).and_one_dead(),
-                    self.context.dying_tokens,
-                );
-                circumstances.facts.extend(dying.fact);
-                dying.spares
-            }
-            Err(class) => platforms.excuses(push.platform, class, now),
-            Ok(()) => false,
-        };
-        circumstances
-    }
-
-    async fn append(
-        &self,
-        state: &PushState,
-        cause: EventId,
-        facts: Vec<Fact>,
-        division: Option<Division>,
-    ) -> Result<(), JournalFault> {
-        let outcome = Outcome {
-            facts,
-            letter: None,
-            endpoint_dead: false,
-        };
-        self.append_outcome(state, cause, &outcome, &[], division)
-            .await
-    }
-
-    async fn append_outcome(
-        &self,
-        state: &PushState,
-        cause: EventId,
-        outcome: &Outcome,
-        of_platform: &[Fact],
-        division: Option<Division>,
-    ) -> Result<(), JournalFault> {
-        let entity = Entity::new("push", state.push.id);
-        let mut draft = Draft::new(&self.me, correlation(&state.push));
-        draft.expect(entity.clone(), state.progress.seq);
-        if let Some(division) = division {
-            division.expect(&mut draft);
-        }
-        let mut cause = cause;
-        for fact in &outcome.facts {
-            cause = draft.follow(cause, entity.clone(), fact.clone());
-        }
-        if let Some(platform) = state.push.platform {
-            for fact in of_platform {
-                draft.follow(cause, Services::entity(platform), fact.clone());
-            }
-        }
-        if let Some(letter) = &outcome.letter {
-            let entity = Entity::new("letter", letter.id);
-            draft.follow(cause, entity, decision::letter_requested(letter.clone()));
-        }
-        if let (true, Some(token)) = (outcome.endpoint_dead, &state.push.device) {
-            let known = self.context.projections.audience().device(token).cloned();
-            // Someone else may have signed in on the phone meanwhile; their registration stays.
-            if known.is_some_and(|device| device.person == state.push.recipient) {
-                let reason = "endpoint_dead".to_owned();
-                let removed = DeviceRemoved {
-                    token: token.clone(),
-                    reason,
-                };
-                draft.follow(cause, Entity::new("device", token), removed);
-            }
-        }
-        self.context
-            .journal
-            .append(draft.finish())
-            .await
-            .map(|_| ())
-    }
-
-    async fn post(&self, letter: LetterId) {
-        // A keeper that is gone finds the letter in the journal when it comes back.
-        if self
-            .context
-            .dlq
-            .tell(DlqMessage::Deposit(letter))
-            .await
-            .is_err()
-        {
-            tracing::warn!(%letter, "the dead-letter keeper is gone; it deposits the letter when it returns");
-        }
     }
 }
 
@@ -579,9 +378,4 @@ impl Worker for PushSender {
         self.post(letter_id).await;
         Ok(())
     }
-}
-
-/// What a push's events began with.
-pub fn correlation(push: &Push) -> String {
-    format!("commit:{}", push.commit.commit)
 }

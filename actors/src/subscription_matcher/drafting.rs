@@ -40,7 +40,7 @@ impl SubscriptionMatcher {
         let Some(turn) = before.turn(lag_ms, self.context.catch_up) else {
             return before;
         };
-        draft.correlate(format!("commit:{}", commit.number));
+        draft.correlate(correlation(commit.number));
         let upstream = commit.number.to_string();
         match turn {
             Turn::Begins => {

@@ -325,7 +325,7 @@ impl SubscriptionMatcher {
 }
 
 /// What everything that a commit leads to is known by.
-fn correlation(commit: u64) -> String {
+pub fn correlation(commit: u64) -> String {
     format!("commit:{commit}")
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iyagi_actors::projections::{RatePolicy, Traffic, TrafficAhead, TrafficPolicy, Wishes};
 use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
 use iyagi_actors::push_sender::merging::merger_of;
-use iyagi_actors::push_sender::state::PushState;
+use iyagi_actors::push_sender::state::{Deferred, Merged, Progress, PushState};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{
     Fact, PreferencesChanged, PushDeferred, PushRequested, PushSuppressed, SilenceLifted,
@@ -372,6 +372,32 @@ fn after_quiet_hours_all_that_waited_goes_as_one() {
     assert_eq!(merger_of(&all[0], &all[..1]), None, "it is alone");
     let later = waiting(like(3, "ada", "x"), morning.plus_ms(1), DeferReason::Quiet);
     assert_eq!(merger_of(&all[0], &[all[0].clone(), later]), None);
+}
+
+#[test]
+fn a_push_that_told_of_others_and_is_put_off_again_still_counts_them() {
+    let morning = NOW.plus_ms(8 * HOUR_MS);
+    let told_before = PushState {
+        push: Arc::new(like(1, "grace", "story")),
+        progress: Progress {
+            merged: Some(Merged {
+                kind: MergeKind::Burst,
+                count: 5,
+                actors: 4,
+            }),
+            deferred: Some(Deferred {
+                until: morning,
+                reason: DeferReason::Quiet,
+            }),
+            ..Progress::requested(Seq(5))
+        },
+    };
+    let other = waiting(like(2, "ada", "other"), morning, DeferReason::Quiet);
+    let all = [told_before, other];
+    for one in &all {
+        let merger = merger_of(one, &all).expect("it takes the other along");
+        assert_eq!((merger.merged.count, merger.merged.actors), (6, 5));
+    }
 }
 
 #[test]

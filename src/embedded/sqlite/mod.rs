@@ -1,0 +1,245 @@
+//! One SQLite file with one writer thread that commits whatever waits as a group.
+//!
+//! Durability costs one `fsync` per group, not per write: while the disk is busy with one group the next one
+//! gathers. A write's future resolves only after its group is durable. After an I/O error nothing is acknowledged
+//! any more, because SQLite cannot know what reached the disk.
+
+mod layout;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use thiserror::Error;
+use tokio::sync::watch;
+
+pub use self::layout::{Schema, open_read_only};
+use self::layout::{check, open_to_write};
+pub use self::writer::WriteFault;
+use self::writer::{Undo, Writer};
+
+/// A SQLite file that many readers and one writer share.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+    writer: Writer,
+}
+
+struct Shared {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    /// Why nothing is written any more, once that is so.
+    stopped: watch::Sender<Option<String>>,
+}
+
+/// Why a database call failed; `E` is the caller's own refusal, which undoes its write alone.
+#[derive(Debug, Error)]
+pub enum DatabaseError<E = std::convert::Infallible> {
+    /// The caller's own refusal.
+    #[error(transparent)]
+    Refused(E),
+    /// The file cannot be opened.
+    #[error("{path} cannot be opened: {reason}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file belongs to something else, or to a newer build.
+    #[error("{path} is not a file of this kind and version: {reason}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is different.
+        reason: String,
+    },
+    /// A statement failed.
+    #[error("{path}: {source}")]
+    Statement {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+    /// An earlier write met a full disk or an I/O error, so nothing is acknowledged any more.
+    #[error("{path} takes no more writes: {reason}; free the disk and start again")]
+    Stopped {
+        /// The file.
+        path: PathBuf,
+        /// The first error.
+        reason: String,
+    },
+}
+
+/// Read connections that are kept for the next reader.
+const IDLE_READERS_MAX: usize = 4;
+
+impl Database {
+    /// Opens or creates the file and starts its writer.
+    pub fn open(path: &Path, schema: &Schema) -> Result<Self, DatabaseError> {
+        Self::open_tuned(path, schema, |_| Ok(()))
+    }
+
+    /// Like [`Database::open`]; `tune` may set what the writer's connection alone needs.
+    pub fn open_tuned(
+        path: &Path,
+        schema: &Schema,
+        tune: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, DatabaseError> {
+        let connection = open_to_write(path, schema, tune)?;
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            readers: Mutex::default(),
+            stopped: watch::Sender::new(None),
+        });
+        let writer = Writer::start(connection, &shared)?;
+        Ok(Self { shared, writer })
+    }
+
+    /// A file that is only read, at rest or beside the process that writes it. Every write is refused.
+    pub fn open_to_read(path: &Path, schema: &Schema) -> Result<Self, DatabaseError> {
+        let connection = open_read_only(path)?;
+        check(&connection, path, schema)?;
+        let shared = Shared {
+            path: path.to_owned(),
+            readers: Mutex::new(vec![connection]),
+            stopped: watch::Sender::new(None),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            writer: Writer::none(),
+        })
+    }
+
+    /// Whether a full disk or an I/O error has ended all writing.
+    pub fn has_stopped(&self) -> bool {
+        self.shared.stopped.borrow().is_some()
+    }
+
+    /// Resolves with the reason once a full disk or an I/O error has ended all writing.
+    pub async fn stopped(&self) -> String {
+        let mut stopped = self.shared.stopped.subscribe();
+        let reason = stopped.wait_for(Option::is_some).await;
+        // The sender lives as long as `self`, so the wait ends only with a reason.
+        reason.map_or_else(
+            |_| String::new(),
+            |reason| reason.clone().unwrap_or_default(),
+        )
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Runs `work` in the next group. If it refuses, its own statements are undone and the group goes on.
+    pub async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
+    ) -> Result<T, DatabaseError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.write_then(work, |_| {}).await
+    }
+
+    /// Like [`Database::write`]; `committed` runs in the writer's thread once the group is durable, in the order of
+    /// the writes and before this future resolves.
+    pub async fn write_then<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, DatabaseError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.enqueue(Undo::Alone, work, committed).await
+    }
+
+    /// Like [`Database::write_then`] without the means to undo this write alone, which costs a copy of every page it
+    /// changes: `work` may refuse only before its first change, and a statement that fails stops all writing.
+    pub async fn write_or_stop<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, DatabaseError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.enqueue(Undo::WithGroup, work, committed).await
+    }
+
+    async fn enqueue<T, E>(
+        &self,
+        undo: Undo,
+        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, DatabaseError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let written = self.writer.enqueue(undo, work, committed).await;
+        written.unwrap_or_else(|| {
+            Err(DatabaseError::Stopped {
+                path: self.shared.path.clone(),
+                reason: "the writer has ended".to_owned(),
+            })
+        })
+    }
+
+    /// Runs `query` on a read-only connection, off the async threads. It sees every write that has resolved.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        let path = shared.path.clone();
+        let read = tokio::task::spawn_blocking(move || shared.read(query)).await;
+        read.unwrap_or_else(|error| {
+            Err(DatabaseError::Open {
+                path,
+                reason: format!("the reader panicked: {error}"),
+            })
+        })
+    }
+
+    /// Like [`Database::read`], for threads that may block.
+    pub fn read_blocking<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, DatabaseError> {
+        self.shared.read(query)
+    }
+}
+
+impl Shared {
+    fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, DatabaseError> {
+        let idle = self
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open_read_only(&self.path)?,
+        };
+        let result = query(&connection);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < IDLE_READERS_MAX {
+            readers.push(connection);
+        }
+        result.map_err(|source| DatabaseError::Statement {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
