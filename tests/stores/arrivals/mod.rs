@@ -227,7 +227,7 @@ impl World {
                             // Of two writes at nearly the same moment, S3 may tell of the last one only.
                             waiting.retain(|message| message.about != Some(*key));
                         }
-                        for event in &event {
+                        if let Some(event) = &event {
                             let another = last.as_ref().unwrap_or(event);
                             let copies = random.usize(1..3);
                             for _ in 0..copies {
