@@ -1,4 +1,4 @@
-//! The picture engine of iyagi: bytes in, bytes and facts out.
+//! The picture and audio engine of iyagi: bytes in, bytes and facts out.
 //!
 //! Uploads are hostile until shown otherwise, so a picture is read in two steps. [`probe()`] walks
 //! its headers, without decoding and without believing a size it has not compared with [`Limits`].
@@ -18,7 +18,9 @@
 //! - `resize`: from one decode to every size
 //! - `encode`: from pixels to a file
 //! - `render`: all of it, in order
+//! - [`audio`]: recordings, in one pass
 
+pub mod audio;
 mod decode;
 mod encode;
 mod error;
