@@ -55,6 +55,10 @@ pub enum Format {
     Flac,
     /// WAVE.
     Wav,
+    /// AIFF, also compressed.
+    Aiff,
+    /// Apple's Core Audio Format.
+    Caf,
     /// None of the above.
     Unknown,
 }
@@ -83,6 +87,8 @@ impl Format {
             Self::WebM => "video/webm",
             Self::Flac => "audio/flac",
             Self::Wav => "audio/wav",
+            Self::Aiff => "audio/aiff",
+            Self::Caf => "audio/x-caf",
             Self::Unknown => "application/octet-stream",
         }
     }
@@ -90,6 +96,20 @@ impl Format {
     /// Tells whether it is a still or animated picture, decodable or not.
     pub fn is_picture(self) -> bool {
         self.content_type().starts_with("image/")
+    }
+
+    /// Tells whether it may be a recording, decodable or not. Containers that hold video as well
+    /// count: only their tracks tell.
+    pub fn is_recording(self) -> bool {
+        self.content_type().starts_with("audio/") || self.is_iso_media() || self == Self::WebM
+    }
+
+    /// Tells whether it is an ISO base media file of sound or video.
+    pub(crate) fn is_iso_media(self) -> bool {
+        matches!(
+            self,
+            Self::Mp4 | Self::M4a | Self::ThreeGp | Self::QuickTime
+        )
     }
 }
 
@@ -116,6 +136,8 @@ impl std::fmt::Display for Format {
             Self::WebM => "WebM",
             Self::Flac => "FLAC",
             Self::Wav => "WAV",
+            Self::Aiff => "AIFF",
+            Self::Caf => "CAF",
             Self::Unknown => "unknown",
         })
     }
@@ -134,6 +156,11 @@ pub fn sniff(bytes: &[u8]) -> Format {
         [b'R', b'I', b'F', b'F' | b'X', _, _, _, _, kind @ ..] if kind.starts_with(b"WAVE") => {
             Format::Wav
         }
+        [b'F', b'O', b'R', b'M', _, _, _, _, kind @ ..]
+            if kind.starts_with(b"AIFF") || kind.starts_with(b"AIFC") =>
+        {
+            Format::Aiff
+        }
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Format::Tiff,
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => iso_media(head),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Format::WebM,
@@ -142,6 +169,7 @@ pub fn sniff(bytes: &[u8]) -> Format {
         [0xff, second, third, ..] => mpeg_audio(*second, *third),
         _ if head.starts_with(b"OggS") => Format::Ogg,
         _ if head.starts_with(b"fLaC") => Format::Flac,
+        _ if head.starts_with(b"caff") => Format::Caf,
         _ if head.starts_with(b"#!AMR") => Format::Amr,
         _ if looks_like_svg(head) => Format::Svg,
         _ => Format::Unknown,
@@ -235,6 +263,8 @@ mod tests {
             (b"OggS\0\x02", Format::Ogg),
             (b"\x1a\x45\xdf\xa3\x9f", Format::WebM),
             (b"fLaC\0", Format::Flac),
+            (b"FORM\0\0\0\0AIFC", Format::Aiff),
+            (b"caff\0\x01", Format::Caf),
             (b"<?xml version=\"1.0\"?>\n<svg xmlns=", Format::Svg),
             (b"\xef\xbb\xbf  <svg>", Format::Svg),
         ];

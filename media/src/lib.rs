@@ -1,4 +1,4 @@
-//! The picture engine of iyagi: bytes in, bytes and facts out.
+//! The picture and audio engine of iyagi: bytes in, bytes and facts out.
 //!
 //! Uploads are hostile until shown otherwise, so a picture is read in two steps. [`probe()`] walks
 //! its headers, without decoding and without believing a size it has not compared with [`Limits`].
@@ -24,8 +24,10 @@
 //! - `placeholder`: what is shown until then
 //! - `encode`, `animation`: from pixels to a file
 //! - `render`: all of it, in order
+//! - [`audio`]: recordings, in one pass
 
 mod animation;
+pub mod audio;
 mod colour;
 mod crop;
 mod decode;
