@@ -9,6 +9,7 @@
 //! - [`demo`]: a story played to a daemon in a fresh folder
 //! - [`embedded`]: every port on one machine, with no account
 //! - [`fcm`]: pushes straight to Firebase Cloud Messaging
+//! - [`ffmpeg`]: recordings that the engine does not decode itself
 //! - [`hindsight`]: the daemon's decisions of the past, explained and tried out anew
 //! - [`http`]: the public and the operations listener
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
@@ -26,6 +27,7 @@ pub mod daemon;
 pub mod demo;
 pub mod embedded;
 pub mod fcm;
+pub mod ffmpeg;
 pub mod hindsight;
 pub mod http;
 pub mod push_payload;

@@ -72,6 +72,12 @@ fn the_story_ends_with_an_account_that_adds_up_and_nothing_left_open() {
         "{told}"
     );
 
+    assert!(
+        told.contains("countdown.m4a: audio/mp4, 45 kB; 6.7 s, "),
+        "{told}"
+    );
+    assert!(told.contains("LUFS, with its waveform"), "{told}");
+
     let counts = &outcome.audit.counts;
     let balance = told
         .lines()
@@ -96,6 +102,7 @@ fn the_story_ends_with_an_account_that_adds_up_and_nothing_left_open() {
         (11, 11)
     );
     assert_eq!(figure(&told, "thumbnails"), 8 * 6, "{told}");
+    assert_eq!(figure(&told, "waveforms"), 2, "{told}");
     assert_eq!(figure(&told, "dead letters"), 2, "one push and one picture");
     assert!(told.contains("1 sent again, 1 waiting"), "{told}");
 }

@@ -11,6 +11,7 @@
 //! - [`platforms`]: which push services are sent to at present
 //! - [`ports`]: what an actor needs from the world, one file each
 
+pub mod audio_worker;
 pub mod dlq_keeper;
 pub mod fleet;
 pub mod health;

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! root                      one for one
-//! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription
+//! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription,
+//! │                                        audio-subscription
 //! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
 //! ├── redrive               one for one    redrive-intake → Redriver
 //! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper, PushFeedback
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
-//!                                          thumbnails-intake → ThumbnailWorker pool, MediaBackfill
+//!                                          thumbnails-intake → ThumbnailWorker pool, MediaBackfill,
+//!                                          audio-intake → AudioWorker pool
 //! ```
 //!
 //! A host of a fleet plants what its roles need; a dead-letter keeper is everywhere.
@@ -25,6 +27,7 @@ use iyagi_messages::ids::MemberId;
 use tokio::sync::watch;
 
 pub use self::soil::{Ports, Roles, Settings};
+use crate::audio_worker::{Analysing, AudioWorker, AudioWorkerContext};
 use crate::dlq_keeper::{DlqKeeper, DlqKeeperContext, DlqMessage};
 use crate::fleet::Fleet;
 use crate::health::Health;
@@ -183,7 +186,11 @@ fn dead_letters(group: &Group, shared: &Shared<'_>) -> Mailbox<DlqMessage> {
         journal: Arc::clone(&ports.journal),
         projections: Arc::clone(shared.projections),
         queue: Arc::clone(&ports.dead_letters),
-        consumers: vec![Arc::clone(&ports.thumbnails), Arc::clone(&ports.metadata)],
+        consumers: vec![
+            Arc::clone(&ports.thumbnails),
+            Arc::clone(&ports.audio),
+            Arc::clone(&ports.metadata),
+        ],
     });
     let dlq = group.child(on("push", ChildSpec::new("dlq-keeper")), move |me| {
         let context = Arc::clone(&context);
@@ -398,6 +405,27 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         let context = Arc::clone(&context);
         async move { Ok(MetadataRecorder::new(&me, context)) }
     });
+    let budget = DecodeBudget::new(settings.decode_budget_bytes);
+    let context = Arc::new(AudioWorkerContext {
+        media: media.clone(),
+        store: Arc::clone(&ports.store),
+        table: Arc::clone(&ports.table),
+        derived: derived.clone(),
+        analysing: Analysing {
+            cpu: cpu.clone(),
+            budget: budget.clone(),
+            limits: settings.audio_limits.clone(),
+            deadline: settings.audio_deadline,
+            decoder: ports.decoder.clone(),
+        },
+        prefixes: settings.audio_prefixes.clone(),
+    });
+    let child = on("media", ChildSpec::new("audio-worker"));
+    let listeners = fair(child, settings.audio_workers, settings.media_lookahead);
+    let listeners = group.pool(listeners, move |me| {
+        let context = Arc::clone(&context);
+        async move { Ok(AudioWorker::new(&me, context)) }
+    });
     let context = Arc::new(ThumbnailWorkerContext {
         media,
         store: Arc::clone(&ports.store),
@@ -405,7 +433,7 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         derived,
         rendering: Rendering {
             cpu,
-            budget: DecodeBudget::new(settings.decode_budget_bytes),
+            budget,
             limits: settings.limits.clone(),
             deadline: settings.media_deadline,
         },
@@ -431,6 +459,14 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         "thumbnails-intake",
         &ports.thumbnails,
         &workers,
+        health,
+        ports,
+    );
+    intake(
+        group,
+        "audio-intake",
+        &ports.audio,
+        &listeners,
         health,
         ports,
     );
@@ -490,7 +526,7 @@ fn intake(
 
 fn fan_out_group(group: &Group, ports: &Ports, intake: &Arc<dyn Queue>, health: &Arc<Health>) {
     let topic = group.broadcast::<Notice>("media-notices", TOPIC_BACKLOG);
-    let consumers = [&ports.metadata, &ports.thumbnails];
+    let consumers = [&ports.metadata, &ports.thumbnails, &ports.audio];
     let context = Arc::new(MediaTopicContext {
         intake: Arc::clone(intake),
         topic: topic.clone(),

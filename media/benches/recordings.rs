@@ -118,7 +118,13 @@ fn theirs(file: &Path) -> Measured {
         "-i",
     ]);
     command.arg(file);
-    command.args(["-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"]);
+    command.args([
+        "-af",
+        "ebur128=peak=true:framelog=verbose",
+        "-f",
+        "null",
+        "-",
+    ]);
     run(command)
 }
 
@@ -130,7 +136,9 @@ fn pinned(program: &std::ffi::OsStr) -> Command {
         ""
     };
     // The second line of the shell's `times` is what its children took, to the millisecond.
-    command.arg("-c").arg(format!("{pin}\"$0\" \"$@\"; times"));
+    command
+        .arg("-c")
+        .arg(format!("{pin}\"$0\" \"$@\" && times"));
     command.arg(program);
     command
 }

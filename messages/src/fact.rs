@@ -18,7 +18,7 @@ use crate::ids::{
     TemplateId, Timestamp,
 };
 use crate::letter::Letter;
-use crate::media::Variant;
+use crate::media::{AudioFile, Hundredths, Variant};
 use crate::object::{ObjectKey, Sequencer};
 use crate::preferences::{Preferences, Silence};
 use crate::push::{
@@ -385,6 +385,32 @@ facts! {
     }
     /// No thumbnail can be made of an object.
     "thumbnail.failed" v 1 => ThumbnailFailed {
+        /// The object.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// Why, as a stable word.
+        reason: String,
+        /// Why, in words.
+        detail: String,
+    }
+    /// A recording is understood, and its derived files are stored.
+    "audio.analysed" v 1 => AudioAnalysed {
+        /// The recording.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// Its length.
+        duration_ms: u64,
+        /// How it is encoded.
+        codec: String,
+        /// Integrated loudness in LUFS; absent for silence.
+        integrated_lufs: Option<Hundredths>,
+        /// The derived files.
+        files: Vec<AudioFile>,
+    }
+    /// Nothing can be known of a recording.
+    "audio.refused" v 1 => AudioRefused {
         /// The object.
         key: ObjectKey,
         /// Which write of it.

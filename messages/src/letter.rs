@@ -38,7 +38,7 @@ pub enum Origin {
     },
     /// A consumer's work on an object.
     Object {
-        /// `thumbnails` or `metadata`.
+        /// `thumbnails`, `audio` or `metadata`.
         consumer: String,
         /// The object's key, decoded.
         key: String,

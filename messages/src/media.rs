@@ -39,6 +39,68 @@ pub struct MetadataItem {
     /// The derived pictures, once they are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnails: Option<Thumbnails>,
+    /// What a recording is and how it sounds, once it is analysed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<Audio>,
+}
+
+impl MetadataItem {
+    /// Takes out what was derived from the object. No object has both.
+    pub fn take_derived(&mut self) -> Option<Derived> {
+        let audio = self.audio.take().map(Derived::Audio);
+        self.thumbnails.take().map(Derived::Thumbnails).or(audio)
+    }
+
+    /// The item with what was derived from its object.
+    #[must_use]
+    pub fn with_derived(mut self, derived: Option<Derived>) -> Self {
+        (self.thumbnails, self.audio) = match derived {
+            Some(Derived::Thumbnails(thumbnails)) => (Some(thumbnails), None),
+            Some(Derived::Audio(audio)) => (None, Some(audio)),
+            None => (None, None),
+        };
+        self
+    }
+}
+
+/// What is derived from one write of an object: pictures get one thing, recordings the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Derived {
+    /// Of a picture.
+    Thumbnails(Thumbnails),
+    /// Of a recording.
+    Audio(Audio),
+}
+
+impl Derived {
+    /// The write that it was derived from.
+    pub fn sequencer(&self) -> &Sequencer {
+        match self {
+            Self::Thumbnails(thumbnails) => &thumbnails.sequencer,
+            Self::Audio(audio) => &audio.sequencer,
+        }
+    }
+
+    /// The thumbnails, if it is these.
+    pub fn into_thumbnails(self) -> Option<Thumbnails> {
+        match self {
+            Self::Thumbnails(thumbnails) => Some(thumbnails),
+            Self::Audio(_) => None,
+        }
+    }
+}
+
+impl From<Thumbnails> for Derived {
+    fn from(thumbnails: Thumbnails) -> Self {
+        Self::Thumbnails(thumbnails)
+    }
+}
+
+impl From<Audio> for Derived {
+    fn from(audio: Audio) -> Self {
+        Self::Audio(audio)
+    }
 }
 
 /// Pixels across and down.
@@ -79,6 +141,84 @@ pub struct Variant {
     pub height: u32,
     /// Bytes.
     pub size: u64,
+}
+
+/// What one write of a recording is and how it sounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audio {
+    /// The write that was analysed.
+    pub sequencer: Sequencer,
+    /// Length of what is heard, without what encoders put before and after it.
+    pub duration_ms: u64,
+    /// How it is encoded, such as `aac_lc` or `opus`.
+    pub codec: String,
+    /// Samples a second and channel.
+    pub sample_rate_hz: u32,
+    /// Channels.
+    pub channels: u8,
+    /// Bits a second of its sound, on average.
+    pub bit_rate: u64,
+    /// Its title, as the file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether the file says where it was made. What is derived from it never does.
+    pub location: bool,
+    /// Integrated loudness after EBU R 128, in LUFS; absent for silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrated_lufs: Option<Hundredths>,
+    /// Loudness range in LU.
+    pub range_lu: Hundredths,
+    /// True peak in dBTP; absent for digital silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_peak_dbtp: Option<Hundredths>,
+    /// Samples of 100 that are at full scale.
+    pub clipped_percent: Hundredths,
+    /// Whether it is so quiet that something went wrong.
+    pub near_silent: bool,
+    /// Silence before the first sound.
+    pub silent_lead_ms: u64,
+    /// Silence behind the last sound.
+    pub silent_trail_ms: u64,
+    /// What to play it with, in dB, so that no recording is louder than the next: to -16 LUFS, true peak at most -1.5 dBTP.
+    pub gain_db: Hundredths,
+    /// The loudest sample in each hundredth of it, 255 for full scale: 100 bytes in Base64.
+    pub waveform: String,
+    /// 32 bits in hexadecimal that are nearly the same for the same sound; absent for less than about three seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The derived files.
+    pub files: Vec<AudioFile>,
+}
+
+/// One file derived from a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioFile {
+    /// `waveform.json` and `waveform.dat` as audiowaveform writes them, `waveform.svg`, or `fingerprint.json`.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// Where it is stored.
+    pub key: ObjectKey,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A level or a share with two decimals, so that equal ones are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "f64", into = "f64")]
+pub struct Hundredths(i32);
+
+impl From<f64> for Hundredths {
+    fn from(value: f64) -> Self {
+        // A cast takes the nearest that there is, and 0 for what is no number.
+        Self((value * 100.0).round() as i32)
+    }
+}
+
+impl From<Hundredths> for f64 {
+    fn from(value: Hundredths) -> Self {
+        Self::from(value.0) / 100.0
+    }
 }
 
 /// That an object uses files which are derived from its bytes. Objects of the same bytes share them.

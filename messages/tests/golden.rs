@@ -14,7 +14,7 @@ use iyagi_messages::fact::*;
 use iyagi_messages::fleet::FleetMember;
 use iyagi_messages::ids::{LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
-use iyagi_messages::media::Variant;
+use iyagi_messages::media::{AudioFile, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use iyagi_messages::predicate::{Comparison, Predicate, Side};
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
@@ -396,6 +396,27 @@ fn samples() -> Vec<Fact> {
             sequencer: sequencer(),
             reason: "truncated".to_owned(),
             detail: "the file ends after 12 bytes".to_owned(),
+        }
+        .into(),
+        AudioAnalysed {
+            key: key("posts/1/한글.m4a"),
+            sequencer: sequencer(),
+            duration_ms: 6_700,
+            codec: "aac_lc".to_owned(),
+            integrated_lufs: Some((-23.05).into()),
+            files: vec![AudioFile {
+                name: "waveform.dat".to_owned(),
+                content_type: "application/octet-stream".to_owned(),
+                key: key("derived/ab/abc/waveform-1.dat"),
+                size: 288,
+            }],
+        }
+        .into(),
+        AudioRefused {
+            key: key("posts/1/broken.m4a"),
+            sequencer: sequencer(),
+            reason: "unsupported_format".to_owned(),
+            detail: "M4A is not supported: it is HE-AAC".to_owned(),
         }
         .into(),
         MetadataRecorded {

@@ -19,6 +19,11 @@ impl Names {
         self.with("thumbnails")
     }
 
+    /// Queue of recordings.
+    pub fn audio_queue(&self) -> String {
+        self.with("audio")
+    }
+
     /// Queue of files whose metadata is to be recorded.
     pub fn metadata_queue(&self) -> String {
         self.with("metadata")

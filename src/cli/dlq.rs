@@ -30,7 +30,7 @@ pub(super) enum DlqCommand {
 #[derive(Debug, Args)]
 #[group(id = "filter", multiple = true)]
 struct Filter {
-    /// Only of this job: push, thumbnails or metadata.
+    /// Only of this job: push, thumbnails, audio or metadata.
     #[arg(long)]
     origin: Option<String>,
     /// Only given up for this reason, such as poison.

@@ -266,6 +266,16 @@ fn of_media(fact: &Fact) -> Option<String> {
                 fact.key, fact.reason, fact.detail
             )
         }
+        Fact::AudioAnalysed(fact) => format!(
+            "{} is {:.1} s of {}",
+            fact.key,
+            fact.duration_ms as f64 / 1_000.0,
+            fact.codec
+        ),
+        Fact::AudioRefused(fact) => format!(
+            "{} is not understood ({}): {}",
+            fact.key, fact.reason, fact.detail
+        ),
         Fact::MetadataRecorded(fact) => {
             format!(
                 "{} is {} of {} bytes",

@@ -3,13 +3,14 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `aws`, `fleet`, `inbox`, `push`: those of their sections
+//! - this file: the types, with their defaults; `audio`, `aws`, `fleet`, `inbox`, `push`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
 //! - `semantics`, `templates`: what well-formed values can still get wrong
 //! - `finding`: a mistake, as people and machines are told of it
 
+mod audio;
 mod aws;
 mod document;
 mod environment;
@@ -31,6 +32,7 @@ use iyagi_media::{Limits, OutputFormat, Preset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::audio::AudioConfig;
 pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
@@ -142,6 +144,8 @@ pub struct MediaConfig {
     pub deadline_ms: u64,
     /// What is not even decoded.
     pub limits: Limits,
+    /// What is made of recordings.
+    pub audio: AudioConfig,
     /// Which thumbnails to make.
     pub presets: Vec<Preset>,
 }
@@ -162,6 +166,7 @@ impl Default for MediaConfig {
             decode_budget_bytes: 1024 * 1024 * 1024,
             deadline_ms: 30_000,
             limits: Limits::default(),
+            audio: AudioConfig::default(),
             presets: vec![
                 preset("small", 128),
                 preset("medium", 320),

@@ -122,6 +122,17 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ("media.metadata_workers", size(media.metadata_workers)),
         ("media.lookahead", size(media.lookahead)),
         ("media.deadline_ms", media.deadline_ms),
+        ("media.audio.workers", size(media.audio.workers)),
+        ("media.audio.deadline_ms", media.audio.deadline_ms),
+        ("media.audio.limits.bytes_max", media.audio.limits.bytes_max),
+        (
+            "media.audio.limits.duration_s_max",
+            media.audio.limits.duration_s_max,
+        ),
+        (
+            "media.audio.limits.channels_max",
+            media.audio.limits.channels_max,
+        ),
         ("media.limits.bytes_max", limits.bytes_max),
         ("media.limits.pixels_max", limits.pixels_max),
         ("media.limits.frames_pixels_max", limits.frames_pixels_max),

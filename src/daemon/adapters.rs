@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use iyagi_actors::ports::{Clock, Queue};
+use iyagi_actors::ports::{Clock, Queue, RecordingDecoder};
 use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{Ports, Tree};
 use iyagi_messages::ids::MemberId;
@@ -15,6 +15,7 @@ use super::embedded::{EmbeddedAdapters, EmbeddedError};
 use crate::aws::clients::ClientsError;
 use crate::aws::instance::Instance;
 use crate::config::Config;
+use crate::ffmpeg::Ffmpeg;
 use crate::surface::OneMachine;
 
 /// Every adapter of a daemon.
@@ -50,6 +51,15 @@ impl AdapterError {
             ),
         }
     }
+}
+
+/// The decoder of recordings that the engine does not decode, if one is configured.
+pub(super) fn recording_decoder(config: &Config) -> Option<Arc<dyn RecordingDecoder>> {
+    let audio = &config.media.audio;
+    let program = audio.ffmpeg.clone()?;
+    let limits = &audio.limits;
+    let ffmpeg = Ffmpeg::new(program, limits.bytes_max, limits.duration_s_max);
+    Some(Arc::new(ffmpeg))
 }
 
 /// What follows a shared journal, until it is run.

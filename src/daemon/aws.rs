@@ -12,7 +12,7 @@ use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::adapters::Following;
+use super::adapters::{Following, recording_decoder};
 use super::gateways::gateways;
 use super::host::{HostError, host_of};
 use super::on_threads::OnThreads;
@@ -119,6 +119,7 @@ impl AwsAdapters {
             Ok(Arc::new(queue) as Arc<dyn Queue>)
         };
         let thumbnails = queue("thumbnails", names.thumbnails_queue()).await?;
+        let audio = queue("audio", names.audio_queue()).await?;
         let metadata = queue("metadata", names.metadata_queue()).await?;
         let dead_letters = queue("dead-letters.fifo", names.dead_letters_queue()).await?;
         let redrive = queue("redrive.fifo", names.redrive_queue()).await?;
@@ -174,12 +175,14 @@ impl AwsAdapters {
             push_feedback: Some(Arc::clone(&feedback)),
             media_intake: None,
             thumbnails: Arc::clone(&thumbnails),
+            audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
+            decoder: recording_decoder(config),
             clock: Arc::clone(clock),
         };
         let adapters = Self {
             journal_path,
-            queues: vec![thumbnails, metadata, dead_letters, redrive, feedback],
+            queues: vec![thumbnails, audio, metadata, dead_letters, redrive, feedback],
             ports,
             copy,
             journal,

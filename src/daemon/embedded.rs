@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention};
+use iyagi_actors::ports::{Clock, PushGateway, Queue, RecordingDecoder, Retention};
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
+use super::adapters::recording_decoder;
 use super::gateways::gateways;
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
@@ -36,8 +37,10 @@ pub struct EmbeddedAdapters {
     gateway: Arc<dyn PushGateway>,
     intake: Arc<dyn Queue>,
     thumbnails: Arc<dyn Queue>,
+    audio: Arc<dyn Queue>,
     metadata: Arc<dyn Queue>,
     dead_letters: Arc<dyn Queue>,
+    decoder: Option<Arc<dyn RecordingDecoder>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -101,6 +104,7 @@ impl EmbeddedAdapters {
         };
         let intake = queue("media-topic")?;
         let thumbnails = queue("thumbnails")?;
+        let audio = queue("audio")?;
         let metadata = queue("metadata")?;
         let dead_letters = queue("dead-letters.fifo")?;
         let table = Arc::new(EmbeddedMetadata::open(&dir.join("metadata.db"))?);
@@ -112,6 +116,7 @@ impl EmbeddedAdapters {
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
+            Arc::clone(&audio),
             Arc::clone(&metadata),
             Arc::clone(&dead_letters),
         ];
@@ -126,8 +131,10 @@ impl EmbeddedAdapters {
             gateway,
             intake,
             thumbnails,
+            audio,
             metadata,
             dead_letters,
+            decoder: recording_decoder(config),
             clock: Arc::clone(clock),
         })
     }
@@ -147,7 +154,9 @@ impl EmbeddedAdapters {
             push_feedback: None,
             media_intake: Some(Arc::clone(&self.intake)),
             thumbnails: Arc::clone(&self.thumbnails),
+            audio: Arc::clone(&self.audio),
             metadata: Arc::clone(&self.metadata),
+            decoder: self.decoder.clone(),
             clock: Arc::clone(&self.clock),
         }
     }

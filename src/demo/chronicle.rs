@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use iyagi_actors::audio_worker::claims_to_be_a_recording;
 use iyagi_actors::thumbnail_worker::claims_to_be_a_picture;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
@@ -61,8 +62,18 @@ pub(super) struct FileTale {
     /// What it is, once its metadata item is there.
     pub(super) recorded: Option<Recorded>,
     pub(super) thumbnails: Option<Vec<Variant>>,
-    /// Why there is no thumbnail, as a word and in words.
+    /// What was heard, once it is understood.
+    pub(super) audio: Option<Heard>,
+    /// Why there is no thumbnail and nothing was heard, as a word and in words.
     pub(super) defect: Option<(String, String)>,
+}
+
+/// What a recording is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Heard {
+    pub(super) duration_ms: u64,
+    pub(super) codec: String,
+    pub(super) integrated_lufs: Option<f64>,
 }
 
 /// What a file is.
@@ -129,6 +140,17 @@ impl Chronicle {
             Fact::ThumbnailRendered(rendered) => {
                 self.file(&rendered.key).thumbnails = Some(rendered.variants.clone());
             }
+            Fact::AudioAnalysed(analysed) => {
+                self.file(&analysed.key).audio = Some(Heard {
+                    duration_ms: analysed.duration_ms,
+                    codec: analysed.codec.clone(),
+                    integrated_lufs: analysed.integrated_lufs.map(f64::from),
+                });
+            }
+            Fact::AudioRefused(refused) => {
+                let defect = (refused.reason.clone(), refused.detail.clone());
+                self.file(&refused.key).defect = Some(defect);
+            }
             Fact::ThumbnailFailed(failed) => {
                 let defect = (failed.reason.clone(), failed.detail.clone());
                 self.file(&failed.key).defect = Some(defect);
@@ -137,15 +159,19 @@ impl Chronicle {
         }
     }
 
-    /// Whether everything that comes of an upload has come. `pictures` says that it lies where pictures get thumbnails.
-    pub(super) fn file_settled(&self, key: &ObjectKey, pictures: bool) -> bool {
+    /// Whether everything that comes of an upload has come. `pictures` says that it lies where pictures get thumbnails,
+    /// `recordings` that it lies where recordings are analysed.
+    pub(super) fn file_settled(&self, key: &ObjectKey, pictures: bool, recordings: bool) -> bool {
         self.files.get(key).is_some_and(|file| {
             let Some(recorded) = &file.recorded else {
                 return false;
             };
             let picture =
                 recorded.content_type.starts_with("image/") || claims_to_be_a_picture(key);
-            !(pictures && picture) || file.thumbnails.is_some() || file.defect.is_some()
+            let recording = claims_to_be_a_recording(key);
+            let outcome =
+                file.thumbnails.is_some() || file.audio.is_some() || file.defect.is_some();
+            !(pictures && picture || recordings && recording) || outcome
         })
     }
 

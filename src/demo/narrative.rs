@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use iyagi_actors::audio_worker::claims_to_be_a_recording;
 use iyagi_messages::ids::{DeviceToken, PushId};
 use iyagi_messages::object::ObjectKey;
 use iyagi_messages::push::SuppressReason;
@@ -328,9 +329,21 @@ fn tell_file(key: &ObjectKey, file: &FileTale) -> (Ink, &'static str, String) {
         format!("{content_type}, {}", bytes(recorded.size))
     });
     if let Some((reason, detail)) = &file.defect {
-        let text =
-            format!("{name}: {what}; no thumbnail, {reason}: {detail}; a dead letter says so");
+        let lacking = if claims_to_be_a_recording(key) {
+            "not understood"
+        } else {
+            "no thumbnail"
+        };
+        let text = format!("{name}: {what}; {lacking}, {reason}: {detail}; a dead letter says so");
         return (Ink::Bad, "!", text);
+    }
+    if let Some(heard) = &file.audio {
+        let seconds = heard.duration_ms as f64 / 1_000.0;
+        let loudness = heard.integrated_lufs;
+        let loudness =
+            loudness.map_or_else(|| "silent".to_owned(), |lufs| format!("{lufs:.1} LUFS"));
+        let text = format!("{name}: {what}; {seconds:.1} s, {loudness}, with its waveform");
+        return (Ink::Good, "+", text);
     }
     let Some(variants) = &file.thumbnails else {
         return (Ink::Good, "+", format!("{name}: {what}"));

@@ -19,6 +19,7 @@ pub(super) struct Media {
     items: usize,
     pictures: usize,
     thumbnails: usize,
+    waveforms: usize,
 }
 
 /// Every figure of the account.
@@ -38,6 +39,8 @@ impl Media {
         loop {
             let page = table.list("", after.as_ref(), PAGE).await?;
             media.items += page.items.len();
+            let heard = page.items.iter().filter(|item| item.audio.is_some());
+            media.waveforms += heard.count();
             for thumbnails in page
                 .items
                 .iter()
@@ -88,6 +91,7 @@ impl Account<'_> {
             items,
             pictures,
             thumbnails,
+            waveforms,
         } = self.media;
         let chronicle = self.chronicle;
         let letters = format!(
@@ -114,6 +118,7 @@ impl Account<'_> {
             thumbnails,
             &format!("of {pictures} pictures"),
         )?;
+        row(narrator, "waveforms", waveforms, "of recordings")?;
         row(narrator, "events", self.audit.events, "in the journal")?;
         row(
             narrator,

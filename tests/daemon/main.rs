@@ -1,5 +1,6 @@
 //! The whole daemon in one process, over real embedded stores: what goes in at one end comes out at the other.
 
+mod audio;
 mod backfill;
 mod fan_out;
 mod gathering;

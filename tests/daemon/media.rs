@@ -104,12 +104,13 @@ fn what_cannot_have_a_thumbnail_has_an_item_that_says_what_it_is_and_a_letter_th
     let truncated = &PHOTO[..PHOTO.len() / 2];
     let huge = huge_png();
     let report = play(async |world| {
-        let cases: [(&str, &[u8], &str); 5] = [
+        let cases: [(&str, &[u8], &str); 6] = [
             ("posts/1/truncated.jpg", truncated, "corrupt"),
             ("posts/1/empty.jpg", b"", "empty"),
             ("posts/1/huge.png", &huge, "too_many_pixels"),
             ("posts/1/text.jpg", b"this is no picture", "not_a_picture"),
-            ("posts/1/clip.mp3", b"ID3\x03\0\0\0\0\0\0", ""),
+            ("posts/1/clip.mp3", b"ID3\x03\0\0\0\0\0\0", "corrupt"),
+            ("posts/1/note.txt", b"this is for nobody", ""),
         ];
         for (key, bytes, reason) in cases {
             let key = upload(&world, key, bytes).await;
@@ -124,11 +125,7 @@ fn what_cannot_have_a_thumbnail_has_an_item_that_says_what_it_is_and_a_letter_th
                 mine.map(|state| state.letter.reason.clone()).collect()
             };
             if reason.is_empty() {
-                assert_eq!(
-                    letters(),
-                    Vec::<String>::new(),
-                    "a recording is somebody else's work"
-                );
+                assert_eq!(letters(), Vec::<String>::new(), "a text is nobody's work");
             } else {
                 world
                     .until("the letter is written", || !letters().is_empty())
@@ -138,7 +135,7 @@ fn what_cannot_have_a_thumbnail_has_an_item_that_says_what_it_is_and_a_letter_th
         }
         world
     });
-    assert_eq!(report.letters_waiting, 4);
+    assert_eq!(report.letters_waiting, 5);
     assert_eq!(report.letters_on_their_way, 0);
 }
 

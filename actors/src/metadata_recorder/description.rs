@@ -29,6 +29,7 @@ pub fn describe(
         defect: None,
         recorded_at: now,
         thumbnails: None,
+        audio: None,
     };
     let bytes = match bytes {
         Ok(bytes) => bytes,

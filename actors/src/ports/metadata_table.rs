@@ -1,7 +1,7 @@
 //! The table of what is known about every file, with the semantics of conditional writes in DynamoDB.
 
 use async_trait::async_trait;
-use iyagi_messages::media::{Claim, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, MetadataItem, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use thiserror::Error;
 
@@ -17,6 +17,9 @@ pub trait MetadataTable: Send + Sync + 'static {
         key: &ObjectKey,
         thumbnails: Thumbnails,
     ) -> Result<Written, MetadataFault>;
+
+    /// Attaches what a recording is, unless the table knows a later write or removal of the object.
+    async fn attach_audio(&self, key: &ObjectKey, audio: Audio) -> Result<Written, MetadataFault>;
 
     /// Removes an item unless the table knows a later write, and remembers the removal so that a late write of an
     /// earlier sequencer cannot bring it back. Yields the thumbnails that it had.

@@ -10,6 +10,7 @@ pub mod metadata_table;
 pub mod object_store;
 pub mod push_gateway;
 pub mod queue;
+pub mod recording_decoder;
 
 pub use change_stream::{ChangeStream, Position, StreamFault};
 pub use clock::Clock;
@@ -24,3 +25,4 @@ pub use push_gateway::{
     GatewayFault, Payload, PushGateway, QuotaLevel, ServiceCondition, TextKeys,
 };
 pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
+pub use recording_decoder::{DecoderFault, RecordingDecoder};

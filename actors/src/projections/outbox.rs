@@ -329,6 +329,10 @@ impl Outbox {
                     LetterId::of_object("thumbnails", rendered.key.as_str(), &rendered.sequencer.0);
                 self.forget_letter(id);
             }
+            Fact::AudioAnalysed(analysed) => {
+                let id = LetterId::of_object("audio", analysed.key.as_str(), &analysed.sequencer.0);
+                self.forget_letter(id);
+            }
             Fact::MetadataRecorded(recorded) => {
                 let id =
                     LetterId::of_object("metadata", recorded.key.as_str(), &recorded.sequencer.0);

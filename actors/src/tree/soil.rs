@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use iyagi_media::audio::AudioLimits;
 use iyagi_media::{Limits, Preset};
 
 use crate::journal::Journal;
 use crate::platforms::breaker::BreakerPolicy;
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PushGateway, Queue,
+    RecordingDecoder,
 };
 use crate::projections::{CatchUpPolicy, DyingTokensPolicy, RatePolicy};
 use crate::push_sender::decision::RetryPolicy;
@@ -45,7 +47,11 @@ pub struct Ports {
     /// The consumers' own queues.
     pub thumbnails: Arc<dyn Queue>,
     /// The consumers' own queues.
+    pub audio: Arc<dyn Queue>,
+    /// The consumers' own queues.
     pub metadata: Arc<dyn Queue>,
+    /// Decodes recordings that the engine does not, if there is such a decoder.
+    pub decoder: Option<Arc<dyn RecordingDecoder>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -101,6 +107,14 @@ pub struct Settings {
     pub gateway_timeout: Duration,
     /// Pictures that are worked on at once.
     pub thumbnail_workers: usize,
+    /// Recordings that are analysed at once.
+    pub audio_workers: usize,
+    /// Which recordings are not even decoded.
+    pub audio_limits: AudioLimits,
+    /// Key prefixes whose recordings are analysed.
+    pub audio_prefixes: Vec<String>,
+    /// How long one recording may take.
+    pub audio_deadline: Duration,
     /// Files whose metadata is recorded at once.
     pub metadata_workers: usize,
     /// Notifications that are taken on at once, so that turns can go round among those whose files wait.

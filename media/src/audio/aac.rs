@@ -2,25 +2,27 @@
 //! low-complexity profile; the others would come out at half their bandwidth or as noise.
 
 /// Why this AAC is not decoded here, `None` if it is.
-pub(super) fn unsupported(config: &[u8]) -> Option<String> {
+pub(super) fn unsupported(config: &[u8]) -> Option<(&'static str, String)> {
     let mut bits = Bits {
         bytes: config,
         at: 0,
     };
     let object_type = bits.object_type()?;
-    let name = match object_type {
-        2 if has_sbr_extension(&mut bits) => "HE-AAC",
+    let (codec, name) = match object_type {
+        2 if has_sbr_extension(&mut bits) => ("he_aac", "HE-AAC"),
         2 => return None,
-        5 => "HE-AAC",
-        29 => "HE-AAC v2",
-        23 => "AAC-LD",
-        39 => "AAC-ELD",
-        42 => "xHE-AAC",
-        other => return Some(format!("its object type is {other}; record AAC-LC or Opus")),
+        5 => ("he_aac", "HE-AAC"),
+        29 => ("he_aac_v2", "HE-AAC v2"),
+        23 => ("aac_ld", "AAC-LD"),
+        39 => ("aac_eld", "AAC-ELD"),
+        42 => ("xhe_aac", "xHE-AAC"),
+        other => {
+            let why = format!("its object type is {other}; record AAC-LC or Opus");
+            return Some(("aac", why));
+        }
     };
-    Some(format!(
-        "it is {name}; record AAC-LC or Opus, or configure ffmpeg"
-    ))
+    let why = format!("it is {name}; record AAC-LC or Opus, or configure ffmpeg");
+    Some((codec, why))
 }
 
 /// Spectral band replication, announced after a configuration that older players understand.
@@ -81,10 +83,10 @@ mod tests {
             &[0x2b, 0x92, 0x08, 0x00][..],
             &[0x13, 0x90, 0x56, 0xe5, 0xa5],
         ] {
-            let why = unsupported(he).unwrap_or_default();
-            assert!(why.contains("HE-AAC"), "{why}");
+            let (codec, why) = unsupported(he).unwrap_or_default();
+            assert!(codec == "he_aac" && why.contains("HE-AAC"), "{why}");
         }
-        assert!(unsupported(&[0xf8, 0xe6, 0x20]).is_some_and(|why| why.contains("AAC-ELD")));
+        assert!(unsupported(&[0xf8, 0xe6, 0x20]).is_some_and(|(codec, _)| codec == "aac_eld"));
         assert_eq!(unsupported(&[]), None);
     }
 }

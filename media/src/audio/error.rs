@@ -20,6 +20,8 @@ pub enum AudioError {
     Unsupported {
         /// What it is.
         format: Format,
+        /// Its codec, such as `he_aac`, or `unknown`.
+        codec: &'static str,
         /// What is missing, and what to do instead.
         why: String,
     },
@@ -70,11 +72,6 @@ impl AudioError {
     /// Tells whether the same bytes and limits must fail again, so that trying again is waste.
     pub fn deterministic(&self) -> bool {
         !matches!(self, Self::Cancelled)
-    }
-
-    /// Tells whether another decoder may understand what this one does not.
-    pub fn for_another_decoder(&self) -> bool {
-        matches!(self, Self::Unsupported { .. })
     }
 
     /// Returns the stable code of the reason, as dead letters and metrics carry it.

@@ -183,10 +183,11 @@ impl<'a> Pass<'a> {
                 }
                 Ok(Some(_)) => {}
                 // What an early end leaves out is found by comparing lengths.
-                Ok(None) | Err(Error::IoError(_)) => return Ok(None),
+                Ok(None) | Err(Error::IoError(_) | Error::SeekError(_)) => return Ok(None),
                 Err(Error::ResetRequired) => {
                     return Err(AudioError::Unsupported {
                         format: self.opened.format,
+                        codec: self.opened.codec.name(),
                         why: "it is several recordings, one after another".to_owned(),
                     });
                 }
@@ -293,7 +294,6 @@ impl<'a> Pass<'a> {
     }
 
     fn finish(mut self) -> Result<Analysis, AudioError> {
-        self.admit_failures()?;
         if let Some(promised) = self.opened.promised_frames {
             // What is missing counts like what is damaged.
             let tolerated = 100 - self.limits.failed_packets_percent_max.min(100);
@@ -305,6 +305,7 @@ impl<'a> Pass<'a> {
                 return Err(self.corrupt(why));
             }
         }
+        self.admit_failures()?;
         let meters = self.meters.take().filter(|meters| meters.frames > 0);
         let Some(meters) = meters else {
             return Err(self.corrupt("there is no sound in it".to_owned()));

@@ -47,6 +47,21 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Returns its name, the same as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AacLc => "aac_lc",
+            Self::Alac => "alac",
+            Self::Mp2 => "mp2",
+            Self::Mp3 => "mp3",
+            Self::Opus => "opus",
+            Self::Vorbis => "vorbis",
+            Self::Flac => "flac",
+            Self::Pcm => "pcm",
+            Self::Adpcm => "adpcm",
+        }
+    }
+
     fn of(id: AudioCodecId) -> Option<Self> {
         Some(match id {
             codecs::CODEC_ID_AAC => Self::AacLc,
@@ -111,9 +126,13 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'
     if !found.is_recording() {
         return Err(AudioError::NotARecording { found });
     }
-    let unsupported = |why: String| AudioError::Unsupported { format: found, why };
+    let unsupported = |codec: &'static str, why: String| AudioError::Unsupported {
+        format: found,
+        codec,
+        why,
+    };
     if found == Format::Amr {
-        return Err(unsupported(AMR.to_owned()));
+        return Err(unsupported("amr", AMR.to_owned()));
     }
     let index = if found.is_iso_media() {
         mp4::index(bytes).ok_or_else(|| AudioError::Corrupt {
@@ -126,7 +145,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'
     AudioQuantity::IndexBytes.within(index.bytes, limits.index_bytes_max)?;
     let entry = index.sound.as_ref().and_then(|sound| sound.sample_entry);
     if entry.is_some_and(|entry| [*b"samr", *b"sawb", *b"sawp"].contains(&entry)) {
-        return Err(unsupported(AMR.to_owned()));
+        return Err(unsupported("amr", AMR.to_owned()));
     }
 
     let (reader, format) = reader(bytes, found)?;
@@ -134,11 +153,16 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'
         return Err(AudioError::NotARecording { found: format });
     }
     let (track, parameters) = sound(reader.as_ref())
-        .ok_or_else(|| unsupported("it has no sound of a known kind".to_owned()))?;
-    let codec = Codec::of(parameters.codec)
-        .ok_or_else(|| unsupported(format!("its codec {} is not known", parameters.codec)))?;
+        .ok_or_else(|| unsupported("unknown", "it has no sound of a known kind".to_owned()))?;
+    let codec = Codec::of(parameters.codec).ok_or_else(|| {
+        unsupported(
+            "unknown",
+            format!("its codec {} is not known", parameters.codec),
+        )
+    })?;
     let head = parameters.extra_data.as_deref().and_then(opus::Head::parse);
-    let decoder = decoder(codec, &parameters, head).map_err(unsupported)?;
+    let decoder =
+        decoder(codec, &parameters, head).map_err(|(codec, why)| unsupported(codec, why))?;
 
     let rate = match codec {
         Codec::Opus => Some(opus::RATE_HZ),
@@ -235,16 +259,19 @@ fn decoder(
     codec: Codec,
     parameters: &AudioCodecParameters,
     head: Option<opus::Head>,
-) -> Result<Decoder, String> {
+) -> Result<Decoder, (&'static str, String)> {
     match codec {
         Codec::Opus => {
-            let head = head.ok_or("its Opus header makes no sense")?;
-            return opus::Decoder::new(head).map(Decoder::Opus);
+            let head = head.ok_or_else(|| (codec.name(), "its Opus header is amiss".to_owned()))?;
+            let decoder = opus::Decoder::new(head);
+            return decoder
+                .map(Decoder::Opus)
+                .map_err(|why| (codec.name(), why));
         }
         Codec::AacLc => {
             let config = parameters.extra_data.as_deref().unwrap_or_default();
-            if let Some(why) = aac::unsupported(config) {
-                return Err(why);
+            if let Some(unsupported) = aac::unsupported(config) {
+                return Err(unsupported);
             }
         }
         _ => {}
@@ -252,7 +279,7 @@ fn decoder(
     symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map(Decoder::Symphonia)
-        .map_err(|error| error.to_string())
+        .map_err(|error| (codec.name(), error.to_string()))
 }
 
 fn claimed_frames(track: &Track, rate: u32) -> Option<u64> {

@@ -112,7 +112,7 @@ fn amr_and_he_aac_say_what_to_do_instead() {
     for (bytes, name) in [(amr, "AMR"), (he_aac, "HE-AAC")] {
         let error = refused(&bytes, &AudioLimits::default());
         let text = error.to_string();
-        assert!(error.for_another_decoder(), "{text}");
+        assert_eq!(error.reason_code(), "unsupported_format", "{text}");
         assert!(text.contains(name) && text.contains("ffmpeg"), "{text}");
     }
 }

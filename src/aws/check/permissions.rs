@@ -67,6 +67,7 @@ fn queues(config: &Config, names: &Names) -> Vec<(String, Vec<Use>)> {
     let has = |role| config.fleet.roles.contains(&role);
     if has(Role::Media) {
         queues.push((names.thumbnails_queue(), vec![Use::Receive]));
+        queues.push((names.audio_queue(), vec![Use::Receive]));
         queues.push((names.metadata_queue(), vec![Use::Receive]));
     }
     if has(Role::Pusher) {

@@ -65,11 +65,19 @@ impl QueuePart {
             (
                 names.media_dead_queue(),
                 Duty::Dead {
-                    sources: vec![names.metadata_queue(), names.thumbnails_queue()],
+                    sources: vec![
+                        names.metadata_queue(),
+                        names.thumbnails_queue(),
+                        names.audio_queue(),
+                    ],
                 },
             ),
             (
                 names.thumbnails_queue(),
+                notifications(names.media_topic(), media_dead.clone()),
+            ),
+            (
+                names.audio_queue(),
                 notifications(names.media_topic(), media_dead.clone()),
             ),
             (

@@ -26,6 +26,7 @@ impl SubscriptionPart {
         let names = Names::new(&config.aws.name_prefix);
         let pairs = [
             (names.media_topic(), names.thumbnails_queue()),
+            (names.media_topic(), names.audio_queue()),
             (names.media_topic(), names.metadata_queue()),
             (names.feedback_topic(), names.feedback_queue()),
         ];

@@ -66,10 +66,12 @@ impl Player<'_> {
 
     async fn remaining(&self) -> Result<Remaining, DemoError> {
         let tip = self.one_machine().graph.tip().await?;
-        let prefixes = &self.surface.config.media.thumbnail_prefixes;
+        let media = &self.surface.config.media;
+        let (pictures, recordings) = (&media.thumbnail_prefixes, &media.audio.prefixes);
         let settled = |key: &&ObjectKey| {
-            self.chronicle
-                .file_settled(key, is_candidate(key, prefixes))
+            let (pictures, recordings) =
+                (is_candidate(key, pictures), is_candidate(key, recordings));
+            self.chronicle.file_settled(key, pictures, recordings)
         };
         let outbox = self.surface.tree.projections.outbox();
         let down = self.lasting.iter().any(|rule| rule.device.is_none());

@@ -2,49 +2,50 @@
 //! changes in any order, and any of them twice, end in the same entry.
 
 use iyagi_actors::ports::Written;
-use iyagi_messages::media::{MetadataItem, Thumbnails};
+use iyagi_messages::media::{Derived, MetadataItem};
 use iyagi_messages::object::Sequencer;
 
 /// What is known of one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The latest write's, without thumbnails.
+    /// The latest write's, without what was derived from it.
     pub(super) item: Option<MetadataItem>,
-    /// The latest that were made; never older than the item.
-    pub(super) thumbnails: Option<Thumbnails>,
+    /// The latest that was derived; never older than the item.
+    pub(super) derived: Option<Derived>,
     /// The latest removal; whatever is not later is gone.
     pub(super) removed: Option<Sequencer>,
 }
 
 impl Entry {
     pub(super) fn record(&mut self, mut item: MetadataItem) -> Written {
-        let thumbnails = item.thumbnails.take();
+        let derived = item.take_derived();
         let known = self.item.as_ref().map(|item| &item.sequencer);
         if self.is_removed(&item.sequencer) || known.is_some_and(|k| *k > item.sequencer) {
             return Written::Outdated;
         }
-        self.thumbnails
-            .take_if(|made| made.sequencer < item.sequencer);
+        self.derived
+            .take_if(|made| *made.sequencer() < item.sequencer);
         self.item = Some(item);
-        if let Some(thumbnails) = thumbnails {
-            self.attach(thumbnails);
+        if let Some(derived) = derived {
+            self.attach(derived);
         }
         Written::Yes
     }
 
-    pub(super) fn attach(&mut self, thumbnails: Thumbnails) -> Written {
+    pub(super) fn attach(&mut self, derived: impl Into<Derived>) -> Written {
+        let derived = derived.into();
         let item = self.item.as_ref().map(|item| &item.sequencer);
-        let made = self.thumbnails.as_ref().map(|made| &made.sequencer);
-        if self.is_removed(&thumbnails.sequencer) || item.max(made) > Some(&thumbnails.sequencer) {
+        let made = self.derived.as_ref().map(Derived::sequencer);
+        if self.is_removed(derived.sequencer()) || item.max(made) > Some(derived.sequencer()) {
             return Written::Outdated;
         }
-        self.thumbnails = Some(thumbnails);
+        self.derived = Some(derived);
         Written::Yes
     }
 
-    pub(super) fn remove(&mut self, sequencer: Sequencer) -> (Written, Option<Thumbnails>) {
+    pub(super) fn remove(&mut self, sequencer: Sequencer) -> (Written, Option<Derived>) {
         let item = self.item.as_ref().map(|item| &item.sequencer);
-        let made = self.thumbnails.as_ref().map(|made| &made.sequencer);
+        let made = self.derived.as_ref().map(Derived::sequencer);
         let latest = item.max(made).max(self.removed.as_ref());
         let written = if latest > Some(&sequencer) {
             Written::Outdated
@@ -52,11 +53,11 @@ impl Entry {
             Written::Yes
         };
         self.item.take_if(|item| item.sequencer <= sequencer);
-        let thumbnails = self.thumbnails.take_if(|made| made.sequencer <= sequencer);
+        let derived = self.derived.take_if(|made| *made.sequencer() <= sequencer);
         if self.removed.as_ref() < Some(&sequencer) {
             self.removed = Some(sequencer);
         }
-        (written, thumbnails)
+        (written, derived)
     }
 
     fn is_removed(&self, sequencer: &Sequencer) -> bool {
@@ -65,14 +66,15 @@ impl Entry {
 
     /// The item as readers see it.
     pub(super) fn into_item(self) -> Option<MetadataItem> {
-        let thumbnails = self.thumbnails;
-        self.item.map(|item| MetadataItem { thumbnails, ..item })
+        let derived = self.derived;
+        self.item.map(|item| item.with_derived(derived))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use iyagi_messages::ids::Timestamp;
+    use iyagi_messages::media::Thumbnails;
     use iyagi_messages::object::ObjectKey;
     use proptest::prelude::*;
 
@@ -124,6 +126,7 @@ mod tests {
             defect: None,
             recorded_at: Timestamp(0),
             thumbnails: None,
+            audio: None,
         }
     }
 

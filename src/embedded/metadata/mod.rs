@@ -8,7 +8,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{MetadataFault, MetadataPage, MetadataTable, Written};
-use iyagi_messages::media::{Claim, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, Derived, MetadataItem, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -91,13 +91,18 @@ impl MetadataTable for EmbeddedMetadata {
         self.change(key, |entry| entry.attach(thumbnails)).await
     }
 
+    async fn attach_audio(&self, key: &ObjectKey, audio: Audio) -> Result<Written, MetadataFault> {
+        self.change(key, |entry| entry.attach(audio)).await
+    }
+
     async fn remove(
         &self,
         key: &ObjectKey,
         sequencer: &Sequencer,
     ) -> Result<(Written, Option<Thumbnails>), MetadataFault> {
         let sequencer = sequencer.clone();
-        self.change(key, |entry| entry.remove(sequencer)).await
+        let removed = self.change(key, |entry| entry.remove(sequencer)).await;
+        removed.map(|(written, derived)| (written, derived.and_then(Derived::into_thumbnails)))
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<MetadataItem>, MetadataFault> {
@@ -171,13 +176,13 @@ fn find(connection: &Connection, key: &ObjectKey) -> rusqlite::Result<Option<Ent
 
 fn store(connection: &Connection, key: &ObjectKey, entry: &Entry) -> rusqlite::Result<()> {
     let item = entry.item.as_ref().map(json);
-    let thumbnails = entry.thumbnails.as_ref().map(json);
+    let derived = entry.derived.as_ref().map(json);
     let removed = entry.removed.as_ref().map(|removed| &removed.0);
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO entry (key, item, thumbnails, removed) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute((key.as_str(), item, thumbnails, removed))?;
+        .execute((key.as_str(), item, derived, removed))?;
     Ok(())
 }
 
@@ -218,7 +223,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let removed: Option<String> = row.get("removed")?;
     Ok(Entry {
         item: item.as_deref().map(parse).transpose()?,
-        thumbnails: thumbnails.as_deref().map(parse).transpose()?,
+        derived: thumbnails.as_deref().map(parse).transpose()?,
         removed: removed.map(Sequencer),
     })
 }

@@ -122,6 +122,7 @@ fn item(name: &str) -> MetadataItem {
         defect: None,
         recorded_at: Timestamp(5),
         thumbnails: None,
+        audio: None,
     }
 }
 

@@ -58,6 +58,7 @@ fn item(key: &ObjectKey, sequencer: &str) -> MetadataItem {
         defect: None,
         recorded_at: Timestamp(5),
         thumbnails: None,
+        audio: None,
     }
 }
 

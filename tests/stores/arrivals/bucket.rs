@@ -9,7 +9,7 @@ use iyagi_actors::ports::{
     MetadataFault, MetadataPage, MetadataTable, ObjectInfo, ObjectPage, ObjectStore, Outgoing,
     PutOptions, Queue, QueueDepth, QueueFault, Received, Sent, StoreFault, Written,
 };
-use iyagi_messages::media::{Claim, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, MetadataItem, Thumbnails};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
 /// Lets others go on in between, now more and now fewer of them.
@@ -215,6 +215,11 @@ impl MetadataTable for Table {
     ) -> Result<Written, MetadataFault> {
         self.jitter.pause().await;
         self.table.attach_thumbnails(key, thumbnails).await
+    }
+
+    async fn attach_audio(&self, key: &ObjectKey, audio: Audio) -> Result<Written, MetadataFault> {
+        self.jitter.pause().await;
+        self.table.attach_audio(key, audio).await
     }
 
     async fn remove(

@@ -1,7 +1,7 @@
 //! What every metadata table promises.
 
 use iyagi_messages::ids::Timestamp;
-use iyagi_messages::media::{Claim, MetadataItem, Thumbnails, Variant};
+use iyagi_messages::media::{Audio, Claim, MetadataItem, Thumbnails, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
 use crate::ports::{MetadataTable, Written};
@@ -11,6 +11,7 @@ pub async fn all(table: &dyn MetadataTable, prefix: &str) {
     an_item_is_read_as_it_was_recorded(table, prefix).await;
     a_late_write_is_outdated(table, prefix).await;
     thumbnails_wait_for_their_item_and_go_with_it(table, prefix).await;
+    what_a_recording_is_is_kept_like_thumbnails(table, prefix).await;
     a_removal_bars_what_came_before_it(table, prefix).await;
     sequencers_count_as_numbers(table, prefix).await;
     any_order_of_the_same_changes_ends_the_same(table, prefix).await;
@@ -71,6 +72,29 @@ pub async fn thumbnails_wait_for_their_item_and_go_with_it(
     assert_eq!(table.get(&key).await, Ok(Some(complete)), "they stay");
     assert_eq!(table.record(item(&key, 2)).await, Ok(Written::Yes));
     assert_eq!(table.get(&key).await, Ok(Some(item(&key, 2))));
+}
+
+/// What a recording is waits for its item, is outdated by a later write, and goes with a removal.
+pub async fn what_a_recording_is_is_kept_like_thumbnails(table: &dyn MetadataTable, prefix: &str) {
+    let key = key(prefix, "audio/a.m4a");
+    let attached = table.attach_audio(&key, audio(1)).await;
+    assert_eq!(attached, Ok(Written::Yes));
+    assert_eq!(table.get(&key).await, Ok(None), "no item yet");
+    let complete = |number| MetadataItem {
+        audio: Some(audio(number)),
+        ..item(&key, number)
+    };
+    assert_eq!(table.record(item(&key, 1)).await, Ok(Written::Yes));
+    assert_eq!(table.get(&key).await, Ok(Some(complete(1))));
+    assert_eq!(table.record(complete(2)).await, Ok(Written::Yes));
+    assert_eq!(table.get(&key).await, Ok(Some(complete(2))));
+    let late = table.attach_audio(&key, audio(1)).await;
+    assert_eq!(late, Ok(Written::Outdated));
+    let removed = table.remove(&key, &sequencer(2)).await;
+    assert_eq!(removed, Ok((Written::Yes, None)));
+    let straggler = table.attach_audio(&key, audio(2)).await;
+    assert_eq!(straggler, Ok(Written::Outdated));
+    assert_eq!(table.get(&key).await, Ok(None));
 }
 
 /// A removal is remembered, so that a straggler cannot bring the item back.
@@ -298,6 +322,31 @@ fn item(key: &ObjectKey, number: u64) -> MetadataItem {
         defect: None,
         recorded_at: Timestamp(i64::try_from(number).expect("small")),
         thumbnails: None,
+        audio: None,
+    }
+}
+
+fn audio(number: u64) -> Audio {
+    Audio {
+        sequencer: sequencer(number),
+        duration_ms: 6_700,
+        codec: "aac_lc".to_owned(),
+        sample_rate_hz: 44_100,
+        channels: 1,
+        bit_rate: 48_000,
+        title: Some("오늘 밤".to_owned()),
+        location: true,
+        integrated_lufs: Some((-23.05).into()),
+        range_lu: 4.0.into(),
+        true_peak_dbtp: None,
+        clipped_percent: 0.0.into(),
+        near_silent: false,
+        silent_lead_ms: 120,
+        silent_trail_ms: 0,
+        gain_db: 7.05.into(),
+        waveform: "AAEC".to_owned(),
+        fingerprint: None,
+        files: vec![],
     }
 }
 

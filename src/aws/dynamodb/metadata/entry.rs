@@ -1,6 +1,6 @@
 //! What the table holds of one object.
 
-use iyagi_messages::media::{MetadataItem, Thumbnails};
+use iyagi_messages::media::{Derived, MetadataItem};
 use serde::de::DeserializeOwned;
 
 use crate::aws::dynamodb::attributes::{Item, text_of};
@@ -8,11 +8,11 @@ use crate::aws::dynamodb::definitions::metadata::KEY;
 use crate::aws::dynamodb::document::from_document;
 use crate::aws::dynamodb::fault::TableFault;
 
-/// The latest write, without thumbnails, as a document.
+/// The latest write, without what was derived from it, as a document.
 pub(super) const ITEM: &str = "item";
 /// Its sequencer, sortable.
 pub(super) const ITEM_SEQUENCE: &str = "item_sequence";
-/// The latest thumbnails, as a document. Older than the item they count as none: an update cannot remove them on a
+/// What was derived latest, thumbnails or what a recording is, as a document. Older than the item they count as none: an update cannot remove them on a
 /// condition of their own.
 pub(super) const THUMBNAILS: &str = "thumbnails";
 /// Their sequencer, sortable.
@@ -25,12 +25,11 @@ pub(super) fn item_of(table: &str, entry: &Item) -> Result<Option<MetadataItem>,
     let Some(item) = part::<MetadataItem>(table, entry, ITEM)? else {
         return Ok(None);
     };
-    let thumbnails = thumbnails_of(table, entry)?;
-    Ok(Some(MetadataItem { thumbnails, ..item }))
+    Ok(Some(item.with_derived(derived_of(table, entry)?)))
 }
 
-/// The thumbnails as readers see them, whether or not their item is there yet.
-pub(super) fn thumbnails_of(table: &str, entry: &Item) -> Result<Option<Thumbnails>, TableFault> {
+/// What was derived, as readers see it, whether or not its item is there yet.
+pub(super) fn derived_of(table: &str, entry: &Item) -> Result<Option<Derived>, TableFault> {
     let made = text_of(entry, THUMBNAILS_SEQUENCE);
     if made < text_of(entry, ITEM_SEQUENCE) {
         return Ok(None);

@@ -28,12 +28,12 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use iyagi_actors::ports::{Clock, MetadataFault, MetadataPage, MetadataTable, Written};
-use iyagi_messages::media::{Claim, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, Derived, MetadataItem, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
 
 use self::entry::{
-    ITEM, ITEM_SEQUENCE, REMOVED_SEQUENCE, THUMBNAILS, THUMBNAILS_SEQUENCE, item_of, thumbnails_of,
+    ITEM, ITEM_SEQUENCE, REMOVED_SEQUENCE, THUMBNAILS, THUMBNAILS_SEQUENCE, derived_of, item_of,
 };
 use self::placement::Shard;
 use super::attributes::{Item, number, text, text_of};
@@ -70,7 +70,7 @@ impl DynamoMetadata {
     }
 
     async fn try_record(&self, mut item: MetadataItem) -> Result<Written, TableFault> {
-        let thumbnails = item.thumbnails.take();
+        let derived = item.take_derived();
         let sequence = self.sortable(&item.key, &item.sequencer)?;
         // An empty text can be no key of the index.
         let owner = item.owner.as_ref().filter(|owner| !owner.is_empty());
@@ -96,19 +96,15 @@ impl DynamoMetadata {
             None => update,
         };
         let written = written(&change(&self.table, update).await?);
-        if let (Written::Yes, Some(thumbnails)) = (written, thumbnails) {
-            // Outdated ones are for nobody to see, and the item is recorded all the same.
-            self.try_attach(&item.key, &thumbnails).await?;
+        if let (Written::Yes, Some(derived)) = (written, derived) {
+            // An outdated one is for nobody to see, and the item is recorded all the same.
+            self.try_attach(&item.key, &derived).await?;
         }
         Ok(written)
     }
 
-    async fn try_attach(
-        &self,
-        key: &ObjectKey,
-        thumbnails: &Thumbnails,
-    ) -> Result<Written, TableFault> {
-        let sequence = self.sortable(key, &thumbnails.sequencer)?;
+    async fn try_attach(&self, key: &ObjectKey, derived: &Derived) -> Result<Written, TableFault> {
+        let sequence = self.sortable(key, derived.sequencer())?;
         let update = self
             .update(key, &sequence)
             .condition_expression(all_of([
@@ -122,7 +118,7 @@ impl DynamoMetadata {
             .expression_attribute_names("#thumbnails", THUMBNAILS)
             .expression_attribute_names("#thumbnails_sequence", THUMBNAILS_SEQUENCE)
             .expression_attribute_names("#expires_at", EXPIRES_AT)
-            .expression_attribute_values(":thumbnails", self.document(key, thumbnails)?);
+            .expression_attribute_values(":thumbnails", self.document(key, derived)?);
         Ok(written(&change(&self.table, update).await?))
     }
 
@@ -139,7 +135,7 @@ impl DynamoMetadata {
                     let thumbnails = if later.thumbnails {
                         None
                     } else {
-                        thumbnails_of(&self.table, &before)?
+                        derived_of(&self.table, &before)?.and_then(Derived::into_thumbnails)
                     };
                     return Ok((later.written(), thumbnails));
                 }
@@ -308,7 +304,13 @@ impl MetadataTable for DynamoMetadata {
         key: &ObjectKey,
         thumbnails: Thumbnails,
     ) -> Result<Written, MetadataFault> {
-        self.try_attach(key, &thumbnails).await.map_err(fault)
+        self.try_attach(key, &thumbnails.into())
+            .await
+            .map_err(fault)
+    }
+
+    async fn attach_audio(&self, key: &ObjectKey, audio: Audio) -> Result<Written, MetadataFault> {
+        self.try_attach(key, &audio.into()).await.map_err(fault)
     }
 
     async fn remove(

@@ -24,7 +24,7 @@ pub(super) const PARAMETERS: [&str; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Filter {
-    /// `push`, `thumbnails` or `metadata`.
+    /// `push`, `thumbnails`, `audio` or `metadata`.
     pub(super) origin: Option<String>,
     /// Why the job was given up.
     pub(super) reason: Option<String>,

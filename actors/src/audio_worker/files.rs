@@ -1,0 +1,93 @@
+//! What is derived from a recording: facts for its item, and files.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use iyagi_messages::media::{Audio, AudioFile, DERIVED_PREFIX};
+use iyagi_messages::object::{ObjectKey, Sequencer};
+
+use super::analysing::Analysed;
+use crate::ports::PutOptions;
+
+/// How long phones and caches may keep a derived file: its key changes with its content.
+const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+
+/// Part of every key. To be raised when the same bytes would give other files, or caches keep the old ones for a year.
+const FILES_VERSION: u32 = 1;
+
+/// A file to store.
+pub(super) struct Derivative {
+    pub(super) key: ObjectKey,
+    pub(super) bytes: Vec<u8>,
+    pub(super) options: PutOptions,
+}
+
+/// The facts of a recording, and the files in the order in which the facts list them.
+pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<Derivative>) {
+    let Analysed {
+        sha256,
+        codec,
+        bit_rate,
+        analysis,
+    } = analysed;
+    let (recording, loudness) = (&analysis.recording, &analysis.loudness);
+    let (waveform, fingerprint) = (&analysis.waveform, &analysis.fingerprint);
+    let words = serde_json::to_vec(&fingerprint.words).expect("numbers are JSON");
+    let made = [
+        ("waveform.json", "application/json", waveform.json().into()),
+        ("waveform.dat", "application/octet-stream", waveform.dat()),
+        ("waveform.svg", "image/svg+xml", waveform.svg().into()),
+        ("fingerprint.json", "application/json", words),
+    ];
+    let (files, derivatives) = made
+        .into_iter()
+        .map(|(name, content_type, bytes)| file(sha256, name, content_type, bytes))
+        .unzip();
+    let audio = Audio {
+        sequencer: sequencer.clone(),
+        duration_ms: recording.duration_ms,
+        codec: codec.clone(),
+        sample_rate_hz: recording.sample_rate_hz,
+        channels: recording.channels,
+        bit_rate: *bit_rate,
+        title: recording.tags.title.clone(),
+        location: recording.location,
+        integrated_lufs: loudness.integrated_lufs.map(Into::into),
+        range_lu: loudness.range_lu.into(),
+        true_peak_dbtp: loudness.true_peak_dbtp.map(Into::into),
+        clipped_percent: (loudness.clipped_ratio * 100.0).into(),
+        near_silent: loudness.near_silent,
+        silent_lead_ms: analysis.silence.lead_ms,
+        silent_trail_ms: analysis.silence.trail_ms,
+        gain_db: analysis.delivery.gain_db.into(),
+        waveform: STANDARD.encode(waveform.summary()),
+        fingerprint: fingerprint.hash().map(|hash| format!("{hash:08x}")),
+        files,
+    };
+    (audio, derivatives)
+}
+
+fn file(sha256: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> (AudioFile, Derivative) {
+    let (stem, ending) = name.split_once('.').expect("every name has an ending");
+    let key = format!(
+        "{DERIVED_PREFIX}{}/{sha256}/{stem}-{FILES_VERSION}.{ending}",
+        &sha256[..2]
+    );
+    let key = ObjectKey::new(key).expect("a digest and a plain name make a valid key");
+    let described = AudioFile {
+        name: name.to_owned(),
+        content_type: content_type.to_owned(),
+        key: key.clone(),
+        size: bytes.len() as u64,
+    };
+    let options = PutOptions {
+        content_type: Some(content_type.to_owned()),
+        cache_control: Some(CACHE_CONTROL.to_owned()),
+        ..PutOptions::default()
+    };
+    let derivative = Derivative {
+        key,
+        bytes,
+        options,
+    };
+    (described, derivative)
+}
