@@ -144,7 +144,7 @@ fn the_status_adds_up() {
     assert_eq!(status["stream"]["skipped_commits"], 0);
     assert_eq!(status["dead_letters"]["waiting"], 0);
     assert_eq!(status["devices"], 1);
-    assert_eq!(status["queues"].as_array().expect("queues").len(), 4);
+    assert_eq!(status["queues"].as_array().expect("queues").len(), 5);
     assert!(status["actors"]["total"].as_u64().expect("a number") > 5);
 }
 
