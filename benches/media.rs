@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench media` prints, for one and two threads of pixels, pictures a second and CPU time a picture of both,
 //! interleaved round by round, and their ratios; and what a second thread brings. CPU time is what counts on a machine that
-//! others use; wall time is shown beside it. `IYAGI_BENCH_PICTURES` names a folder of JPEG files to use instead of made ones.
+//! others use; wall time is shown beside it. `BENCH_PHOTOS` names a folder of JPEG files to use instead of made ones.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -226,7 +226,7 @@ fn salted(pictures: &[Vec<u8>], salt: &mut u64) -> Vec<Vec<u8>> {
 }
 
 fn pictures() -> Vec<Vec<u8>> {
-    let Some(folder) = std::env::var_os("IYAGI_BENCH_PICTURES") else {
+    let Some(folder) = std::env::var_os("BENCH_PHOTOS") else {
         return (0..4).map(made).collect();
     };
     let entries = std::fs::read_dir(folder).expect("a folder");
