@@ -19,6 +19,10 @@ use iyagi_actors::ports::{DecoderFault, RecordingDecoder};
 const ADDRESS_SPACE_KIB: u64 = 1 << 20;
 /// How often it is asked whether anybody still waits.
 const WATCH_INTERVAL: Duration = Duration::from_millis(20);
+/// Demuxers that read nothing but the file they are given. Others are lists of further files, and a hostile list would have
+/// this host's own files for a recording.
+const FORMATS: &str =
+    "mov,aac,amr,amrnb,amrwb,ogg,matroska,asf,wav,w64,mp3,flac,caf,aiff,au,ac3,eac3";
 /// Of what it says when it fails.
 const SAID_BYTES_MAX: u64 = 2 * 1024;
 
@@ -104,7 +108,8 @@ impl Ffmpeg {
             .arg(bounded)
             .arg(&self.program);
         command.args(["-nostdin", "-hide_banner", "-loglevel", "error"]);
-        command.args(["-threads", "1", "-protocol_whitelist", "file", "-i"]);
+        command.args(["-threads", "1", "-protocol_whitelist", "file"]);
+        command.args(["-format_whitelist", FORMATS, "-i"]);
         command.arg(input);
         command.args([
             "-map",
@@ -209,6 +214,18 @@ mod tests {
         let decoded = decode(&standing_in(&folder, script), PATIENT).await;
         let said = decoded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         assert_eq!(said, Ok(format!("none {ADDRESS_SPACE_KIB}\n")));
+    }
+
+    #[tokio::test]
+    async fn it_reads_no_format_that_names_other_files() {
+        let folder = folder();
+        let decoded = decode(&standing_in(&folder, "echo \"$*\""), PATIENT).await;
+        let said = String::from_utf8(decoded.expect("it speaks")).expect("text");
+        let (before, _) = said.split_once(" -i ").expect("an input");
+        let (_, formats) = before.split_once("-format_whitelist ").expect("a list");
+        for format in formats.split(',') {
+            assert!(!["hls", "concat", "dash", "sdp", "applehttp"].contains(&format));
+        }
     }
 
     #[tokio::test]
