@@ -21,6 +21,7 @@
 //! - `resize`: from one decode to every size, by the filter of `lanczos`
 //! - `linear`: the same in linear light
 //! - `crop`, `interest`: which part of it is shown
+//! - `digest`: what bytes are known by
 //! - `placeholder`: what is shown until then
 //! - `encode`, `animation`: from pixels to a file
 //! - `render`: all of it, in order
@@ -31,6 +32,7 @@ pub mod audio;
 mod colour;
 mod crop;
 mod decode;
+mod digest;
 mod encode;
 mod error;
 mod format;
@@ -50,6 +52,7 @@ mod render;
 mod resize;
 
 pub use colour::Profile;
+pub use digest::sha256;
 pub use error::{ProbeError, RenderError};
 pub use format::{Format, sniff};
 pub use limits::{Limits, Quantity};

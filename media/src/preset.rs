@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::render::hexadecimal;
+use crate::digest::hexadecimal;
 
 /// Raised by whoever changes the bytes of a thumbnail: another filter, another encoder or another
 /// default of one. Files of an earlier version stay right; a backfill replaces them.

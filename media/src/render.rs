@@ -1,10 +1,8 @@
 //! One upload to all its thumbnails, in order: size, headers, limits, decode, resize, turn, encode.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::animation::Animation;
 use crate::colour::{Conversion, Profile};
@@ -45,8 +43,6 @@ pub struct Facts {
     pub height: u32,
     /// What it is, by content.
     pub format: Format,
-    /// SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
     /// Whether it has more than one frame; thumbnails show the first that is not blank.
     pub animated: bool,
     /// How it stores colours.
@@ -135,7 +131,7 @@ pub fn render(
     }
     let placeholder = pictures.inside(placeholder::LONGEST_SIDE).pixels();
     Ok(Rendered {
-        source: facts(bytes, &probe, &conversion),
+        source: facts(&probe, &conversion),
         variants,
         dominant_colour: placeholder.mean_colour(),
         thumb_hash: thumb_hash(&placeholder),
@@ -352,23 +348,15 @@ fn go_on(cancel: &dyn Fn() -> bool) -> Result<(), RenderError> {
     }
 }
 
-fn facts(bytes: &[u8], probe: &Probe, conversion: &Conversion) -> Facts {
+fn facts(probe: &Probe, conversion: &Conversion) -> Facts {
     let (width, height) = probe.upright();
     Facts {
         width,
         height,
         format: probe.format,
-        sha256: hexadecimal(&Sha256::digest(bytes)),
         animated: probe.animated,
         colour: probe.colour,
         profile: conversion.profile,
         colour_approximated: conversion.approximate(probe.colour),
     }
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all that is written");
-        text
-    })
 }

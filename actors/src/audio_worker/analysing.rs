@@ -1,14 +1,12 @@
 //! The work on samples: within the budget of memory, within its time, away from the actors' threads.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use iyagi_media::audio::{Analysis, AudioError, AudioLimits, analyse};
-use sha2::{Digest, Sha256};
+use iyagi_media::sha256;
 
-use crate::media_job::DecodeBudget;
+use crate::media_job::{DecodeBudget, Watch};
 use crate::ports::{DecoderFault, RecordingDecoder};
 use crate::runtime::{CpuError, CpuPool};
 
@@ -56,15 +54,6 @@ pub enum Unanalysed {
     Work(#[from] CpuError),
 }
 
-/// Tells the work to stop once nobody waits for it any more: its time is over, or the worker that wanted it is gone.
-struct Watch(Arc<AtomicBool>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 impl Analysing {
     /// Measures a recording; one that the engine does not decode is decoded elsewhere first.
     pub async fn analyse(&self, bytes: Arc<Vec<u8>>) -> Result<Analysed, Unanalysed> {
@@ -98,24 +87,17 @@ impl Analysing {
     }
 
     async fn digest(&self, bytes: Arc<Vec<u8>>) -> Result<String, CpuError> {
-        let work = move || {
-            let digest = Sha256::digest(&*bytes);
-            digest.iter().fold(String::new(), |mut text, byte| {
-                write!(text, "{byte:02x}").expect("a string takes all that is written");
-                text
-            })
-        };
-        self.cpu.run(self.deadline, work).await
+        self.cpu.run(self.deadline, move || sha256(&bytes)).await
     }
 
     /// Its share of the memory is held for as long as the work really takes.
     async fn measure(&self, bytes: Arc<Vec<u8>>) -> Result<Analysis, Unanalysed> {
         let share = self.budget.share(ANALYSIS_BYTES).await;
-        let watch = Watch(Arc::new(AtomicBool::new(false)));
-        let (late, limits) = (Arc::clone(&watch.0), self.limits.clone());
+        let watch = Watch::default();
+        let (late, limits) = (watch.ended(), self.limits.clone());
         let work = move || {
             let _share = share;
-            analyse(&bytes, &limits, &|| late.load(Ordering::Relaxed))
+            analyse(&bytes, &limits, &late)
         };
         Ok(self.cpu.run(self.deadline, work).await??)
     }

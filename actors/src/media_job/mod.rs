@@ -3,16 +3,16 @@
 //! # Layout
 //! - this file: notifications, outcomes and letters
 //! - `reading`: which write of an object was read
-//! - `digest`: what bytes are known by
 //! - `derived`: the account of derived files
 //! - `offer`: objects that are offered once more
 //! - `budget`: the memory that all decodes share
+//! - `watch`: the end of work that nobody waits for
 
 mod budget;
 mod derived;
-mod digest;
 mod offer;
 mod reading;
+mod watch;
 
 use std::sync::Arc;
 
@@ -25,9 +25,9 @@ use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 
 pub use self::budget::{DecodeBudget, Share};
 pub use self::derived::{DerivedFiles, Gone};
-pub use self::digest::sha256;
 pub use self::offer::{Offers, is_offer};
 pub use self::reading::{Reading, read_write};
+pub use self::watch::Watch;
 use crate::dlq_keeper::DlqMessage;
 use crate::journal::{Draft, Journal, JournalFault};
 use crate::ports::{Clock, MetadataFault, QueueFault, StoreFault};

@@ -1,11 +1,10 @@
 //! What a file is: a pure function of its bytes.
 
-use iyagi_media::{probe, sniff};
+use iyagi_media::{probe, sha256, sniff};
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::media::{Dimensions, MetadataItem, owner_of_key};
 use iyagi_messages::object::Sequencer;
 
-use crate::media_job::sha256;
 use crate::ports::ObjectInfo;
 
 /// Describes one write of a file. Without its bytes, because of a defect, it is known by what the store says.

@@ -1,12 +1,11 @@
 //! The work on pixels: within the budget of memory, within its time, away from the actors' threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use iyagi_media::{FocalPoint, Limits, Preset, RenderError, Rendered, probe, render};
+use iyagi_media::{FocalPoint, Limits, Preset, RenderError, Rendered, probe, render, sha256};
 
-use crate::media_job::{DecodeBudget, sha256};
+use crate::media_job::{DecodeBudget, Watch};
 use crate::runtime::{CpuError, CpuPool};
 
 /// Where pixels are computed, and what that may cost.
@@ -33,15 +32,6 @@ pub enum Unrendered {
     Work(#[from] CpuError),
 }
 
-/// Tells the work to stop once nobody waits for it any more: its time is over, or the worker that wanted it is gone.
-struct Watch(Arc<AtomicBool>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 impl Rendering {
     /// SHA-256 of the bytes, hexadecimal.
     pub async fn digest(&self, bytes: Arc<Vec<u8>>) -> Result<String, CpuError> {
@@ -62,12 +52,11 @@ impl Rendering {
         } else {
             Some(self.budget.share(foreseen).await)
         };
-        let watch = Watch(Arc::new(AtomicBool::new(false)));
-        let (late, limits) = (Arc::clone(&watch.0), self.limits.clone());
+        let watch = Watch::default();
+        let (late, limits) = (watch.ended(), self.limits.clone());
         let work = move || {
             let _share = share;
-            let cancelled = || late.load(Ordering::Relaxed);
-            render(&bytes, focal_point, &presets, &limits, &cancelled)
+            render(&bytes, focal_point, &presets, &limits, &late)
         };
         Ok(self.cpu.run(self.deadline, work).await??)
     }

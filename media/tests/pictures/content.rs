@@ -236,14 +236,6 @@ fn the_same_bytes_and_presets_give_the_same_thumbnails() {
 }
 
 #[test]
-fn the_hash_is_that_of_the_upload() {
-    const DOT: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\x01\0\0\0\0,\
-        \0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
-    let expected = "b1442e85b03bdcaf66dc58c7abb98745dd2687d86350be9a298a1d9382ac849b";
-    assert_eq!(thumbnails(DOT).source.sha256, expected);
-}
-
-#[test]
 fn a_render_stops_where_it_is_cancelled() {
     let bytes = png(&quadrants(800, 600));
     let presets = [preset("feed", 200, BOTH), preset("avatar", 50, BOTH)];
