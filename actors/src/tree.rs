@@ -388,7 +388,8 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
         media: media.clone(),
         store: Arc::clone(&ports.store),
         table: Arc::clone(&ports.table),
-        offers: offers(ports, settings),
+        // Whoever derives files can be robbed of them.
+        offers: offers(ports, settings, &[&ports.thumbnails, &ports.audio]),
     };
     let context = Arc::new(MetadataRecorderContext {
         media: media.clone(),
@@ -482,7 +483,7 @@ fn backfill(group: &Group, shared: &Shared<'_>) {
         projections: Arc::clone(shared.projections),
         fleet: shared.fleet.clone(),
         table: Arc::clone(&ports.table),
-        offers: offers(ports, settings),
+        offers: offers(ports, settings, &[&ports.thumbnails]),
         queue: Arc::clone(&ports.thumbnails),
         presets: settings.presets.clone(),
         prefixes: settings.thumbnail_prefixes.clone(),
@@ -579,11 +580,11 @@ fn fair(child: ChildSpec, size: usize, backlog: usize) -> PoolSpec<Delivery> {
     }
 }
 
-/// Where files are offered once more to whoever derives something from them.
-fn offers(ports: &Ports, settings: &Settings) -> Offers {
+/// Offers files once more to consumers, by their queues.
+fn offers(ports: &Ports, settings: &Settings, consumers: &[&Arc<dyn Queue>]) -> Offers {
     Offers {
         store: Arc::clone(&ports.store),
-        queues: vec![Arc::clone(&ports.thumbnails)],
+        queues: consumers.iter().copied().map(Arc::clone).collect(),
         bucket: settings.bucket.clone(),
         clock: Arc::clone(&ports.clock),
     }
