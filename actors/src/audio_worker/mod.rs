@@ -29,13 +29,12 @@ pub use self::analysing::{Analysed, Analysing, Unanalysed};
 pub use self::candidate::claims_to_be_a_recording;
 use self::files::derive;
 use crate::media_job::{
-    DerivedFiles, GivenUp, Gone, MediaJournal, Reading, objects_of, queue_down, read_write,
-    store_down, table_down,
+    DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
+    read_write, store_down, table_down,
 };
 use crate::ports::{DecoderFault, MetadataTable, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
 use crate::runtime::{CpuError, Cx, Done, Failure, Fault, Incarnation, Worker};
-use crate::thumbnail_worker::is_candidate;
 
 /// What every audio worker works with.
 pub struct AudioWorkerContext {
@@ -98,7 +97,7 @@ impl AudioWorker {
                     StoreFault::TooLarge { .. } => "too_many_bytes",
                     _ => "unreadable",
                 };
-                let why = given_up(reason, &fault.to_string(), delivery);
+                let why = GivenUp::new(reason, &fault.to_string(), delivery);
                 return self.refuse(delivery, key, &sequencer, why).await;
             }
             Reading::Superseded => {
@@ -196,7 +195,8 @@ impl AudioWorker {
 }
 
 fn failed(unanalysed: Unanalysed, key: &ObjectKey, delivery: &Delivery) -> Failed {
-    let for_good = |reason: &str, detail: &str| Failed::ForGood(given_up(reason, detail, delivery));
+    let for_good =
+        |reason: &str, detail: &str| Failed::ForGood(GivenUp::new(reason, detail, delivery));
     match unanalysed {
         Unanalysed::Recording(AudioError::NotARecording { .. })
             if !claims_to_be_a_recording(key) =>
@@ -219,14 +219,6 @@ fn failed(unanalysed: Unanalysed, key: &ObjectKey, delivery: &Delivery) -> Faile
         Unanalysed::Work(error @ CpuError::Closed { .. }) => {
             Failed::Down(Fault::dependency(error.to_string()))
         }
-    }
-}
-
-fn given_up(reason: &str, detail: &str, delivery: &Delivery) -> GivenUp {
-    GivenUp {
-        reason: reason.to_owned(),
-        detail: detail.to_owned(),
-        attempts: delivery.received.receive_count,
     }
 }
 
@@ -254,7 +246,7 @@ impl Worker for AudioWorker {
             .collect::<Vec<_>>()
             .join("; ");
         for event in objects_of(delivery).unwrap_or_default() {
-            let why = given_up("worker_died", &detail, delivery);
+            let why = GivenUp::new("worker_died", &detail, delivery);
             let (key, sequencer) = (&event.key, &event.sequencer);
             self.refuse(delivery, key, sequencer, why).await?;
         }

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - this file: notifications, outcomes and letters
+//! - `candidate`: which objects a consumer works on
 //! - `reading`: which write of an object was read
 //! - `derived`: the account of derived files
 //! - `offer`: objects that are offered once more
@@ -9,6 +10,7 @@
 //! - `watch`: the end of work that nobody waits for
 
 mod budget;
+mod candidate;
 mod derived;
 mod offer;
 mod reading;
@@ -24,6 +26,7 @@ use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 
 pub use self::budget::{DecodeBudget, Share};
+pub use self::candidate::is_candidate;
 pub use self::derived::{DerivedFiles, Gone};
 pub use self::offer::{Offers, is_offer};
 pub use self::reading::{Reading, read_write};
@@ -57,6 +60,17 @@ pub struct GivenUp {
     pub detail: String,
     /// How often it was tried.
     pub attempts: u32,
+}
+
+impl GivenUp {
+    /// Given up at this attempt, for a reason as a stable word and in words.
+    pub fn new(reason: &str, detail: &str, delivery: &Delivery) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            detail: detail.to_owned(),
+            attempts: delivery.received.receive_count,
+        }
+    }
 }
 
 /// The objects that a delivery tells of, without those that iyagi itself derived; or why it cannot be read.

@@ -14,13 +14,6 @@ const PICTURE_ENDINGS: [&str; 11] = [
     "jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif", "avif", "tif", "tiff",
 ];
 
-/// Whether a key lies where pictures get thumbnails.
-pub fn is_candidate(key: &ObjectKey, prefixes: &[String]) -> bool {
-    prefixes
-        .iter()
-        .any(|prefix| key.as_str().starts_with(prefix.as_str()))
-}
-
 /// Whether a key's ending says "picture".
 pub fn claims_to_be_a_picture(key: &ObjectKey) -> bool {
     let ending = key
@@ -70,13 +63,5 @@ mod tests {
         assert_eq!(key(128), key(128));
         assert_ne!(key(128), key(129));
         assert!(key(128).as_str().starts_with("derived/ab/abab"));
-    }
-
-    #[test]
-    fn only_pictures_under_the_prefixes_are_candidates() {
-        let prefixes = ["profile/".to_owned(), "posts/".to_owned()];
-        let candidate = |key: &str| is_candidate(&ObjectKey::new(key).expect("valid"), &prefixes);
-        assert!(candidate("profile/minji/me.jpg") && candidate("posts/1/x"));
-        assert!(!candidate("derived/ab/x.jpg") && !candidate("profiles/minji/me.jpg"));
     }
 }

@@ -24,12 +24,12 @@ use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::media::{Claim, Thumbnails, Variant};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
-pub use self::candidate::{claims_to_be_a_picture, derived_key, focal_point, is_candidate};
+pub use self::candidate::{claims_to_be_a_picture, derived_key, focal_point};
 use self::files::{Look, Wanted, presets_of, wanted};
 pub use self::rendering::{Rendering, Unrendered};
 use crate::media_job::{
-    DerivedFiles, GivenUp, Gone, MediaJournal, Reading, objects_of, queue_down, read_write,
-    store_down, table_down,
+    DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
+    read_write, store_down, table_down,
 };
 use crate::ports::{MetadataTable, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
@@ -116,7 +116,7 @@ impl ThumbnailWorker {
                     StoreFault::TooLarge { .. } => "too_many_bytes",
                     _ => "unreadable",
                 };
-                let why = given_up(reason, &fault.to_string(), delivery);
+                let why = GivenUp::new(reason, &fault.to_string(), delivery);
                 return self.fail(delivery, event, &sequencer, why).await;
             }
             Reading::Superseded => {
@@ -277,7 +277,8 @@ impl ThumbnailWorker {
 
 /// What follows from a picture that was not rendered.
 fn failed(unrendered: Unrendered, delivery: &Delivery) -> Failed {
-    let for_good = |reason: &str, detail: &str| Failed::ForGood(given_up(reason, detail, delivery));
+    let for_good =
+        |reason: &str, detail: &str| Failed::ForGood(GivenUp::new(reason, detail, delivery));
     match unrendered {
         Unrendered::Picture(RenderError::Cancelled) => {
             for_good("cancelled", "it took longer than its deadline")
@@ -290,14 +291,6 @@ fn failed(unrendered: Unrendered, delivery: &Delivery) -> Failed {
         Unrendered::Work(error @ CpuError::Closed { .. }) => {
             Failed::Down(Fault::dependency(error.to_string()))
         }
-    }
-}
-
-fn given_up(reason: &str, detail: &str, delivery: &Delivery) -> GivenUp {
-    GivenUp {
-        reason: reason.to_owned(),
-        detail: detail.to_owned(),
-        attempts: delivery.received.receive_count,
     }
 }
 
@@ -325,7 +318,7 @@ impl Worker for ThumbnailWorker {
             .collect::<Vec<_>>()
             .join("; ");
         for event in objects_of(delivery).unwrap_or_default() {
-            let why = given_up("worker_died", &detail, delivery);
+            let why = GivenUp::new("worker_died", &detail, delivery);
             self.fail(delivery, &event, &event.sequencer, why).await?;
         }
         delivery.done().await.map_err(|fault| queue_down(&fault))

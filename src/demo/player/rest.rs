@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use iyagi_actors::media_job::is_candidate;
 use iyagi_actors::platforms::Platforms;
 use iyagi_actors::platforms::breaker::BreakerState;
 use iyagi_actors::projections::InTurn;
 use iyagi_actors::push_sender::state::Stage;
-use iyagi_actors::thumbnail_worker::is_candidate;
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::object::ObjectKey;
 use tokio::time::Instant;

@@ -6,8 +6,9 @@
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::media_job::is_candidate;
 use iyagi_actors::projections::LetterState;
-use iyagi_actors::thumbnail_worker::{claims_to_be_a_picture, is_candidate};
+use iyagi_actors::thumbnail_worker::claims_to_be_a_picture;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, ThumbnailFailed};
 use iyagi_messages::ids::LetterId;
