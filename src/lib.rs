@@ -1,6 +1,7 @@
 //! The daemon: configuration, wiring, HTTP, and the adapters of each port.
 //!
 //! # Layout
+//! - [`auth`]: who is at the other end of a request
 //! - [`aws`]: every port on AWS
 //! - [`backfill`]: a graph that is older than its change log
 //! - [`cli`]: the command line
@@ -18,6 +19,7 @@
 //! - [`quota`]: how often a push service is called, whichever it is
 //! - [`surface`]: what the listeners and the command line speak to
 
+pub mod auth;
 pub mod aws;
 pub mod backfill;
 pub mod cli;

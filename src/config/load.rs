@@ -267,6 +267,10 @@ impl<'s> Layers<'s> {
         for (key, file) in [
             ("push.templates", push.templates.as_mut()),
             ("push.fcm.credential_file", credential),
+            (
+                "auth.cognito.jwks_file",
+                config.auth.cognito.jwks_file.as_mut(),
+            ),
         ] {
             if let (Some(Provenance::File), Some(file)) = (self.provenance.get(key), file) {
                 *file = folder.join(&*file);

@@ -3,7 +3,7 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `aws`, `fleet`, `inbox`, `push`: those of their sections
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `fleet`, `inbox`, `push`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -11,6 +11,7 @@
 //! - `finding`: a mistake, as people and machines are told of it
 
 mod audio;
+mod auth;
 mod aws;
 mod document;
 mod environment;
@@ -33,6 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::audio::AudioConfig;
+pub use self::auth::{AuthConfig, AuthMode, CognitoConfig};
 pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
@@ -59,6 +61,8 @@ pub struct Config {
     pub data: DataConfig,
     /// Where the daemon listens.
     pub http: HttpConfig,
+    /// Who may use the public API.
+    pub auth: AuthConfig,
     /// How the graph's change log is read.
     pub stream: PollPace,
     /// What the graph's labels mean.
@@ -95,7 +99,7 @@ impl Default for DataConfig {
     }
 }
 
-/// Where the daemon listens. Both listeners are loopback only until sign-in exists.
+/// Where the daemon listens. An address that other machines reach is for the public listener alone, and with a user pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {

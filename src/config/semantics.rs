@@ -59,6 +59,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     texts(config, &mut faults);
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
+    super::auth::check(config, &mut faults);
     super::push::check(&config.push, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
     super::aws::check(&config.aws, &mut faults);
