@@ -10,6 +10,7 @@
 //! - [`inbox`]: what people were told, whether their phones rang or not
 //! - [`platforms`]: which push services are sent to at present
 //! - [`ports`]: what an actor needs from the world, one file each
+//! - [`visibility`]: who may see what
 
 pub mod audio_worker;
 pub mod dlq_keeper;
@@ -35,3 +36,4 @@ pub mod stream_poller;
 pub mod subscription_matcher;
 pub mod thumbnail_worker;
 pub mod tree;
+pub mod visibility;

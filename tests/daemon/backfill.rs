@@ -387,6 +387,15 @@ impl GraphQueries for Restless {
         self.graph.followers_of(person, via, after, limit).await
     }
 
+    async fn has_edge(
+        &self,
+        from: &PersonId,
+        via: &str,
+        to: &PersonId,
+    ) -> Result<bool, GraphFault> {
+        self.graph.has_edge(from, via, to).await
+    }
+
     async fn owner_of(
         &self,
         thing: &ElementId,

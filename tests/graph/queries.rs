@@ -55,6 +55,15 @@ async fn owner_labels_and_properties_are_those_of_now() {
         Ok(Some("b".into()))
     );
     assert_eq!(graph.owner_of(&"a".into(), &authored).await, Ok(None));
+    let ties = [
+        ("b", "POSTED", true),
+        ("a", "POSTED", false),
+        ("b", "LIKES", false),
+    ];
+    for (person, label, expected) in ties {
+        let tied = graph.has_edge(&person.into(), label, &"story".into()).await;
+        assert_eq!(tied, Ok(expected), "{person} {label}");
+    }
     assert_eq!(
         graph.labels_of(&"b".into()).await,
         Ok(vec!["Author".into(), "Person".into()])

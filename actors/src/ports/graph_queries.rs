@@ -17,6 +17,10 @@ pub trait GraphQueries: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<PersonId>, GraphFault>;
 
+    /// Whether there is an edge labelled `via` from one person to another.
+    async fn has_edge(&self, from: &PersonId, via: &str, to: &PersonId)
+    -> Result<bool, GraphFault>;
+
     /// Who has an edge with one of the labels `authored` to `thing`.
     async fn owner_of(
         &self,

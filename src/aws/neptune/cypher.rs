@@ -10,6 +10,15 @@ pub(super) fn followers(via: &str, limit: u32) -> String {
     )
 }
 
+/// The vertex `$to`, if it has an edge labelled `via` from the vertex `$from`.
+pub(super) fn edge_between(via: &str) -> String {
+    format!(
+        "MATCH (source)-[:{}]->(target) WHERE id(source) = $from AND id(target) = $to \
+         RETURN id(target) AS answer LIMIT 1",
+        quoted(via)
+    )
+}
+
 /// Who has an edge labelled `authored` to the vertex `$thing`; the first by id.
 pub(super) fn owner(authored: &str) -> String {
     format!(

@@ -84,6 +84,17 @@ impl GraphQueries for NeptuneGraph {
             .collect()
     }
 
+    async fn has_edge(
+        &self,
+        from: &PersonId,
+        via: &str,
+        to: &PersonId,
+    ) -> Result<bool, GraphFault> {
+        let parameters = json!({ "from": from, "to": to });
+        let rows = self.ask(cypher::edge_between(via), parameters).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// Labels are tried in their order, so that the first one wins whoever comes first by id.
     async fn owner_of(
         &self,

@@ -37,6 +37,23 @@ impl GraphQueries for EmbeddedGraph {
         .await
     }
 
+    async fn has_edge(
+        &self,
+        from: &PersonId,
+        via: &str,
+        to: &PersonId,
+    ) -> Result<bool, GraphFault> {
+        let (from, via, to) = (from.0.clone(), via.to_owned(), to.0.clone());
+        self.ask(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM edges WHERE target = ?1 AND label = ?2 AND source = ?3",
+                )?
+                .exists(params![to, via, from])
+        })
+        .await
+    }
+
     async fn owner_of(
         &self,
         thing: &ElementId,

@@ -56,6 +56,13 @@ async fn neptune_answers_as_the_embedded_graph_does() {
                 }
             }
         }
+        for to in ids.map(PersonId::from) {
+            for via in HOSTILE.into_iter().chain(["LIKES", "NOBODY_DOES"]) {
+                let answer = remote.has_edge(&person, via, &to).await;
+                let expected = embedded.has_edge(&person, via, &to).await;
+                assert_eq!(answer, expected, "{id} {via} {to}");
+            }
+        }
         for authored in [
             &["POSTED"][..],
             &["LIKES", "POSTED"],

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::projections::lexicon::Lexicon;
+use crate::visibility::Visibility;
 
 /// What the labels of the graph mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,10 @@ pub struct GraphModel {
     pub title_property: String,
     /// Property that says who made a change to a vertex.
     pub actor_property: String,
+    /// Property of a thing that says who may see it: `public`, `followers` or `private`.
+    pub visibility_property: String,
+    /// Who may see a thing that does not say it.
+    pub visibility_default: Visibility,
 }
 
 impl Default for GraphModel {
@@ -39,6 +44,8 @@ impl Default for GraphModel {
             name_property: "name".to_owned(),
             title_property: "title".to_owned(),
             actor_property: "updated_by".to_owned(),
+            visibility_property: "visibility".to_owned(),
+            visibility_default: Visibility::Followers,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /opencypher`, for the six questions that iyagi asks. Whatever is worded otherwise is refused.
+//! `POST /opencypher`, for the seven questions that iyagi asks. Whatever is worded otherwise is refused.
 
 use iyagi::embedded::graph::EmbeddedGraph;
 use iyagi_actors::ports::GraphQueries;
@@ -26,6 +26,12 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
                 .followers_of(&person, &name, Some(&after), limit)
                 .await;
             json!(found.expect("an answer"))
+        }
+        "MATCH (source)-[:?]->(target) WHERE id(source) = $from AND id(target) = $to \
+         RETURN id(target) AS answer LIMIT #" => {
+            let (from, to) = (PersonId(parameter("from")), PersonId(parameter("to")));
+            let found = graph.has_edge(&from, &name, &to).await;
+            json!(Vec::from_iter(found.expect("an answer").then_some(to)))
         }
         "MATCH (owner)-[:?]->(thing) WHERE id(thing) = $thing \
          RETURN id(owner) AS answer ORDER BY answer LIMIT #" => {
