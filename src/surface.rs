@@ -9,8 +9,10 @@ use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, PushG
 use iyagi_actors::runtime::System;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::Tree;
+use iyagi_actors::visibility::Sight;
 use iyagi_messages::ids::{MemberId, Pos, Timestamp};
 
+use crate::auth::SignIn;
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::push_log::PushLog;
@@ -41,6 +43,10 @@ pub struct Surface {
     pub journal: Arc<dyn Journal>,
     /// The journal's file, for readers beside its writer.
     pub journal_path: PathBuf,
+    /// Tells who a request speaks for.
+    pub sign_in: SignIn,
+    /// Tells who may see what.
+    pub sight: Sight,
     /// The graph's change log.
     pub stream: Arc<dyn ChangeStream>,
     /// What only a daemon with everything on one machine has.

@@ -2,6 +2,9 @@
 //!
 //! `cargo test --test kill_minus_nine -- --kills 500 --seed 7` runs longer, or the same again.
 
+#[path = "http/bearer.rs"]
+mod bearer;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::net::TcpListener;
@@ -19,6 +22,8 @@ use iyagi::embedded::push_log::accepted_per_push;
 use iyagi_actors::ports::Inbox as _;
 use iyagi_messages::ids::{PersonId, PushId};
 use serde_json::{Value, json};
+
+use self::bearer::bearer;
 
 const KILLS: u32 = 50;
 const COMMITS: u64 = 5_000;
@@ -204,10 +209,11 @@ impl Host {
         for person in 0..PEOPLE {
             let id = format!("p{person}");
             people.push(json!({"op": "add_vertex", "id": id, "label": "Person"}));
-            let device = json!({"person": id, "platform": "fcm", "locale": "ko"});
+            let device = json!({"platform": "fcm", "locale": "ko"});
             Self::insist(|| {
                 self.agent
                     .put(self.public_path(&format!("/v1/devices/d{person}")))
+                    .header("Authorization", bearer(&self.data, &id, &[]))
                     .send_json(&device)
             });
         }
@@ -231,6 +237,7 @@ impl Host {
     }
 
     fn upload_all(&self, uploaded: &AtomicU64, committed: &AtomicU64) {
+        let operator = bearer(&self.data, "operator", &["admin"]);
         for picture in 0..PICTURES {
             // In step with the commits, so that uploads last as long as they do.
             while committed.load(Ordering::Relaxed) < picture * COMMITS / PICTURES {
@@ -240,6 +247,7 @@ impl Host {
             Self::insist(|| {
                 self.agent
                     .put(&path)
+                    .header("Authorization", &operator)
                     .content_type("image/jpeg")
                     .send(PICTURE)
             });
@@ -249,7 +257,7 @@ impl Host {
 
     fn post_commit(&self, body: &Value) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         self.agent
-            .post(self.public_path("/v1/graph/commits"))
+            .post(format!("{}/v1/graph/commits", self.operations))
             .send_json(body)
     }
 
@@ -300,6 +308,7 @@ impl Host {
         let item = self
             .agent
             .get(path)
+            .header("Authorization", bearer(&self.data, "operator", &["admin"]))
             .call()
             .ok()
             .filter(|answer| answer.status() == 200);

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::exit::Exit;
 use super::operations::OperationsError;
 use super::output::Format;
+use crate::auth::local_issuer::LocalIssuerError;
 use crate::aws::clients::ClientsError;
 use crate::aws::fault::{CallFault, FaultKind};
 use crate::backfill::BackfillError;
@@ -34,6 +35,12 @@ pub enum Failure {
     /// The daemon did not come up, or went down.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
+    /// There is no key to sign with.
+    #[error(transparent)]
+    Issuer(#[from] LocalIssuerError),
+    /// A token could not be signed.
+    #[error("the token cannot be signed: {0}")]
+    Token(#[from] jsonwebtoken::errors::Error),
     /// The journal cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -30,6 +30,7 @@ mod status;
 mod tap;
 mod tell;
 mod test;
+mod token;
 mod top;
 mod what_if;
 mod why;
@@ -146,6 +147,8 @@ enum Command {
     Scale(control::ScaleArguments),
     /// Make a graph known that is older than its change log.
     Backfill(backfill::BackfillArguments),
+    /// Print a token that speaks for somebody, for the public API of a daemon on this machine.
+    Token(token::TokenArguments),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
     /// Print the JSON Schema of the configuration.
@@ -230,6 +233,7 @@ impl Context {
                 control::order(self, &arguments.pool, order)
             }
             Command::Backfill(arguments) => backfill::backfill(self, &arguments),
+            Command::Token(arguments) => token::token(self, &arguments),
             Command::Provision(arguments) => provision::provision(self, &arguments),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use tracing_subscriber::EnvFilter;
 
-use super::Config;
 use super::finding::{Finding, Place, meant};
+use super::{AuthMode, Config};
 
 /// Something that cannot be, and the keys that it is about, the likeliest first.
 #[derive(Debug)]
@@ -69,11 +69,13 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
 fn addresses(config: &Config, faults: &mut Vec<Fault>) {
     let http = &config.http;
     let keys = ["http.public", "http.operations"];
+    let signs_in_elsewhere = config.auth.mode == AuthMode::Cognito;
     for (key, address) in keys.into_iter().zip([http.public, http.operations]) {
-        if !address.ip().to_canonical().is_loopback() {
+        let may_be_reached = key == "http.public" && signs_in_elsewhere;
+        if !may_be_reached && !address.ip().to_canonical().is_loopback() {
             let loopback = SocketAddr::from(([127, 0, 0, 1], address.port()));
             let message = format!(
-                "`{key}` is {address}, which other machines reach: sign-in does not exist yet, so it must be loopback"
+                "`{key}` is {address}, which other machines reach, and no user pool says who they are: it must be loopback"
             );
             faults.push(
                 Fault::new(key, message).help(format!("for this machine alone: \"{loopback}\"")),
@@ -198,6 +200,7 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
         ("graph.name_property", &graph.name_property),
         ("graph.title_property", &graph.title_property),
         ("graph.actor_property", &graph.actor_property),
+        ("graph.visibility_property", &graph.visibility_property),
         ("media.bucket", &media.bucket),
     ] {
         if text.is_empty() {

@@ -19,6 +19,7 @@ use iyagi_actors::push_sender::texts::{Texts, UnusableText};
 use iyagi_actors::runtime::{DrainReport, Escalation, System};
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::{ROOT_INTENSITY, Roles, Settings, plant};
+use iyagi_actors::visibility::Sight;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DaemonStarted, DaemonStopped};
 use thiserror::Error;
@@ -32,6 +33,7 @@ pub use host::HostError;
 pub use on_threads::OnThreads;
 
 use self::lifecycle::Lifecycle;
+use crate::auth::{SignIn, SignInError};
 use crate::aws::instance::{Instance, Notice};
 use crate::clock::SystemClock;
 use crate::config::{Config, Role};
@@ -65,6 +67,9 @@ pub enum DaemonError {
     /// A template's text.
     #[error(transparent)]
     Text(#[from] UnusableText),
+    /// Nobody could sign in.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -126,6 +131,7 @@ impl Daemon {
         let lock = DataLock::take(&config.data.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started_at = clock.now();
+        let sign_in = SignIn::new(&config.auth, &config.data.dir, Arc::clone(&clock))?;
         let (adapters, following) = Adapters::open(&config, &clock).await?;
         let templates = Arc::new(if config.push.moderate {
             templates
@@ -147,8 +153,15 @@ impl Daemon {
         let daemon = Entity::new("daemon", "iyagi");
         let started = draft.begin(&upstream, daemon, DaemonStarted { version });
         ports.journal.append(draft.finish()).await?;
+        let sight = Sight::new(
+            Arc::clone(&ports.graph),
+            config.graph.clone(),
+            Arc::clone(&tree.projections),
+        );
         let surface = Arc::new(Surface {
             config,
+            sign_in,
+            sight,
             actors,
             member: adapters.member(),
             tree,

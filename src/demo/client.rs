@@ -1,6 +1,7 @@
 //! Speaks to the daemon as any client would: over HTTP, through its two listeners.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_messages::device::Platform;
@@ -11,9 +12,12 @@ use thiserror::Error;
 
 use super::story::{Person, Phone};
 use crate::embedded::push_log::FaultRule;
+use crate::surface::Surface;
 
 /// An answer that takes longer will not come.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long a token of somebody in the story holds.
+const TOKEN_LIFETIME: Duration = Duration::from_mins(5);
 /// Largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What stays as it is in a path.
@@ -24,11 +28,11 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// A client of both listeners.
-#[derive(Clone)]
 pub(super) struct Client {
     agent: ureq::Agent,
     public: String,
     operations: String,
+    surface: Arc<Surface>,
 }
 
 /// Why a request was not done.
@@ -46,6 +50,12 @@ pub enum ClientError {
         /// The problem's own words.
         detail: String,
     },
+    /// Nobody makes tokens here.
+    #[error("the daemon of the demo makes no tokens")]
+    NoIssuer,
+    /// A token could not be made.
+    #[error("no token can be made: {0}")]
+    Token(#[from] jsonwebtoken::errors::Error),
     /// There was no answer, or none that can be read.
     #[error("{method} {path} got no answer: {reason}")]
     Lost {
@@ -67,7 +77,7 @@ enum Body {
 
 impl Client {
     /// A client of the listeners at these addresses.
-    pub(super) fn new(public: SocketAddr, operations: SocketAddr) -> Self {
+    pub(super) fn new(public: SocketAddr, operations: SocketAddr, surface: Arc<Surface>) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(ANSWER_WITHIN))
@@ -78,21 +88,24 @@ impl Client {
             agent: config.into(),
             public: format!("http://{public}"),
             operations: format!("http://{operations}"),
+            surface,
         }
     }
 
     /// Changes the graph by one commit.
     pub(super) async fn commit(&self, operations: Vec<Value>) -> Result<(), ClientError> {
         let body = Body::Json(json!({ "operations": operations }));
-        self.public("POST", "/v1/graph/commits".to_owned(), body)
+        self.operations("POST", "/v1/graph/commits".to_owned(), body)
             .await
     }
 
-    /// Uploads a file.
+    /// Uploads a file, as what stands behind the app does: files of posts are nobody's own.
     pub(super) async fn upload(&self, key: &str, bytes: Vec<u8>) -> Result<(), ClientError> {
         let segments: Vec<_> = key.split('/').map(encoded).collect();
         let path = format!("/v1/files/{}", segments.join("/"));
-        self.public("PUT", path, Body::File(bytes)).await
+        let groups = [self.surface.config.auth.admin_group.clone()];
+        let token = self.token("demo", &groups)?;
+        self.public(token, "PUT", path, Body::File(bytes)).await
     }
 
     /// Registers a phone.
@@ -100,7 +113,8 @@ impl Client {
         let platform: Platform = phone.platform;
         let body = json!({ "person": person.id, "platform": platform, "locale": person.locale });
         let path = format!("/v1/devices/{}", encoded(&phone.token));
-        self.public("PUT", path, Body::Json(body)).await
+        let token = self.token(&person.id, &[])?;
+        self.public(token, "PUT", path, Body::Json(body)).await
     }
 
     /// Subscribes a person to something.
@@ -111,8 +125,9 @@ impl Client {
         when: Value,
     ) -> Result<(), ClientError> {
         let body = json!({ "owner": owner, "anchor": anchor, "when": when });
-        self.public("POST", "/v1/subscriptions".to_owned(), Body::Json(body))
-            .await
+        let token = self.token(owner, &[])?;
+        let path = "/v1/subscriptions".to_owned();
+        self.public(token, "POST", path, Body::Json(body)).await
     }
 
     /// Makes pushes fail.
@@ -135,13 +150,22 @@ impl Client {
         self.operations("POST", path, body).await
     }
 
+    /// A token that speaks for somebody, as they would have after signing in.
+    pub(super) fn token(&self, person: &str, groups: &[String]) -> Result<String, ClientError> {
+        let Surface { sign_in, clock, .. } = &*self.surface;
+        let issuer = sign_in.issuer().ok_or(ClientError::NoIssuer)?;
+        Ok(issuer.token(person, groups, clock.now(), TOKEN_LIFETIME)?)
+    }
+
     async fn public(
         &self,
+        token: String,
         method: &'static str,
         path: String,
         body: Body,
     ) -> Result<(), ClientError> {
-        self.request(&self.public, method, path, body).await
+        self.request(&self.public, Some(token), method, path, body)
+            .await
     }
 
     async fn operations(
@@ -150,19 +174,23 @@ impl Client {
         path: String,
         body: Body,
     ) -> Result<(), ClientError> {
-        self.request(&self.operations, method, path, body).await
+        self.request(&self.operations, None, method, path, body)
+            .await
     }
 
     async fn request(
         &self,
         listener: &str,
+        token: Option<String>,
         method: &'static str,
         path: String,
         body: Body,
     ) -> Result<(), ClientError> {
         let agent = self.agent.clone();
         let url = format!("{listener}{path}");
-        let sent = tokio::task::spawn_blocking(move || send(&agent, method, &url, body)).await;
+        let sent =
+            tokio::task::spawn_blocking(move || send(&agent, token.as_deref(), method, &url, body))
+                .await;
         let lost = |reason: String| ClientError::Lost {
             method,
             path: path.clone(),
@@ -185,14 +213,15 @@ impl Client {
 
 fn send(
     agent: &ureq::Agent,
+    token: Option<&str>,
     method: &str,
     url: &str,
     body: Body,
 ) -> Result<(u16, Vec<u8>), ureq::Error> {
     let mut response = match (method, body) {
         ("DELETE", _) => agent.delete(url).call(),
-        ("PUT", body) => send_body(agent.put(url), body),
-        (_, body) => send_body(agent.post(url), body),
+        ("PUT", body) => send_body(agent.put(url), token, body),
+        (_, body) => send_body(agent.post(url), token, body),
     }?;
     let status = response.status().as_u16();
     let answer = response
@@ -204,9 +233,13 @@ fn send(
 }
 
 fn send_body(
-    request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+    mut request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+    token: Option<&str>,
     body: Body,
 ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bearer {token}"));
+    }
     match body {
         Body::Nothing => request.send_empty(),
         Body::Json(value) => request.send_json(value),

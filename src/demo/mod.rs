@@ -288,7 +288,12 @@ impl Show<'_> {
         narrator.line(format_args!("\n iyagi demo: {title}"))?;
         let daemon = Daemon::start(config(self.folder), built_in_templates()).await?;
         let surface = Arc::clone(&daemon.surface);
-        let client = Client::new(public_of(&daemon.listeners), daemon.listeners.operations);
+        let listeners = &daemon.listeners;
+        let client = Client::new(
+            public_of(listeners),
+            listeners.operations,
+            Arc::clone(&surface),
+        );
         let mut player = Player::new(story, client, surface, narrator);
         let ended = tokio::select! {
             ended = self.perform(&mut player, yours, &daemon) => ended.map(|()| true),
@@ -366,14 +371,17 @@ fn invite(
         .narrator
         .ink(Ink::Strong, "It is running. Have a look");
     player.narrator.line(format_args!("\n {title}\n"))?;
-    for url in [
-        format!("http://{public}/v1/media?prefix=posts/"),
+    let visitor = player.protagonist();
+    let token = format!("{program} token --sub {visitor} --data-dir {folder}");
+    let bearer = format!("curl -H \"Authorization: Bearer $({token})\"");
+    for line in [
+        format!("{bearer} 'http://{public}/v1/media?prefix=posts/'"),
         format!("http://{operations}/metrics"),
         format!("http://{operations}/readyz"),
         format!("http://{operations}/v1/ops/actors"),
         format!("http://{operations}/v1/ops/dead-letters"),
     ] {
-        player.narrator.line(format_args!("    {url}"))?;
+        player.narrator.line(format_args!("    {line}"))?;
     }
     if let Some(push) = player.interesting_push() {
         let command = format!("{program} why {push} --data-dir {folder}");

@@ -293,6 +293,14 @@ impl<'w> Player<'w> {
         shown
     }
 
+    /// Whoever the story begins with.
+    pub(super) fn protagonist(&self) -> &str {
+        self.story
+            .people
+            .first()
+            .map_or("nobody", |person| &person.id)
+    }
+
     /// A push whose history is worth a look: one that was given up and sent again, or else any that was sent.
     pub(super) fn interesting_push(&self) -> Option<PushId> {
         let rank = |tale: &PushTale| (tale.redriven, tale.failures.len());

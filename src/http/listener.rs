@@ -1,7 +1,7 @@
 //! What holds for every request: where it may come from, its log line and count, and paths that nobody serves.
 //!
-//! Nobody signs in yet, so loopback is the only wall, and a browser stands behind it: a web page of anyone must neither
-//! reach the listeners under a name of its own (DNS rebinding) nor have the browser send writes to them.
+//! Where loopback is a wall, a browser stands behind it: a web page of anyone must neither reach the listeners under a
+//! name of its own (DNS rebinding) nor have the browser send writes to them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,13 +10,15 @@ use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::State;
+use super::caller;
 use super::problem::{Kind, Problem};
+use crate::config::AuthMode;
 
 /// One of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,16 @@ impl Side {
 
     /// Whether it serves what is under this path.
     fn has(self, path: &str) -> bool {
-        let of_operations = ["/metrics", "/livez", "/readyz", "/v1/ops"];
+        let of_operations = [
+            "/metrics",
+            "/livez",
+            "/readyz",
+            "/v1/ops",
+            "/v1/graph",
+            "/propertygraph",
+            "/pg/",
+            "/gremlin",
+        ];
         let of_public = [
             "/v1/media",
             "/v1/files",
@@ -46,10 +57,7 @@ impl Side {
             "/v1/preferences",
             "/v1/inbox",
             "/v1/devices",
-            "/v1/graph",
-            "/propertygraph",
-            "/pg/",
-            "/gremlin",
+            caller::KEYS_PATH,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {
@@ -92,11 +100,15 @@ pub async fn attend<B: MessageBody + 'static>(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let state = request.app_data::<web::Data<State>>().cloned();
     let side = request.app_data::<Side>().copied().unwrap_or(Side::Public);
-    let response = match check_origin(&method, request.headers()) {
-        Err(problem) => request
+    let refused = match &state {
+        Some(state) => refuse(&request, state, side).await,
+        None => None,
+    };
+    let response = match refused {
+        Some(problem) => request
             .into_response(problem.error_response())
             .map_into_right_body(),
-        Ok(()) => next.call(request).await?.map_into_left_body(),
+        None => next.call(request).await?.map_into_left_body(),
     };
     let status = response.status();
     if let Some(state) = state {
@@ -122,19 +134,47 @@ pub async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, Problem>
     ))
 }
 
-fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let host = text(header::HOST);
-    if !host.is_none_or(names_loopback) {
-        return Err(Problem::new(
-            Kind::ForeignOrigin,
-            "this listener is known as localhost, 127.0.0.1 or [::1] only, until sign-in exists",
-        ));
+/// Why a request goes no further, if it does not. One that does carries its caller, where somebody must be.
+async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<Problem> {
+    let at_home = side == Side::Operations || state.surface.config.auth.mode == AuthMode::Dev;
+    let (method, headers) = (request.method(), request.headers());
+    let known = check_host(at_home, headers).and_then(|()| check_origin(method, headers));
+    if let Err(problem) = known {
+        return Some(problem);
     }
+    if side == Side::Operations || caller::OPEN_PATHS.contains(&request.path()) {
+        return None;
+    }
+    match caller::identify(headers, &state.surface.sign_in).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            None
+        }
+        Err(problem) => Some(problem),
+    }
+}
+
+/// A listener that only this machine reaches is known by this machine's names.
+fn check_host(at_home: bool, headers: &HeaderMap) -> Result<(), Problem> {
+    if !at_home || text(headers, &header::HOST).is_none_or(names_loopback) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::ForeignOrigin,
+        "this listener is known as localhost, 127.0.0.1 or [::1] only",
+    ))
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let host = text(headers, &header::HOST);
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    let foreign = text(header::ORIGIN)
+    let foreign = text(headers, &header::ORIGIN)
         .is_some_and(|origin| host.is_none_or(|host| origin != format!("http://{host}")));
     let fetched = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let cross = fetched.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
@@ -160,8 +200,6 @@ fn names_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::HeaderName;
-
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
@@ -184,7 +222,7 @@ mod tests {
             "[::1]:9090",
         ] {
             assert_eq!(
-                check_origin(&Method::GET, &headers(&[("host", host)])),
+                check_host(true, &headers(&[("host", host)])),
                 Ok(()),
                 "{host}"
             );
@@ -196,7 +234,9 @@ mod tests {
             "localhost.evil",
             "",
         ] {
-            let refused = check_origin(&Method::GET, &headers(&[("host", host)]));
+            let elsewhere = headers(&[("host", host)]);
+            assert_eq!(check_host(false, &elsewhere), Ok(()), "{host}");
+            let refused = check_host(true, &elsewhere);
             assert_eq!(refused.unwrap_err().kind(), Kind::ForeignOrigin, "{host}");
         }
     }

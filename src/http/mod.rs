@@ -6,12 +6,16 @@
 //! # Layout
 //! - [`problem`], [`request`], [`response`]: refusals, strict reading, and what many answers have in common
 //! - [`journalled`]: writes what is asked for before it is true
+//! - [`caller`]: who a request speaks for
+//! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
 //!
-//! **Invariant:** neither listener takes an address that other machines reach, as long as nobody signs in.
+//! **Invariant:** no listener takes an address that other machines reach unless whoever asks there must sign in with what
+//! this machine does not hand out itself.
 
+pub mod caller;
 pub mod journalled;
 pub mod listener;
 pub mod operations;
@@ -19,6 +23,7 @@ pub mod problem;
 pub mod public;
 pub mod request;
 pub mod response;
+pub mod visible;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -35,7 +40,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use self::listener::{Requests, Side};
 use self::problem::Problem;
 use self::public::inbox::Live;
-use crate::config::Role;
+use crate::config::{AuthMode, Role};
 use crate::surface::Surface;
 
 /// Files and commits that are in memory at once, on their way in or out; further ones wait.
@@ -62,7 +67,7 @@ pub struct Listeners {
 pub enum HttpError {
     /// Other machines could reach it, and nobody would have to sign in.
     #[error(
-        "the {side} listener cannot take {address}: sign-in does not exist yet, so it is loopback only; \
+        "the {side} listener cannot take {address}: other machines reach it, and no user pool says who they are; \
          set http.{side} to 127.0.0.1:{} or [::1]:{}", .address.port(), .address.port()
     )]
     NotLoopback {
@@ -108,9 +113,10 @@ struct Running {
 pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let addresses = surface.config.http.clone();
     let answers = surface.config.fleet.roles.contains(&Role::Api);
-    let public = answers.then(|| bind(Side::Public, addresses.public));
+    let signs_in_elsewhere = surface.config.auth.mode == AuthMode::Cognito;
+    let public = answers.then(|| bind(Side::Public, addresses.public, signs_in_elsewhere));
     let public = public.transpose()?;
-    let (operations_socket, operations) = bind(Side::Operations, addresses.operations)?;
+    let (operations_socket, operations) = bind(Side::Operations, addresses.operations, false)?;
     let public_address = public.as_ref().map(|(_, address)| *address);
     let (stopping, told) = watch::channel(false);
     let actors = surface.actors.clone();
@@ -170,8 +176,12 @@ impl Listeners {
     }
 }
 
-fn bind(side: Side, address: SocketAddr) -> Result<(TcpListener, SocketAddr), HttpError> {
-    if !address.ip().to_canonical().is_loopback() {
+fn bind(
+    side: Side,
+    address: SocketAddr,
+    may_be_reached: bool,
+) -> Result<(TcpListener, SocketAddr), HttpError> {
+    if !may_be_reached && !address.ip().to_canonical().is_loopback() {
         return Err(HttpError::NotLoopback { side, address });
     }
     let refused = |source| HttpError::Bind {

@@ -49,6 +49,10 @@ kinds! {
     BodyLost = BAD_REQUEST, "body-lost", "The body did not arrive whole";
     /// A commit that is no commit.
     CommitUnreadable = BAD_REQUEST, "commit-unreadable", "The commit cannot be read";
+    /// Nobody knows who asks.
+    Unauthenticated = UNAUTHORIZED, "unauthenticated", "Nobody is signed in";
+    /// Something that is somebody else's to do.
+    Forbidden = FORBIDDEN, "forbidden", "That is not for you to do";
     /// Keys that only the daemon writes.
     ReservedKey = FORBIDDEN, "reserved-key", "The object key is reserved";
     /// A web page of someone else, or a name that only looks like this machine.
@@ -183,6 +187,9 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.kind.status());
         response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if self.kind == Kind::Unauthenticated {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
         if let Some(allowed) = self.allow {
             response.insert_header((header::ALLOW, allowed));
         }

@@ -1,6 +1,9 @@
 //! The adapters keep the ports' promises on servers that speak AWS's protocols.
 
+#[path = "../http/bearer.rs"]
+mod bearer;
 mod canned;
+mod cognito;
 mod failing;
 mod fan_out;
 mod faults;

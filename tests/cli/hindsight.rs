@@ -12,16 +12,20 @@ use super::live::Live;
 
 impl Live {
     fn commit(&self, operations: &Value) -> u64 {
-        let url = format!("{}/v1/graph/commits", self.public);
+        let url = format!("{}/v1/graph/commits", self.operations);
         let body = json!({ "operations": operations });
         let mut answer = self.agent.post(url).send_json(&body).expect("committed");
         let answer: Value = answer.body_mut().read_json().expect("JSON");
         answer["commit"].as_u64().expect("a number")
     }
 
-    fn put(&self, path: &str, body: &Value) {
+    fn put(&self, person: &str, path: &str, body: &Value) {
         let url = format!("{}{path}", self.public);
-        self.agent.put(url).send_json(body).expect("taken");
+        let request = self
+            .agent
+            .put(url)
+            .header("Authorization", self.bearer(person));
+        request.send_json(body).expect("taken");
     }
 
     fn settled(&self) {
@@ -54,13 +58,21 @@ fn why_not_names_the_first_false_clause_or_the_gate_and_who_closed_it_live_and_a
     let knows = live.commit(&edge("k1", "KNOWS")).to_string();
     let follows = live.commit(&edge("f1", "FOLLOWS")).to_string();
     live.settled();
-    live.put("/v1/preferences/minji", &json!({"blocked": ["ada"]}));
+    live.put(
+        "minji",
+        "/v1/preferences/minji",
+        &json!({"blocked": ["ada"]}),
+    );
     live.commit(&edge("f2", "FOLLOWS"));
     live.settled();
     // What is asked for later does not matter to what was before.
-    let late = json!({"owner": "minji", "anchor": {"label": {"label": "KNOWS"}}});
+    let late = json!({"anchor": {"label": {"label": "KNOWS"}}});
     let url = format!("{}/v1/subscriptions", live.public);
-    live.agent.post(url).send_json(&late).expect("subscribed");
+    let request = live
+        .agent
+        .post(url)
+        .header("Authorization", live.bearer("minji"));
+    request.send_json(&late).expect("subscribed");
 
     let told = live.json(&["why-not", "minji", &knows]);
     let expected = [
@@ -144,8 +156,9 @@ fn what_if_tells_what_other_templates_would_have_changed_and_nothing_else_does()
     let mut live = Live::start();
     live.people();
     live.put(
+        "ada",
         "/v1/devices/ada-phone",
-        &json!({"person": "ada", "platform": "fcm", "locale": "en"}),
+        &json!({"platform": "fcm", "locale": "en"}),
     );
     live.commit(&json!([
         {"op": "add_vertex", "id": "s", "label": "Story", "properties": {"title": "Night train"}},
@@ -168,6 +181,7 @@ fn what_if_tells_what_other_templates_would_have_changed_and_nothing_else_does()
     assert_eq!(sent, 2, "the comment is across the block");
     // What somebody wishes later does not matter to what was before.
     live.put(
+        "ada",
         "/v1/preferences/ada",
         &json!({"opted_out_categories": ["reactions"]}),
     );

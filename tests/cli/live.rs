@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Answer, Call};
+use crate::bearer::bearer;
 
 /// Nothing takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,7 +21,7 @@ pub(super) struct Live {
     daemon: Child,
     log: BufReader<ChildStderr>,
     pub(super) public: String,
-    operations: String,
+    pub(super) operations: String,
     pub(super) agent: ureq::Agent,
 }
 
@@ -69,6 +70,10 @@ impl Live {
         }
     }
 
+    pub(super) fn bearer(&self, person: &str) -> String {
+        bearer(&self.folder.path().join("data"), person, &[])
+    }
+
     pub(super) fn iyagi(&self, arguments: &[&str]) -> Answer {
         let call = Call::new(self.folder.path(), arguments);
         call.env("IYAGI_OPERATIONS_URL", &self.operations).answer()
@@ -103,7 +108,7 @@ impl Live {
             {"op": "add_edge", "id": edge, "from": "ada", "to": "minji", "label": "FOLLOWS"},
         ]});
         self.agent
-            .post(format!("{}/v1/graph/commits", self.public))
+            .post(format!("{}/v1/graph/commits", self.operations))
             .send_json(&body)
             .expect("committed");
     }
@@ -114,12 +119,13 @@ impl Live {
             {"op": "add_vertex", "id": "ada", "label": "Person", "properties": {"name": "Ada"}},
         ]});
         self.agent
-            .post(format!("{}/v1/graph/commits", self.public))
+            .post(format!("{}/v1/graph/commits", self.operations))
             .send_json(&body)
             .expect("committed");
-        let device = json!({"person": "minji", "platform": "fcm", "locale": "ko"});
+        let device = json!({"platform": "fcm", "locale": "ko"});
         self.agent
             .put(format!("{}/v1/devices/phone", self.public))
+            .header("Authorization", self.bearer("minji"))
             .send_json(&device)
             .expect("registered");
     }

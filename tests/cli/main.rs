@@ -1,5 +1,7 @@
 //! The real binary: what it says of every mistake, and how it ends.
 
+#[path = "../http/bearer.rs"]
+mod bearer;
 mod config;
 mod hindsight;
 mod journal;

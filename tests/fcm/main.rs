@@ -1,6 +1,8 @@
 //! Pushes by Firebase Cloud Messaging, against a Firebase of our own that answers as told.
 
 mod answers;
+#[path = "../http/bearer.rs"]
+mod bearer;
 mod connections;
 mod fake;
 mod keys;

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::fake::{FakeFcm, Reply};
 use super::token_endpoint::TokenEndpoint;
 use super::{PATIENCE, fcm_error, google};
+use crate::bearer::bearer;
 
 const PHONE: &str = "phone-of-minji";
 
@@ -65,7 +66,7 @@ impl Running {
     }
 
     fn commit(&self, operations: &Value) {
-        let url = format!("http://{}/v1/graph/commits", self.public);
+        let url = format!("http://{}/v1/graph/commits", self.operations);
         let call = self.client.post(&url);
         let answer = call.send(json!({ "operations": operations }).to_string());
         assert_eq!(answer.expect("answered").status(), 201);
@@ -78,8 +79,10 @@ impl Running {
     /// Registers a phone; yields the status.
     fn register(&self, person: &str, platform: &str, token: &str) -> u16 {
         let url = format!("http://{}/v1/devices/{token}", self.public);
-        let body = json!({"person": person, "platform": platform, "locale": "ko"});
-        let answer = self.client.put(&url).send(body.to_string());
+        let body = json!({"platform": platform, "locale": "ko"});
+        let bearer = bearer(&self.surface.config.data.dir, person, &[]);
+        let request = self.client.put(&url).header("Authorization", bearer);
+        let answer = request.send(body.to_string());
         answer.expect("answered").status().as_u16()
     }
 

@@ -4,6 +4,8 @@
 //! It has the machine to itself, because it measures how long a leader is missed.
 //! `cargo test --test fleet -- --rounds 20 --seed 7` goes on longer, or does the same again.
 
+#[path = "../http/bearer.rs"]
+mod bearer;
 #[path = "../aws/neptune/fake/mod.rs"]
 #[allow(
     dead_code,

@@ -17,6 +17,7 @@ use iyagi_messages::ids::Pos;
 use iyagi_messages::push::FailureClass;
 use serde_json::{Value, json};
 
+use crate::bearer::bearer;
 use crate::fake::Fake;
 use crate::fake_sns::{self, FakeSns};
 use crate::servers::{Server, ministack, unique};
@@ -250,8 +251,10 @@ impl Round {
         for person in 0..PEOPLE {
             let host = &self.hosts[person as usize % HOSTS];
             let url = format!("http://{}/v1/devices/d{person}", host.public);
-            let device = json!({"person": format!("p{person}"), "platform": "fcm", "locale": "ko"});
-            let answer = self.agent.put(url).send_json(device).expect("an answer");
+            let device = json!({"platform": "fcm", "locale": "ko"});
+            let bearer = bearer(&host.data, &format!("p{person}"), &[]);
+            let request = self.agent.put(url).header("Authorization", bearer);
+            let answer = request.send_json(device).expect("an answer");
             assert_eq!(answer.status(), 201);
         }
     }
@@ -378,12 +381,14 @@ impl Round {
     }
 
     fn pictures_have_thumbnails(&self) -> bool {
+        let operator = bearer(&self.hosts[0].data, "operator", &["admin"]);
         (0..PICTURES).all(|picture| {
             let key = format!("posts/{picture}/%EC%82%AC%EC%A7%84%20{picture}.jpg");
             let url = format!("http://{}/v1/media/{key}", self.hosts[0].public);
             let item: Option<Value> = self
                 .agent
                 .get(url)
+                .header("Authorization", &operator)
                 .call()
                 .ok()
                 .filter(|answer| answer.status() == 200)

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::fixture::Fixture;
+
 /// Nothing is waited for as long as this unless something is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -24,17 +26,19 @@ pub(crate) struct Told {
 
 impl EventStream {
     /// Listens to a person's inbox, behind an event if there is one.
-    pub(crate) fn open(to: SocketAddr, person: &str, last: Option<u64>) -> Self {
-        Self::try_open(to, person, last).expect("it answers")
+    pub(crate) fn open(fixture: &Fixture, person: &str, last: Option<u64>) -> Self {
+        let bearer = format!("Bearer {}", fixture.token(person, &[]));
+        Self::try_open(fixture.public, &bearer, last).expect("it answers")
     }
 
     /// The same, for a daemon that may be down.
-    pub(crate) fn try_open(to: SocketAddr, person: &str, last: Option<u64>) -> Option<Self> {
+    pub(crate) fn try_open(to: SocketAddr, bearer: &str, last: Option<u64>) -> Option<Self> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(PATIENCE))
             .build()
             .into();
-        let mut request = agent.get(format!("http://{to}/v1/inbox/live?person={person}"));
+        let mut request = agent.get(format!("http://{to}/v1/inbox/live"));
+        request = request.header("Authorization", bearer);
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last.to_string());
         }

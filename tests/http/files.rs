@@ -6,7 +6,8 @@ use crate::fixture::Fixture;
 fn a_file_comes_back_as_it_was_stored_until_it_is_deleted() {
     let fixture = Fixture::start();
     let put = |body: &[u8]| {
-        let headers = [("content-type", "audio/ogg")];
+        let bearer = format!("Bearer {}", fixture.token("operator", &["admin"]));
+        let headers = [("content-type", "audio/ogg"), ("authorization", &*bearer)];
         fixture.send(
             fixture.public,
             "PUT",

@@ -89,9 +89,43 @@ impl Fixture {
         }
     }
 
-    /// Sends a request to the public listener.
+    /// Sends a request to the public listener, as Minji, who happens to be an operator.
     pub(crate) fn public(&self, method: &str, path: &str, body: impl AsRef<[u8]>) -> Answer {
-        self.send(self.public, method, path, &[], body.as_ref())
+        let token = self.token("minji", &["admin"]);
+        self.with_token(&token, method, path, body)
+    }
+
+    /// Sends a request to the public listener, as somebody.
+    pub(crate) fn public_as(
+        &self,
+        person: &str,
+        method: &str,
+        path: &str,
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        self.with_token(&self.token(person, &[]), method, path, body)
+    }
+
+    /// Sends a request to the public listener, with a token.
+    pub(crate) fn with_token(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        self.send(self.public, method, path, &headers, body.as_ref())
+    }
+
+    /// A token that speaks for somebody.
+    pub(crate) fn token(&self, person: &str, groups: &[&str]) -> String {
+        let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+        let issuer = self.surface.sign_in.issuer().expect("tokens are made here");
+        let now = self.surface.clock.now();
+        let token = issuer.token(person, &groups, now, Duration::from_mins(5));
+        token.expect("a token")
     }
 
     /// Sends a request to the operations listener.
@@ -99,9 +133,11 @@ impl Fixture {
         self.send(self.operations, method, path, &[], body.as_ref())
     }
 
-    /// Gets from the public listener.
+    /// Gets from the public listener, as Minji, who happens to be an operator.
     pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.send(self.public, "GET", path, headers, &[])
+        let bearer = format!("Bearer {}", self.token("minji", &["admin"]));
+        let headers = [headers, &[("authorization", &bearer)]].concat();
+        self.send(self.public, "GET", path, &headers, &[])
     }
 
     pub(crate) fn send(
@@ -143,7 +179,7 @@ impl Fixture {
     /// Commits operations to the graph.
     pub(crate) fn commit(&self, operations: &Value) -> Answer {
         let body = json!({ "operations": operations }).to_string();
-        let answer = self.public("POST", "/v1/graph/commits", body);
+        let answer = self.operations("POST", "/v1/graph/commits", body);
         assert_eq!(answer.status, 201, "{answer:?}");
         answer
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::fixture::Fixture;
 
 fn post(fixture: &Fixture, body: &Value) -> crate::fixture::Answer {
-    fixture.public("POST", "/v1/graph/commits", body.to_string())
+    fixture.operations("POST", "/v1/graph/commits", body.to_string())
 }
 
 #[test]
@@ -67,11 +67,11 @@ fn a_refused_commit_names_its_entry_and_field_and_changes_nothing() {
     let problem = post(&fixture, &json!({"operations": many})).problem(422, "commit-rejected");
     assert!(problem["detail"].as_str().expect("text").contains("100001"));
     fixture
-        .public("POST", "/v1/graph/commits", "{\"op")
+        .operations("POST", "/v1/graph/commits", "{\"op")
         .problem(400, "commit-unreadable");
     post(&fixture, &json!({})).problem(400, "commit-unreadable");
     post(&fixture, &json!({"operations": []})).problem(422, "commit-rejected");
-    let answer = fixture.get("/propertygraph/stream?iteratorType=TRIM_HORIZON", &[]);
+    let answer = fixture.operations("GET", "/propertygraph/stream?iteratorType=TRIM_HORIZON", "");
     assert_eq!(answer.status, 404, "nothing was applied: {}", answer.text());
 }
 
@@ -89,25 +89,38 @@ fn others_can_read_the_log_as_if_it_were_neptune() {
         let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
         (body["code"].clone(), body["message"].clone())
     };
-    let answer = fixture.get("/propertygraph/stream?iteratorType=TRIM_HORIZON", &[]);
+    let answer = fixture.operations("GET", "/propertygraph/stream?iteratorType=TRIM_HORIZON", "");
     assert_eq!(answer.status, 404);
     let (name, message) = code(&answer);
     assert_eq!(name, "StreamRecordsNotFoundException");
     assert_eq!(message, "Requested startEventId is from the future.");
 
     fixture.commit(&json!([{"op": "add_vertex", "id": "민지", "label": "person"}]));
-    let plain = fixture.get("/propertygraph/stream?commitNum=1&opNum=1&limit=5", &[]);
+    let plain = fixture.operations(
+        "GET",
+        "/propertygraph/stream?commitNum=1&opNum=1&limit=5",
+        "",
+    );
     let page = plain.json();
     assert_eq!(plain.header("content-type"), "application/json");
     assert_eq!(page["lastEventId"], json!({"commitNum": 1, "opNum": 1}));
     assert_eq!(page["records"][0]["data"]["id"], "민지");
     for path in ["/pg/stream", "/gremlin/stream"] {
         assert_eq!(
-            fixture.get(&format!("{path}?commitNum=1"), &[]).json(),
+            fixture
+                .operations("GET", &format!("{path}?commitNum=1"), "")
+                .json(),
             page
         );
     }
-    let zipped = fixture.get("/pg/stream?commitNum=1", &[("accept-encoding", "gzip")]);
+    let gzip = [("accept-encoding", "gzip")];
+    let zipped = fixture.send(
+        fixture.operations,
+        "GET",
+        "/pg/stream?commitNum=1",
+        &gzip,
+        &[],
+    );
     assert_eq!(zipped.header("content-encoding"), "gzip");
     let mut text = String::new();
     flate2::read::GzDecoder::new(&*zipped.body)
@@ -115,16 +128,14 @@ fn others_can_read_the_log_as_if_it_were_neptune() {
         .expect("gzip");
     assert_eq!(text, plain.text());
 
-    let answer = fixture.get(
-        "/pg/stream?iteratorType=AFTER_SEQUENCE_NUMBER&commitNum=1&opNum=1",
-        &[],
-    );
+    let after = "/pg/stream?iteratorType=AFTER_SEQUENCE_NUMBER&commitNum=1&opNum=1";
+    let answer = fixture.operations("GET", after, "");
     assert_eq!(answer.status, 404);
     assert_eq!(
         code(&answer).1,
         "Requested startEventId is from the future. Last valid eventId is [commitNum = 1, opNum = 1]"
     );
-    let answer = fixture.get("/pg/stream?limit=0&iteratorType=LATEST", &[]);
+    let answer = fixture.operations("GET", "/pg/stream?limit=0&iteratorType=LATEST", "");
     assert_eq!(
         (answer.status, code(&answer).0),
         (400, "InvalidParameterException".into())

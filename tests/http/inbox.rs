@@ -104,9 +104,9 @@ fn a_person_with_three_phones_has_one_entry_and_one_without_a_phone_too() {
         (counts.sent == 3 && counts.suppressed_total() == 1).then_some(())
     });
     assert_eq!(entries(&inbox(&fixture)).len(), 1);
-    let of_grace = fixture.get("/v1/inbox?person=grace", &[]).json();
+    let of_grace = fixture.public_as("grace", "GET", "/v1/inbox", "").json();
     assert_eq!(of_grace["entries"][0]["body"], "민지 follows you now");
-    let of_nobody = fixture.get("/v1/inbox?person=nobody", &[]).json();
+    let of_nobody = fixture.public_as("nobody", "GET", "/v1/inbox", "").json();
     assert_eq!(
         of_nobody,
         json!({"person": "nobody", "unread": 0, "entries": [], "next": null})
@@ -245,7 +245,7 @@ fn of_whom_someone_blocks_or_mutes_or_is_blocked_by_nothing_is_shown_any_more() 
         .json();
     let blocks = json!({"blocked": ["minji"]}).to_string();
     fixture
-        .public("PATCH", "/v1/preferences/fan-2", blocks)
+        .public_as("fan-2", "PATCH", "/v1/preferences/fan-2", blocks)
         .json();
     let inbox = inbox_with(&fixture, 1);
     assert_eq!(inbox["unread"], 1);
@@ -288,7 +288,6 @@ fn what_cannot_be_is_refused_by_its_field() {
     let fixture = followed(|_| {}, 1);
     let entry = inbox_with(&fixture, 1)["entries"][0].clone();
     for (query, kind, field) in [
-        ("", "invalid-field", "person"),
         ("?person=", "invalid-field", "person"),
         ("?person=minji&limit=0", "invalid-field", "limit"),
         ("?person=minji&limit=101", "invalid-field", "limit"),
@@ -304,7 +303,7 @@ fn what_cannot_be_is_refused_by_its_field() {
     }
     let mark = |body: &str| fixture.public("POST", "/v1/inbox/read", body);
     for body in [
-        r#"{"ids": ["x"]}"#,
+        r#"{"person": "", "ids": ["x"]}"#,
         r#"{"person": "minji", "ids": ["x"]}"#,
         r#"{"person": "minji"}"#,
         r#"{"person": "minji", "up_to": 99999999}"#,
@@ -319,8 +318,9 @@ fn what_cannot_be_is_refused_by_its_field() {
         .map(|number| uuid::Uuid::from_u128(number).to_string())
         .collect();
     mark(&json!({"person": "minji", "ids": many}).to_string()).problem(409, "limit-reached");
-    let foreign = json!({"person": "grace", "ids": [entry["id"]]}).to_string();
-    mark(&foreign).problem(404, "not-found");
+    let foreign = json!({ "ids": [entry["id"]] }).to_string();
+    let foreign = fixture.public_as("grace", "POST", "/v1/inbox/read", foreign);
+    foreign.problem(404, "not-found");
     mark(&"x".repeat(65 * 1024)).problem(413, "too-large");
     let answer = fixture.public("DELETE", "/v1/inbox", "");
     answer.problem(405, "method-not-allowed");

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::bearer::bearer;
 use crate::event_stream::{EventStream, Told};
 
 const FOLLOWERS: u64 = 300;
@@ -69,6 +70,7 @@ fn every_entry_is_heard_of_once_and_in_order_over_kills() {
 
 /// The folder and the addresses that every life of the daemon shares.
 struct Host {
+    data: PathBuf,
     config: PathBuf,
     public: SocketAddr,
     operations: SocketAddr,
@@ -78,13 +80,14 @@ struct Host {
 impl Host {
     fn prepare(folder: &Path) -> Self {
         let (public, operations) = (free_address(), free_address());
+        let data = folder.join("data");
         let config = folder.join("iyagi.toml");
         let text = format!(
             "data.dir = \"{}\"\nlog.filter = \"error\"\n\
              http = {{ public = \"{public}\", operations = \"{operations}\" }}\n\
              stream = {{ interval_ms_min = 5, interval_ms_max = 20 }}\n\
              push = {{ moderate = false, rate = {{ burst = 0 }} }}\n",
-            folder.join("data").display()
+            data.display()
         );
         fs::write(&config, text).expect("written");
         let agent = ureq::Agent::config_builder()
@@ -93,6 +96,7 @@ impl Host {
             .build()
             .into();
         Self {
+            data,
             config,
             public,
             operations,
@@ -120,7 +124,7 @@ impl Host {
     }
 
     fn commit(&self, operations: &Value) {
-        let path = format!("http://{}/v1/graph/commits", self.public);
+        let path = format!("http://{}/v1/graph/commits", self.operations);
         let body = json!({ "operations": operations });
         let answer = self.agent.post(path).send_json(&body).expect("answered");
         assert_eq!(answer.status(), 201);
@@ -128,9 +132,10 @@ impl Host {
 
     /// Listens until it has heard of everybody, and comes back whenever the stream ends.
     fn listen(&self, all_done: &AtomicBool) -> (Vec<Told>, u64) {
+        let minji = bearer(&self.data, "minji", &[]);
         let (mut entries, mut last, mut connections) = (Vec::<Told>::new(), None, 0);
         while (entries.len() as u64) < FOLLOWERS && !all_done.load(Ordering::Relaxed) {
-            let Some(mut stream) = EventStream::try_open(self.public, "minji", last.or(Some(0)))
+            let Some(mut stream) = EventStream::try_open(self.public, &minji, last.or(Some(0)))
             else {
                 thread::sleep(Duration::from_millis(2));
                 continue;

@@ -25,7 +25,7 @@ fn an_address_that_other_machines_reach_is_refused() {
     for address in ["0.0.0.0:0", "10.1.2.3:8080", "[::]:0"] {
         let address: SocketAddr = address.parse().expect("an address");
         let error = refusal(|config| config.http.public = address);
-        assert!(error.contains("sign-in does not exist yet"), "{error}");
+        assert!(error.contains("no user pool says who they are"), "{error}");
         assert!(error.contains("http.public"), "{error}");
         let error = refusal(|config| config.http.operations = address);
         assert!(error.contains("http.operations"), "{error}");
@@ -81,7 +81,7 @@ fn unknown_paths_methods_and_parameters_are_problems() {
         .get("/v1/media?cursor=nonsense", &[])
         .problem(400, "invalid-field");
     assert_eq!(problem["field"], "cursor");
-    let answer = fixture.send(fixture.public, "HEAD", "/v1/media", &[], &[]);
+    let answer = fixture.public("HEAD", "/v1/media", "");
     assert_eq!((answer.status, answer.body.len()), (200, 0));
 }
 

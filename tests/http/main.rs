@@ -1,5 +1,6 @@
 //! Both listeners over loopback, on a whole daemon in a folder of its own.
 
+mod bearer;
 mod devices;
 mod event_stream;
 mod files;
@@ -13,4 +14,7 @@ mod media;
 mod operations;
 mod preferences;
 mod settling;
+mod sign_in;
 mod subscriptions;
+mod user_pool;
+mod visibility;

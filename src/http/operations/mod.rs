@@ -5,6 +5,7 @@ pub mod backfills;
 pub mod dead_letters;
 mod exposition;
 pub mod gateway;
+pub mod graph;
 pub mod health;
 pub mod journal;
 pub mod metrics;
@@ -19,6 +20,7 @@ use actix_web::HttpRequest;
 use super::problem::Problem;
 use super::request::check_text;
 use super::response::{get, otherwise};
+use crate::embedded::graph::wire;
 
 /// Who asks, as it stands in the journal, if the request does not say.
 const OPERATOR: &str = "operations";
@@ -74,11 +76,28 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(get(gateway::tap))
                 .default_service(otherwise(READ)),
         )
+        .configure(of_graph)
         .configure(of_actors)
         .configure(of_platforms)
         .configure(of_backfills)
         .configure(of_dead_letters)
         .configure(of_journal);
+}
+
+/// The database's own interfaces, which only those reach who reach a database.
+fn of_graph(config: &mut ServiceConfig) {
+    config.service(
+        resource("/v1/graph/commits")
+            .route(post().to(graph::commit))
+            .default_service(otherwise("POST")),
+    );
+    for path in wire::PATHS {
+        config.service(
+            resource(path)
+                .route(get(graph::stream))
+                .default_service(otherwise("GET, HEAD")),
+        );
+    }
 }
 
 fn of_actors(config: &mut ServiceConfig) {

@@ -6,8 +6,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRegistered, DeviceRemoved};
-use iyagi_messages::ids::{DeviceToken, PersonId};
+use iyagi_messages::ids::DeviceToken;
 
+use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::Problem;
@@ -25,25 +26,30 @@ const SIGNED_OUT: &str = "signed_out";
 /// `PUT /v1/devices/{token}`
 pub async fn register(
     state: Data<State>,
+    caller: Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let token = DeviceToken(request::segment(&request, PREFIX, "token")?);
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
-    let device = read(token, &body)?;
+    let device = read(token, &body, &caller)?;
     let status = record(&state.surface, &device).await?;
     Ok(response::json(status, &device))
 }
 
-/// `DELETE /v1/devices/{token}`
-pub async fn remove(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// `DELETE /v1/devices/{token}`: a phone that somebody else has taken over stays theirs.
+pub async fn remove(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let token = DeviceToken(request::segment(&request, PREFIX, "token")?);
     let surface = &state.surface;
     journalled::settle(&*surface.journal, async || {
         let (known, seen) = look(surface, &token);
-        if known.is_none() {
+        if known.is_none_or(|device| device.person != caller.person) {
             return Ok(Decision::nothing(()));
         }
         let fact = DeviceRemoved {
@@ -90,9 +96,9 @@ fn entity(token: &DeviceToken) -> Entity {
     Entity::new("device", token)
 }
 
-fn read(token: DeviceToken, body: &[u8]) -> Result<Device, Problem> {
+fn read(token: DeviceToken, body: &[u8], caller: &Caller) -> Result<Device, Problem> {
     let mut fields = Fields::parse(body)?;
-    let person = PersonId(fields.required_text("person")?);
+    let person = caller.as_field("person", &mut fields)?;
     let platform: Platform = fields.required("platform")?;
     let locale: String = fields.required("locale")?;
     fields.end(&FIELDS)?;
@@ -111,8 +117,15 @@ mod tests {
 
     #[test]
     fn a_registration_with_a_mistake_names_its_field() {
+        let caller = Caller {
+            person: "p".into(),
+            is_admin: false,
+        };
         for (body, field) in [
-            (r#"{"platform": "fcm", "locale": "ko"}"#, "person"),
+            (
+                r#"{"person": "q", "platform": "fcm", "locale": "ko"}"#,
+                "person",
+            ),
             (
                 r#"{"person": "", "platform": "fcm", "locale": "ko"}"#,
                 "person",
@@ -130,12 +143,13 @@ mod tests {
                 "tokn",
             ),
         ] {
-            let problem = read("t".into(), body.as_bytes()).unwrap_err();
+            let problem = read("t".into(), body.as_bytes(), &caller).unwrap_err();
             assert_eq!(problem.to_json()["field"], field, "{body}");
         }
         read(
             "t".into(),
             br#"{"person": "p", "platform": "apns", "locale": "ko-KR"}"#,
+            &caller,
         )
         .expect("well-formed");
     }

@@ -5,14 +5,16 @@ use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::ports::{ObjectInfo, PutOptions, StoreFault};
-use iyagi_messages::media::DERIVED_PREFIX;
+use iyagi_messages::media::{DERIVED_PREFIX, owner_of_key};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
 
+use crate::auth::Caller;
 use crate::http::State;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
+use crate::http::visible;
 
 const PREFIX: &str = "/v1/files/";
 /// Whoever has a copy asks whether it is still the file.
@@ -33,10 +35,11 @@ struct Stored<'a> {
 /// `PUT /v1/files/{key}`
 pub async fn write(
     state: Data<State>,
+    caller: Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let key = writable_key(&request)?;
+    let key = writable_key(&request, &caller)?;
     let options = PutOptions {
         content_type: content_type(&request)?,
         ..PutOptions::default()
@@ -81,9 +84,15 @@ pub async fn write(
 }
 
 /// `GET /v1/files/{key}`
-pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn read(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let key = request::object_key(request::rest(&request, PREFIX)?)?;
+    let missing = || problem_of(&StoreFault::NotFound(key.clone()));
+    visible::check_file(&state, &caller, &key, missing).await?;
     let store = &state.surface.store;
     let info = store.head(&key).await.map_err(|fault| problem_of(&fault))?;
     if response::client_has(request.headers(), &info.etag) {
@@ -104,8 +113,12 @@ pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
 }
 
 /// `DELETE /v1/files/{key}`
-pub async fn remove(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let key = writable_key(&request)?;
+pub async fn remove(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let key = writable_key(&request, &caller)?;
     let removed = state.surface.store.delete(&key).await;
     removed.map_err(|fault| problem_of(&fault))?;
     Ok(HttpResponse::NoContent().finish())
@@ -134,12 +147,20 @@ pub(super) fn problem_of(fault: &StoreFault) -> Problem {
     }
 }
 
-fn writable_key(request: &HttpRequest) -> Result<ObjectKey, Problem> {
+/// A key that the caller may write: one of their own.
+fn writable_key(request: &HttpRequest, caller: &Caller) -> Result<ObjectKey, Problem> {
     Query::of(request, &[])?;
     let key = request::object_key(request::rest(request, PREFIX)?)?;
     if key.as_str().starts_with(DERIVED_PREFIX) {
         let detail = format!("keys under {DERIVED_PREFIX} are written by the daemon alone");
         return Err(Problem::new(Kind::ReservedKey, detail).with("field", "key"));
+    }
+    let person = &caller.person;
+    if !caller.is_admin && owner_of_key(&key).as_deref() != Some(person.as_str()) {
+        let detail = format!(
+            "`{key}` is not yours to write: keys under profile/{person}/ and uploads/{person}/ are"
+        );
+        return Err(Problem::new(Kind::Forbidden, detail).with("field", "key"));
     }
     Ok(key)
 }

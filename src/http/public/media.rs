@@ -17,11 +17,13 @@ use iyagi_messages::object::ObjectKey;
 use serde_json::{Value, json};
 
 use super::files;
+use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
+use crate::http::visible;
 use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/media/";
@@ -44,8 +46,13 @@ enum Named {
     Thumbnail { key: ObjectKey, preset: String },
 }
 
-/// `GET /v1/media?prefix&cursor&limit`
-pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// `GET /v1/media?prefix&cursor&limit`: a page of what the caller may see among `limit` items. It may be empty and have
+/// another one behind it.
+pub async fn list(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["prefix", "cursor", "limit"])?;
     let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as u32;
     let after = query.cursor()?.map(ObjectKey::new).transpose();
@@ -57,39 +64,54 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
         .list(prefix, after.as_ref(), limit)
         .await;
     let page = page.map_err(|fault| Problem::internal("the metadata table", &fault))?;
-    let items: Vec<Value> = page.items.iter().map(described).collect();
+    let mut look = visible::look(&state, &caller);
+    let mut items: Vec<Value> = Vec::new();
+    for item in &page.items {
+        let visible = look.sees_file(&item.key).await;
+        if visible.map_err(|fault| visible::unanswered(&fault))? {
+            items.push(described(item));
+        }
+    }
     let next = page.next.map(|key| request::sealed_cursor(key.as_str()));
     Ok(response::ok(&json!({ "items": items, "next": next })))
 }
 
 /// `GET /v1/media/{key}` and `GET /v1/media/{key}/thumbnails/{preset}`
-pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn one(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     match Named::parse(request::rest(&request, PREFIX)?)? {
-        Named::Item(key) => item(&state, &request, &key).await,
-        Named::Thumbnail { key, preset } => thumbnail(&state, &request, &key, &preset).await,
+        Named::Item(key) => item(&state, &caller, &request, &key).await,
+        Named::Thumbnail { key, preset } => {
+            thumbnail(&state, &caller, &request, &key, &preset).await
+        }
     }
 }
 
 async fn item(
     state: &State,
+    caller: &Caller,
     request: &HttpRequest,
     key: &ObjectKey,
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
-    let body = described(&find(&state.surface, key).await?).to_string();
+    let body = described(&find(state, caller, key).await?).to_string();
     let mut response = response::tagged(request, &response::digest([body.as_bytes()]), ASK_AGAIN);
     Ok(response.content_type("application/json").body(body))
 }
 
 async fn thumbnail(
     state: &State,
+    caller: &Caller,
     request: &HttpRequest,
     key: &ObjectKey,
     preset: &str,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::of(request, &["v"])?;
     check_preset(&state.surface, preset)?;
-    let item = find(&state.surface, key).await?;
+    let item = find(state, caller, key).await?;
     let variants = variants_of(&item, preset);
     if variants.is_empty() {
         return Err(why_none(&state.surface, &item).await?);
@@ -127,14 +149,16 @@ impl Named {
     }
 }
 
-async fn find(surface: &Surface, key: &ObjectKey) -> Result<MetadataItem, Problem> {
-    let found = surface.table.get(key).await;
-    let found = found.map_err(|fault| Problem::internal("the metadata table", &fault))?;
-    found.ok_or_else(|| {
+async fn find(state: &State, caller: &Caller, key: &ObjectKey) -> Result<MetadataItem, Problem> {
+    let missing = || {
         let detail =
             format!("nothing is known of `{key}`; metadata follows an upload within moments");
         Problem::new(Kind::NotFound, detail)
-    })
+    };
+    visible::check_file(state, caller, key, missing).await?;
+    let found = state.surface.table.get(key).await;
+    let found = found.map_err(|fault| Problem::internal("the metadata table", &fault))?;
+    found.ok_or_else(missing)
 }
 
 /// The item as clients see it: every thumbnail has its link.

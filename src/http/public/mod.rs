@@ -1,17 +1,17 @@
-//! The public API. Until sign-in exists, a request names the person it speaks for.
+//! The public API. A request speaks for whoever its token names.
 
 pub mod devices;
 pub mod files;
-pub mod graph;
 pub mod inbox;
+pub mod keys;
 pub mod media;
 pub mod preferences;
 pub mod subscriptions;
 
 use actix_web::web::{ServiceConfig, resource};
 
+use super::caller;
 use super::response::{get, otherwise};
-use crate::embedded::graph::wire;
 
 /// Every path of the public listener.
 pub fn routes(config: &mut ServiceConfig) {
@@ -75,15 +75,8 @@ pub fn routes(config: &mut ServiceConfig) {
                 .default_service(otherwise("PUT, DELETE")),
         )
         .service(
-            resource("/v1/graph/commits")
-                .route(post().to(graph::commit))
-                .default_service(otherwise("POST")),
-        );
-    for path in wire::PATHS {
-        config.service(
-            resource(path)
-                .route(get(graph::stream))
+            resource(caller::KEYS_PATH)
+                .route(get(keys::show))
                 .default_service(otherwise("GET, HEAD")),
         );
-    }
 }

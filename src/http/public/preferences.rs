@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -43,9 +44,13 @@ struct Shown<'a> {
 }
 
 /// `GET /v1/preferences/{person}`
-pub async fn show(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn show(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let person = PersonId(request::segment(&request, PREFIX, "person")?);
+    let person = person_of(&request, &caller)?;
     let preferences = current(&state.surface, &person);
     Ok(shown(&person, &preferences))
 }
@@ -53,10 +58,11 @@ pub async fn show(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
 /// `PUT /v1/preferences/{person}`: what is left out is as if nothing had ever been said of it.
 pub async fn replace(
     state: Data<State>,
+    caller: Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    change(&state.surface, &request, payload, |_| {
+    change(&state.surface, &caller, &request, payload, |_| {
         Preferences::default()
     })
     .await
@@ -65,20 +71,34 @@ pub async fn replace(
 /// `PATCH /v1/preferences/{person}`: what is left out stays as it is.
 pub async fn amend(
     state: Data<State>,
+    caller: Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    change(&state.surface, &request, payload, Preferences::clone).await
+    change(
+        &state.surface,
+        &caller,
+        &request,
+        payload,
+        Preferences::clone,
+    )
+    .await
+}
+
+fn person_of(request: &HttpRequest, caller: &Caller) -> Result<PersonId, Problem> {
+    let named = request::segment(request, PREFIX, "person")?;
+    caller.as_named("person", Some(&named))
 }
 
 async fn change(
     surface: &Surface,
+    caller: &Caller,
     request: &HttpRequest,
     payload: Payload,
     beginning: impl Fn(&Preferences) -> Preferences,
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
-    let person = PersonId(request::segment(request, PREFIX, "person")?);
+    let person = person_of(request, caller)?;
     let body = request::body(request, payload, BODY_BYTES_MAX).await?;
     let entity = Entity::new("preferences", &person);
     let preferences = journalled::settle(&*surface.journal, async || {

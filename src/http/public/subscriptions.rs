@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use self::terms::{Terms, known_default};
 
+use crate::auth::Caller;
 use crate::embedded::unique_id::unique_id;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
@@ -70,9 +71,13 @@ enum Wanted {
 }
 
 /// `GET /v1/subscriptions?owner=`
-pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["owner"])?;
-    let owner = PersonId::from(query.required("owner")?);
+    let owner = caller.as_named("owner", query.text("owner"))?;
     let surface = &state.surface;
     let projections = &surface.tree.projections;
     let subscriptions = projections.subscriptions().of(&owner);
@@ -88,13 +93,14 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
 /// `POST /v1/subscriptions`
 pub async fn create(
     state: Data<State>,
+    caller: Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
     let surface = &state.surface;
-    match Wanted::read(&body, &surface.templates, &surface.config.graph)? {
+    match Wanted::read(&body, &caller, &surface.templates, &surface.config.graph)? {
         Wanted::Default { owner, template } => {
             prefer(surface, &owner, &template, true).await?;
             let audience = surface.tree.projections.audience();
@@ -125,11 +131,12 @@ pub async fn create(
 /// `PATCH /v1/subscriptions/{id}?owner=`
 pub async fn change(
     state: Data<State>,
+    caller: Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["owner"])?;
-    let owner = PersonId::from(query.required("owner")?);
+    let owner = caller.as_named("owner", query.text("owner"))?;
     let id = SubscriptionId(request::segment(&request, PREFIX, "id")?);
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
     let surface = &state.surface;
@@ -138,9 +145,13 @@ pub async fn change(
 }
 
 /// `DELETE /v1/subscriptions/{id}?owner=`
-pub async fn remove(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn remove(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["owner"])?;
-    let owner = PersonId::from(query.required("owner")?);
+    let owner = caller.as_named("owner", query.text("owner"))?;
     let id = request::segment(&request, PREFIX, "id")?;
     let surface = &state.surface;
     match id.strip_prefix(DEFAULT) {
@@ -299,9 +310,14 @@ fn entity(id: &SubscriptionId) -> Entity {
 }
 
 impl Wanted {
-    fn read(body: &[u8], templates: &Templates, model: &GraphModel) -> Result<Self, Problem> {
+    fn read(
+        body: &[u8],
+        caller: &Caller,
+        templates: &Templates,
+        model: &GraphModel,
+    ) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
-        let owner = PersonId(fields.required_text("owner")?);
+        let owner = caller.as_field("owner", &mut fields)?;
         if fields.has("anchor") {
             let terms = Terms::read(fields, templates, model)?;
             return Ok(Self::Explicit { owner, terms });
@@ -323,6 +339,13 @@ mod tests {
     use super::*;
     use iyagi_messages::subscription::{Anchor, When};
     use iyagi_messages::template::{Template, Texts};
+
+    fn caller() -> Caller {
+        Caller {
+            person: "p".into(),
+            is_admin: false,
+        }
+    }
 
     fn templates() -> Templates {
         let template = |id: &str, anchor| Template {
@@ -360,7 +383,10 @@ mod tests {
     #[test]
     fn a_subscription_with_a_mistake_names_its_field() {
         for (body, field) in [
-            (r#"{"anchor": {"label": {"label": "story"}}}"#, "owner"),
+            (
+                r#"{"owner": "q", "anchor": {"label": {"label": "story"}}}"#,
+                "owner",
+            ),
             (r#"{"owner": "p"}"#, "anchor"),
             (r#"{"owner": "p", "anchor": {"lable": {}}}"#, "anchor"),
             (
@@ -411,8 +437,13 @@ mod tests {
             (r#"{"owner": "p", "template": "subscription"}"#, "template"),
             (r#"{"owner": "p", "template": "follow", "whom": 1}"#, "whom"),
         ] {
-            let problem =
-                Wanted::read(body.as_bytes(), &templates(), &GraphModel::default()).unwrap_err();
+            let problem = Wanted::read(
+                body.as_bytes(),
+                &caller(),
+                &templates(),
+                &GraphModel::default(),
+            )
+            .unwrap_err();
             assert_eq!(problem.to_json()["field"], field, "{body}: {problem}");
         }
     }
@@ -431,9 +462,12 @@ mod tests {
     fn a_merge_patch_changes_what_it_names_and_nothing_else() {
         let body = r#"{"owner": "p", "anchor": {"incident": {"vertex": "v", "dir": "in"}}, "expires_at": 5,
                        "when": {"keys": ["title"], "labels": ["Story"]}, "exclude_self": false}"#;
-        let Ok(Wanted::Explicit { terms, .. }) =
-            Wanted::read(body.as_bytes(), &templates(), &GraphModel::default())
-        else {
+        let Ok(Wanted::Explicit { terms, .. }) = Wanted::read(
+            body.as_bytes(),
+            &caller(),
+            &templates(),
+            &GraphModel::default(),
+        ) else {
             panic!("it can be read");
         };
         let amended = |patch: &str| {

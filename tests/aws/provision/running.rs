@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{Installation, Phones};
+use crate::bearer::bearer;
 use crate::faults::{Fault, FaultProxy, Rule};
 use crate::servers::{Server, localemu, ministack, python_with_boto3};
 
@@ -71,7 +72,13 @@ impl<'i> Running<'i> {
 
     fn item(&self, key: &str) -> Option<Value> {
         let url = format!("http://{}/v1/media/{key}", self.public);
-        let mut answer = self.agent.get(url).call().ok()?;
+        let operator = bearer(
+            &self.installation.folder.path().join("data"),
+            "operator",
+            &["admin"],
+        );
+        let request = self.agent.get(url).header("Authorization", operator);
+        let mut answer = request.call().ok()?;
         let found = answer.status() == 200;
         found.then(|| answer.body_mut().read_json().ok()).flatten()
     }

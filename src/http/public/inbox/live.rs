@@ -23,6 +23,7 @@ use iyagi_messages::ids::{PersonId, Pos, PushId};
 use serde::Serialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+use crate::auth::Caller;
 use crate::http::State;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
@@ -195,9 +196,13 @@ impl Drop for Bell {
 }
 
 /// `GET /v1/inbox/live?person`
-pub async fn listen(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn listen(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["person"])?;
-    let person = PersonId::from(query.required("person")?);
+    let person = caller.as_named("person", query.text("person"))?;
     let surface = &state.surface;
     let place = state.live.place()?;
     // Before anything is read, so that nothing falls between.

@@ -11,6 +11,7 @@ use iyagi_messages::ids::{PersonId, Pos, PushId};
 use serde::Serialize;
 
 pub use self::live::{Live, LiveEnd, listen};
+use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -57,9 +58,13 @@ struct Mark {
 }
 
 /// `GET /v1/inbox?person&unread&cursor&limit`
-pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["person", "unread", "cursor", "limit"])?;
-    let person = PersonId::from(query.required("person")?);
+    let person = caller.as_named("person", query.text("person"))?;
     let unread_only = query.flag("unread")?;
     let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
     let before = query.position_cursor()?;
@@ -80,12 +85,13 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
 /// `POST /v1/inbox/read`
 pub async fn mark(
     state: Data<State>,
+    caller: Caller,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
-    let mark = Mark::read(&body)?;
+    let mark = Mark::read(&body, &caller)?;
     let surface = &state.surface;
     record(surface, &mark).await?;
     let person = &mark.person;
@@ -159,9 +165,9 @@ fn problem_of(fault: &ReadFault) -> Problem {
 }
 
 impl Mark {
-    fn read(body: &[u8]) -> Result<Self, Problem> {
+    fn read(body: &[u8], caller: &Caller) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
-        let person = PersonId(fields.required_text("person")?);
+        let person = caller.as_field("person", &mut fields)?;
         let named: Option<Vec<String>> = fields.optional("ids")?;
         let up_to: Option<u64> = fields.optional("up_to")?;
         fields.end(&FIELDS)?;
@@ -198,9 +204,13 @@ mod tests {
 
     #[test]
     fn a_mark_with_a_mistake_names_its_field() {
+        let caller = Caller {
+            person: "p".into(),
+            is_admin: false,
+        };
         let id = "8c5f6f1c-6f0f-5c7b-8f0e-3a1a2b3c4d5e";
         for (body, field) in [
-            (r#"{"up_to": 3}"#.to_owned(), "person"),
+            (r#"{"person": "q", "up_to": 3}"#.to_owned(), "person"),
             (r#"{"person": "p"}"#.to_owned(), "ids"),
             (r#"{"person": "p", "ids": []}"#.to_owned(), "ids"),
             (r#"{"person": "p", "ids": ["7"]}"#.to_owned(), "ids"),
@@ -209,11 +219,11 @@ mod tests {
             (r#"{"person": "p", "up_to": "3"}"#.to_owned(), "up_to"),
             (r#"{"person": "p", "upto": 3}"#.to_owned(), "upto"),
         ] {
-            let problem = Mark::read(body.as_bytes()).unwrap_err();
+            let problem = Mark::read(body.as_bytes(), &caller).unwrap_err();
             assert_eq!(problem.to_json()["field"], field, "{body}");
         }
         let body = format!(r#"{{"person": "p", "ids": ["{id}"], "up_to": 3}}"#);
-        let mark = Mark::read(body.as_bytes()).expect("well-formed");
+        let mark = Mark::read(body.as_bytes(), &caller).expect("well-formed");
         assert_eq!((mark.ids.len(), mark.up_to), (1, Some(Pos(3))));
     }
 }
