@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use crate::config::AuthMode;
 use crate::embedded::drop_folder::DropFolder;
 use crate::surface::Surface;
 
@@ -20,6 +21,8 @@ use crate::surface::Surface;
 const SNAPSHOT_EVENTS: u64 = 50_000;
 /// How often the distance to the last snapshot is looked at.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the keys of a user pool are asked for while there are none.
+const KEYS_INTERVAL: Duration = Duration::from_secs(10);
 /// How often the next part of the inboxes is looked through.
 const DROP_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -77,6 +80,26 @@ impl Lifecycle {
             let Err(error) = drop_folder.run().await;
             tracing::error!(%error, "the drop folder is no longer watched");
             report(false, error.to_string());
+        });
+    }
+
+    /// Fetches the keys of a user pool ahead of the first request, and says that nobody can sign in until they are there.
+    pub(super) fn fetch_keys(&self, surface: &Arc<Surface>) {
+        if surface.config.auth.mode != AuthMode::Cognito {
+            return;
+        }
+        let surface = Arc::clone(surface);
+        self.spawn(async move {
+            loop {
+                let ready = surface.sign_in.is_ready().await;
+                let detail = if ready { "known" } else { "not fetched yet" };
+                let health = &surface.tree.health;
+                health.report("user pool", ready, detail, surface.clock.now());
+                if ready {
+                    return;
+                }
+                tokio::time::sleep(KEYS_INTERVAL).await;
+            }
         });
     }
 

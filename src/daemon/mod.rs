@@ -179,6 +179,7 @@ impl Daemon {
         });
         let lifecycle = lifecycle.record(&surface, started);
         lifecycle.watch_drop_folder(&surface);
+        lifecycle.fetch_keys(&surface);
         let listeners = serve(Arc::clone(&surface)).await?;
         Ok(Self {
             surface,
