@@ -31,17 +31,12 @@ pub async fn identify(headers: &HeaderMap, sign_in: &SignIn) -> Result<Caller, P
     };
     caller.map_err(|refused| {
         tracing::debug!(reason = %refused, "a token is refused");
-        match refused {
-            Refused::NoKeys => {
-                let detail = "the keys of the user pool cannot be had at present";
-                Problem::new(Kind::Unavailable, detail).retry_after(RETRY_SECONDS)
-            }
-            _ => {
-                let detail =
-                    "sign in, and send `Authorization: Bearer` with an access token that holds";
-                Problem::new(Kind::Unauthenticated, detail)
-            }
+        if refused == Refused::NoKeys {
+            let detail = "the keys of the user pool cannot be had at present";
+            return Problem::new(Kind::Unavailable, detail).retry_after(RETRY_SECONDS);
         }
+        let detail = "sign in, and send `Authorization: Bearer` with an access token that holds";
+        Problem::new(Kind::Unauthenticated, detail)
     })
 }
 

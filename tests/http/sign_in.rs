@@ -1,9 +1,9 @@
 //! Who is let in to the public listener. Tokens are signed with the daemon's own key here, so that everything about them
 //! but what is under test is right.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use iyagi::auth::local_issuer::{CLIENT_ID, ISSUER};
+use iyagi::clock::SystemClock;
+use iyagi_actors::ports::Clock;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -61,9 +61,8 @@ fn keys(fixture: &Fixture) -> Vec<Value> {
     document["keys"].as_array().expect("a list").clone()
 }
 
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.expect("after 1970").as_secs()
+fn now() -> i64 {
+    SystemClock.now().0 / 1_000
 }
 
 /// Claims of which everything is right, changed as told: null takes one out.
