@@ -24,17 +24,21 @@
 )]
 
 mod bits;
+mod component;
 mod encoder;
 mod huffman;
 mod kernels;
+mod progressive;
 mod scan;
 mod segment;
+mod units;
 
 pub(crate) use encoder::encode;
 
 use crate::planes::Planes;
-use scan::Component;
-use segment::{Segment, Tables};
+use component::Component;
+use progressive::Progressive;
+use segment::{ScanHeader, Segment, Tables};
 
 /// Why a file was not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +86,15 @@ pub(crate) fn decode(
                 if (u32::from(frame.width), u32::from(frame.height)) != size {
                     return Err(Refusal::Corrupt("it says its size twice, and differently"));
                 }
+                let components = Component::each(&frame, needed);
+                let progressive = frame
+                    .progressive
+                    .then(|| Progressive::new(rest, &components));
                 picture = Some(Picture {
                     width: frame.width,
                     height: frame.height,
-                    components: Component::each(&frame, needed),
+                    progressive: progressive.transpose()?,
+                    components,
                 });
             }
             Segment::QuantisationTables(payload) => tables.read_quantisation(payload)?,
@@ -100,8 +109,8 @@ pub(crate) fn decode(
                 if !tables.luma_and_chroma(&picture.components) {
                     return Err(Refusal::Unsupported);
                 }
-                rest = scan::read(rest, &header, &tables, &mut picture.components, cancel)?;
-                if picture.components.iter().all(Component::complete) {
+                rest = picture.read_scan(rest, &header, &tables, cancel)?;
+                if picture.complete() {
                     break;
                 }
             }
@@ -110,7 +119,7 @@ pub(crate) fn decode(
         }
     }
     let picture = picture.expect("a scan was read, and only after a frame");
-    Ok(picture.into_planes())
+    picture.into_planes(cancel)
 }
 
 /// What is known of the picture once its frame header is read.
@@ -118,15 +127,41 @@ struct Picture {
     width: u16,
     height: u16,
     components: Vec<Component>,
+    /// None if its planes are made while it is read.
+    progressive: Option<Progressive>,
 }
 
 impl Picture {
-    fn into_planes(self) -> Planes {
+    /// Reads one scan; returns what follows it.
+    fn read_scan<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        header: &ScanHeader,
+        tables: &Tables<'_>,
+        cancel: &dyn Fn() -> bool,
+    ) -> Result<&'a [u8], Refusal> {
+        match &mut self.progressive {
+            Some(progressive) => progressive.read(bytes, header, tables, &self.components, cancel),
+            None => scan::read(bytes, header, tables, &mut self.components, cancel),
+        }
+    }
+
+    fn complete(&self) -> bool {
+        match &self.progressive {
+            Some(progressive) => progressive.complete(),
+            None => self.components.iter().all(|component| component.complete),
+        }
+    }
+
+    fn into_planes(mut self, cancel: &dyn Fn() -> bool) -> Result<Planes, Refusal> {
+        if let Some(progressive) = self.progressive {
+            progressive.transform(&mut self.components, cancel)?;
+        }
         let size = (u32::from(self.width), u32::from(self.height));
         let mut planes = self.components.into_iter().map(Component::into_plane);
         let luma = planes.next().expect("a frame has a component");
         let chroma = planes.next().zip(planes.next());
-        Planes::of(size, luma, chroma.map(|(blue, red)| [blue, red]))
+        Ok(Planes::of(size, luma, chroma.map(|(blue, red)| [blue, red])))
     }
 }
 
