@@ -161,7 +161,11 @@ impl Picture {
         let mut planes = self.components.into_iter().map(Component::into_plane);
         let luma = planes.next().expect("a frame has a component");
         let chroma = planes.next().zip(planes.next());
-        Ok(Planes::of(size, luma, chroma.map(|(blue, red)| [blue, red])))
+        Ok(Planes::of(
+            size,
+            luma,
+            chroma.map(|(blue, red)| [blue, red]),
+        ))
     }
 }
 

@@ -96,7 +96,11 @@ impl Component {
     pub(super) fn unit(&self, interleaved: bool) -> Blocks {
         let (across, down) = (self.frame.across.into(), self.frame.down.into());
         let one = Blocks { across: 1, down: 1 };
-        if interleaved { Blocks { across, down } } else { one }
+        if interleaved {
+            Blocks { across, down }
+        } else {
+            one
+        }
     }
 
     pub(super) fn into_plane(mut self) -> Plane {

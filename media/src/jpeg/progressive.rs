@@ -113,7 +113,9 @@ impl Progressive {
         cancel: &dyn Fn() -> bool,
     ) -> Result<(), Refusal> {
         for (component, channel) in components.iter_mut().zip(self.channels) {
-            let steps = channel.steps.expect("the script has a scan of each component");
+            let steps = channel
+                .steps
+                .expect("the script has a scan of each component");
             channel.coefficients.transform(component, &steps, cancel)?;
         }
         Ok(())

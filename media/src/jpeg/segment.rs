@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use memchr::memchr;
 
-use super::huffman::Code;
 use super::component::Component;
+use super::huffman::Code;
 use super::{NATURAL_ORDER, Refusal};
 
 /// One marker segment, as far as this decoder cares.
@@ -273,7 +273,10 @@ impl<'a> Tables<'a> {
     /// The steps of a component's coefficients.
     pub(super) fn steps(&self, component: &FrameComponent) -> Result<[i16; 64], Refusal> {
         let table = self.quantisation.get(usize::from(component.quantisation));
-        table.copied().flatten().ok_or(Refusal::Corrupt("a quantisation table is missing"))
+        table
+            .copied()
+            .flatten()
+            .ok_or(Refusal::Corrupt("a quantisation table is missing"))
     }
 
     /// Tells whether components are luma and chroma, by the rules that libjpeg set: JFIF knows

@@ -15,4 +15,5 @@ mod presets;
 mod privacy;
 mod quality;
 mod sample;
+mod scans;
 mod ssim;

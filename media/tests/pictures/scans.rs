@@ -102,8 +102,12 @@ impl Quantised {
     /// finer detail are larger.
     pub(crate) fn new(picture: &RgbImage, factors: (usize, usize), step: u8) -> Self {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let steps = zigzag().map(|(row, column)| step + (usize::from(step) * (row + column) / 6) as u8);
-        let units = (width.div_ceil(8 * factors.0), height.div_ceil(8 * factors.1));
+        let steps =
+            zigzag().map(|(row, column)| step + (usize::from(step) * (row + column) / 6) as u8);
+        let units = (
+            width.div_ceil(8 * factors.0),
+            height.div_ceil(8 * factors.1),
+        );
         let matrix = [
             ([0.299, 0.587, 0.114], 0.0),
             ([-0.168_736, -0.331_264, 0.5], 128.0),
@@ -119,7 +123,11 @@ impl Quantised {
                     let x = (x * x_step + at % x_step).min(width - 1);
                     let y = (y * y_step + at / x_step).min(height - 1);
                     let pixel = picture.get_pixel(x as u32, y as u32).0;
-                    sum += pixel.iter().zip(by).map(|(p, by)| f32::from(*p) * by).sum::<f32>();
+                    sum += pixel
+                        .iter()
+                        .zip(by)
+                        .map(|(p, by)| f32::from(*p) * by)
+                        .sum::<f32>();
                 }
                 sum / (x_step * y_step) as f32 + middle - 128.0
             };
@@ -130,12 +138,19 @@ impl Quantised {
             };
             Component {
                 factors: own,
-                shown: (width.div_ceil(x_step).div_ceil(8), height.div_ceil(y_step).div_ceil(8)),
+                shown: (
+                    width.div_ceil(x_step).div_ceil(8),
+                    height.div_ceil(y_step).div_ceil(8),
+                ),
                 across,
                 blocks: (0..across * units.1 * own.1).map(block).collect(),
             }
         });
-        Self { size: (width, height), steps, components: components.collect() }
+        Self {
+            size: (width, height),
+            steps,
+            components: components.collect(),
+        }
     }
 
     /// The luma alone.
@@ -187,7 +202,11 @@ impl Quantised {
         tokens.end_run();
         let mut header = vec![components.len() as u8];
         header.extend(components.iter().flat_map(|index| [*index as u8 + 1, 0]));
-        header.extend([scan.band.0 as u8, scan.band.1 as u8, scan.high << 4 | scan.low]);
+        header.extend([
+            scan.band.0 as u8,
+            scan.band.1 as u8,
+            scan.high << 4 | scan.low,
+        ]);
         tokens.write(file, &header);
     }
 
@@ -203,7 +222,11 @@ impl Quantised {
         let down = first.blocks.len() / first.across / first.factors.1;
         let unit = |at: usize| {
             let blocks = components.iter().flat_map(|&index| {
-                let Component { factors, across: row, .. } = self.components[index];
+                let Component {
+                    factors,
+                    across: row,
+                    ..
+                } = self.components[index];
                 let (x, y) = (at % across * factors.0, at / across * factors.1);
                 (0..factors.0 * factors.1).map(move |block| {
                     let (x, y) = (x + block % factors.0, y + block / factors.0);
@@ -223,7 +246,8 @@ fn transformed(sample: impl Fn(usize, usize) -> f32, steps: &[u8; 64]) -> [i32; 
         scale * ((2 * n + 1) as f32 * k as f32 * PI / 16.0).cos()
     };
     let waves: [[f32; 8]; 8] = std::array::from_fn(|k| std::array::from_fn(|n| wave(k, n)));
-    let dot = |line: [f32; 8], k: usize| -> f32 { line.iter().zip(waves[k]).map(|(s, w)| s * w).sum() };
+    let dot =
+        |line: [f32; 8], k: usize| -> f32 { line.iter().zip(waves[k]).map(|(s, w)| s * w).sum() };
     let rows: [[f32; 8]; 8] = std::array::from_fn(|y| {
         let line = std::array::from_fn(|x| sample(x, y));
         std::array::from_fn(|k| dot(line, k))
@@ -338,15 +362,19 @@ impl Tokens {
     }
 
     fn correct(&mut self, corrections: &mut Vec<bool>) {
-        let bits = corrections.drain(..).map(|bit| Token::Bits(1, u32::from(bit)));
+        let bits = corrections
+            .drain(..)
+            .map(|bit| Token::Bits(1, u32::from(bit)));
         self.tokens.extend(bits);
     }
 
     fn value(&mut self, table: usize, run: i32, value: i32) {
         let size = 32 - value.unsigned_abs().leading_zeros();
-        self.tokens.push(Token::Symbol(table, (run << 4) as u8 | size as u8));
+        self.tokens
+            .push(Token::Symbol(table, (run << 4) as u8 | size as u8));
         let bits = if value < 0 { value - 1 } else { value };
-        self.tokens.push(Token::Bits(size, bits as u32 & ((1 << size) - 1)));
+        self.tokens
+            .push(Token::Bits(size, bits as u32 & ((1 << size) - 1)));
     }
 
     /// Tells of the blocks that ended.
@@ -354,7 +382,8 @@ impl Tokens {
         if self.ended > 0 {
             let size = self.ended.ilog2();
             self.tokens.push(Token::Symbol(1, (size as u8) << 4));
-            self.tokens.push(Token::Bits(size, self.ended - (1 << size)));
+            self.tokens
+                .push(Token::Bits(size, self.ended - (1 << size)));
             self.ended = 0;
             let mut corrections = std::mem::take(&mut self.corrections);
             self.correct(&mut corrections);
@@ -374,10 +403,14 @@ impl Tokens {
                 continue;
             }
             let lengths = lengths(counts);
-            let mut symbols: Vec<_> = (0..=u8::MAX).filter(|s| lengths[usize::from(*s)] > 0).collect();
+            let mut symbols: Vec<_> = (0..=u8::MAX)
+                .filter(|s| lengths[usize::from(*s)] > 0)
+                .collect();
             symbols.sort_by_key(|symbol| lengths[usize::from(*symbol)]);
             let mut table = vec![(class as u8) << 4];
-            table.extend((1..=16).map(|length| lengths.iter().filter(|l| **l == length).count() as u8));
+            table.extend(
+                (1..=16).map(|length| lengths.iter().filter(|l| **l == length).count() as u8),
+            );
             table.extend(&symbols);
             segment(file, 0xc4, &table);
             let (mut next, mut before) = (0, 0);
@@ -389,7 +422,11 @@ impl Tokens {
             }
         }
         segment(file, 0xda, header);
-        let mut bits = Bits { file, buffer: 0, count: 0 };
+        let mut bits = Bits {
+            file,
+            buffer: 0,
+            count: 0,
+        };
         for token in &self.tokens {
             match *token {
                 Token::Symbol(table, symbol) => {

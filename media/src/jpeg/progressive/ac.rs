@@ -46,7 +46,10 @@ impl<'a> Scan<'a> {
     fn read_block(&mut self, source: &mut Bits<'_>, at: usize) -> Result<(), Refusal> {
         let mut bits = *source;
         let mut block = self.coefficients.block(at);
-        let Range { start: mut index, end } = self.band;
+        let Range {
+            start: mut index,
+            end,
+        } = self.band;
         'wanted: while index < self.wanted_end {
             bits.refill();
             for _ in 0..PER_REFILL {

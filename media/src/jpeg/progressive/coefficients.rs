@@ -4,8 +4,8 @@
 //! more of a block must be told apart bit by bit, though, and for that it is enough to know of each
 //! coefficient whether it is zero.
 
-use crate::jpeg::component::Component;
 use super::script::Places;
+use crate::jpeg::component::Component;
 use crate::jpeg::{NATURAL_ORDER, Refusal, kernels};
 
 /// The coefficients of one component.
@@ -51,7 +51,12 @@ impl Layout {
     }
 
     fn of(side: usize) -> &'static Self {
-        static LAYOUTS: [Layout; 4] = [Layout::new(1), Layout::new(2), Layout::new(4), Layout::new(8)];
+        static LAYOUTS: [Layout; 4] = [
+            Layout::new(1),
+            Layout::new(2),
+            Layout::new(4),
+            Layout::new(8),
+        ];
         &LAYOUTS[side.ilog2() as usize]
     }
 }
@@ -133,10 +138,10 @@ impl Coefficients {
 }
 
 impl Block<'_> {
-    /// Which coefficients are kept.
+    /// All coefficients up to the last that is kept.
     #[inline(always)]
-    pub(super) fn shown(&self) -> Places {
-        self.layout.shown
+    pub(super) fn nearest(&self) -> Places {
+        u64::MAX >> self.layout.shown.leading_zeros()
     }
 
     /// The coefficient that is the mean of the block.

@@ -39,66 +39,128 @@ impl<'a> Scan<'a> {
     fn read_block(&mut self, source: &mut Bits<'_>, at: usize) -> Result<(), Refusal> {
         let mut bits = *source;
         let mut block = self.coefficients.block(at);
-        let mut left = self.band;
-        while self.ended == 0 && left != 0 {
-            let entry = next(&mut bits, &self.table).ok_or(DAMAGED)?;
-            if entry.run == Entry::END {
-                self.ended = entry.value as usize + 1;
-                break;
+        let old = *block.nonzero & self.band;
+        let mut corrections = Corrections::default();
+        if self.ended == 0 {
+            let zeros = Zeros::new(self.band & !old);
+            let (mut index, mut zero) = (self.band.trailing_zeros() as usize, 0);
+            let end = 64 - self.band.leading_zeros() as usize;
+            while index < end {
+                let entry = next(&mut bits, &self.table).ok_or(DAMAGED)?;
+                if entry.run == Entry::END {
+                    self.ended = entry.value as usize + 1;
+                    break;
+                }
+                // Only coefficients that were zero count in a run.
+                let run = usize::from(entry.run);
+                let place = zeros.place(zero + run).ok_or(DAMAGED)?;
+                corrections.read(&mut bits, place - index - run);
+                match entry.value {
+                    -1..=1 => block.put(place, entry.value << self.low),
+                    _ => return Err(DAMAGED),
+                }
+                index = place + 1;
+                zero += run + 1;
             }
-            // Only coefficients that were zero count in a run.
-            let mut zeros = left & !*block.nonzero;
-            for _ in 0..entry.run {
-                zeros &= zeros.wrapping_sub(1);
-            }
-            if zeros == 0 || !(-1..=1).contains(&entry.value) {
-                return Err(DAMAGED);
-            }
-            let place = zeros.trailing_zeros();
-            let passed = left & *block.nonzero & !(u64::MAX << place);
-            correct(&mut bits, &mut block, passed, self.low);
-            if entry.value != 0 {
-                block.put(place as usize, entry.value << self.low);
-            }
-            left &= u64::MAX << place << 1;
         }
         if self.ended > 0 {
             self.ended -= 1;
-            let passed = left & *block.nonzero;
-            correct(&mut bits, &mut block, passed, self.low);
+            bits.refill();
+            corrections.read(&mut bits, old.count_ones() as usize - corrections.count);
         }
         *source = bits;
+        corrections.apply(&mut block, old, self.low);
         Ok(())
     }
 }
 
-/// Reads one bit for each of some coefficients that were not zero.
-#[inline(always)]
-fn correct(bits: &mut Bits<'_>, block: &mut Block<'_>, places: Places, low: u8) {
-    const AT_ONCE: u8 = Bits::FILLED as u8;
-    let near_all = u64::MAX >> block.shown().leading_zeros();
-    let mut near = places & near_all;
-    while near != 0 {
-        bits.refill();
-        let (mut ahead, mut taken) = (bits.ahead(), 0);
-        while near != 0 && taken < AT_ONCE {
-            if let Some(level) = block.kept_mut(near.trailing_zeros() as usize) {
+/// The places of coefficients that are zero.
+struct Zeros {
+    places: [u8; 72],
+    count: usize,
+}
+
+impl Zeros {
+    fn new(zeros: Places) -> Self {
+        /// The places of ones in each byte, as the bytes of a number.
+        static PLACES: [u64; 256] = {
+            let mut places = [0; 256];
+            let mut byte = 0;
+            while byte < 256 {
+                let (mut place, mut count) = (0, 0);
+                while place < 8 {
+                    if byte >> place & 1 == 1 {
+                        places[byte] |= place << (8 * count);
+                        count += 1;
+                    }
+                    place += 1;
+                }
+                byte += 1;
+            }
+            places
+        };
+        const EACH: u64 = 0x0101_0101_0101_0101;
+        let (mut places, mut count) = ([0; 72], 0);
+        for (at, byte) in zeros.to_le_bytes().into_iter().enumerate() {
+            let eight = PLACES[usize::from(byte)] + EACH * 8 * at as u64;
+            places[count..][..8].copy_from_slice(&eight.to_le_bytes());
+            count += byte.count_ones() as usize;
+        }
+        Self { places, count }
+    }
+
+    #[inline(always)]
+    fn place(&self, zero: usize) -> Option<usize> {
+        (zero < self.count).then(|| usize::from(self.places[zero]))
+    }
+}
+
+/// A bit for each coefficient of a block that was not zero, the first the highest.
+#[derive(Default)]
+struct Corrections {
+    bits: u64,
+    count: usize,
+}
+
+impl Corrections {
+    /// Reads some more, less than 64 with those before.
+    #[inline(always)]
+    fn read(&mut self, bits: &mut Bits<'_>, count: usize) {
+        /// Bits there are after a look-up.
+        const AT_ONCE: usize = 32;
+        let mut left = count;
+        if left > AT_ONCE {
+            bits.refill();
+            self.take(bits, left - AT_ONCE);
+            bits.refill();
+            left = AT_ONCE;
+        }
+        self.take(bits, left);
+    }
+
+    #[inline(always)]
+    fn take(&mut self, bits: &mut Bits<'_>, count: usize) {
+        self.bits = self.bits << count | bits.ahead() >> 1 >> (63 - count);
+        self.count += count;
+        bits.take(count as u8);
+    }
+
+    /// Adds this bit to the amounts of `old`, the coefficients that were not zero.
+    #[inline(always)]
+    fn apply(self, block: &mut Block<'_>, old: Places, low: u8) {
+        let mut left = old & block.nearest();
+        // Shifted twice, since a shift by all 64 bits is none.
+        let mut ahead = self.bits << 1 << (63 - self.count);
+        while left != 0 && ahead != 0 {
+            if let Some(level) = block.kept_mut(left.trailing_zeros() as usize) {
                 let sign = *level >> 15 | 1;
                 let bit = (ahead >> 63) as i16;
                 *level = level.wrapping_add((sign * bit) << low);
             }
-            near &= near - 1;
+            left &= left - 1;
             ahead <<= 1;
-            taken += 1;
         }
-        bits.take(taken);
     }
-    // The rest is not shown, and not zero whatever the bits are.
-    let far = (places & !near_all).count_ones() as u8;
-    bits.refill();
-    bits.take(far.min(AT_ONCE));
-    bits.refill();
-    bits.take(far - far.min(AT_ONCE));
 }
 
 impl Units for Scan<'_> {

@@ -103,7 +103,9 @@ impl Scan {
         }
         let mut indices = header.parts.iter().map(|part| {
             let found = components.iter().position(|known| known.id() == part.id);
-            found.ok_or(Refusal::Corrupt("a scan is of a colour that the frame lacks"))
+            found.ok_or(Refusal::Corrupt(
+                "a scan is of a colour that the frame lacks",
+            ))
         });
         let before = (header.high > 0).then_some(header.high);
         for index in indices.clone() {

@@ -23,7 +23,12 @@ fn at_each_size(bytes: &[u8], size: (u32, u32)) -> Vec<Planes> {
 fn assert_same(planes: &Planes, expected: &Planes, case: &str) {
     assert_eq!(planes.size(), expected.size(), "{case}");
     assert!(planes.luma.samples() == expected.luma.samples(), "{case}");
-    let chroma = |planes: &Planes| planes.chroma.clone().map(|both| both.map(Plane::into_samples));
+    let chroma = |planes: &Planes| {
+        planes
+            .chroma
+            .clone()
+            .map(|both| both.map(Plane::into_samples))
+    };
     assert!(chroma(planes) == chroma(expected), "{case}: chroma");
 }
 
@@ -120,13 +125,28 @@ fn a_script_without_sense_is_refused_before_anything_is_decoded() {
     };
     let dc = scan(ALL, (0, 0), 0, 1);
     for (scans, refusal) in [
-        (vec![scan(LUMA, (0, 0), 0, 0)], "it ends before all its colours"),
+        (
+            vec![scan(LUMA, (0, 0), 0, 0)],
+            "it ends before all its colours",
+        ),
         (vec![dc, dc], GAP),
-        (vec![dc, scan(LUMA, (1, 5), 0, 0), scan(LUMA, (5, 9), 0, 0)], GAP),
+        (
+            vec![dc, scan(LUMA, (1, 5), 0, 0), scan(LUMA, (5, 9), 0, 0)],
+            GAP,
+        ),
         (vec![dc, scan(LUMA, (1, 5), 1, 0)], GAP),
-        (vec![dc, scan(LUMA, (1, 5), 0, 2), scan(LUMA, (1, 5), 1, 0)], GAP),
-        (vec![dc, scan(LUMA, (1, 5), 0, 1), scan(LUMA, (1, 6), 1, 0)], GAP),
-        (vec![dc, scan(LUMA, (1, 5), 0, 2), scan(LUMA, (1, 5), 2, 0)], CONTRADICTION),
+        (
+            vec![dc, scan(LUMA, (1, 5), 0, 2), scan(LUMA, (1, 5), 1, 0)],
+            GAP,
+        ),
+        (
+            vec![dc, scan(LUMA, (1, 5), 0, 1), scan(LUMA, (1, 6), 1, 0)],
+            GAP,
+        ),
+        (
+            vec![dc, scan(LUMA, (1, 5), 0, 2), scan(LUMA, (1, 5), 2, 0)],
+            CONTRADICTION,
+        ),
         (vec![dc, scan(LUMA, (0, 5), 0, 0)], CONTRADICTION),
         (vec![dc, scan(LUMA, (5, 4), 0, 0)], CONTRADICTION),
         (vec![dc, scan(ALL, (1, 5), 0, 0)], CONTRADICTION),
@@ -151,6 +171,48 @@ fn a_file_that_ends_before_its_last_refinement_shows_what_it_has() {
 }
 
 #[test]
+fn damaged_files_are_decoded_or_refused_at_every_size() {
+    const FILES: usize = 10_000;
+    let mut random = fastrand::Rng::with_seed(9);
+    let files: Vec<_> = [SEQUENTIAL, USUAL, UNUSUAL]
+        .into_iter()
+        .flat_map(|script| {
+            let written = |factors, interval| {
+                Quantised::new(&scene(40, 24), factors, 4).file(script, interval)
+            };
+            let grey = Quantised::new(&scene(40, 24), (1, 1), 4).grey();
+            [written((2, 2), 0), written((2, 1), 3), grey.file(script, 0)]
+        })
+        .collect();
+    for file in &files {
+        let (mut decoded, mut refused) = (0, 0);
+        for _ in 0..FILES / files.len() + 1 {
+            let mut bytes = file.clone();
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(..bytes.len());
+                match random.u8(..4) {
+                    0 => bytes[at] = random.u8(..),
+                    1 => bytes[at] ^= 1 << random.u8(..8),
+                    2 => bytes[at] = [0x00, 0xff, 0xd0, 0xd9][random.usize(..4)],
+                    _ => {
+                        let to = random.usize(at..bytes.len().min(at + 20));
+                        bytes.drain(at..to);
+                    }
+                }
+            }
+            let share = 1 << random.u32(..5);
+            let needed = (40u32.div_ceil(share), 24u32.div_ceil(share));
+            match decode(&bytes, (40, 24), needed, NEVER) {
+                Ok(_) => decoded += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        // Else the damage would be of no use as a test.
+        assert!(decoded > 50 && refused > 50, "{decoded} and {refused}");
+    }
+}
+
+#[test]
 fn a_progressive_decode_is_cancelled_between_rows() {
     let bytes = Quantised::new(&scene(64, 64), (2, 2), 2).file(USUAL, 0);
     let times = std::cell::Cell::new(0);
@@ -160,7 +222,10 @@ fn a_progressive_decode_is_cancelled_between_rows() {
     };
     decode(&bytes, (64, 64), (64, 64), &count).unwrap();
     // Eight rows of luma and four of chroma, once for each scan and once more to transform them.
-    assert_eq!(times.get(), (4 + 8 + 4 + 4 + 8 + 8 + 4 + 4 + 4 + 8) + (8 + 4 + 4));
+    assert_eq!(
+        times.get(),
+        (4 + 8 + 4 + 4 + 8 + 8 + 4 + 4 + 4 + 8) + (8 + 4 + 4)
+    );
     for rows in 0..times.get() {
         let asked = std::cell::Cell::new(0);
         let cancel = || asked.replace(asked.get() + 1) == rows;
