@@ -1,5 +1,5 @@
-//! The fast path of the commonest upload: a baseline JPEG, read at a fraction of its size and kept
-//! as the planes of luma and chroma that it is made of.
+//! The fast path of the commonest upload: a JPEG, baseline or progressive, read at a fraction of its
+//! size and kept as the planes of luma and chroma that it is made of.
 //!
 //! Most of a photograph's coefficients describe detail that no thumbnail shows. They cannot be
 //! jumped over in the file, but they need not be stored, transformed, converted to another colour
@@ -14,7 +14,10 @@
 //! - `segment`: what stands between the scans: sizes, tables, intervals
 //! - `huffman`: codes to run and value, by table
 //! - `bits`: the entropy-coded bytes as bits
+//! - `component`: how large each plane is made
+//! - `units`: the way through a scan, from one restart marker to the next
 //! - `scan`: from bits to planes
+//! - `progressive`: from bits to planes by way of coefficients, scan by scan
 //! - `encoder`: from planes to a file
 //! - `kernels`: the transforms, in plain Rust and in vector instructions
 
@@ -58,7 +61,7 @@ const NATURAL_ORDER: [u8; 64] = [
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// Decodes a baseline JPEG, grey or of luma and chroma, at the smallest of 1/8, 1/4, 1/2 and 1/1
+/// Decodes a JPEG, grey or of luma and chroma, at the smallest of 1/8, 1/4, 1/2 and 1/1
 /// that a picture of `needed` (width and height as stored) can be made from without a visible loss,
 /// and each plane for itself: chroma at least half of `needed`, since nothing is made that has more.
 ///

@@ -80,8 +80,9 @@ pub(crate) fn recoloured(mut planes: Planes, change: impl Fn(&[u8], &mut [u8])) 
         for (pixels, luma) in lines.zip(luma.chunks_exact(luma_stride)) {
             let pairs = pixels.chunks_mut(2).zip(luma.chunks(2));
             for ((pixels, luma), (blue, red)) in pairs.zip(blue.iter().zip(red.iter())) {
+                let tint = tint_of(*blue, *red);
                 for (pixel, luma) in pixels.iter_mut().zip(luma) {
-                    *pixel = pixel_of(*luma, *blue, *red);
+                    *pixel = pixel_of(*luma, tint);
                 }
             }
         }
@@ -163,17 +164,16 @@ fn chroma_of_rows(above: &[[u8; 3]], below: &[[u8; 3]], blue: &mut [u8], red: &m
     }
 }
 
-/// The pixel of a luma and of its chroma, blue and red.
-fn pixel_of(luma: u8, blue: u8, red: u8) -> [u8; 3] {
+/// What chroma adds to red, green and blue, [`BITS`] after the point and with the half that rounds.
+fn tint_of(blue: u8, red: u8) -> [i32; 3] {
     const HALF: i32 = 1 << (BITS - 1);
-    let y = (i32::from(luma) << BITS) + HALF;
     let (cb, cr) = (i32::from(blue) - 128, i32::from(red) - 128);
-    let clamped = |value: i32| (value >> BITS).clamp(0, 255) as u8;
-    [
-        clamped(y + 91_881 * cr),
-        clamped(y - 22_554 * cb - 46_802 * cr),
-        clamped(y + 116_130 * cb),
-    ]
+    [91_881 * cr, -22_554 * cb - 46_802 * cr, 116_130 * cb].map(|tint| tint + HALF)
+}
+
+fn pixel_of(luma: u8, tint: [i32; 3]) -> [u8; 3] {
+    let y = i32::from(luma) << BITS;
+    tint.map(|tint| ((y + tint) >> BITS).clamp(0, 255) as u8)
 }
 
 /// Red, green and blue by the matrix that JFIF fixes.
@@ -184,7 +184,7 @@ fn raster(planes: &Planes) -> Raster {
     let pixels = samples.as_chunks_mut::<3>().0.iter_mut();
     if let Some([blue, red]) = chroma_at_full_size(planes) {
         for (((pixel, y), cb), cr) in pixels.zip(luma.iter()).zip(blue).zip(red) {
-            *pixel = pixel_of(*y, cb, cr);
+            *pixel = pixel_of(*y, tint_of(cb, cr));
         }
     } else {
         for (pixel, y) in pixels.zip(luma.iter()) {
@@ -271,25 +271,16 @@ mod tests {
             let found = recoloured(planes, swapped);
             let edge = found.luma.samples()[width as usize - 1];
             assert_eq!(found.luma.samples()[79], edge);
-            let flat = |planes: &Planes| {
-                let Some([blue, red]) = &planes.chroma else {
-                    panic!("chroma is gone")
-                };
-                let at = |plane: &Plane, x, y| plane.samples()[y * plane.stride() + x];
-                let (w, h) = (width as usize, height as usize);
-                let places = (0..w * h).map(|at| (at % w, at / w));
-                places
-                    .flat_map(|(x, y)| {
-                        let (cx, cy) = (x / 2, y / 2);
-                        pixel_of(at(&planes.luma, x, y), at(blue, cx, cy), at(red, cx, cy))
-                    })
-                    .collect::<Vec<_>>()
-            };
-            let most = flat(&found)
-                .iter()
-                .zip(&expected.samples)
-                .map(|(a, b)| a.abs_diff(*b))
-                .max();
+            let [blue, red] = found.chroma.as_ref().unwrap();
+            let at = |plane: &Plane, x, y| plane.samples()[y * plane.stride() + x];
+            let pixels = expected.samples.as_chunks::<3>().0.iter().enumerate();
+            let apart = pixels.flat_map(|(place, expected)| {
+                let (x, y) = (place % width as usize, place / width as usize);
+                let tint = tint_of(at(blue, x / 2, y / 2), at(red, x / 2, y / 2));
+                let found = pixel_of(at(&found.luma, x, y), tint);
+                [0, 1, 2].map(|channel| found[channel].abs_diff(expected[channel]))
+            });
+            let most = apart.max();
             assert!(most <= Some(4), "{width} by {height}: {most:?}");
         }
     }

@@ -78,7 +78,7 @@ impl Progressive {
                 continue;
             };
             if channel.steps.is_none() {
-                channel.steps = Some(tables.steps(&component.frame)?);
+                channel.steps = Some(tables.steps(component.frame.quantisation)?);
             }
             size = Some(component.units(interleaved));
             let unit = component.unit(interleaved);

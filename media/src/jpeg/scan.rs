@@ -51,7 +51,7 @@ pub(super) fn read<'a>(
             dc,
             ac,
             skip,
-            steps: tables.steps(&component.frame)?,
+            steps: tables.steps(component.frame.quantisation)?,
             unit: component.unit(interleaved),
             prediction: 0,
             component,

@@ -270,9 +270,9 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// The steps of a component's coefficients.
-    pub(super) fn steps(&self, component: &FrameComponent) -> Result<[i16; 64], Refusal> {
-        let table = self.quantisation.get(usize::from(component.quantisation));
+    /// The quantisation table of this number.
+    pub(super) fn steps(&self, number: u8) -> Result<[i16; 64], Refusal> {
+        let table = self.quantisation.get(usize::from(number));
         table
             .copied()
             .flatten()

@@ -263,7 +263,7 @@ fn transformed(sample: impl Fn(usize, usize) -> f32, steps: &[u8; 64]) -> [i32; 
 /// What a scan says, before it is known how.
 #[derive(Default)]
 struct Tokens {
-    tokens: Vec<Token>,
+    said: Vec<Token>,
     predictions: [i32; 3],
     /// How many blocks ended that no token tells of yet.
     ended: u32,
@@ -284,7 +284,7 @@ enum Token {
 impl Tokens {
     fn restart(&mut self) {
         self.end_run();
-        self.tokens.push(Token::Restart(self.restarts));
+        self.said.push(Token::Restart(self.restarts));
         self.restarts = (self.restarts + 1) % 8;
         self.predictions = [0; 3];
     }
@@ -294,7 +294,7 @@ impl Tokens {
         if first == 0 {
             let level = block[0] >> scan.low;
             if scan.high > 0 {
-                self.tokens.push(Token::Bits(1, (level & 1) as u32));
+                self.said.push(Token::Bits(1, (level & 1) as u32));
                 return;
             }
             let difference = level - std::mem::replace(&mut self.predictions[component], level);
@@ -313,7 +313,7 @@ impl Tokens {
             }
             self.end_run();
             while run > 15 {
-                self.tokens.push(Token::Symbol(1, 0xf0));
+                self.said.push(Token::Symbol(1, 0xf0));
                 run -= 16;
             }
             self.value(1, run, if negative { -level } else { level });
@@ -338,7 +338,7 @@ impl Tokens {
             }
             while run > 15 && Some(at) <= newest {
                 self.end_run();
-                self.tokens.push(Token::Symbol(1, 0xf0));
+                self.said.push(Token::Symbol(1, 0xf0));
                 self.correct(&mut corrections);
                 run -= 16;
             }
@@ -347,8 +347,8 @@ impl Tokens {
                 continue;
             }
             self.end_run();
-            self.tokens.push(Token::Symbol(1, (run << 4 | 1) as u8));
-            self.tokens.push(Token::Bits(1, u32::from(!negative)));
+            self.said.push(Token::Symbol(1, (run << 4 | 1) as u8));
+            self.said.push(Token::Bits(1, u32::from(!negative)));
             self.correct(&mut corrections);
             run = 0;
         }
@@ -365,15 +365,15 @@ impl Tokens {
         let bits = corrections
             .drain(..)
             .map(|bit| Token::Bits(1, u32::from(bit)));
-        self.tokens.extend(bits);
+        self.said.extend(bits);
     }
 
     fn value(&mut self, table: usize, run: i32, value: i32) {
         let size = 32 - value.unsigned_abs().leading_zeros();
-        self.tokens
+        self.said
             .push(Token::Symbol(table, (run << 4) as u8 | size as u8));
         let bits = if value < 0 { value - 1 } else { value };
-        self.tokens
+        self.said
             .push(Token::Bits(size, bits as u32 & ((1 << size) - 1)));
     }
 
@@ -381,9 +381,8 @@ impl Tokens {
     fn end_run(&mut self) {
         if self.ended > 0 {
             let size = self.ended.ilog2();
-            self.tokens.push(Token::Symbol(1, (size as u8) << 4));
-            self.tokens
-                .push(Token::Bits(size, self.ended - (1 << size)));
+            self.said.push(Token::Symbol(1, (size as u8) << 4));
+            self.said.push(Token::Bits(size, self.ended - (1 << size)));
             self.ended = 0;
             let mut corrections = std::mem::take(&mut self.corrections);
             self.correct(&mut corrections);
@@ -394,7 +393,7 @@ impl Tokens {
         let mut codes = [[(0, 0); 256]; 2];
         for (class, codes) in codes.iter_mut().enumerate() {
             let mut counts = [0; 256];
-            for token in &self.tokens {
+            for token in &self.said {
                 if let Token::Symbol(table, symbol) = *token {
                     counts[usize::from(symbol)] += u64::from(table == class);
                 }
@@ -427,11 +426,11 @@ impl Tokens {
             buffer: 0,
             count: 0,
         };
-        for token in &self.tokens {
+        for token in &self.said {
             match *token {
                 Token::Symbol(table, symbol) => {
                     let (length, code) = codes[table][usize::from(symbol)];
-                    bits.put(u32::from(length), code);
+                    bits.put(length, code);
                 }
                 Token::Bits(length, value) => bits.put(length, value),
                 Token::Restart(number) => {
@@ -445,7 +444,7 @@ impl Tokens {
 }
 
 /// The lengths of the best code, none above 16, and no code of ones only: after Huffman.
-fn lengths(mut counts: [u64; 256]) -> [u8; 256] {
+fn lengths(mut counts: [u64; 256]) -> [u32; 256] {
     loop {
         // The last symbol is none, and has the code of ones only.
         let used = (0..256).filter(|symbol| counts[*symbol] > 0);

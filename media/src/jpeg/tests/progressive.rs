@@ -1,6 +1,6 @@
 //! Progressive files: what comes in many scans is what the same coefficients in one scan are.
 
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ColorType, Encoder};
 
 use super::*;
 
@@ -186,7 +186,7 @@ fn damaged_files_are_decoded_or_refused_at_every_size() {
         .collect();
     for file in &files {
         let (mut decoded, mut refused) = (0, 0);
-        for _ in 0..FILES / files.len() + 1 {
+        for _ in 0..=FILES / files.len() {
             let mut bytes = file.clone();
             for _ in 0..random.usize(1..4) {
                 let at = random.usize(..bytes.len());
