@@ -12,6 +12,7 @@ use moxcms::{ColorProfile, DataColorSpace, Transform8BitExecutor, TransformOptio
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::picture::{Picture, recoloured};
 use crate::probe::Colour;
 use crate::raster::{Layout, Raster};
 
@@ -78,9 +79,21 @@ impl Conversion {
         !matches!(self.step, Step::Nothing)
     }
 
-    /// The picture in sRGB.
-    pub(crate) fn apply(&self, raster: Raster) -> Raster {
-        const FITS: &str = "a transform takes whole pixels of the layout that it was made for";
+    /// The picture in sRGB. Planes of chroma are those of 4:2:0, and stay planes.
+    pub(crate) fn apply(&self, picture: Picture) -> Picture {
+        match (&self.step, picture) {
+            (Step::Nothing, picture) => picture,
+            (Step::Lights(transform), Picture::Planes(planes)) if planes.chroma.is_some() => {
+                let change = |from: &[u8], to: &mut [u8]| {
+                    transform.transform(from, to).expect(FITS);
+                };
+                Picture::Planes(recoloured(planes, change))
+            }
+            (_, picture) => Picture::Pixels(self.apply_to_pixels(picture.into_pixels())),
+        }
+    }
+
+    fn apply_to_pixels(&self, raster: Raster) -> Raster {
         match &self.step {
             Step::Nothing => raster,
             Step::Shades(shades) => raster.recoloured(|rgb| {
@@ -105,6 +118,8 @@ impl Conversion {
         }
     }
 }
+
+const FITS: &str = "a transform takes whole pixels of the layout that it was made for";
 
 /// What is known of a profile.
 struct Prepared {

@@ -1,4 +1,4 @@
-//! From a file to a picture: a baseline JPEG by the decoder of this crate, a still WebP by libwebp,
+//! From a file to a picture: a JPEG by the decoder of this crate, a still WebP by libwebp,
 //! everything else by those of the `image` crate. None of them sees a byte before the headers were
 //! probed and admitted.
 
@@ -222,8 +222,8 @@ impl Decode<'_> {
     }
 }
 
-/// Reads until cancelled. Decoders cannot be stopped, but most read as they go; a JPEG is read
-/// whole, and bounded by its limits alone.
+/// Reads until cancelled. Decoders cannot be stopped, but most read as they go; the few kinds of JPEG
+/// that come here are read whole, and bounded by their limits alone.
 struct Interruptible<'a> {
     bytes: Cursor<&'a [u8]>,
     cancel: &'a dyn Fn() -> bool,

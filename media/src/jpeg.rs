@@ -1,5 +1,5 @@
-//! The fast path of the commonest upload: a baseline JPEG, read at a fraction of its size and kept
-//! as the planes of luma and chroma that it is made of.
+//! The fast path of the commonest upload: a JPEG, baseline or progressive, read at a fraction of its
+//! size and kept as the planes of luma and chroma that it is made of.
 //!
 //! Most of a photograph's coefficients describe detail that no thumbnail shows. They cannot be
 //! jumped over in the file, but they need not be stored, transformed, converted to another colour
@@ -14,7 +14,10 @@
 //! - `segment`: what stands between the scans: sizes, tables, intervals
 //! - `huffman`: codes to run and value, by table
 //! - `bits`: the entropy-coded bytes as bits
+//! - `component`: how large each plane is made
+//! - `units`: the way through a scan, from one restart marker to the next
 //! - `scan`: from bits to planes
+//! - `progressive`: from bits to planes by way of coefficients, scan by scan
 //! - `encoder`: from planes to a file
 //! - `kernels`: the transforms, in plain Rust and in vector instructions
 
@@ -24,17 +27,21 @@
 )]
 
 mod bits;
+mod component;
 mod encoder;
 mod huffman;
 mod kernels;
+mod progressive;
 mod scan;
 mod segment;
+mod units;
 
 pub(crate) use encoder::encode;
 
 use crate::planes::Planes;
-use scan::Component;
-use segment::{Segment, Tables};
+use component::Component;
+use progressive::Progressive;
+use segment::{ScanHeader, Segment, Tables};
 
 /// Why a file was not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +61,7 @@ const NATURAL_ORDER: [u8; 64] = [
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// Decodes a baseline JPEG, grey or of luma and chroma, at the smallest of 1/8, 1/4, 1/2 and 1/1
+/// Decodes a JPEG, grey or of luma and chroma, at the smallest of 1/8, 1/4, 1/2 and 1/1
 /// that a picture of `needed` (width and height as stored) can be made from without a visible loss,
 /// and each plane for itself: chroma at least half of `needed`, since nothing is made that has more.
 ///
@@ -82,10 +89,15 @@ pub(crate) fn decode(
                 if (u32::from(frame.width), u32::from(frame.height)) != size {
                     return Err(Refusal::Corrupt("it says its size twice, and differently"));
                 }
+                let components = Component::each(&frame, needed);
+                let progressive = frame
+                    .progressive
+                    .then(|| Progressive::new(rest, &components));
                 picture = Some(Picture {
                     width: frame.width,
                     height: frame.height,
-                    components: Component::each(&frame, needed),
+                    progressive: progressive.transpose()?,
+                    components,
                 });
             }
             Segment::QuantisationTables(payload) => tables.read_quantisation(payload)?,
@@ -100,8 +112,8 @@ pub(crate) fn decode(
                 if !tables.luma_and_chroma(&picture.components) {
                     return Err(Refusal::Unsupported);
                 }
-                rest = scan::read(rest, &header, &tables, &mut picture.components, cancel)?;
-                if picture.components.iter().all(Component::complete) {
+                rest = picture.read_scan(rest, &header, &tables, cancel)?;
+                if picture.complete() {
                     break;
                 }
             }
@@ -110,7 +122,7 @@ pub(crate) fn decode(
         }
     }
     let picture = picture.expect("a scan was read, and only after a frame");
-    Ok(picture.into_planes())
+    picture.into_planes(cancel)
 }
 
 /// What is known of the picture once its frame header is read.
@@ -118,15 +130,45 @@ struct Picture {
     width: u16,
     height: u16,
     components: Vec<Component>,
+    /// None if its planes are made while it is read.
+    progressive: Option<Progressive>,
 }
 
 impl Picture {
-    fn into_planes(self) -> Planes {
+    /// Reads one scan; returns what follows it.
+    fn read_scan<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        header: &ScanHeader,
+        tables: &Tables<'_>,
+        cancel: &dyn Fn() -> bool,
+    ) -> Result<&'a [u8], Refusal> {
+        match &mut self.progressive {
+            Some(progressive) => progressive.read(bytes, header, tables, &self.components, cancel),
+            None => scan::read(bytes, header, tables, &mut self.components, cancel),
+        }
+    }
+
+    fn complete(&self) -> bool {
+        match &self.progressive {
+            Some(progressive) => progressive.complete(),
+            None => self.components.iter().all(|component| component.complete),
+        }
+    }
+
+    fn into_planes(mut self, cancel: &dyn Fn() -> bool) -> Result<Planes, Refusal> {
+        if let Some(progressive) = self.progressive {
+            progressive.transform(&mut self.components, cancel)?;
+        }
         let size = (u32::from(self.width), u32::from(self.height));
         let mut planes = self.components.into_iter().map(Component::into_plane);
         let luma = planes.next().expect("a frame has a component");
         let chroma = planes.next().zip(planes.next());
-        Planes::of(size, luma, chroma.map(|(blue, red)| [blue, red]))
+        Ok(Planes::of(
+            size,
+            luma,
+            chroma.map(|(blue, red)| [blue, red]),
+        ))
     }
 }
 

@@ -93,7 +93,7 @@ pub fn render(
     go_on(cancel)?;
     let profile = profile(bytes, &probe, limits.profile_bytes_max);
     let conversion = Conversion::new(profile.as_deref(), source.layout());
-    let convert = |raster: Raster| conversion.apply(raster);
+    let convert = |picture: Picture| conversion.apply(picture);
     let convert = conversion.needed().then_some(&convert as &Convert<'_>);
     let pictures = plan.carried_out(source, convert, cancel)?;
     let corners: Vec<_> = presets
@@ -139,7 +139,7 @@ pub fn render(
 }
 
 /// Makes colours of a file those of sRGB.
-type Convert<'a> = dyn Fn(Raster) -> Raster + 'a;
+type Convert<'a> = dyn Fn(Picture) -> Picture + 'a;
 
 /// An upload that was admitted.
 struct Upload<'a> {
@@ -259,12 +259,12 @@ impl<'a> Plan<'a> {
             let pixels = source.pixels();
             for &size in &self.linear {
                 go_on(cancel)?;
-                let made = linear::resize(&pixels, size);
+                let made = Picture::Pixels(linear::resize(&pixels, size));
                 let made = match convert {
                     Some(convert) => convert(made),
                     None => made,
                 };
-                linear.push(upright(Picture::Pixels(made)));
+                linear.push(upright(made));
             }
         }
         let gamma = resize_to_each(source, self.gamma.clone(), convert, cancel)?;

@@ -34,7 +34,7 @@ pub(crate) fn fit((width, height): (u32, u32), longest_side: u32) -> (u32, u32) 
 pub(crate) fn resize_to_each(
     source: Picture,
     mut sizes: Vec<(u32, u32)>,
-    convert: Option<&dyn Fn(Raster) -> Raster>,
+    convert: Option<&dyn Fn(Picture) -> Picture>,
     cancel: &dyn Fn() -> bool,
 ) -> Result<Vec<Picture>, RenderError> {
     sizes.sort_unstable_by(|a, b| b.cmp(a));
@@ -42,7 +42,7 @@ pub(crate) fn resize_to_each(
     let mut resizer = Resizer::new();
     let source_wanted = sizes.contains(&source.size()) && settled(&source);
     let mut pictures = vec![match convert {
-        Some(convert) if source_wanted => Picture::Pixels(convert(source.into_pixels())),
+        Some(convert) if source_wanted => convert(source),
         _ => source,
     }];
     for &size in &sizes {
@@ -61,19 +61,13 @@ pub(crate) fn resize_to_each(
             })
             .unwrap_or(0);
         let convert = convert.filter(|_| from == 0 && !source_wanted);
-        let made = match (&pictures[from], convert) {
-            (Picture::Pixels(raster), None) => Picture::Pixels(resize(&mut resizer, raster, size)),
-            (Picture::Pixels(raster), Some(convert)) => {
-                Picture::Pixels(convert(resize(&mut resizer, raster, size)))
-            }
-            (Picture::Planes(planes), None) => {
-                Picture::Planes(resize_planes(&mut resizer, planes, size, 0.5))
-            }
-            // Colours that will be subsampled again when they are encoded lose nothing before.
-            (Picture::Planes(planes), Some(convert)) => {
-                let planes = resize_planes(&mut resizer, planes, size, 1.0);
-                Picture::Pixels(convert(Picture::Planes(planes).into_pixels()))
-            }
+        let made = match &pictures[from] {
+            Picture::Pixels(raster) => Picture::Pixels(resize(&mut resizer, raster, size)),
+            Picture::Planes(planes) => Picture::Planes(resize_planes(&mut resizer, planes, size)),
+        };
+        let made = match convert {
+            Some(convert) => convert(made),
+            None => made,
         };
         pictures.push(made);
     }
@@ -104,15 +98,10 @@ fn resize(resizer: &mut Resizer, source: &Raster, size: (u32, u32)) -> Raster {
     }
 }
 
-/// Makes planes of this size, with chroma of a share of it, rounded up.
-fn resize_planes(
-    resizer: &mut Resizer,
-    source: &Planes,
-    size: (u32, u32),
-    chroma_share: f64,
-) -> Planes {
+/// Makes planes of this size, with chroma of half of it, rounded up.
+fn resize_planes(resizer: &mut Resizer, source: &Planes, size: (u32, u32)) -> Planes {
     let (width, height) = (f64::from(size.0), f64::from(size.1));
-    let extent = (width * chroma_share, height * chroma_share);
+    let extent = (width / 2.0, height / 2.0);
     let chroma_size = (extent.0.ceil() as u32, extent.1.ceil() as u32);
     let mut chroma =
         |plane: &Plane| resize_plane(resizer, plane, chroma_size, extent, lanczos::filter());

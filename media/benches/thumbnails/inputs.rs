@@ -10,6 +10,8 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use moxcms::{ColorProfile, Layout, TransformOptions};
 
+use crate::scans::{Quantised, USUAL};
+
 pub(crate) struct Input {
     pub(crate) name: &'static str,
     pub(crate) file: PathBuf,
@@ -27,7 +29,7 @@ pub(crate) fn make(folder: &Path) -> Vec<Input> {
     println!("photograph: {source}");
     let whole = image::load_from_memory(&original).expect("a photograph is a picture");
     let whole = DynamicImage::from(whole.to_rgb8());
-    let profile = ColorProfile::new_display_p3();
+    let (p3, srgb) = (ColorProfile::new_display_p3(), ColorProfile::new_srgb());
     let smaller = |megapixels: f64| {
         let scale =
             (megapixels * 1e6 / f64::from(whole.width()) / f64::from(whole.height())).sqrt();
@@ -39,7 +41,7 @@ pub(crate) fn make(folder: &Path) -> Vec<Input> {
         )
     };
     let (six, four, two) = (smaller(6.0), smaller(4.0), smaller(2.0));
-    let plain = baseline(&original).unwrap_or_else(|| jpeg(&whole, None, false));
+    let plain = baseline(&original).unwrap_or_else(|| jpeg(&whole));
     let input = |name, ending: &str, bytes: Vec<u8>, format, seen: &DynamicImage| {
         let file = folder.join(format!("{}.{ending}", str::replace(name, " ", "-")));
         std::fs::write(&file, bytes).expect("the folder takes a file");
@@ -54,9 +56,11 @@ pub(crate) fn make(folder: &Path) -> Vec<Input> {
     };
     let decoded = |bytes: &[u8]| image::load_from_memory(bytes).expect("made above");
     let p12 = decoded(&plain);
-    let with_profile = with_profile(&plain, &profile);
-    let progressive = jpeg(&whole, None, true);
-    let (jpeg_6, jpeg_2) = (jpeg(&six, None, false), jpeg(&two, None, false));
+    let in_p3 = with_profile(&plain, &p3);
+    let in_srgb_tagged = with_profile(&plain, &srgb);
+    // As libjpeg writes it, and most of what is found: the encoder at hand refines nothing.
+    let progressive = Quantised::new(&whole.to_rgb8(), (2, 2), 4).file(USUAL, 0);
+    let (jpeg_6, jpeg_2) = (jpeg(&six), jpeg(&two));
     let webp =
         webp::Encoder::from_rgb(four.as_rgb8().expect("8 bits"), four.width(), four.height())
             .encode(80.0)
@@ -65,7 +69,6 @@ pub(crate) fn make(folder: &Path) -> Vec<Input> {
     four.write_to(&mut png, ImageFormat::Png)
         .expect("memory takes a file");
     let png = png.into_inner();
-    let srgb = ColorProfile::new_srgb();
     let seen_webp = decoded(&webp);
     vec![
         input("12 MP baseline", "jpg", plain.clone(), "jpeg", &p12),
@@ -86,10 +89,11 @@ pub(crate) fn make(folder: &Path) -> Vec<Input> {
         input(
             "12 MP Display P3",
             "jpg",
-            with_profile,
+            in_p3,
             "jpeg",
-            &in_srgb(&p12, &profile),
+            &in_srgb(&p12, &p3),
         ),
+        input("12 MP sRGB", "jpg", in_srgb_tagged, "jpeg", &p12),
         input(
             "12 MP progressive",
             "jpg",
@@ -135,7 +139,7 @@ fn photograph() -> (String, Vec<u8>) {
         .to_rgb8();
     add_grain(&mut large);
     let note = "one of the demo enlarged, with grain (BENCH_PHOTOS names a folder of real ones)";
-    (note.to_owned(), jpeg(&large.into(), None, false))
+    (note.to_owned(), jpeg(&large.into()))
 }
 
 /// Noise as of a sensor, without which an enlarged picture costs a decoder too little.
@@ -196,14 +200,10 @@ fn png_with_profile(png: &[u8], profile: &ColorProfile) -> Vec<u8> {
     tagged
 }
 
-fn jpeg(picture: &DynamicImage, profile: Option<&[u8]>, progressive: bool) -> Vec<u8> {
+fn jpeg(picture: &DynamicImage) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, 92);
     encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
-    encoder.set_progressive(progressive);
-    if let Some(profile) = profile {
-        encoder.add_icc_profile(profile).expect("a small profile");
-    }
     let (width, height) = (picture.width() as u16, picture.height() as u16);
     encoder
         .encode(picture.as_bytes(), width, height, ColorType::Rgb)

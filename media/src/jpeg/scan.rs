@@ -1,139 +1,14 @@
-//! One scan, from bits to planes: T.81, annex F.2. A scan of a baseline file has all of one
-//! component or of all three; coefficients of a block are transformed as soon as they are read.
+//! One scan of a baseline file, from bits to planes: T.81, annex F.2. It has all of one component or
+//! of all three; coefficients of a block are transformed as soon as they are read.
+
+use std::ops::Range;
 
 use super::bits::Bits;
-use super::huffman::{Entry, Skip, SkipTable, Table};
-use super::segment::{Frame, FrameComponent, ScanHeader, Tables};
+use super::component::{Blocks, Component};
+use super::huffman::{Entry, PER_REFILL, SkipTable, Symbols, Table, next, skip};
+use super::segment::{ScanHeader, Tables};
+use super::units::{self, DAMAGED, Units};
 use super::{NATURAL_ORDER, Refusal, kernels};
-use crate::planes::Plane;
-
-const DAMAGED: Refusal = Refusal::Corrupt("its scan is damaged");
-
-/// Look-ups for which the bits of one refill are enough.
-const PER_REFILL: u32 = Bits::FILLED / Table::BITS;
-/// Skips for which the bits of one refill are enough.
-const SKIPS_PER_REFILL: u32 = Bits::FILLED / SkipTable::BITS;
-
-/// Luma is decoded at least so many thirds as large as what is made of it. Nearer than that, what a
-/// scaled transform has cut off is missed: similarity falls by more than a thousandth.
-const MARGIN_THIRDS: u32 = 4;
-
-/// One component of the picture, and its plane as far as it is decoded.
-pub(super) struct Component {
-    frame: FrameComponent,
-    /// Samples that become of the eight of a block's side: 8, 4, 2 or 1.
-    side: usize,
-    /// Blocks in a scan of its own, which leaves out those beyond the picture.
-    alone: Blocks,
-    /// Units of a scan of all components.
-    units: Blocks,
-    plane: Plane,
-    complete: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Blocks {
-    across: usize,
-    down: usize,
-}
-
-impl Component {
-    /// Makes the components of a frame, each with a plane that is large enough to make a picture of
-    /// the needed size from.
-    pub(super) fn each(frame: &Frame, needed: (u32, u32)) -> Vec<Self> {
-        // The factors of a single component say nothing: there is none to compare it with.
-        let single = frame.components.len() == 1;
-        let across = |component: &FrameComponent| if single { 1 } else { component.across };
-        let down = |component: &FrameComponent| if single { 1 } else { component.down };
-        let across_max = frame.components.iter().map(across).max().unwrap_or(1);
-        let down_max = frame.components.iter().map(down).max().unwrap_or(1);
-        let axis = |pixels: u16, factor: u8, factor_max: u8, needed: u32| Axis {
-            pixels: usize::from(pixels),
-            factor: usize::from(factor),
-            factor_max: usize::from(factor_max),
-            needed: needed as usize,
-        };
-        let component = |(index, frame_component): (usize, &FrameComponent)| {
-            let share = |side: u32| match index {
-                0 => (side * MARGIN_THIRDS).div_ceil(3),
-                // Nobody sees colour as sharply.
-                _ => side.div_ceil(2),
-            };
-            let (width, height) = (share(needed.0), share(needed.1));
-            let x = axis(frame.width, across(frame_component), across_max, width);
-            let y = axis(frame.height, down(frame_component), down_max, height);
-            Self::new(*frame_component, &x, &y)
-        };
-        frame.components.iter().enumerate().map(component).collect()
-    }
-
-    fn new(frame: FrameComponent, x: &Axis, y: &Axis) -> Self {
-        let enough = |side: &usize| x.enough(*side) && y.enough(*side);
-        let side = [1, 2, 4].into_iter().find(enough).unwrap_or(8);
-        Self {
-            frame: FrameComponent {
-                across: x.factor as u8,
-                down: y.factor as u8,
-                ..frame
-            },
-            side,
-            alone: Blocks {
-                across: x.samples().div_ceil(8),
-                down: y.samples().div_ceil(8),
-            },
-            units: Blocks {
-                across: x.units(),
-                down: y.units(),
-            },
-            plane: Plane::within(
-                (x.units() * x.factor * side, y.units() * y.factor * side),
-                (x.extent(side), y.extent(side)),
-            ),
-            complete: false,
-        }
-    }
-
-    pub(super) fn id(&self) -> u8 {
-        self.frame.id
-    }
-
-    /// Tells whether its scan was read.
-    pub(super) fn complete(&self) -> bool {
-        self.complete
-    }
-
-    pub(super) fn into_plane(mut self) -> Plane {
-        self.plane.repeat_edges();
-        self.plane
-    }
-}
-
-/// One direction of a component.
-struct Axis {
-    pixels: usize,
-    factor: usize,
-    factor_max: usize,
-    needed: usize,
-}
-
-impl Axis {
-    fn units(&self) -> usize {
-        self.pixels.div_ceil(8 * self.factor_max)
-    }
-
-    fn samples(&self) -> usize {
-        (self.pixels * self.factor).div_ceil(self.factor_max)
-    }
-
-    /// Samples that the picture spans once scaled.
-    fn extent(&self, side: usize) -> f64 {
-        (self.pixels * self.factor * side) as f64 / (self.factor_max * 8) as f64
-    }
-
-    fn enough(&self, side: usize) -> bool {
-        (self.samples() * side).div_ceil(8) >= self.needed
-    }
-}
 
 /// One component in this scan.
 struct Part<'a> {
@@ -162,7 +37,7 @@ pub(super) fn read<'a>(
         built.build(part.dc, part.ac, tables)?;
     }
     let mut parts = Vec::with_capacity(header.parts.len());
-    let mut units = None;
+    let mut size = None;
     for component in components {
         let Some(part) = header.parts.iter().find(|part| part.id == component.id()) else {
             continue;
@@ -170,109 +45,60 @@ pub(super) fn read<'a>(
         if component.complete {
             return Err(Refusal::Corrupt("a colour is there twice"));
         }
-        let (frame, alone) = (component.frame, component.alone);
-        let one = Blocks { across: 1, down: 1 };
-        let unit = Blocks {
-            across: usize::from(frame.across),
-            down: usize::from(frame.down),
-        };
-        units = Some(if interleaved { component.units } else { alone });
+        size = Some(component.units(interleaved));
         let (dc, ac, skip) = built.of(part.dc, part.ac);
         parts.push(Part {
             dc,
             ac,
             skip,
-            steps: tables
-                .quantisation
-                .get(usize::from(frame.quantisation))
-                .copied()
-                .flatten()
-                .ok_or(Refusal::Corrupt("a quantisation table is missing"))?,
-            unit: if interleaved { unit } else { one },
+            steps: tables.steps(component.frame.quantisation)?,
+            unit: component.unit(interleaved),
             prediction: 0,
             component,
         });
     }
-    let units = units
+    let size = size
         .filter(|_| parts.len() == header.parts.len())
         .ok_or(Refusal::Corrupt(
             "a scan is of a colour that the frame lacks",
         ))?;
     let interval = usize::from(tables.restart_interval);
-    let rest = read_units(bytes, &mut parts, units, interval, cancel)?;
-    for part in parts {
+    let mut reader = Sequential {
+        parts,
+        coefficients: [0; 64],
+    };
+    let rest = units::each(bytes, size, interval, &mut reader, cancel)?;
+    for part in reader.parts {
         part.component.complete = true;
     }
     Ok(rest)
 }
 
-fn read_units<'a>(
-    bytes: &'a [u8],
-    parts: &mut [Part<'_>],
-    units: Blocks,
-    interval: usize,
-    cancel: &dyn Fn() -> bool,
-) -> Result<&'a [u8], Refusal> {
-    const SHORT: Refusal = Refusal::Corrupt("its scan ends before the picture does");
-    let mut bits = Bits::new(bytes);
-    let mut coefficients = [0; 64];
-    let (mut left, mut restarts) = (interval, 0);
-    for row in 0..units.down {
-        if cancel() {
-            return Err(Refusal::Cancelled);
-        }
-        for column in 0..units.across {
-            if interval > 0 {
-                if left == 0 {
-                    if bits.overrun() {
-                        return Err(SHORT);
-                    }
-                    bits = Bits::new(after_restart(bits.rest(), restarts)?);
-                    restarts = (restarts + 1) % 8;
-                    left = interval;
-                    for part in parts.iter_mut() {
-                        part.prediction = 0;
-                    }
-                }
-                left -= 1;
-            }
-            for part in parts.iter_mut() {
-                part.read_unit(&mut bits, row, column, &mut coefficients)?;
-            }
-        }
-        // Asked once a row: what was made up of zeros until then is thrown away with the rest.
-        if bits.overrun() {
-            return Err(SHORT);
-        }
-    }
-    let rest = bits.rest();
-    stray(rest)?;
-    Ok(rest)
+/// The parts of a scan, and room for the coefficients of one block.
+struct Sequential<'a> {
+    parts: Vec<Part<'a>>,
+    coefficients: [i16; 64],
 }
 
-/// Bytes before the next marker, which belong to nothing. Some writers pad; more than that is the
-/// rest of a scan that was read wrongly because it is damaged.
-fn stray(bytes: &[u8]) -> Result<usize, Refusal> {
-    const PADDING_MAX: usize = 16;
-    bytes
-        .windows(2)
-        .take(PADDING_MAX + 1)
-        .position(|pair| pair[0] == 0xff && pair[1] != 0)
-        .ok_or(DAMAGED)
-}
-
-/// What follows the restart marker of this number, which must come next. Another number means that
-/// part of the picture is missing.
-fn after_restart(bytes: &[u8], number: u8) -> Result<&[u8], Refusal> {
-    const MISSING: Refusal = Refusal::Corrupt("a restart marker is missing");
-    let mut rest = &bytes[stray(bytes)?..];
-    // Any number of 0xff may stand before a marker.
-    while let [0xff, after @ ..] = rest {
-        rest = after;
+impl Units for Sequential<'_> {
+    fn restart(&mut self) {
+        for part in &mut self.parts {
+            part.prediction = 0;
+        }
     }
-    match rest.split_first() {
-        Some((marker, after)) if *marker == 0xd0 + number => Ok(after),
-        _ => Err(MISSING),
+
+    fn read(
+        &mut self,
+        bits: &mut Bits<'_>,
+        row: usize,
+        columns: Range<usize>,
+    ) -> Result<(), Refusal> {
+        for column in columns {
+            for part in &mut self.parts {
+                part.read_unit(bits, row, column, &mut self.coefficients)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -344,7 +170,7 @@ impl Part<'_> {
             flat = false;
         }
         if index < 64 {
-            self.skip(&mut bits, index).ok_or(DAMAGED)?;
+            skip(&mut bits, self.ac, self.skip, index..64).ok_or(DAMAGED)?;
         }
         *source = bits;
 
@@ -358,49 +184,6 @@ impl Part<'_> {
         }
         Ok(())
     }
-
-    /// Passes over what is left of a block from this coefficient on; nothing if it is damaged.
-    #[inline(always)]
-    fn skip(&self, bits: &mut Bits<'_>, mut index: usize) -> Option<()> {
-        while index < 64 {
-            bits.refill();
-            for _ in 0..SKIPS_PER_REFILL {
-                let skip = self.skip.look_up(bits.ahead());
-                let past = index + usize::from(skip.advance);
-                if past > 63 {
-                    if skip.advance & Skip::END != 0 && past - usize::from(Skip::END) < 64 {
-                        bits.take(skip.length);
-                        return Some(());
-                    }
-                    break;
-                }
-                bits.take(skip.length);
-                index = past;
-            }
-            // Near the end of the block, or a long code: one at a time.
-            let entry = next(bits, self.ac)?;
-            if entry.run == Entry::END {
-                return Some(());
-            }
-            index += usize::from(entry.run) + 1;
-        }
-        (index == 64).then_some(())
-    }
-}
-
-/// The next coefficient; nothing if the bits are no code.
-#[inline(always)]
-fn next(bits: &mut Bits<'_>, table: &Table<'_>) -> Option<Entry> {
-    bits.refill();
-    let mut entry = table.look_up(bits.ahead());
-    if entry.length == 0 {
-        entry = table.search(entry, bits.ahead());
-        if entry.length == 0 {
-            return None;
-        }
-    }
-    bits.take(entry.length);
-    Some(entry)
 }
 
 /// The tables that a scan uses, by number.
@@ -417,10 +200,10 @@ impl<'a> BuiltTables<'a> {
         let dc_code = tables.dc.get(dc).copied().flatten().ok_or(MISSING)?;
         let ac_code = tables.ac.get(ac).copied().flatten().ok_or(MISSING)?;
         if self.dc[dc].is_none() {
-            self.dc[dc] = Some(Table::new(dc_code)?);
+            self.dc[dc] = Some(Table::new(dc_code, Symbols::Sequential)?);
         }
         if self.ac[ac].is_none() {
-            let table = Table::new(ac_code)?;
+            let table = Table::new(ac_code, Symbols::Sequential)?;
             let skip = SkipTable::new(&table);
             self.ac[ac] = Some((table, skip));
         }

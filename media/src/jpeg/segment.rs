@@ -1,10 +1,14 @@
 //! What stands between the scans of a JPEG: ITU-T T.81, annex B.
 
+use std::ops::RangeInclusive;
+
+use memchr::memchr;
+
+use super::component::Component;
 use super::huffman::Code;
-use super::scan::Component;
 use super::{NATURAL_ORDER, Refusal};
 
-/// One marker segment, as far as a baseline decoder cares.
+/// One marker segment, as far as this decoder cares.
 pub(super) enum Segment<'a> {
     Frame(Frame),
     QuantisationTables(&'a [u8]),
@@ -23,6 +27,8 @@ pub(super) enum Segment<'a> {
 
 /// The frame header.
 pub(super) struct Frame {
+    /// Whether each scan brings a part of the coefficients, or some of their bits.
+    pub(super) progressive: bool,
     pub(super) width: u16,
     pub(super) height: u16,
     /// One or three.
@@ -44,6 +50,13 @@ pub(super) struct FrameComponent {
 /// The scan header: which components, and by which tables.
 pub(super) struct ScanHeader {
     pub(super) parts: Vec<ScanPart>,
+    /// Which coefficients, in the order of the file: of a progressive file only.
+    pub(super) band: RangeInclusive<u8>,
+    /// How many of their lowest bits scans before left out, 0 if there was none: of a progressive
+    /// file only.
+    pub(super) high: u8,
+    /// How many of their lowest bits this scan leaves out: of a progressive file only.
+    pub(super) low: u8,
 }
 
 /// One component of a scan.
@@ -58,12 +71,7 @@ pub(super) struct ScanPart {
 /// Reads the next marker and its payload; returns what follows.
 pub(super) fn next(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), Refusal> {
     const CUT: Refusal = Refusal::Corrupt("it is cut short between two segments");
-    // Bytes before a marker that belong to nothing are stepped over, as every decoder does.
-    let start = bytes
-        .windows(2)
-        .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xff))
-        .ok_or(CUT)?;
-    let (marker, rest) = (bytes[start + 1], &bytes[start + 2..]);
+    let (marker, rest) = marker(bytes).ok_or(CUT)?;
     match marker {
         0xd9 => return Ok((Segment::End, rest)),
         // Markers without payload.
@@ -76,9 +84,9 @@ pub(super) fn next(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), Refusal> {
     let payload = segment.get(2..).ok_or(CUT)?;
     let segment = match marker {
         // Baseline, and extended sequential, which at 8 bits differs only in allowing four tables.
-        0xc0 | 0xc1 => Segment::Frame(Frame::read(payload)?),
+        0xc0..=0xc2 => Segment::Frame(Frame::read(payload, marker == 0xc2)?),
         0xc4 => Segment::HuffmanTables(payload),
-        0xc2 | 0xc3 | 0xc5..=0xcf | 0xdc | 0xde | 0xdf => return Err(Refusal::Unsupported),
+        0xc3 | 0xc5..=0xcf | 0xdc | 0xde | 0xdf => return Err(Refusal::Unsupported),
         0xda => Segment::Scan(ScanHeader::read(payload)?),
         0xdb => Segment::QuantisationTables(payload),
         0xdd => match payload {
@@ -115,14 +123,28 @@ pub(super) fn next(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), Refusal> {
     Ok((segment, rest))
 }
 
+/// The next marker, and what follows it. What comes before belongs to nothing, or to a scan, and is
+/// stepped over, as every decoder does.
+fn marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let mut rest = bytes;
+    loop {
+        rest = &rest[memchr(0xff, rest)? + 1..];
+        match rest.split_first()? {
+            (0x00 | 0xff, _) => {}
+            (marker, after) => return Some((*marker, after)),
+        }
+    }
+}
+
 impl Frame {
-    fn read(payload: &[u8]) -> Result<Self, Refusal> {
+    fn read(payload: &[u8], progressive: bool) -> Result<Self, Refusal> {
         const CUT: Refusal = Refusal::Corrupt("its frame header is cut short");
         let ([bits, h1, h0, w1, w0, count], rest) = payload.split_first_chunk().ok_or(CUT)?;
         if *bits != 8 || !matches!(count, 1 | 3) {
             return Err(Refusal::Unsupported);
         }
         let frame = Self {
+            progressive,
             width: u16::from_be_bytes([*w1, *w0]),
             height: u16::from_be_bytes([*h1, *h0]),
             components: rest
@@ -163,7 +185,6 @@ impl FrameComponent {
 impl ScanHeader {
     fn read(payload: &[u8]) -> Result<Self, Refusal> {
         const CUT: Refusal = Refusal::Corrupt("its scan header is cut short");
-        // What follows the components says something in progressive files only.
         let (count, rest) = payload.split_first().ok_or(CUT)?;
         let parts: Vec<ScanPart> = rest
             .as_chunks()
@@ -179,7 +200,14 @@ impl ScanHeader {
         if parts.is_empty() || parts.len() != usize::from(*count) {
             return Err(CUT);
         }
-        Ok(Self { parts })
+        let rest = &rest[2 * parts.len()..];
+        let [first, last, bits] = *rest.first_chunk().ok_or(CUT)?;
+        Ok(Self {
+            parts,
+            band: first..=last,
+            high: bits >> 4,
+            low: bits & 0xf,
+        })
     }
 }
 
@@ -187,7 +215,7 @@ impl ScanHeader {
 #[derive(Default)]
 pub(super) struct Tables<'a> {
     /// By number, in the order of a block's rows.
-    pub(super) quantisation: [Option<[i16; 64]>; 4],
+    quantisation: [Option<[i16; 64]>; 4],
     /// By number. Only the tables that a scan uses are built, so that a file of nothing but tables
     /// costs no more than reading it.
     pub(super) dc: [Option<Code<'a>>; 4],
@@ -240,6 +268,15 @@ impl<'a> Tables<'a> {
                 .ok_or(Refusal::Corrupt("a Huffman table has a number above 3"))? = Some(code);
         }
         Ok(())
+    }
+
+    /// The quantisation table of this number.
+    pub(super) fn steps(&self, number: u8) -> Result<[i16; 64], Refusal> {
+        let table = self.quantisation.get(usize::from(number));
+        table
+            .copied()
+            .flatten()
+            .ok_or(Refusal::Corrupt("a quantisation table is missing"))
     }
 
     /// Tells whether components are luma and chroma, by the rules that libjpeg set: JFIF knows

@@ -156,8 +156,8 @@ impl Frame {
         })
     }
 
-    /// The pixels, of four inks or grey spread to three channels afterwards; and for more than one scan all
-    /// coefficients, 16 bits each, kept until the last scan is read.
+    /// The pixels, of four inks or grey spread to three channels afterwards; and for more than one scan
+    /// all coefficients, 16 bits each and one for whether it is zero, kept until the last scan is read.
     fn decode_bytes(&self, scans: u32) -> u64 {
         let pixels = u64::from(self.width) * u64::from(self.height);
         let decoded = pixels
@@ -166,7 +166,7 @@ impl Frame {
                 _ => 3,
             };
         let coefficients = if self.progressive || scans > 1 {
-            2 * self.samples
+            2 * self.samples + self.samples / 8
         } else {
             0
         };

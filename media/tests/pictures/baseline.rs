@@ -139,7 +139,6 @@ fn ten_thousand_damaged_files_are_rendered_or_refused_with_a_reason() {
         pixels_max: 1 << 20,
         ..Limits::default()
     };
-    // One at the size it has and one at an eighth.
     let presets = [
         preset("whole", 1_024, &[OutputFormat::Jpeg]),
         preset("small", 4, &[OutputFormat::Jpeg]),

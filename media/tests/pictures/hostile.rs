@@ -12,6 +12,7 @@ use crate::sample::{
     BOTH, exif, file, gif, jpeg, jpeg_exif, png, png_chunk, preset, quadrants, tiff_with, webp,
     webp_chunk, with_jpeg_segments, with_png_chunks, with_webp_chunks,
 };
+use crate::scans::{self, Quantised};
 
 const MAGIC: &[&[u8]] = &[
     b"",
@@ -204,6 +205,20 @@ fn mutations_of_jpeg_are_survived() {
             &picture.to_luma8(),
         ),
     ]);
+}
+
+#[test]
+fn mutations_of_progressive_jpeg_are_survived() {
+    let picture = quadrants(40, 24).to_rgb8();
+    let files = [(2, 2), (2, 1)].into_iter().flat_map(|factors| {
+        let coefficients = || Quantised::new(&picture, factors, 4);
+        [
+            coefficients().file(scans::USUAL, 0),
+            coefficients().file(scans::UNUSUAL, 2),
+            coefficients().grey().file(scans::USUAL, 3),
+        ]
+    });
+    mutations_are_survived(&files.collect::<Vec<_>>());
 }
 
 #[test]

@@ -15,4 +15,6 @@ mod presets;
 mod privacy;
 mod quality;
 mod sample;
+#[expect(dead_code, reason = "a baseline file has more convenient writers")]
+mod scans;
 mod ssim;
