@@ -325,13 +325,8 @@ impl Worker for ThumbnailWorker {
     }
 
     async fn set_aside(&mut self, delivery: &Delivery, history: &[Failure]) -> Result<(), Fault> {
-        let detail = history
-            .iter()
-            .map(Failure::reason)
-            .collect::<Vec<_>>()
-            .join("; ");
         for event in objects_of(delivery).unwrap_or_default() {
-            let why = GivenUp::new("worker_died", &detail, delivery);
+            let why = GivenUp::deadly(history, delivery);
             self.fail(delivery, &event, &event.sequencer, why).await?;
         }
         delivery.done().await.map_err(|fault| queue_down(&fault))

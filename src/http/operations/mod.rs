@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod health;
 pub mod journal;
 pub mod metrics;
+mod order;
 pub mod platforms;
 pub mod status;
 pub mod why_not;
