@@ -5,7 +5,6 @@
 //! interleaved round by round, and their ratios; and what a second thread brings. CPU time is what counts on a machine that
 //! others use; wall time is shown beside it. `BENCH_PHOTOS` names a folder of JPEG files to use instead of made ones.
 
-use std::hint::black_box;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,14 +12,14 @@ use std::time::{Duration, Instant};
 use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::{Daemon, DaemonError, block_on};
 use iyagi_actors::ports::PutOptions;
-use iyagi_media::{Limits, Preset, render, sha256};
+use iyagi_media::{Limits, Preset, render};
 use iyagi_messages::fact::Fact;
 use iyagi_messages::object::ObjectKey;
 
 const ROUNDS: usize = 5;
 /// Pictures of one round: some seconds of work.
 const PICTURES: usize = 16;
-const POOLS: [&str; 2] = ["thumbnail-worker", "metadata-recorder"];
+const POOLS: [&str; 3] = ["thumbnail-worker", "metadata-recorder", "audio-worker"];
 
 fn main() {
     let pictures = pictures();
@@ -145,8 +144,6 @@ fn engine(pictures: &[Vec<u8>], threads: usize) -> Cost {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(bytes) = pictures.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Files are named by it.
-                    black_box(sha256(bytes));
                     let rendered = render(bytes, None, &presets, &limits, &|| false);
                     assert_eq!(rendered.expect("renders").variants.len(), presets.len() * 2);
                 }

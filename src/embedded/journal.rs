@@ -34,7 +34,7 @@ use self::lookup::Recent;
 use self::rows::{Draft, SCHEMA};
 use self::scan::ScanFault;
 use self::writer::{Request, Writer, Written, lock};
-use crate::embedded::sqlite::{Database, DatabaseError};
+use crate::embedded::sqlite::{Database, DatabaseError, Undo};
 
 mod inbox;
 mod inbox_reading;
@@ -181,7 +181,8 @@ impl Journal for SqliteJournal {
         let (writing, committed) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let written = self
             .database
-            .write_or_stop(
+            .write_then(
+                Undo::WithGroup,
                 move |connection| {
                     let at = writing.clock.now();
                     let mut written =
@@ -271,7 +272,8 @@ impl Replica for SqliteJournal {
         let (writing, committed) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let written = self
             .database
-            .write_or_stop(
+            .write_then(
+                Undo::WithGroup,
                 move |connection| {
                     let mut written =
                         lock(&writing.writer).follow(connection, &writing.recent, events)?;

@@ -116,6 +116,7 @@ async fn keep_the_contract_on_localemu() {
     let Some(server) = localemu() else { return };
     let (_, store, queue) = notified(server).await;
     contract::an_object_is_read_as_it_was_written(&store, PREFIX).await;
+    contract::objects_stored_together_are_all_read_as_they_were_written(&store, PREFIX).await;
     contract::a_missing_object_is_not_found(&store, PREFIX).await;
     contract::every_spelling_of_a_key_is_its_own_object(&store, PREFIX).await;
     contract::the_latest_write_is_read(&store, PREFIX).await;

@@ -13,8 +13,8 @@ use iyagi::embedded::objects::EmbeddedObjects;
 use iyagi::embedded::queues::{EmbeddedQueues, QueueConfig};
 use iyagi_actors::ports::contract;
 use iyagi_actors::ports::{
-    Clock, ObjectStore, Outgoing, PutOptions, Queue, QueueDepth, QueueFault, Received, Sent,
-    StoreFault,
+    Clock, NewObject, ObjectStore, Outgoing, PutOptions, Queue, QueueDepth, QueueFault, Received,
+    Sent, StoreFault,
 };
 use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey};
 
@@ -111,6 +111,25 @@ async fn a_restart_keeps_objects_and_the_order_of_sequencers() {
     let after = store.head(&key("a")).await.expect("is there");
     assert!(after.sequencer > before.sequencer);
     assert_eq!(after.sequencer.expect("known here").0.len(), 18);
+}
+
+#[tokio::test]
+async fn an_object_of_an_earlier_build_is_read_without_its_digest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TokioClock::start();
+    put(&open(folder.path(), None, &clock).await, "a", "1").await;
+    let database = rusqlite::Connection::open(folder.path().join("store/objects.db"));
+    let earlier = "ALTER TABLE object DROP COLUMN sha256; PRAGMA user_version = 1;";
+    database
+        .expect("opens")
+        .execute_batch(earlier)
+        .expect("undone");
+    let store = open(folder.path(), None, &clock).await;
+    let info = store.head(&key("a")).await.expect("is there");
+    assert_eq!((info.sha256, info.size), (None, 1));
+    put(&store, "a", "2").await;
+    let info = store.head(&key("a")).await.expect("is there");
+    assert!(info.sha256.is_some());
 }
 
 struct Fixed(i64);
@@ -220,7 +239,7 @@ async fn a_crash_in_the_middle_of_a_write_leaves_the_object_as_it_was() {
 
 const KILLED: &str = "IYAGI_TEST_KILLED";
 
-/// A process that stores objects one after the other is killed after so many of them, wherever it then is.
+/// A process that stores objects, two at a time, is killed after so many of them, wherever it then is.
 #[test]
 fn a_killed_process_has_kept_and_notified_every_object_that_it_acknowledged() {
     if let Some(folder) = std::env::var_os(KILLED) {
@@ -270,6 +289,7 @@ fn a_killed_process_has_kept_and_notified_every_object_that_it_acknowledged() {
             told.len(),
             "an object and its event come together"
         );
+        assert_eq!(listed.len() % 2, 0, "stored together or not at all");
         assert_eq!(
             files_below(&folder.path().join("store/files")).len(),
             listed.len()
@@ -281,9 +301,16 @@ async fn store_until_killed(folder: &Path) {
     let clock: Arc<dyn Clock> = Arc::new(Fixed(0));
     let store = open(folder, Some(queue(folder, &clock)), &clock).await;
     for number in 0.. {
-        let name = format!("posts/{}/{number}.txt", std::process::id());
-        put(&store, &name, &name).await;
-        println!("stored {name}");
+        let names = ["a", "b"].map(|one| format!("posts/{}/{number}{one}", std::process::id()));
+        let objects = names.iter().map(|name| NewObject {
+            key: key(name),
+            bytes: name.clone().into_bytes(),
+            options: PutOptions::default(),
+        });
+        store.put_all(objects.collect()).await.expect("stores");
+        for name in names {
+            println!("stored {name}");
+        }
     }
 }
 
@@ -359,6 +386,15 @@ async fn fill_the_disk(folder: &Path) {
     put(&store, "a", "old").await;
     let bytes = vec![7; 8 * 1024 * 1024];
     let refused = store.put(&key("a"), bytes, PutOptions::default()).await;
+    assert!(matches!(refused, Err(StoreFault::Full(_))), "{refused:?}");
+    assert_eq!(read(&store, "a").await, "old");
+    let together = [("a", b"new".to_vec()), ("b", vec![7; 8 * 1024 * 1024])];
+    let together = together.map(|(name, bytes)| NewObject {
+        key: key(name),
+        bytes,
+        options: PutOptions::default(),
+    });
+    let refused = store.put_all(together.into()).await;
     assert!(matches!(refused, Err(StoreFault::Full(_))), "{refused:?}");
     assert_eq!(read(&store, "a").await, "old");
     assert_eq!(

@@ -240,13 +240,8 @@ impl Worker for AudioWorker {
     }
 
     async fn set_aside(&mut self, delivery: &Delivery, history: &[Failure]) -> Result<(), Fault> {
-        let detail = history
-            .iter()
-            .map(Failure::reason)
-            .collect::<Vec<_>>()
-            .join("; ");
         for event in objects_of(delivery).unwrap_or_default() {
-            let why = GivenUp::new("worker_died", &detail, delivery);
+            let why = GivenUp::deadly(history, delivery);
             let (key, sequencer) = (&event.key, &event.sequencer);
             self.refuse(delivery, key, sequencer, why).await?;
         }

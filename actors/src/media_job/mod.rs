@@ -36,7 +36,7 @@ use crate::journal::{Draft, Journal, JournalFault};
 use crate::ports::{Clock, MetadataFault, QueueFault, StoreFault};
 use crate::projections::Projections;
 use crate::queue_intake::Delivery;
-use crate::runtime::{Fault, Mailbox};
+use crate::runtime::{Failure, Fault, Mailbox};
 
 /// Writes what happens to objects.
 #[derive(Clone)]
@@ -71,6 +71,12 @@ impl GivenUp {
             attempts: delivery.received.receive_count,
         }
     }
+
+    /// Given up because it has ended too many workers.
+    pub fn deadly(history: &[Failure], delivery: &Delivery) -> Self {
+        let reasons: Vec<_> = history.iter().map(Failure::reason).collect();
+        Self::new("worker_died", &reasons.join("; "), delivery)
+    }
 }
 
 /// The objects that a delivery tells of, without those that iyagi itself derived; or why it cannot be read.
@@ -81,11 +87,11 @@ pub fn objects_of(delivery: &Delivery) -> Result<Vec<ObjectEvent>, GivenUp> {
             events.retain(|event| !event.key.as_str().starts_with(DERIVED_PREFIX));
             Ok(events)
         }
-        Err(unknown) => Err(GivenUp {
-            reason: "unknown_notification".to_owned(),
-            detail: unknown.to_string(),
-            attempts: delivery.received.receive_count,
-        }),
+        Err(unknown) => Err(GivenUp::new(
+            "unknown_notification",
+            &unknown.to_string(),
+            delivery,
+        )),
     }
 }
 

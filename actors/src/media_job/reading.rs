@@ -140,6 +140,7 @@ mod tests {
             key: event(None, None).key,
             size: 1,
             etag: etag.to_owned(),
+            sha256: None,
             version_id: version.map(str::to_owned),
             sequencer: sequencer.map(|text| Sequencer(text.to_owned())),
             options: PutOptions::default(),

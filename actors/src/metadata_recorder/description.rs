@@ -37,7 +37,7 @@ pub fn describe(
             return item;
         }
     };
-    item.sha256 = Some(sha256(bytes));
+    item.sha256 = Some(info.sha256.clone().unwrap_or_else(|| sha256(bytes)));
     let format = sniff(bytes);
     if format != iyagi_media::Format::Unknown {
         format.content_type().clone_into(&mut item.content_type);

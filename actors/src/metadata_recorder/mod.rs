@@ -189,17 +189,8 @@ impl Worker for MetadataRecorder {
     }
 
     async fn set_aside(&mut self, delivery: &Delivery, history: &[Failure]) -> Result<(), Fault> {
-        let detail = history
-            .iter()
-            .map(Failure::reason)
-            .collect::<Vec<_>>()
-            .join("; ");
         for event in objects_of(delivery).unwrap_or_default() {
-            let why = GivenUp {
-                reason: "worker_died".to_owned(),
-                detail: detail.clone(),
-                attempts: delivery.received.receive_count,
-            };
+            let why = GivenUp::deadly(history, delivery);
             let object = Some((&event.key, &event.sequencer));
             self.context
                 .media

@@ -19,7 +19,7 @@ pub use inbox::{Change, Inbox, InboxCounts, InboxFault, InboxHook, Retention, Si
 pub use leases::{Lease, LeaseFault, Leases};
 pub use metadata_table::{MetadataFault, MetadataPage, MetadataTable, Written};
 pub use object_store::{
-    ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
+    NewObject, ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
 };
 pub use push_gateway::{
     GatewayFault, Payload, PushGateway, QuotaLevel, ServiceCondition, TextKeys,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use thiserror::Error;
 
@@ -27,6 +28,20 @@ pub trait ObjectStore: Send + Sync + 'static {
         options: PutOptions,
     ) -> Result<ObjectInfo, StoreFault>;
 
+    /// Stores objects together, which costs less than one after the other: each whole or not at all, and all of them if
+    /// it succeeds. Yields their facts in the same order.
+    async fn put_all(&self, objects: Vec<NewObject>) -> Result<Vec<ObjectInfo>, StoreFault> {
+        let puts = objects.into_iter().map(|object| async move {
+            let NewObject {
+                key,
+                bytes,
+                options,
+            } = object;
+            self.put(&key, bytes, options).await
+        });
+        try_join_all(puts).await
+    }
+
     /// Removes an object; it is no error if it is not there.
     async fn delete(&self, key: &ObjectKey) -> Result<(), StoreFault>;
 
@@ -37,6 +52,17 @@ pub trait ObjectStore: Send + Sync + 'static {
         after: Option<&ObjectKey>,
         limit: u32,
     ) -> Result<ObjectPage, StoreFault>;
+}
+
+/// An object that is to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewObject {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What is stored beside them.
+    pub options: PutOptions,
 }
 
 /// What is stored beside the bytes.
@@ -59,6 +85,8 @@ pub struct ObjectInfo {
     pub size: u64,
     /// Its entity tag.
     pub etag: String,
+    /// SHA-256 of the bytes, hexadecimal, if the store knows it from when they came in.
+    pub sha256: Option<String>,
     /// Which version it is, in stores that keep them.
     pub version_id: Option<String>,
     /// The order of its last write, if the store says it. S3 says it in notifications alone.

@@ -143,6 +143,7 @@ mod tests {
             key: file.key.clone(),
             size: 7,
             etag: String::new(),
+            sha256: None,
             version_id: None,
             sequencer: None,
             options: look.options(&variant),

@@ -26,12 +26,12 @@ use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer}
 
 pub use self::candidate::{claims_to_be_a_picture, derived_key, focal_point};
 use self::files::{Look, Wanted, presets_of, wanted};
-pub use self::rendering::{Rendering, Unrendered};
+pub use self::rendering::{Foreseen, Rendering, Unrendered};
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
     read_write, store_down, table_down,
 };
-use crate::ports::{MetadataTable, ObjectStore, StoreFault, Written};
+use crate::ports::{MetadataTable, NewObject, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
 use crate::runtime::{CpuError, Cx, Done, Failure, Fault, Incarnation, Worker};
 
@@ -78,6 +78,8 @@ struct Picture {
     key: ObjectKey,
     sequencer: Sequencer,
     bytes: Arc<Vec<u8>>,
+    /// Of the bytes, if the store knows it.
+    sha256: Option<String>,
     focal_point: Option<FocalPoint>,
 }
 
@@ -108,6 +110,7 @@ impl ThumbnailWorker {
                 sequencer,
                 bytes: Arc::new(bytes),
                 focal_point: focal_point(&info),
+                sha256: info.sha256,
             },
             Reading::Unread {
                 sequencer, fault, ..
@@ -142,8 +145,12 @@ impl ThumbnailWorker {
         let ThumbnailWorkerContext {
             rendering, presets, ..
         } = &*self.context;
-        let digested = rendering.digest(Arc::clone(&picture.bytes)).await;
-        let sha256 = digested.map_err(|error| failed(error.into(), delivery))?;
+        let looked = rendering.look(Arc::clone(&picture.bytes), picture.sha256.clone());
+        let looked = looked.await;
+        let Foreseen {
+            sha256,
+            decode_bytes,
+        } = looked.map_err(|error| failed(error.into(), delivery))?;
         let files = wanted(&sha256, presets, picture.focal_point);
         let claim = Claim {
             sha256,
@@ -167,7 +174,9 @@ impl ThumbnailWorker {
         if look.is_none() || !lacking.is_empty() {
             let presets = presets_of(&lacking, presets);
             let bytes = Arc::clone(&picture.bytes);
-            let rendered = rendering.render(bytes, picture.focal_point, presets).await;
+            let focal_point = picture.focal_point;
+            let rendered = rendering.render(bytes, decode_bytes, focal_point, presets);
+            let rendered = rendered.await;
             let rendered = rendered.map_err(|unrendered| failed(unrendered, delivery))?;
             self.context.derived.claim(&self.me, claim).await?;
             let own = Look::of(&rendered);
@@ -215,18 +224,22 @@ impl ThumbnailWorker {
         rendered: Rendered,
         look: &Look,
     ) -> Result<Vec<Variant>, Fault> {
-        let mut variants = Vec::with_capacity(lacking.len());
-        for (file, made) in lacking.iter().zip(rendered.variants) {
+        let files = lacking.iter().zip(rendered.variants).map(|(file, made)| {
             assert!(
                 (&file.preset, file.format) == (&made.preset, made.format),
                 "the engine renders in the order of presets and formats"
             );
             let variant = file.variant(made.width, made.height, made.bytes.len() as u64);
-            let options = look.options(&variant);
-            let put = self.context.store.put(&file.key, made.bytes, options).await;
-            put.map_err(|fault| store_down(&fault))?;
-            variants.push(variant);
-        }
+            let object = NewObject {
+                key: file.key.clone(),
+                bytes: made.bytes,
+                options: look.options(&variant),
+            };
+            (variant, object)
+        });
+        let (variants, objects): (Vec<_>, Vec<_>) = files.unzip();
+        let put = self.context.store.put_all(objects).await;
+        put.map_err(|fault| store_down(&fault))?;
         Ok(variants)
     }
 
@@ -312,13 +325,8 @@ impl Worker for ThumbnailWorker {
     }
 
     async fn set_aside(&mut self, delivery: &Delivery, history: &[Failure]) -> Result<(), Fault> {
-        let detail = history
-            .iter()
-            .map(Failure::reason)
-            .collect::<Vec<_>>()
-            .join("; ");
         for event in objects_of(delivery).unwrap_or_default() {
-            let why = GivenUp::new("worker_died", &detail, delivery);
+            let why = GivenUp::deadly(history, delivery);
             self.fail(delivery, &event, &event.sequencer, why).await?;
         }
         delivery.done().await.map_err(|fault| queue_down(&fault))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_media::{FocalPoint, Limits, Preset, RenderError, Rendered, probe, render, sha256};
+use iyagi_media::{FocalPoint, Limits, Preset, RenderError, Rendered, probe, render};
 
 use crate::media_job::{DecodeBudget, Watch};
 use crate::runtime::{CpuError, CpuPool};
@@ -21,6 +21,15 @@ pub struct Rendering {
     pub deadline: Duration,
 }
 
+/// What is known of a picture before it is rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreseen {
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
+    /// Memory that its decode takes, in bytes.
+    pub decode_bytes: u64,
+}
+
 /// Why a picture was not rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum Unrendered {
@@ -33,24 +42,34 @@ pub enum Unrendered {
 }
 
 impl Rendering {
-    /// SHA-256 of the bytes, hexadecimal.
-    pub async fn digest(&self, bytes: Arc<Vec<u8>>) -> Result<String, CpuError> {
-        self.cpu.run(self.deadline, move || sha256(&bytes)).await
+    /// Looks at a picture before it is rendered. `sha256` is the digest of its bytes, if somebody else knows it.
+    pub async fn look(
+        &self,
+        bytes: Arc<Vec<u8>>,
+        sha256: Option<String>,
+    ) -> Result<Foreseen, CpuError> {
+        let work = move || Foreseen {
+            sha256: sha256.unwrap_or_else(|| iyagi_media::sha256(&bytes)),
+            // What cannot be probed is refused by the render before it takes any memory.
+            decode_bytes: probe(&bytes).map_or(0, |probe| probe.estimated_decode_bytes),
+        };
+        self.cpu.run(self.deadline, work).await
     }
 
-    /// Makes every thumbnail of a picture. Its share of the memory is held for as long as the work really takes.
+    /// Makes every thumbnail of a picture whose decode is to take so much memory. Its share of that is held for as long
+    /// as the work really takes.
     pub async fn render(
         &self,
         bytes: Arc<Vec<u8>>,
+        decode_bytes: u64,
         focal_point: Option<FocalPoint>,
         presets: Vec<Preset>,
     ) -> Result<Rendered, Unrendered> {
-        // What cannot be probed, or is beyond the limits, is refused by the render before it takes any memory.
-        let foreseen = probe(&bytes).map_or(0, |probe| probe.estimated_decode_bytes);
-        let share = if foreseen > self.limits.decode_bytes_max {
+        // What is beyond the limits is refused by the render, too.
+        let share = if decode_bytes > self.limits.decode_bytes_max {
             None
         } else {
-            Some(self.budget.share(foreseen).await)
+            Some(self.budget.share(decode_bytes).await)
         };
         let watch = Watch::default();
         let (late, limits) = (watch.ended(), self.limits.clone());
@@ -91,8 +110,17 @@ mod tests {
         }
     }
 
-    fn presets() -> Vec<Preset> {
-        vec![Preset::new("large", 1080, &[OutputFormat::WebP])]
+    /// As a worker does it.
+    async fn rendered(
+        rendering: &Rendering,
+        picture: &Arc<Vec<u8>>,
+    ) -> Result<Rendered, Unrendered> {
+        let foreseen = rendering.look(Arc::clone(picture), None).await?;
+        let presets = vec![Preset::new("large", 1080, &[OutputFormat::WebP])];
+        let picture = Arc::clone(picture);
+        rendering
+            .render(picture, foreseen.decode_bytes, None, presets)
+            .await
     }
 
     #[tokio::test]
@@ -100,12 +128,12 @@ mod tests {
         let picture = picture(3_000);
         let patient = rendering(Duration::from_mins(5));
         let began = Instant::now();
-        let whole = patient.render(Arc::clone(&picture), None, presets()).await;
-        assert!(whole.is_ok());
+        assert!(rendered(&patient, &picture).await.is_ok());
         let whole = began.elapsed();
         let hasty = rendering(Duration::from_millis(1));
         let began = Instant::now();
-        let cut = hasty.render(picture, None, presets()).await;
+        let presets = vec![Preset::new("large", 1080, &[OutputFormat::WebP])];
+        let cut = hasty.render(picture, 0, None, presets).await;
         let cut = cut.map(drop).unwrap_err();
         assert!(
             matches!(cut, Unrendered::Work(CpuError::TimedOut { .. })),
@@ -123,7 +151,7 @@ mod tests {
         let mut rendering = rendering(Duration::from_mins(5));
         rendering.limits.decode_bytes_max = 1;
         let everything = rendering.budget.share(u64::MAX).await;
-        let refused = rendering.render(picture(16), None, presets()).await;
+        let refused = rendered(&rendering, &picture(16)).await;
         let refused = refused.map(drop).unwrap_err();
         assert!(
             matches!(refused, Unrendered::Picture(RenderError::TooLarge { .. })),

@@ -42,8 +42,9 @@ impl Overlap {
         let names = Names::new(&config.aws.name_prefix);
         let ours = [
             names.media_topic(),
-            names.thumbnails_queue(),
             names.metadata_queue(),
+            names.thumbnails_queue(),
+            names.audio_queue(),
         ];
         let is_ours = |arn: &str| {
             let mut names = ours.iter();

@@ -173,6 +173,7 @@ impl Facts {
             key: key.clone(),
             size,
             etag: unquoted(self.etag),
+            sha256: None,
             version_id: self.version_id,
             sequencer: None,
             options: PutOptions {
@@ -266,6 +267,7 @@ impl ObjectStore for S3Objects {
             key: key.clone(),
             size,
             etag: unquoted(stored.e_tag),
+            sha256: None,
             version_id: stored.version_id,
             sequencer: None,
             options,

@@ -34,19 +34,29 @@ impl Files {
         Ok(opened)
     }
 
-    /// Makes bytes durable aside. Whatever fails leaves nothing behind.
-    pub(super) fn stage(&self, write_id: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.incoming.join(write_id);
-        let written = File::create_new(&path).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-        let durable = written.and_then(|()| sync_folder(&self.incoming));
+    /// Makes the bytes of some writes durable aside. Whatever fails leaves nothing behind.
+    pub(super) fn stage(&self, writes: &[(&str, &[u8])]) -> io::Result<()> {
+        let durable = self.write_aside(writes);
         if durable.is_err() {
-            // What cannot be removed either is removed when the store is opened next.
-            fs::remove_file(&path).ok();
+            for (write_id, _) in writes {
+                // What cannot be removed either is removed when the store is opened next.
+                fs::remove_file(self.incoming.join(write_id)).ok();
+            }
         }
         durable
+    }
+
+    /// The folder is made durable once, when every file in it is.
+    fn write_aside(&self, writes: &[(&str, &[u8])]) -> io::Result<()> {
+        let mut files = Vec::with_capacity(writes.len());
+        for (write_id, bytes) in writes {
+            let mut file = File::create_new(self.incoming.join(write_id))?;
+            file.write_all(bytes)?;
+            files.push(file);
+        }
+        // The first to be made durable takes what the file system knows of all along.
+        files.iter().try_for_each(File::sync_all)?;
+        sync_folder(&self.incoming)
     }
 
     /// Moves a staged file to its place.

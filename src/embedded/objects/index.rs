@@ -15,6 +15,7 @@ pub(super) struct Write {
     pub(super) stored: Stored,
     pub(super) size: u64,
     pub(super) etag: String,
+    pub(super) sha256: String,
     pub(super) options: PutOptions,
 }
 
@@ -38,8 +39,8 @@ pub(super) fn put(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO object
-                 (key, write_id, file, size, etag, sequencer, content_type, cache_control, metadata)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (key, write_id, file, size, etag, sha256, sequencer, content_type, cache_control, metadata)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute((
             write.key.as_str(),
@@ -47,6 +48,7 @@ pub(super) fn put(
             &write.stored.file,
             i64::try_from(write.size).expect("bytes in memory"),
             &write.etag,
+            &write.sha256,
             &sequencer.0,
             &write.options.content_type,
             &write.options.cache_control,
@@ -56,6 +58,7 @@ pub(super) fn put(
         key: write.key,
         size: write.size,
         etag: write.etag,
+        sha256: Some(write.sha256),
         version_id: None,
         sequencer: Some(sequencer.clone()),
         options: write.options,
@@ -245,6 +248,7 @@ fn info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
         key: ObjectKey::new(key).map_err(corrupt)?,
         size: row.get("size").map(i64::unsigned_abs)?,
         etag: row.get("etag")?,
+        sha256: row.get("sha256")?,
         version_id: None,
         sequencer: Some(Sequencer(row.get("sequencer")?)),
         options: PutOptions {

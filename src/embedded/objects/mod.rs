@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{
-    Clock, ObjectInfo, ObjectPage, ObjectStore, PutOptions, Queue, QueueFault, StoreFault,
+    Clock, NewObject, ObjectInfo, ObjectPage, ObjectStore, PutOptions, Queue, QueueFault,
+    StoreFault,
 };
 use iyagi_messages::object::ObjectKey;
 use rusqlite::Connection;
@@ -136,9 +137,18 @@ impl ObjectStore for EmbeddedObjects {
         bytes: Vec<u8>,
         options: PutOptions,
     ) -> Result<ObjectInfo, StoreFault> {
-        let key = key.clone();
+        let object = NewObject {
+            key: key.clone(),
+            bytes,
+            options,
+        };
+        let mut put = self.put_all(vec![object]).await?;
+        Ok(put.pop().expect("one was stored"))
+    }
+
+    async fn put_all(&self, objects: Vec<NewObject>) -> Result<Vec<ObjectInfo>, StoreFault> {
         let at = self.clock.now();
-        self.blocking(move |store, runtime| store.put(runtime, key, &bytes, options, at))
+        self.blocking(move |store, runtime| store.put(runtime, objects, at))
             .await
     }
 

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use iyagi_actors::ports::queue::BATCH_MAX;
-use iyagi_actors::ports::{ObjectInfo, Outgoing, PutOptions, Queue, QueueFault, Sent, StoreFault};
+use iyagi_actors::ports::{NewObject, ObjectInfo, Outgoing, Queue, QueueFault, Sent, StoreFault};
+use iyagi_media::sha256;
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::object::ObjectKey;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::files::{Files, Stored};
@@ -20,10 +20,12 @@ use crate::embedded::unique_id::unique_id;
 
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_4f62,
-    migrations: &[include_str!("schema.sql")],
+    migrations: &[include_str!("schema.sql"), include_str!("sha256.sql")],
 };
 /// How often a reader looks again when its object was replaced under its hands.
 const READ_ATTEMPTS_MAX: usize = 16;
+/// Hexadecimal digits of an entity tag.
+const ETAG_DIGITS: usize = 32;
 
 /// The files, their index and who is told. Every call blocks.
 pub(super) struct Store {
@@ -83,38 +85,39 @@ impl Store {
         )))
     }
 
+    /// Stores all of the objects or none.
     pub(super) fn put(
         &self,
         runtime: &Handle,
-        key: ObjectKey,
-        bytes: &[u8],
-        options: PutOptions,
+        objects: Vec<NewObject>,
         at: Timestamp,
-    ) -> Result<ObjectInfo, StoreFault> {
-        let write_id = unique_id(at).simple().to_string();
-        let stored = Stored {
-            file: layout::file_of(&key, &write_id),
-            write_id,
-        };
-        self.files
-            .stage(&stored.write_id, bytes)
-            .map_err(|error| from_io(&error))?;
-        let write = index::Write {
-            key,
-            stored: stored.clone(),
-            size: bytes.len() as u64,
-            etag: etag(bytes),
-            options,
-        };
+    ) -> Result<Vec<ObjectInfo>, StoreFault> {
+        let (writes, bytes): (Vec<_>, Vec<_>) = objects
+            .into_iter()
+            .map(|object| write_of(object, at))
+            .unzip();
+        let stored: Vec<Stored> = writes.iter().map(|write| write.stored.clone()).collect();
+        let names = stored.iter().map(|stored| stored.write_id.as_str());
+        let staged: Vec<_> = names.zip(bytes.iter().map(Vec::as_slice)).collect();
+        self.files.stage(&staged).map_err(|error| from_io(&error))?;
         let change = self.change(at);
-        // If this fails, nobody knows whether it reached the disk, so the staged file stays until the next start.
-        let (info, replaced) = self.write(runtime, move |c| index::put(c, write, &change))?;
-        if let Err(error) = self.files.settle(&stored) {
-            tracing::warn!(key = %info.key, %error, "object stays aside until the next start");
+        // If this fails, nobody knows whether it reached the disk, so the staged files stay until the next start.
+        let put = self.write(runtime, move |c| {
+            let puts = writes
+                .into_iter()
+                .map(|write| index::put(c, write, &change));
+            puts.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        let mut infos = Vec::with_capacity(put.len());
+        for (stored, (info, replaced)) in stored.iter().zip(put) {
+            if let Err(error) = self.files.settle(stored) {
+                tracing::warn!(key = %info.key, %error, "object stays aside until the next start");
+            }
+            self.discard(replaced);
+            infos.push(info);
         }
-        self.discard(replaced);
         self.deliver_or_keep(runtime);
-        Ok(info)
+        Ok(infos)
     }
 
     pub(super) fn delete(
@@ -265,9 +268,26 @@ fn from_io(error: &io::Error) -> StoreFault {
     }
 }
 
-/// As long as S3's; an entity tag is for comparing, not a digest in general.
-fn etag(bytes: &[u8]) -> String {
-    let mut half = [0; 16];
-    half.copy_from_slice(&Sha256::digest(bytes)[..16]);
-    format!("{:032x}", u128::from_be_bytes(half))
+/// An object as a write, and its bytes.
+fn write_of(object: NewObject, at: Timestamp) -> (index::Write, Vec<u8>) {
+    let NewObject {
+        key,
+        bytes,
+        options,
+    } = object;
+    let write_id = unique_id(at).simple().to_string();
+    let sha256 = sha256(&bytes);
+    let write = index::Write {
+        stored: Stored {
+            file: layout::file_of(&key, &write_id),
+            write_id,
+        },
+        key,
+        size: bytes.len() as u64,
+        // As long as S3's.
+        etag: sha256[..ETAG_DIGITS].to_owned(),
+        sha256,
+        options,
+    };
+    (write, bytes)
 }

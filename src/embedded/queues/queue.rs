@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::limits::is_fifo;
 use super::{QueueConfig, Shared, statements};
-use crate::embedded::sqlite::WriteFault;
+use crate::embedded::sqlite::{Undo, WriteFault};
 use crate::embedded::unique_id::unique_id;
 
 /// The wall clock and the timer may disagree on when a moment has come; this keeps them from arguing in circles.
@@ -49,7 +49,8 @@ impl EmbeddedQueue {
         let work = move |connection: &Connection| {
             work(connection, &config).map_err(WriteFault::<std::convert::Infallible>::from)
         };
-        let written = self.shared.database.write_then(work, done).await;
+        let database = &self.shared.database;
+        let written = database.write_then(Undo::Alone, work, done).await;
         written.map_err(|error| self.unavailable(&error))
     }
 

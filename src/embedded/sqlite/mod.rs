@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::layout::{Schema, open_read_only};
 use self::layout::{check, open_to_write};
-pub use self::writer::WriteFault;
-use self::writer::{Undo, Writer};
+use self::writer::Writer;
+pub use self::writer::{Undo, WriteFault};
 
 /// A SQLite file that many readers and one writer share.
 #[derive(Clone)]
@@ -29,6 +29,7 @@ pub struct Database {
 struct Shared {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
+    turns: Arc<Semaphore>,
     /// Why nothing is written any more, once that is so.
     stopped: watch::Sender<Option<String>>,
 }
@@ -73,8 +74,9 @@ pub enum DatabaseError<E = std::convert::Infallible> {
     },
 }
 
-/// Read connections that are kept for the next reader.
-const IDLE_READERS_MAX: usize = 4;
+/// Reads that run at once, and connections that are kept for them. More of them would only wait for the processor, and
+/// to open a connection costs more than most reads do.
+const READERS_MAX: usize = 8;
 
 impl Database {
     /// Opens or creates the file and starts its writer.
@@ -92,6 +94,7 @@ impl Database {
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             readers: Mutex::default(),
+            turns: Arc::new(Semaphore::new(READERS_MAX)),
             stopped: watch::Sender::new(None),
         });
         let writer = Writer::start(connection, &shared)?;
@@ -105,6 +108,7 @@ impl Database {
         let shared = Shared {
             path: path.to_owned(),
             readers: Mutex::new(vec![connection]),
+            turns: Arc::new(Semaphore::new(READERS_MAX)),
             stopped: watch::Sender::new(None),
         };
         Ok(Self {
@@ -143,38 +147,12 @@ impl Database {
         T: Send + 'static,
         E: Send + 'static,
     {
-        self.write_then(work, |_| {}).await
+        self.write_then(Undo::Alone, work, |_| {}).await
     }
 
-    /// Like [`Database::write`]; `committed` runs in the writer's thread once the group is durable, in the order of
-    /// the writes and before this future resolves.
+    /// Like [`Database::write`], but `undo` says what is undone if it fails; `committed` runs in the writer's thread once
+    /// the group is durable, in the order of the writes and before this future resolves.
     pub async fn write_then<T, E>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
-        committed: impl FnOnce(&T) + Send + 'static,
-    ) -> Result<T, DatabaseError<E>>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        self.enqueue(Undo::Alone, work, committed).await
-    }
-
-    /// Like [`Database::write_then`] without the means to undo this write alone, which costs a copy of every page it
-    /// changes: `work` may refuse only before its first change, and a statement that fails stops all writing.
-    pub async fn write_or_stop<T, E>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
-        committed: impl FnOnce(&T) + Send + 'static,
-    ) -> Result<T, DatabaseError<E>>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        self.enqueue(Undo::WithGroup, work, committed).await
-    }
-
-    async fn enqueue<T, E>(
         &self,
         undo: Undo,
         work: impl FnOnce(&Connection) -> Result<T, WriteFault<E>> + Send + 'static,
@@ -200,7 +178,13 @@ impl Database {
     ) -> Result<T, DatabaseError> {
         let shared = Arc::clone(&self.shared);
         let path = shared.path.clone();
-        let read = tokio::task::spawn_blocking(move || shared.read(query)).await;
+        let turn = Arc::clone(&shared.turns).acquire_owned().await;
+        let turn = turn.expect("the turns never end");
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            shared.read(query)
+        });
+        let read = read.await;
         read.unwrap_or_else(|error| {
             Err(DatabaseError::Open {
                 path,
@@ -234,12 +218,52 @@ impl Shared {
         };
         let result = query(&connection);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < IDLE_READERS_MAX {
+        if readers.len() < READERS_MAX {
             readers.push(connection);
         }
         result.map_err(|source| DatabaseError::Statement {
             path: self.path.clone(),
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const SCHEMA: Schema = Schema {
+        application_id: 1,
+        migrations: &["CREATE TABLE one (number INTEGER) STRICT;"],
+    };
+
+    #[tokio::test]
+    async fn a_crowd_of_readers_shares_a_few_connections() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Database::open(&folder.path().join("one.db"), &SCHEMA).expect("opens");
+        let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // Each reads until as many as may be are at it.
+        let together = Arc::new(Barrier::new(READERS_MAX));
+        let reads = (0..READERS_MAX * 16).map(|_| {
+            let (inside, most) = (Arc::clone(&inside), Arc::clone(&most));
+            let together = Arc::clone(&together);
+            database.read(move |connection| {
+                most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+                together.wait();
+                inside.fetch_sub(1, SeqCst);
+                connection.query_row("SELECT count(*) FROM one", [], |row| row.get::<_, i64>(0))
+            })
+        });
+        for read in join_all(reads).await {
+            assert_eq!(read.expect("reads"), 0);
+        }
+        assert_eq!(most.load(SeqCst), READERS_MAX);
+        let kept = database.shared.readers.lock().expect("sound").len();
+        assert_eq!(kept, READERS_MAX);
     }
 }

@@ -16,11 +16,11 @@ pub(super) struct Writer {
 }
 
 /// What is undone when a write fails.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Undo {
-    /// The write alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// The write alone, which costs a copy of every page that it changes.
     Alone,
-    /// Its whole group.
+    /// Its whole group: it may refuse only before its first change, and a statement that fails stops all writing.
     WithGroup,
 }
 

@@ -7,7 +7,8 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{ActorPaused, ActorResumed, Fact, PoolResized};
 use serde_json::json;
 
-use super::{OPERATOR, operator_of};
+use super::OPERATOR;
+use super::order;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -16,15 +17,27 @@ use crate::http::response;
 use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/ops/actors/";
-const ORDERS: [&str; 4] = ["scale", "pause", "resume", "restart"];
+/// By name; a size is yet to be read.
+const ORDERS: [(&str, Verb); 4] = [
+    ("scale", Verb::Scale),
+    ("pause", Verb::Pause),
+    ("resume", Verb::Resume),
+    ("restart", Verb::Restart),
+];
 /// Most workers that a pool may be given.
 const SIZE_MAX: u32 = 1_024;
-/// Largest body of an order.
-const BODY_BYTES_MAX: u64 = 4 * 1024;
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Scale,
+    Pause,
+    Resume,
+    Restart,
+}
 
 /// What an operator wants of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
+enum Wish {
     Scale(u32),
     Pause,
     Resume,
@@ -52,23 +65,18 @@ pub async fn order(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    let path = request::rest(&request, PREFIX)?;
-    let (name, verb) = path.split_once('/').unwrap_or((path, ""));
-    let name = request::decoded(name, "name")?;
-    let verb = verb.to_owned();
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
-    let order = Order::read(&verb, &body)?;
-    let by = operator_of(&request)?;
-    let actor = give(&state.surface, &name, order, &by).await?;
+    let order = order::read(&request, payload, (PREFIX, "name"), &ORDERS).await?;
+    let wish = Wish::read(order.verb, order.fields)?;
+    let actor = give(&state.surface, &order.name, wish, &order.by).await?;
     Ok(response::ok(&actor))
 }
 
-impl Order {
-    fn read(verb: &str, body: &[u8]) -> Result<Self, Problem> {
-        let mut fields = Fields::parse(body)?;
-        let order = match verb {
-            "scale" => {
+impl Wish {
+    fn read(verb: Verb, mut fields: Fields) -> Result<Self, Problem> {
+        let mut known: &[&str] = &[];
+        let wish = match verb {
+            Verb::Scale => {
+                known = &["size"];
                 let size: u64 = fields.required("size")?;
                 let size = u32::try_from(size)
                     .ok()
@@ -76,20 +84,12 @@ impl Order {
                 let detail = format!("`size` is a whole number from 1 to {SIZE_MAX}");
                 Self::Scale(size.ok_or_else(|| Problem::invalid("size", detail))?)
             }
-            "pause" => Self::Pause,
-            "resume" => Self::Resume,
-            "restart" => Self::Restart,
-            other => {
-                let hint = request::did_you_mean(other, ORDERS.into_iter());
-                let detail = format!("there is no order `{other}`{hint}");
-                return Err(
-                    Problem::new(Kind::UnknownPath, detail).with("available", ORDERS.to_vec())
-                );
-            }
+            Verb::Pause => Self::Pause,
+            Verb::Resume => Self::Resume,
+            Verb::Restart => Self::Restart,
         };
-        let known: &[&str] = if verb == "scale" { &["size"] } else { &[] };
         fields.end(known)?;
-        Ok(order)
+        Ok(wish)
     }
 
     /// What the order is in the journal; a restart stands there as what comes of it.
@@ -119,38 +119,38 @@ impl Order {
 async fn give(
     surface: &Surface,
     name: &str,
-    order: Order,
+    wish: Wish,
     by: &str,
 ) -> Result<ActorSnapshot, Problem> {
     let entity = Entity::new("actor", name);
     journalled::settle(&*surface.journal, async || {
         let actor = find(surface, name)?;
-        check(&actor, order)?;
-        let Some(fact) = order.fact(&actor, by) else {
+        check(&actor, wish)?;
+        let Some(fact) = wish.fact(&actor, by) else {
             return Ok(Decision::nothing(()));
         };
         let seen = journalled::seq_of(&*surface.journal, &entity).await?;
         Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
     })
     .await?;
-    tracing::info!(actor = name, ?order, by, "an operator's order");
+    tracing::info!(actor = name, order = ?wish, by, "an operator's order");
     let actors = &surface.actors;
-    let done = match order {
-        Order::Scale(size) => actors.scale(name, size as usize).map(|_| ()),
-        Order::Pause => actors.pause(name),
-        Order::Resume => actors.resume(name),
-        Order::Restart => actors.restart(name),
+    let done = match wish {
+        Wish::Scale(size) => actors.scale(name, size as usize).map(|_| ()),
+        Wish::Pause => actors.pause(name),
+        Wish::Resume => actors.resume(name),
+        Wish::Restart => actors.restart(name),
     };
     done.map_err(|error| problem_of(&error))?;
     find(surface, name)
 }
 
-fn check(actor: &ActorSnapshot, order: Order) -> Result<(), Problem> {
+fn check(actor: &ActorSnapshot, wish: Wish) -> Result<(), Problem> {
     let name = actor.name.clone();
     if actor.state == ActorState::Stopped {
         return Err(problem_of(&ControlError::Stopped { name }));
     }
-    if matches!(order, Order::Scale(_)) && actor.kind != ActorKind::Pool {
+    if matches!(wish, Wish::Scale(_)) && actor.kind != ActorKind::Pool {
         return Err(problem_of(&ControlError::NotAPool { name }));
     }
     Ok(())
@@ -178,6 +178,10 @@ fn problem_of(error: &ControlError) -> Problem {
 mod tests {
     use super::*;
 
+    fn scale(body: &str) -> Result<Wish, Problem> {
+        Wish::read(Verb::Scale, Fields::parse(body.as_bytes())?)
+    }
+
     #[test]
     fn a_size_beyond_the_bounds_is_refused_with_its_field() {
         for body in [
@@ -187,18 +191,9 @@ mod tests {
             "{}",
             r#"{"size": -1}"#,
         ] {
-            let problem = Order::read("scale", body.as_bytes()).unwrap_err();
+            let problem = scale(body).unwrap_err();
             assert_eq!(problem.to_json()["field"], "size", "{body}");
         }
-        assert_eq!(
-            Order::read("scale", br#"{"size": 1024}"#),
-            Ok(Order::Scale(1024))
-        );
-        assert_eq!(Order::read("pause", b""), Ok(Order::Pause));
-        let problem = Order::read("pase", b"").unwrap_err();
-        assert!(
-            problem.to_string().contains("did you mean `pause`"),
-            "{problem}"
-        );
+        assert_eq!(scale(r#"{"size": 1024}"#), Ok(Wish::Scale(1024)));
     }
 }

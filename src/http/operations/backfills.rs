@@ -7,20 +7,18 @@ use iyagi_actors::projections::{Backfill, BackfillStage, Backfills};
 use iyagi_messages::fact::{BackfillBegun, BackfillPaused, BackfillResumed, Fact};
 use serde_json::{Value, json};
 
+use super::order::{self, Order, PAUSE_OR_RESUME};
 use super::{OPERATOR, operator_of};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
-use crate::http::request::{self, Fields, Query};
+use crate::http::request::{self, Query};
 use crate::http::response;
 use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/ops/media/backfills/";
-const ORDERS: [&str; 2] = ["pause", "resume"];
 /// The consumer whose queue offers wait in.
 const CONSUMER: &str = "thumbnails";
-/// Largest body of an order.
-const BODY_BYTES_MAX: u64 = 4 * 1024;
 
 /// `GET /v1/ops/media/backfills`
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -45,9 +43,8 @@ pub async fn begin(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let mut fields = order::body(&request, payload).await?;
     let by = operator_of(&request)?;
-    let mut fields = Fields::parse(&body)?;
     let preset: String = fields.required("preset")?;
     let dry_run = fields.optional("dry_run")?.unwrap_or(false);
     fields.end(&["preset", "dry_run"])?;
@@ -78,22 +75,14 @@ pub async fn order(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    let path = request::rest(&request, PREFIX)?;
-    let (name, verb) = path.split_once('/').unwrap_or((path, ""));
-    let preset = request::decoded(name, "preset")?;
-    let pause = match verb {
-        "pause" => true,
-        "resume" => false,
-        other => {
-            let hint = request::did_you_mean(other, ORDERS.into_iter());
-            let detail = format!("there is no order `{other}`{hint}");
-            return Err(Problem::new(Kind::UnknownPath, detail).with("available", ORDERS.to_vec()));
-        }
-    };
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
-    Fields::parse(&body)?.end(&[])?;
-    let by = operator_of(&request)?;
+    let at = (PREFIX, "preset");
+    let Order {
+        name: preset,
+        verb: pause,
+        fields,
+        by,
+    } = order::read(&request, payload, at, &PAUSE_OR_RESUME).await?;
+    fields.end(&[])?;
     let surface = &state.surface;
     write(surface, &preset, |before| {
         let stage = before.ok_or_else(|| none(&preset))?.stage;

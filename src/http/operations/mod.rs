@@ -9,6 +9,7 @@ pub mod graph;
 pub mod health;
 pub mod journal;
 pub mod metrics;
+mod order;
 pub mod platforms;
 pub mod status;
 pub mod why_not;

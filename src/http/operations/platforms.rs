@@ -11,17 +11,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::OPERATOR;
+use super::order::{self, PAUSE_OR_RESUME};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
-use crate::http::request::{self, Fields, Query};
+use crate::http::request::{self, Query};
 use crate::http::response;
 use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/ops/platforms/";
-const ORDERS: [&str; 2] = ["pause", "resume"];
-/// Largest body of an order.
-const BODY_BYTES_MAX: u64 = 4 * 1024;
 
 /// A push service as it is now.
 #[derive(Debug, Clone, Serialize)]
@@ -52,22 +50,11 @@ pub async fn order(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    let path = request::rest(&request, PREFIX)?;
-    let (name, verb) = path.split_once('/').unwrap_or((path, ""));
-    let platform = known(name)?;
-    let pause = match verb {
-        "pause" => true,
-        "resume" => false,
-        other => {
-            let hint = request::did_you_mean(other, ORDERS.into_iter());
-            let detail = format!("there is no order `{other}`{hint}");
-            return Err(Problem::new(Kind::UnknownPath, detail).with("available", ORDERS.to_vec()));
-        }
-    };
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
-    Fields::parse(&body)?.end(&[])?;
-    give(&state.surface, platform, pause).await?;
+    let at = (PREFIX, "platform");
+    let order = order::read(&request, payload, at, &PAUSE_OR_RESUME).await?;
+    order.fields.end(&[])?;
+    let platform = known(&order.name)?;
+    give(&state.surface, platform, order.verb, order.by).await?;
     Ok(response::ok(&platform_status(&state.surface, platform)))
 }
 
@@ -91,7 +78,12 @@ fn platform_status(surface: &Surface, platform: Platform) -> PlatformStatus {
     }
 }
 
-async fn give(surface: &Surface, platform: Platform, pause: bool) -> Result<(), Problem> {
+async fn give(
+    surface: &Surface,
+    platform: Platform,
+    pause: bool,
+    by: String,
+) -> Result<(), Problem> {
     let entity = Services::entity(platform);
     journalled::settle(&*surface.journal, async || {
         let paused = surface
@@ -103,7 +95,7 @@ async fn give(surface: &Surface, platform: Platform, pause: bool) -> Result<(), 
         if paused == pause {
             return Ok(Decision::nothing(()));
         }
-        let by = OPERATOR.to_owned();
+        let by = by.clone();
         let fact: Fact = if pause {
             let reason = PauseReason::Operator;
             PlatformPaused {
@@ -119,7 +111,7 @@ async fn give(surface: &Surface, platform: Platform, pause: bool) -> Result<(), 
         Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
     })
     .await?;
-    tracing::info!(%platform, pause, "an operator's order");
+    tracing::info!(%platform, pause, by, "an operator's order");
     Ok(())
 }
 

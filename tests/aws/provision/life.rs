@@ -37,7 +37,7 @@ async fn live(server: &Server, phones: Phones) {
     let again = installation.done(&["provision"]);
     assert!(again.out.ends_with("nothing to do\n"), "{}", again.out);
     once_it_is_made_all_is_well(&installation);
-    an_upload_reaches_both_queues(server, &installation).await;
+    an_upload_reaches_every_queue(server, &installation).await;
     what_was_broken_is_mended(server, &installation).await;
     what_holds_data_stays_until_it_is_meant(&installation);
 }
@@ -94,13 +94,13 @@ fn once_it_is_made_all_is_well(installation: &Installation) {
     assert_eq!(bucket["action"], "delete");
 }
 
-async fn an_upload_reaches_both_queues(server: &Server, installation: &Installation) {
+async fn an_upload_reaches_every_queue(server: &Server, installation: &Installation) {
     let clients = server.clients();
     let put = clients.s3.put_object().bucket(&installation.bucket);
     let put = put.key("profile/ada/her photo.jpg");
     let body = ByteStream::from_static(b"a picture");
     put.body(body).send().await.expect("an upload");
-    for queue in ["thumbnails", "metadata"] {
+    for queue in ["thumbnails", "audio", "metadata"] {
         let url = clients
             .sqs
             .get_queue_url()

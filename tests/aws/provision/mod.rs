@@ -3,11 +3,13 @@
 //! - `life`: from nothing to all of it, and back
 //! - `cut_off`: whatever goes wrong on the way
 //! - `running`: the daemon on it
+//! - `own_output`: the daemon where it would be told of its own files
 //! - `template`: the same by CloudFormation
 //! - `surroundings`: permissions, credentials, region, and the graph
 
 mod cut_off;
 mod life;
+mod own_output;
 mod running;
 mod surroundings;
 mod template;

@@ -142,6 +142,7 @@ fn info(key: &ObjectKey, stored: &Stored) -> ObjectInfo {
         key: key.clone(),
         size: stored.bytes.len() as u64,
         etag: etag(&stored.bytes),
+        sha256: None,
         version_id: stored.version.clone(),
         sequencer: None,
         options: stored.options.clone(),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use iyagi_media::sha256;
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{
     KEY_BYTES_MAX, Notification, ObjectEvent, ObjectEventKind, ObjectKey,
 };
 
 use crate::ports::queue::BATCH_MAX;
-use crate::ports::{ObjectStore, PutOptions, Queue, StoreFault};
+use crate::ports::{NewObject, ObjectStore, PutOptions, Queue, StoreFault};
 
 /// More than any object of the checks has.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -20,6 +21,7 @@ const VISIBILITY: Duration = Duration::from_mins(1);
 /// Every check, on keys below `prefix`, which must be empty; `notifications` gets the store's events and no others.
 pub async fn all(store: &dyn ObjectStore, notifications: &dyn Queue, prefix: &str) {
     an_object_is_read_as_it_was_written(store, prefix).await;
+    objects_stored_together_are_all_read_as_they_were_written(store, prefix).await;
     a_missing_object_is_not_found(store, prefix).await;
     every_spelling_of_a_key_is_its_own_object(store, prefix).await;
     the_latest_write_is_read(store, prefix).await;
@@ -51,8 +53,38 @@ pub async fn an_object_is_read_as_it_was_written(store: &dyn ObjectStore, prefix
         assert_eq!(read, bytes);
         assert_eq!(info.options, options);
         assert_eq!(info.etag, put.etag);
+        if let Some(told) = &info.sha256 {
+            assert_eq!(*told, sha256(&bytes));
+        }
         assert_eq!(store.head(&key).await, Ok(info));
     }
+}
+
+/// None is lost, none is taken for another, and their facts come in their order.
+pub async fn objects_stored_together_are_all_read_as_they_were_written(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) {
+    put(store, &key(prefix, "together/1"), "what was there before").await;
+    let objects: Vec<NewObject> = (0..12)
+        .map(|number: u8| NewObject {
+            key: key(prefix, &format!("together/{number}")),
+            bytes: vec![number; usize::from(number)],
+            options: PutOptions {
+                content_type: Some(format!("test/{number}")),
+                ..PutOptions::default()
+            },
+        })
+        .collect();
+    let infos = store.put_all(objects.clone()).await.expect("stores");
+    assert_eq!(infos.len(), objects.len());
+    for (object, info) in objects.into_iter().zip(infos) {
+        assert_eq!(info.key, object.key);
+        let (read, found) = store.get(&object.key, BYTES_MAX).await.expect("reads");
+        assert_eq!(read, object.bytes);
+        assert_eq!((&found.etag, &found.options), (&info.etag, &object.options));
+    }
+    assert_eq!(store.put_all(Vec::new()).await, Ok(Vec::new()));
 }
 
 /// Absent and removed objects are the same; removing twice is no error.
