@@ -27,7 +27,9 @@ use iyagi_messages::ids::MemberId;
 use tokio::sync::watch;
 
 pub use self::soil::{Ports, Roles, Settings};
-use crate::audio_worker::{Analysing, AudioWorker, AudioWorkerContext};
+use crate::audio_worker::{
+    Analysing, AudioWorker, AudioWorkerContext, Delivering, RenditionCounts,
+};
 use crate::dlq_keeper::{DlqKeeper, DlqKeeperContext, DlqMessage};
 use crate::fleet::Fleet;
 use crate::health::Health;
@@ -68,6 +70,8 @@ pub struct Tree {
     pub inbox: Arc<InboxReader>,
     /// Messages about delivery that led to nothing, if there are any messages.
     pub feedback: Option<Arc<FeedbackCounts>>,
+    /// What came of the renditions of recordings.
+    pub renditions: Arc<RenditionCounts>,
 }
 
 /// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
@@ -121,6 +125,7 @@ pub async fn plant(
         templates: Arc::clone(&settings.templates),
         texts: Arc::clone(&settings.texts),
     });
+    let renditions = Arc::new(RenditionCounts::default());
     let group = |name: &str, strategy| system.group(name, strategy, GROUP_INTENSITY);
     // Declared in the order in which a drain empties them.
     let fan_out = group("media-fan-out", Strategy::OneForOne);
@@ -137,6 +142,7 @@ pub async fn plant(
         platforms: &platforms,
         health: &health,
         inbox: &inbox,
+        renditions: &renditions,
     };
     let dlq = dead_letters(&push, &shared);
     if settings.roles.push {
@@ -166,6 +172,7 @@ pub async fn plant(
         dlq,
         inbox,
         feedback,
+        renditions,
     })
 }
 
@@ -178,6 +185,7 @@ struct Shared<'a> {
     platforms: &'a Arc<Platforms>,
     health: &'a Arc<Health>,
     inbox: &'a Arc<InboxReader>,
+    renditions: &'a Arc<RenditionCounts>,
 }
 
 fn dead_letters(group: &Group, shared: &Shared<'_>) -> Mailbox<DlqMessage> {
@@ -419,9 +427,19 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
             deadline: settings.audio_deadline,
             decoder: ports.decoder.clone(),
         },
+        delivering: Delivering {
+            renditions: settings.renditions.clone(),
+            encoder: ports.encoder.clone(),
+            deadline: settings.rendition_deadline,
+            counts: Arc::clone(shared.renditions),
+        },
         prefixes: settings.audio_prefixes.clone(),
     });
-    let child = on("media", ChildSpec::new("audio-worker"));
+    let renditions = u32::try_from(settings.renditions.len()).unwrap_or(u32::MAX);
+    let child = ChildSpec {
+        stuck_after: settings.audio_deadline + settings.rendition_deadline * renditions,
+        ..on("media", ChildSpec::new("audio-worker"))
+    };
     let listeners = fair(child, settings.audio_workers, settings.media_lookahead);
     let listeners = group.pool(listeners, move |me| {
         let context = Arc::clone(&context);
