@@ -103,3 +103,58 @@ async fn one_that_never_ends_is_ended_at_its_deadline() {
     let gone = !Path::new("/proc").join(pid.trim()).exists();
     assert!(gone, "process {pid} is still there");
 }
+
+const ORDER: EncodeOrder = EncodeOrder {
+    rendition: Rendition::Aac64k,
+    gain_db: -3.25,
+    sample_rate_hz: 96_000,
+    duration_ms: 1_000,
+};
+
+async fn encode(ffmpeg: &Ffmpeg, order: EncodeOrder) -> Result<Vec<u8>, EncoderFault> {
+    let bytes = Arc::new(b"a recording".to_vec());
+    ffmpeg.encode(bytes, order, PATIENT).await
+}
+
+/// Writes the arguments, which are one line, into the file that is to be written.
+const TELL: &str = "for out; do :; done; echo \"$*\" > \"$out\"";
+
+#[tokio::test]
+async fn a_rendition_has_its_gain_and_nothing_that_was_said_of_the_recording() {
+    let folder = folder();
+    for rendition in Rendition::ALL {
+        let order = EncodeOrder { rendition, ..ORDER };
+        let told = encode(&standing_in(&folder, TELL), order).await;
+        let told = String::from_utf8(told.expect("it speaks")).expect("text");
+        for part in [
+            "-map 0:a:0 -map_metadata -1 -map_chapters -1",
+            "-fflags +bitexact -flags:a +bitexact",
+            "-af volume=volume=-3.2500dB:precision=float",
+            &format!("-b:a {}", rendition.bit_rate()),
+            "-protocol_whitelist file -y",
+        ] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+        let resampled = told.contains("-ar 48000");
+        assert_eq!(resampled, rendition == Rendition::Aac64k, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_rendition_that_is_too_large_is_cut_off_by_the_kernel() {
+    let folder = folder();
+    let endless = "for out; do :; done; while :; do echo more and more; done > \"$out\"";
+    let refused = encode(&standing_in(&folder, endless), ORDER).await;
+    assert!(
+        matches!(refused, Err(EncoderFault::Refused(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_encoder_that_writes_nothing_has_failed() {
+    let folder = folder();
+    let refused = encode(&standing_in(&folder, ":"), ORDER).await;
+    let nothing = EncoderFault::Refused("it yielded nothing".to_owned());
+    assert_eq!(refused, Err(nothing));
+}

@@ -7,6 +7,7 @@ mod gathering;
 mod in_flight;
 mod media;
 mod push;
+mod real_ffmpeg;
 mod renditions;
 mod sending;
 mod turns;

@@ -17,7 +17,7 @@ const OPUS: &[u8] = include_bytes!("files/tone.opus");
 const AAC: &[u8] = include_bytes!("files/tone.m4a");
 
 /// The recording whose renditions `make.sh` made: two seconds of a tone.
-fn tone() -> Vec<u8> {
+pub(crate) fn tone() -> Vec<u8> {
     let levels = (0..96_000).map(|at| f64::from(at) * 440.0 * std::f64::consts::TAU / 48_000.0);
     let samples = levels.map(|phase| (phase.sin() * 0.1 * 32_768.0).round() as i16);
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
@@ -82,14 +82,14 @@ impl StandIn {
 
 const HONEST: &str = "case \"$*\" in *libopus*) /bin/cat $folder/opus > \"$out\" ;; *) /bin/cat $folder/aac > \"$out\" ;; esac";
 
-fn both(program: PathBuf) -> impl FnOnce(&mut iyagi::config::Config) {
+pub(crate) fn both(program: PathBuf) -> impl FnOnce(&mut iyagi::config::Config) {
     move |config| {
         config.media.audio.ffmpeg = Some(program);
         config.media.audio.renditions = Rendition::ALL.into();
     }
 }
 
-async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
+pub(crate) async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
     let key = ObjectKey::new(key).expect("a key");
     let store = &world.daemon.surface.store;
     let put = store.put(&key, bytes.to_vec(), PutOptions::default());
@@ -120,7 +120,7 @@ async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
 }
 
 /// The recording once nothing is pending.
-async fn settled(world: &World, key: &ObjectKey) -> Audio {
+pub(crate) async fn settled(world: &World, key: &ObjectKey) -> Audio {
     let mut found = None;
     eventually("the renditions are settled", async || {
         found = item(world, key).await.and_then(|item| item.audio);
@@ -133,7 +133,7 @@ async fn settled(world: &World, key: &ObjectKey) -> Audio {
     found.expect("it was found")
 }
 
-fn made(audio: &Audio) -> Vec<RenditionFile> {
+pub(crate) fn made(audio: &Audio) -> Vec<RenditionFile> {
     let states = audio.renditions.iter().map(|one| one.state.clone());
     let files = states.map(|state| match state {
         RenditionState::Made(file) => file,
@@ -418,6 +418,12 @@ fn a_recording_that_is_removed_takes_its_renditions_with_it_even_those_in_work()
         for file in &files {
             eventually("it is gone", async || !is_there(&world, &file.key).await).await;
         }
+        let left = store.list("derived/", None, 10).await.expect("listed");
+        assert_eq!(
+            left.objects,
+            [],
+            "nothing derived is left without its recording"
+        );
         world
     });
 }

@@ -14,6 +14,14 @@ pub(super) const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 /// Part of every key. To be raised when the same bytes would give other files, or caches keep the old ones for a year.
 const FILES_VERSION: u32 = 1;
 
+/// What the files are called that are derived from every recording, in the order in which its facts list them.
+pub const FILE_NAMES: [&str; 4] = [
+    "waveform.json",
+    "waveform.dat",
+    "waveform.svg",
+    "fingerprint.json",
+];
+
 /// A file to store.
 pub(super) struct Derivative {
     pub(super) key: ObjectKey,
@@ -32,15 +40,16 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
     let (recording, loudness) = (&analysis.recording, &analysis.loudness);
     let (waveform, fingerprint) = (&analysis.waveform, &analysis.fingerprint);
     let words = serde_json::to_vec(&fingerprint.words).expect("numbers are JSON");
-    let made = [
-        ("waveform.json", "application/json", waveform.json().into()),
-        ("waveform.dat", "application/octet-stream", waveform.dat()),
-        ("waveform.svg", "image/svg+xml", waveform.svg().into()),
-        ("fingerprint.json", "application/json", words),
+    let made: [(&str, Vec<u8>); FILE_NAMES.len()] = [
+        ("application/json", waveform.json().into()),
+        ("application/octet-stream", waveform.dat()),
+        ("image/svg+xml", waveform.svg().into()),
+        ("application/json", words),
     ];
-    let (files, derivatives) = made
+    let (files, derivatives) = FILE_NAMES
         .into_iter()
-        .map(|(name, content_type, bytes)| file(sha256, name, content_type, bytes))
+        .zip(made)
+        .map(|(name, (content_type, bytes))| file(sha256, name, content_type, bytes))
         .unzip();
     let audio = Audio {
         sequencer: sequencer.clone(),

@@ -36,6 +36,7 @@ use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer}
 pub use self::analysing::{Analysed, Analysing, Unanalysed};
 pub use self::candidate::claims_to_be_a_recording;
 pub use self::delivering::{Delivering, RenditionCounts};
+pub use self::files::FILE_NAMES;
 use self::files::derive;
 use self::renditions::{Wanted, wanted};
 use crate::media_job::{
