@@ -27,9 +27,7 @@ use iyagi_messages::ids::MemberId;
 use tokio::sync::watch;
 
 pub use self::soil::{Ports, Roles, Settings};
-use crate::audio_worker::{
-    Analysing, AudioWorker, AudioWorkerContext, Delivering, RenditionCounts,
-};
+use crate::audio_worker::{Analysing, AudioWorker, AudioWorkerContext, Encoding, RenditionCounts};
 use crate::dlq_keeper::{DlqKeeper, DlqKeeperContext, DlqMessage};
 use crate::fleet::Fleet;
 use crate::health::Health;
@@ -427,7 +425,7 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
             deadline: settings.audio_deadline,
             decoder: ports.decoder.clone(),
         },
-        delivering: Delivering {
+        encoding: Encoding {
             renditions: settings.renditions.clone(),
             encoder: ports.encoder.clone(),
             deadline: settings.rendition_deadline,

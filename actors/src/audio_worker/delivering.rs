@@ -1,108 +1,123 @@
-//! The making of renditions: what is configured, one child process after another, each result measured before it counts.
+//! The renditions of a recording, one after another.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use iyagi_messages::fact::{Fact, RenditionFailed, RenditionMade};
+use iyagi_messages::media::{self, Audio, RenditionState};
 
-use iyagi_media::audio::{Analysis, Rendition, RenditionError, RenditionFacts};
+use super::analysing::Analysed;
+use super::encoding::RenditionCounts;
+use super::renditions::Wanted;
+use super::{AudioWorker, AudioWorkerContext, Recording, Worked};
+use crate::media_job::store_down;
+use crate::ports::{StoreFault, Written};
+use crate::queue_intake::Delivery;
+use crate::runtime::{Cx, Fault};
 
-use super::analysing::Analysing;
-use crate::ports::{EncodeOrder, EncoderFault, RecordingEncoder};
-use crate::runtime::CpuError;
-
-/// Which renditions are made, and how.
-#[derive(Clone)]
-pub struct Delivering {
-    /// Which, in the order of the items.
-    pub renditions: Vec<Rendition>,
-    /// Makes them, if anything does.
-    pub encoder: Option<Arc<dyn RecordingEncoder>>,
-    /// How long one of them may take.
-    pub deadline: Duration,
-    /// What came of them.
-    pub counts: Arc<RenditionCounts>,
-}
-
-/// Why there is no rendition.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unmade {
-    /// Nothing that could make it is configured.
-    #[error("no encoder is configured: set media.audio.ffmpeg")]
-    NoEncoder,
-    /// It was not encoded.
-    #[error(transparent)]
-    Encoder(#[from] EncoderFault),
-    /// What was encoded is not what was asked for.
-    #[error("what was encoded is not the rendition: {0}")]
-    Wrong(#[from] RenditionError),
-    /// The measuring did not come to its end.
-    #[error(transparent)]
-    Work(#[from] CpuError),
-}
-
-impl Unmade {
-    /// The reason as a stable word; nothing if it is none, but the end of the daemon.
-    pub(super) fn reason(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::NoEncoder | Self::Encoder(EncoderFault::Unavailable(_)) => "unavailable",
-            Self::Encoder(EncoderFault::Refused(_)) => "refused",
-            Self::Wrong(error) => error.reason_code(),
-            Self::Work(CpuError::TimedOut { .. }) => "timed_out",
-            Self::Work(CpuError::Panicked { .. }) => "panicked",
-            Self::Work(CpuError::Closed { .. }) => return None,
-        })
-    }
-}
-
-impl Delivering {
-    /// Encodes a rendition of a recording and measures it.
-    pub(super) async fn make(
+impl AudioWorker {
+    /// Makes what is lacking, lists each when it is there, and writes what came of all.
+    pub(super) async fn deliver(
         &self,
-        rendition: Rendition,
-        original: &Arc<Analysis>,
-        bytes: &Arc<Vec<u8>>,
-        analysing: &Analysing,
-    ) -> Result<(Vec<u8>, RenditionFacts), Unmade> {
-        let encoder = self.encoder.as_ref().ok_or(Unmade::NoEncoder)?;
-        let order = EncodeOrder {
-            rendition,
-            gain_db: original.delivery.gain_db,
-            sample_rate_hz: original.recording.sample_rate_hz,
-            duration_ms: original.recording.duration_ms,
+        recording: &Recording<'_>,
+        analysed: &Analysed,
+        wanted: &[Wanted],
+        mut audio: Audio,
+        cx: &Cx<Delivery>,
+    ) -> Result<Worked, Fault> {
+        for (at, wanted) in wanted.iter().enumerate() {
+            let mut written = Written::Yes;
+            if audio.renditions[at].state == RenditionState::Pending {
+                audio.renditions[at].state = tokio::select! {
+                    made = self.make(recording, analysed, wanted) => made?,
+                    () = cx.until_draining() => return Ok(Worked::InPart),
+                };
+                written = self.attach(recording, &audio).await?;
+            }
+            if let Some(fact) = outcome(recording, &audio.renditions[at]) {
+                self.record(recording, fact).await?;
+            }
+            if written == Written::Outdated {
+                return self.abandon(recording).await;
+            }
+        }
+        Ok(Worked::Whole)
+    }
+
+    /// The renditions, as far as they are there already.
+    pub(super) async fn stored(&self, wanted: &[Wanted]) -> Result<Vec<media::Rendition>, Fault> {
+        let mut renditions = Vec::with_capacity(wanted.len());
+        for one in wanted {
+            let file = match self.context.store.head(&one.key).await {
+                Ok(info) => one.read(&info),
+                Err(StoreFault::NotFound(_)) => None,
+                Err(fault) => return Err(store_down(&fault)),
+            };
+            let state = file.map_or(RenditionState::Pending, RenditionState::Made);
+            renditions.push(one.in_state(state));
+        }
+        Ok(renditions)
+    }
+
+    /// Makes a rendition and stores it, or says why there is none.
+    async fn make(
+        &self,
+        recording: &Recording<'_>,
+        analysed: &Analysed,
+        wanted: &Wanted,
+    ) -> Result<RenditionState, Fault> {
+        let AudioWorkerContext {
+            analysing,
+            encoding,
+            store,
+            ..
+        } = &*self.context;
+        let (rendition, original) = (wanted.rendition, &analysed.analysis);
+        let made = encoding.make(rendition, original, &recording.bytes, analysing);
+        let (bytes, facts) = match made.await {
+            Ok(made) => made,
+            Err(unmade) => {
+                let Some(reason) = unmade.reason() else {
+                    return Err(Fault::dependency(unmade.to_string()));
+                };
+                tracing::warn!(key = %recording.key, rendition = rendition.name(), %unmade, "a rendition is not made");
+                encoding.counts.count(rendition, reason);
+                return Ok(RenditionState::Failed {
+                    reason: reason.to_owned(),
+                    detail: unmade.to_string(),
+                });
+            }
         };
-        let encoded = encoder.encode(Arc::clone(bytes), order, self.deadline);
-        let encoded = Arc::new(encoded.await?);
-        let (made, original) = (Arc::clone(&encoded), Arc::clone(original));
-        let facts = analysing
-            .work(move |ended| rendition.check(&original, &made, ended))
-            .await??;
-        Ok((Arc::unwrap_or_clone(encoded), facts))
+        let file = wanted.file(&facts, bytes.len() as u64);
+        let put = store.put(&wanted.key, bytes, wanted.options(&file)).await;
+        put.map_err(|fault| store_down(&fault))?;
+        encoding.counts.count(rendition, RenditionCounts::MADE);
+        Ok(RenditionState::Made(file))
     }
 }
 
-/// How many renditions were made since the daemon came up, and why others were not.
-#[derive(Debug, Default)]
-pub struct RenditionCounts {
-    outcomes: Mutex<BTreeMap<(Rendition, &'static str), u64>>,
-}
-
-impl RenditionCounts {
-    /// What counts as made.
-    pub(super) const MADE: &'static str = "made";
-
-    pub(super) fn count(&self, rendition: Rendition, outcome: &'static str) {
-        *self.outcomes().entry((rendition, outcome)).or_default() += 1;
-    }
-
-    /// Renditions by outcome: `made`, or the reason as a stable word.
-    pub fn all(&self) -> Vec<(Rendition, &'static str, u64)> {
-        let outcomes = self.outcomes();
-        let each = outcomes.iter();
-        each.map(|((rendition, outcome), count)| (*rendition, *outcome, *count))
-            .collect()
-    }
-
-    fn outcomes(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Rendition, &'static str), u64>> {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the journal is to know of a rendition; nothing while it is to be made.
+fn outcome(recording: &Recording<'_>, rendition: &media::Rendition) -> Option<Fact> {
+    let key = recording.key.clone();
+    let sequencer = recording.sequencer.clone();
+    let name = rendition.name.clone();
+    match rendition.state.clone() {
+        RenditionState::Pending => None,
+        RenditionState::Made(file) => Some(
+            RenditionMade {
+                key,
+                sequencer,
+                name,
+                file,
+            }
+            .into(),
+        ),
+        RenditionState::Failed { reason, detail } => Some(
+            RenditionFailed {
+                key,
+                sequencer,
+                name,
+                reason,
+                detail,
+            }
+            .into(),
+        ),
     }
 }

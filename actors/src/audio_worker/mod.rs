@@ -16,11 +16,13 @@
 //! - `files`: what is derived, under which keys
 //! - `analysing`: the work on samples
 //! - `renditions`: which copies it is to have, and what they say of themselves
-//! - `delivering`: how they are made
+//! - `delivering`: the making of what is lacking
+//! - `encoding`: one of them, and what came of all
 
 mod analysing;
 mod candidate;
 mod delivering;
+mod encoding;
 mod files;
 mod renditions;
 
@@ -28,17 +30,17 @@ use std::sync::Arc;
 
 use iyagi_media::audio::AudioError;
 use iyagi_media::sniff;
-use iyagi_messages::fact::{AudioAnalysed, AudioRefused, Fact, RenditionFailed, RenditionMade};
+use iyagi_messages::fact::{AudioAnalysed, AudioRefused, Fact};
 use iyagi_messages::ids::Incarnation as Writer;
-use iyagi_messages::media::{self, Audio, Claim, RenditionState};
+use iyagi_messages::media::{Audio, Claim};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
 pub use self::analysing::{Analysed, Analysing, Unanalysed};
 pub use self::candidate::claims_to_be_a_recording;
-pub use self::delivering::{Delivering, RenditionCounts};
+pub use self::encoding::{Encoding, RenditionCounts};
 pub use self::files::FILE_NAMES;
 use self::files::derive;
-use self::renditions::{Wanted, wanted};
+use self::renditions::wanted;
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
     read_write, store_down, table_down,
@@ -60,7 +62,7 @@ pub struct AudioWorkerContext {
     /// Where samples are measured.
     pub analysing: Analysing,
     /// Which copies are made of them.
-    pub delivering: Delivering,
+    pub encoding: Encoding,
     /// Key prefixes whose recordings are analysed.
     pub prefixes: Vec<String>,
 }
@@ -174,7 +176,7 @@ impl AudioWorker {
         let context = &self.context;
         let Recording { key, sequencer, .. } = recording;
         let (mut audio, files) = derive(sequencer, analysed);
-        let wanted = wanted(&analysed.sha256, &context.delivering.renditions);
+        let wanted = wanted(&analysed.sha256, &context.encoding.renditions);
         let described = audio.files.iter().map(|file| &file.key);
         let claim = Claim {
             sha256: analysed.sha256.clone(),
@@ -199,92 +201,35 @@ impl AudioWorker {
             integrated_lufs: audio.integrated_lufs,
             files: audio.files.clone(),
         };
-        let mut written = self.attach(recording, &audio, analysis.into()).await?;
-        for (at, wanted) in wanted.iter().enumerate() {
-            if audio.renditions[at].state == RenditionState::Pending && written == Written::Yes {
-                let made = tokio::select! {
-                    made = self.make(recording, analysed, wanted) => made?,
-                    () = cx.until_draining() => return Ok(Worked::InPart),
-                };
-                audio.renditions[at].state = made;
-            }
-            let outcome = outcome(recording, &audio.renditions[at]);
-            if let Some(fact) = outcome {
-                written = self.attach(recording, &audio, fact).await?;
-            }
+        let written = self.attach(recording, &audio).await?;
+        self.record(recording, analysis.into()).await?;
+        if written == Written::Outdated {
+            return self.abandon(recording).await;
         }
+        self.deliver(recording, analysed, &wanted, audio, cx).await
+    }
+
+    /// Lets go of what was derived from a write that was removed or replaced meanwhile, so that nobody will ask for it.
+    async fn abandon(&self, recording: &Recording<'_>) -> Result<Worked, Fault> {
+        let gone = Gone::Abandoned(&recording.sequencer);
+        let derived = &self.context.derived;
+        derived.release(&self.me, recording.key, gone).await?;
         Ok(Worked::Whole)
     }
 
-    /// The renditions, as far as they are there already.
-    async fn stored(&self, wanted: &[Wanted]) -> Result<Vec<media::Rendition>, Fault> {
-        let mut renditions = Vec::with_capacity(wanted.len());
-        for one in wanted {
-            let file = match self.context.store.head(&one.key).await {
-                Ok(info) => one.read(&info),
-                Err(StoreFault::NotFound(_)) => None,
-                Err(fault) => return Err(store_down(&fault)),
-            };
-            let state = file.map_or(RenditionState::Pending, RenditionState::Made);
-            renditions.push(one.in_state(state));
-        }
-        Ok(renditions)
+    /// Lists what is known by now.
+    async fn attach(&self, recording: &Recording<'_>, audio: &Audio) -> Result<Written, Fault> {
+        let attached = self
+            .context
+            .table
+            .attach_audio(recording.key, audio.clone());
+        attached.await.map_err(|fault| table_down(&fault))
     }
 
-    /// Makes a rendition and stores it, or says why there is none.
-    async fn make(
-        &self,
-        recording: &Recording<'_>,
-        analysed: &Analysed,
-        wanted: &Wanted,
-    ) -> Result<RenditionState, Fault> {
-        let AudioWorkerContext {
-            analysing,
-            delivering,
-            store,
-            ..
-        } = &*self.context;
-        let (rendition, original) = (wanted.rendition, &analysed.analysis);
-        let made = delivering.make(rendition, original, &recording.bytes, analysing);
-        let (bytes, facts) = match made.await {
-            Ok(made) => made,
-            Err(unmade) => {
-                let Some(reason) = unmade.reason() else {
-                    return Err(Fault::dependency(unmade.to_string()));
-                };
-                tracing::warn!(key = %recording.key, rendition = rendition.name(), %unmade, "a rendition is not made");
-                delivering.counts.count(rendition, reason);
-                return Ok(RenditionState::Failed {
-                    reason: reason.to_owned(),
-                    detail: unmade.to_string(),
-                });
-            }
-        };
-        let file = wanted.file(&facts, bytes.len() as u64);
-        let put = store.put(&wanted.key, bytes, wanted.options(&file)).await;
-        put.map_err(|fault| store_down(&fault))?;
-        delivering.counts.count(rendition, RenditionCounts::MADE);
-        Ok(RenditionState::Made(file))
-    }
-
-    /// Lists what is known by now, and writes what was found out last.
-    async fn attach(
-        &self,
-        recording: &Recording<'_>,
-        audio: &Audio,
-        fact: Fact,
-    ) -> Result<Written, Fault> {
-        let context = &self.context;
+    async fn record(&self, recording: &Recording<'_>, fact: Fact) -> Result<(), Fault> {
         let Recording { key, sequencer, .. } = recording;
-        let attached = context.table.attach_audio(key, audio.clone()).await;
-        let attached = attached.map_err(|fault| table_down(&fault))?;
-        context.media.record(&self.me, key, sequencer, fact).await?;
-        if attached == Written::Outdated {
-            // Removed or replaced meanwhile, so nobody will ask for them.
-            let gone = Gone::Abandoned(sequencer);
-            context.derived.release(&self.me, key, gone).await?;
-        }
-        Ok(attached)
+        let media = &self.context.media;
+        Ok(media.record(&self.me, key, sequencer, fact).await?)
     }
 
     async fn refuse(
@@ -305,35 +250,6 @@ impl AudioWorker {
         let fact = Some(fact.into());
         media.give_up(&self.me, delivery, object, why, fact).await?;
         Ok(())
-    }
-}
-
-/// What the journal is to know of a rendition; nothing while it is to be made.
-fn outcome(recording: &Recording<'_>, rendition: &media::Rendition) -> Option<Fact> {
-    let key = recording.key.clone();
-    let sequencer = recording.sequencer.clone();
-    let name = rendition.name.clone();
-    match rendition.state.clone() {
-        RenditionState::Pending => None,
-        RenditionState::Made(file) => Some(
-            RenditionMade {
-                key,
-                sequencer,
-                name,
-                file,
-            }
-            .into(),
-        ),
-        RenditionState::Failed { reason, detail } => Some(
-            RenditionFailed {
-                key,
-                sequencer,
-                name,
-                reason,
-                detail,
-            }
-            .into(),
-        ),
     }
 }
 
