@@ -1,5 +1,7 @@
 //! What must hold of every journal, checked by property tests, crash tests, `iyagi audit` and, as a metric, production.
 
+mod derived;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 
@@ -10,8 +12,12 @@ use iyagi_messages::ids::{DeviceToken, EventId, PersonId, Pos, PushId, Seq};
 use iyagi_messages::object::ObjectKey;
 use serde::Serialize;
 
+use self::derived::Derived;
 use crate::fleet::lanes::owner_of;
 use crate::projections::{Counts, Members, Outbox};
+
+/// Where uploads are worked on, unless the configuration says otherwise, which a journal does not know.
+const PREFIXES: [&str; 2] = ["profile/", "posts/"];
 
 /// Checks a journal's events in order.
 #[derive(Default)]
@@ -28,6 +34,7 @@ pub struct Audit {
     starts: u64,
     pictures: BTreeSet<ObjectKey>,
     thumbnails: BTreeSet<ObjectKey>,
+    derived: Derived,
     events: u64,
     violations: Vec<Violation>,
 }
@@ -67,6 +74,8 @@ pub enum Invariant {
     LaneOrder,
     /// In a fleet, the cursor is moved by the host that leads, and a push is attempted by the host whose work it is.
     DivisionOfWork,
+    /// What is derived from a recording is a function of its bytes, and claimed before it is listed.
+    DerivedOfBytes,
 }
 
 impl fmt::Display for Invariant {
@@ -82,6 +91,7 @@ impl fmt::Display for Invariant {
             Self::AcceptedOnce => "accepted_once",
             Self::LaneOrder => "lane_order",
             Self::DivisionOfWork => "division_of_work",
+            Self::DerivedOfBytes => "derived_of_bytes",
         })
     }
 }
@@ -105,6 +115,8 @@ pub struct Report {
     pub letters_on_their_way: u64,
     /// Pictures that are recorded and whose thumbnails are neither rendered nor failed.
     pub pictures_without_outcome: Vec<ObjectKey>,
+    /// Recordings that are recorded and neither analysed nor refused.
+    pub recordings_without_outcome: Vec<ObjectKey>,
 }
 
 impl Audit {
@@ -113,6 +125,9 @@ impl Audit {
         self.events += 1;
         self.check_envelope(event);
         self.check_fact(event);
+        if let Some(detail) = self.derived.fact(&event.fact) {
+            self.violate(Invariant::DerivedOfBytes, event, detail);
+        }
         let contradictions = self.outbox.contradictions;
         let cursor = self.outbox.cursor;
         if event.pos > self.outbox.pos {
@@ -168,6 +183,7 @@ impl Audit {
                 .difference(&self.thumbnails)
                 .cloned()
                 .collect(),
+            recordings_without_outcome: self.derived.recordings_without_outcome(&PREFIXES),
             violations: self.violations,
         }
     }
@@ -227,9 +243,7 @@ impl Audit {
             Fact::PushFailed(failed) if failed.code == "no_outcome" => self.unknown_outcomes += 1,
             Fact::MetadataRecorded(recorded) => {
                 let key = &recorded.key;
-                let candidate = ["profile/", "posts/"]
-                    .iter()
-                    .any(|p| key.as_str().starts_with(p));
+                let candidate = PREFIXES.iter().any(|p| key.as_str().starts_with(p));
                 if candidate && recorded.content_type.starts_with("image/") {
                     self.pictures.insert(key.clone());
                 }

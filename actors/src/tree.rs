@@ -34,6 +34,7 @@ use std::time::Duration;
 use iyagi_messages::ids::MemberId;
 
 pub use self::soil::{Ports, Roles, Settings};
+use crate::audio_worker::RenditionCounts;
 use crate::dlq_keeper::DlqMessage;
 use crate::fleet::Fleet;
 use crate::health::Health;
@@ -59,6 +60,8 @@ pub struct Tree {
     pub inbox: Arc<InboxReader>,
     /// Messages about delivery that led to nothing, if there are any messages.
     pub feedback: Option<Arc<FeedbackCounts>>,
+    /// What came of the renditions of recordings.
+    pub renditions: Arc<RenditionCounts>,
 }
 
 /// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
@@ -108,6 +111,7 @@ pub async fn plant(
         templates: Arc::clone(&settings.templates),
         texts: Arc::clone(&settings.texts),
     });
+    let renditions = Arc::new(RenditionCounts::default());
     let group = |name: &str, strategy| system.group(name, strategy, GROUP_INTENSITY);
     // Declared in the order in which a drain empties them.
     let fan_out = group("media-fan-out", Strategy::OneForOne);
@@ -124,6 +128,7 @@ pub async fn plant(
         platforms: &platforms,
         health: &health,
         inbox: &inbox,
+        renditions: &renditions,
     };
     let dlq = push::dead_letters(&push, &shared);
     if settings.roles.push {
@@ -153,6 +158,7 @@ pub async fn plant(
         dlq,
         inbox,
         feedback,
+        renditions,
     })
 }
 
@@ -165,4 +171,5 @@ struct Shared<'a> {
     platforms: &'a Arc<Platforms>,
     health: &'a Arc<Health>,
     inbox: &'a Arc<InboxReader>,
+    renditions: &'a Arc<RenditionCounts>,
 }

@@ -5,6 +5,9 @@
 //! ffmpeg, so that start-up counts and the memory is its own; the two take turns, pinned to one
 //! core if `taskset` is there. CPU time is user and system time of the child. Without ffmpeg only
 //! a WAVE is measured, alone.
+//!
+//! Then the memory over lengths: the most that the process ever had, and that without the file,
+//! which its caller holds.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
 
@@ -36,7 +39,7 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("iyagi-recordings-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let wav = folder.join("speech.wav");
-    write_wav(&wav);
+    write_wav(&wav, SECONDS, RATE_HZ);
     if available("ffmpeg") {
         println!("ten minutes, mono, 48 kHz; medians of {ROUNDS} rounds, taking turns");
         println!("            ours            ffmpeg ebur128=peak=true");
@@ -55,6 +58,7 @@ fn main() {
         let ours = median((0..ROUNDS).map(|_| ours(&wav)).collect());
         println!("wav: {:.0} ms CPU", ours.cpu_ms);
     }
+    memory_over_lengths(&folder, &wav);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -75,6 +79,36 @@ fn compare(name: &str, file: &Path) {
         ours.integrated_lufs - theirs.integrated_lufs,
         ours.true_peak_dbtp - theirs.true_peak_dbtp,
     );
+}
+
+/// AAC if ffmpeg makes it of the ten minutes, or else a WAVE at a telephone's rate.
+fn memory_over_lengths(folder: &Path, ten_minutes: &Path) {
+    println!("length    file M   peak M   beside the file M");
+    for minutes in [1, 10, 60] {
+        let file = if available("ffmpeg") {
+            let file = folder.join(format!("{minutes}.m4a"));
+            let (times, seconds) = ((minutes / 10).to_string(), (minutes * 60).to_string());
+            let looped = ["-stream_loop", &times];
+            let codec = ["-t", &seconds, "-c:a", "aac", "-b:a", "64k"];
+            encode_looped(&looped, ten_minutes, &file, &codec);
+            file
+        } else {
+            let file = folder.join(format!("{minutes}.wav"));
+            write_wav(&file, minutes * 60, 8_000);
+            file
+        };
+        let (file_kib, peak_kib) = (
+            std::fs::metadata(&file).unwrap().len() as f64 / 1024.0,
+            ours(&file).peak_kib,
+        );
+        println!(
+            "{minutes:3} min {:9.1} {:8.1} {:19.1}",
+            file_kib / 1024.0,
+            peak_kib / 1024.0,
+            (peak_kib - file_kib) / 1024.0,
+        );
+        std::fs::remove_file(&file).unwrap();
+    }
 }
 
 fn median(mut rounds: Vec<Measured>) -> Measured {
@@ -194,8 +228,14 @@ fn available(program: &str) -> bool {
 }
 
 fn encode(wav: &Path, to: &Path, codec: &[&str]) {
+    encode_looped(&[], wav, to, codec);
+}
+
+fn encode_looped(looped: &[&str], wav: &Path, to: &Path, codec: &[&str]) {
     let status = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-y", "-i"])
+        .args(["-nostdin", "-v", "error", "-y"])
+        .args(looped)
+        .arg("-i")
         .arg(wav)
         .args(codec)
         .arg(to)
@@ -205,10 +245,10 @@ fn encode(wav: &Path, to: &Path, codec: &[&str]) {
 
 /// Something like speech: a voice of harmonics in syllables and sentences, with pauses, over noise,
 /// at a level that rises and falls.
-fn write_wav(path: &Path) {
+fn write_wav(path: &Path, seconds: usize, rate_hz: usize) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
-    let data_bytes = (SECONDS * RATE_HZ * 2) as u32;
-    let rate = RATE_HZ as u32;
+    let data_bytes = (seconds * rate_hz * 2) as u32;
+    let rate = rate_hz as u32;
     file.write_all(b"RIFF").unwrap();
     file.write_all(&(36 + data_bytes).to_le_bytes()).unwrap();
     file.write_all(b"WAVEfmt \x10\0\0\0\x01\0\x01\0").unwrap();
@@ -218,13 +258,13 @@ fn write_wav(path: &Path) {
     file.write_all(&data_bytes.to_le_bytes()).unwrap();
     let mut noise = 1_u32;
     let (mut smooth, mut angle) = (0.0_f64, 0.0_f64);
-    for n in 0..SECONDS * RATE_HZ {
-        let t = n as f64 / RATE_HZ as f64;
+    for n in 0..seconds * rate_hz {
+        let t = n as f64 / rate_hz as f64;
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let white = f64::from(noise) / f64::from(u32::MAX) - 0.5;
         smooth += 0.15 * (white - smooth);
         let pitch = 120.0 + 30.0 * (t * 1.7).sin();
-        angle += std::f64::consts::TAU * pitch / RATE_HZ as f64;
+        angle += std::f64::consts::TAU * pitch / rate_hz as f64;
         let voice: f64 = (1..16)
             .map(|k| (angle * f64::from(k)).sin() / f64::from(k))
             .sum();

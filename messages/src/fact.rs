@@ -18,7 +18,7 @@ use crate::ids::{
     TemplateId, Timestamp,
 };
 use crate::letter::Letter;
-use crate::media::{AudioFile, Hundredths, Variant};
+use crate::media::{AudioFile, Hundredths, RenditionFile, Variant};
 use crate::object::{ObjectKey, Sequencer};
 use crate::preferences::{Preferences, Silence};
 use crate::push::{
@@ -415,6 +415,30 @@ facts! {
         key: ObjectKey,
         /// Which write of it.
         sequencer: Sequencer,
+        /// Why, as a stable word.
+        reason: String,
+        /// Why, in words.
+        detail: String,
+    }
+    /// A copy of a recording for delivery is stored.
+    "rendition.made" v 1 => RenditionMade {
+        /// The recording.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// Which rendition.
+        name: String,
+        /// The copy.
+        file: RenditionFile,
+    }
+    /// A copy of a recording for delivery cannot be made.
+    "rendition.failed" v 1 => RenditionFailed {
+        /// The recording.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// Which rendition.
+        name: String,
         /// Why, as a stable word.
         reason: String,
         /// Why, in words.

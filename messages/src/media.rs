@@ -188,6 +188,57 @@ pub struct Audio {
     pub fingerprint: Option<String>,
     /// The derived files.
     pub files: Vec<AudioFile>,
+    /// Copies for delivery, in the order in which they are configured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renditions: Vec<Rendition>,
+}
+
+/// A copy of a recording for delivery: at a fixed bit rate, as loud as all others, without its tags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// `opus-32k` or `aac-64k`.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: RenditionState,
+}
+
+/// Where the making of a rendition stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum RenditionState {
+    /// It is to be made.
+    Pending,
+    /// It is stored.
+    Made(RenditionFile),
+    /// It cannot be made.
+    Failed {
+        /// Why, as a stable word.
+        reason: String,
+        /// Why, in words.
+        detail: String,
+    },
+}
+
+/// A rendition that is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenditionFile {
+    /// Where it is stored.
+    pub key: ObjectKey,
+    /// Bytes.
+    pub size: u64,
+    /// Its length.
+    pub duration_ms: u64,
+    /// Bits a second of its sound, on average.
+    pub bit_rate: u64,
+    /// Integrated loudness in LUFS; absent for silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrated_lufs: Option<Hundredths>,
+    /// True peak in dBTP, with what the encoder added; absent for digital silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_peak_dbtp: Option<Hundredths>,
 }
 
 /// One file derived from a recording.

@@ -14,7 +14,7 @@ use iyagi_messages::fact::*;
 use iyagi_messages::fleet::FleetMember;
 use iyagi_messages::ids::{LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
-use iyagi_messages::media::{AudioFile, Variant};
+use iyagi_messages::media::{AudioFile, RenditionFile, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use iyagi_messages::predicate::{Comparison, Predicate, Side};
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
@@ -417,6 +417,28 @@ fn samples() -> Vec<Fact> {
             sequencer: sequencer(),
             reason: "unsupported_format".to_owned(),
             detail: "M4A is not supported: it is HE-AAC".to_owned(),
+        }
+        .into(),
+        RenditionMade {
+            key: key("posts/1/한글.m4a"),
+            sequencer: sequencer(),
+            name: "opus-32k".to_owned(),
+            file: RenditionFile {
+                key: key("derived/ab/abc/rendition-1-opus-32k.opus"),
+                size: 42_875,
+                duration_ms: 6_687,
+                bit_rate: 31_950,
+                integrated_lufs: Some((-16.1).into()),
+                true_peak_dbtp: Some((-1.2).into()),
+            },
+        }
+        .into(),
+        RenditionFailed {
+            key: key("posts/1/한글.m4a"),
+            sequencer: sequencer(),
+            name: "aac-64k".to_owned(),
+            reason: "refused".to_owned(),
+            detail: "the encoder refused it: it took longer than 5m".to_owned(),
         }
         .into(),
         MetadataRecorded {

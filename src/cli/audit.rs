@@ -46,8 +46,15 @@ fn describe(out: &mut Output, report: &Report) -> Result<(), Failure> {
     for (class, count) in &counts.bounced {
         out.line(format_args!("bounced: {:<17}{count:>12}", class.as_str()))?;
     }
-    let open = report.pictures_without_outcome.len();
-    out.line(format_args!("{:<26}{open:>12}", "pictures in work"))?;
+    for (name, open) in [
+        ("pictures in work", report.pictures_without_outcome.len()),
+        (
+            "recordings in work",
+            report.recordings_without_outcome.len(),
+        ),
+    ] {
+        out.line(format_args!("{name:<26}{open:>12}"))?;
+    }
     out.line("")?;
     if report.violations.is_empty() {
         out.line("every invariant holds")?;

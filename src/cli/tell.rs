@@ -276,6 +276,14 @@ fn of_media(fact: &Fact) -> Option<String> {
             "{} is not understood ({}): {}",
             fact.key, fact.reason, fact.detail
         ),
+        Fact::RenditionMade(fact) => format!(
+            "{} of {} is stored, {} bytes",
+            fact.name, fact.key, fact.file.size
+        ),
+        Fact::RenditionFailed(fact) => format!(
+            "no {} of {} ({}): {}",
+            fact.name, fact.key, fact.reason, fact.detail
+        ),
         Fact::MetadataRecorded(fact) => {
             format!(
                 "{} is {} of {} bytes",

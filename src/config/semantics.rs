@@ -60,6 +60,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
     super::auth::check(config, &mut faults);
+    super::audio::check(&config.media.audio, &mut faults);
     super::push::check(&config.push, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
     super::aws::check(&config.aws, &mut faults);
@@ -127,6 +128,10 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ("media.deadline_ms", media.deadline_ms),
         ("media.audio.workers", size(media.audio.workers)),
         ("media.audio.deadline_ms", media.audio.deadline_ms),
+        (
+            "media.audio.rendition_deadline_ms",
+            media.audio.rendition_deadline_ms,
+        ),
         ("media.audio.limits.bytes_max", media.audio.limits.bytes_max),
         (
             "media.audio.limits.duration_s_max",

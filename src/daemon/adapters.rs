@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use iyagi_actors::ports::{Clock, Queue, RecordingDecoder};
+use iyagi_actors::ports::{Clock, Queue};
 use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{Ports, Tree};
 use iyagi_messages::ids::MemberId;
@@ -53,8 +53,8 @@ impl AdapterError {
     }
 }
 
-/// The decoder of recordings that the engine does not decode, if one is configured.
-pub(super) fn recording_decoder(config: &Config) -> Option<Arc<dyn RecordingDecoder>> {
+/// What decodes recordings that the engine does not, and encodes renditions, if it is configured.
+pub(super) fn ffmpeg(config: &Config) -> Option<Arc<Ffmpeg>> {
     let audio = &config.media.audio;
     let program = audio.ffmpeg.clone()?;
     let limits = &audio.limits;

@@ -12,7 +12,7 @@ use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::adapters::{Following, recording_decoder};
+use super::adapters::{Following, ffmpeg};
 use super::gateways::gateways;
 use super::host::{HostError, host_of};
 use super::on_threads::OnThreads;
@@ -157,6 +157,7 @@ impl AwsAdapters {
         };
         let (journal, following) = SharedJournal::open(parts).await?;
         let journal = Arc::new(journal);
+        let ffmpeg = ffmpeg(config);
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
             // Every host has the whole journal in its copy, and so every inbox.
@@ -177,7 +178,8 @@ impl AwsAdapters {
             thumbnails: Arc::clone(&thumbnails),
             audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
-            decoder: recording_decoder(config),
+            decoder: ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
+            encoder: ffmpeg.map(|ffmpeg| ffmpeg as _),
             clock: Arc::clone(clock),
         };
         let adapters = Self {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_actors::ports::{Clock, PushGateway, Queue, RecordingDecoder, Retention};
+use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention};
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
-use super::adapters::recording_decoder;
+use super::adapters::ffmpeg;
 use super::gateways::gateways;
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
@@ -20,6 +20,7 @@ use crate::embedded::push_log::PushLog;
 use crate::embedded::queues::{EmbeddedQueues, InvalidQueue, QueueConfig};
 use crate::embedded::sqlite::DatabaseError;
 use crate::fcm::FcmError;
+use crate::ffmpeg::Ffmpeg;
 use crate::surface::OneMachine;
 
 /// Every embedded adapter.
@@ -40,7 +41,7 @@ pub struct EmbeddedAdapters {
     audio: Arc<dyn Queue>,
     metadata: Arc<dyn Queue>,
     dead_letters: Arc<dyn Queue>,
-    decoder: Option<Arc<dyn RecordingDecoder>>,
+    ffmpeg: Option<Arc<Ffmpeg>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -134,7 +135,7 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
-            decoder: recording_decoder(config),
+            ffmpeg: ffmpeg(config),
             clock: Arc::clone(clock),
         })
     }
@@ -156,7 +157,8 @@ impl EmbeddedAdapters {
             thumbnails: Arc::clone(&self.thumbnails),
             audio: Arc::clone(&self.audio),
             metadata: Arc::clone(&self.metadata),
-            decoder: self.decoder.clone(),
+            decoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
+            encoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             clock: Arc::clone(&self.clock),
         }
     }

@@ -283,6 +283,8 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Result<Settings, Unu
         audio_limits: config.media.audio.limits.clone(),
         audio_prefixes: config.media.audio.prefixes.clone(),
         audio_deadline: Duration::from_millis(config.media.audio.deadline_ms),
+        renditions: config.media.audio.renditions.clone(),
+        rendition_deadline: Duration::from_millis(config.media.audio.rendition_deadline_ms),
         metadata_workers: config.media.metadata_workers,
         media_lookahead: config.media.lookahead,
         decode_budget_bytes: config.media.decode_budget_bytes,

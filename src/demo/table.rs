@@ -70,6 +70,9 @@ pub(super) fn faults(audit: &Report) -> Vec<String> {
     for key in &audit.pictures_without_outcome {
         faults.push(format!("{key} has neither thumbnails nor a reason"));
     }
+    for key in &audit.recordings_without_outcome {
+        faults.push(format!("{key} is neither analysed nor refused"));
+    }
     if audit.letters_on_their_way > 0 {
         let letters = audit.letters_on_their_way;
         faults.push(format!("{letters} letters are not in the queue"));

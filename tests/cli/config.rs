@@ -97,6 +97,17 @@ fn presets_that_cannot_be_are_told_one_by_one() {
 }
 
 #[test]
+fn renditions_that_nobody_can_make_or_that_are_none_are_refused() {
+    let told = mistake("[media.audio]\nrenditions = [\"opus-32k\"]\n");
+    assert!(told.contains("needs `media.audio.ffmpeg`"), "{told}");
+    let twice = "renditions = [\"aac-64k\", \"aac-64k\"]\nffmpeg = \"/usr/bin/ffmpeg\"\n";
+    let told = mistake(&format!("[media.audio]\n{twice}"));
+    assert!(told.contains("names \"aac-64k\" twice"), "{told}");
+    let told = mistake("[media.audio]\nrenditions = [\"opus\"]\n");
+    assert!(told.contains("opus-32k"), "{told}");
+}
+
+#[test]
 fn a_drop_folder_among_the_daemons_own_files_is_refused() {
     for folder in ["data/drop", "data", "."] {
         let told = mistake(&format!("[media]\ndrop_folder = \"{folder}\"\n"));

@@ -97,6 +97,7 @@ fn a_recording_is_known_by_its_length_loudness_and_waveform_and_the_same_bytes_s
         world
     });
     assert_eq!(report.letters_waiting, 0);
+    assert_eq!(report.recordings_without_outcome, []);
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod gathering;
 mod in_flight;
 mod media;
 mod push;
+mod real_ffmpeg;
+mod renditions;
 mod robbed;
 mod sending;
 mod turns;

@@ -187,3 +187,43 @@ fn a_missing_thumbnail_says_why() {
         .get("/v1/media/posts/1/none.jpg/thumbnails/small", &[])
         .problem(404, "not-found");
 }
+
+#[test]
+fn what_is_derived_from_a_recording_is_linked_and_read_and_what_is_not_there_says_why() {
+    let fixture = Fixture::start();
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/media/posts/story-launch/countdown.m4a");
+    let recording = std::fs::read(path).expect("the demo's recording");
+    upload(&fixture, "posts/1/\u{b179}\u{c74c}.m4a", &recording);
+    let item = fixture.until("the analysis", |fixture| {
+        let item = item(fixture, "posts/1/\u{b179}\u{c74c}.m4a");
+        item["audio"].is_object().then_some(item)
+    });
+    let files = item["audio"]["files"].as_array().expect("files");
+    assert_eq!(files.len(), 4);
+    for file in files {
+        let link = file["url"].as_str().expect("a link");
+        let answer = fixture.get(link, &[]);
+        assert_eq!(answer.status, 200, "{link}: {}", answer.text());
+        let stated = file["content_type"].as_str().expect("a type");
+        assert_eq!(answer.header("content-type"), stated);
+        assert_eq!(Some(answer.body.len() as u64), file["size"].as_u64());
+        let cached = answer.header("cache-control").to_owned();
+        assert_eq!(cached, "private, max-age=31536000, immutable");
+        let etag = answer.header("etag").to_owned();
+        assert_eq!(fixture.get(link, &[("if-none-match", &etag)]).status, 304);
+        let (bare, _) = link.split_once('?').expect("a version");
+        let answer = fixture.get(bare, &[]);
+        assert_eq!(answer.header("cache-control"), "private, max-age=0");
+    }
+    let key = utf8_percent_encode("posts/1/\u{b179}\u{c74c}.m4a", NON_ALPHANUMERIC);
+    let none = fixture.get(&format!("/v1/media/{key}/derived/opus-32k"), &[]);
+    assert_eq!(none.problem(404, "not-found")["reason"], "not_configured");
+    upload(&fixture, "notes/a.txt", b"text");
+    fixture.until("the metadata", |fixture| {
+        let answer = fixture.get("/v1/media/notes/a.txt", &[]);
+        (answer.status == 200).then_some(())
+    });
+    let none = fixture.get("/v1/media/notes/a.txt/derived/waveform.svg", &[]);
+    assert_eq!(none.problem(404, "not-found")["reason"], "not_analysed");
+}

@@ -37,7 +37,7 @@ pub struct Analysed {
     /// Bits a second of its sound, on average.
     pub bit_rate: u64,
     /// What was measured.
-    pub analysis: Analysis,
+    pub analysis: Arc<Analysis>,
 }
 
 /// Why a recording was not analysed.
@@ -65,7 +65,7 @@ impl Analysing {
                     sha256: digested,
                     codec: recording.codec.name().to_owned(),
                     bit_rate: recording.bit_rate,
-                    analysis,
+                    analysis: Arc::new(analysis),
                 });
             }
             Err(error) => error,
@@ -82,7 +82,7 @@ impl Analysing {
             sha256: digested,
             codec: (*codec).to_owned(),
             bit_rate: bytes.len() as u64 * 8_000 / duration_ms,
-            analysis,
+            analysis: Arc::new(analysis),
         })
     }
 
@@ -90,15 +90,26 @@ impl Analysing {
         self.cpu.run(self.deadline, move || sha256(&bytes)).await
     }
 
-    /// Its share of the memory is held for as long as the work really takes.
     async fn measure(&self, bytes: Arc<Vec<u8>>) -> Result<Analysis, Unanalysed> {
+        let limits = self.limits.clone();
+        Ok(self
+            .work(move |ended| analyse(&bytes, &limits, ended))
+            .await??)
+    }
+
+    /// Works on samples away from the actors' threads. The work is to ask whether it is in vain. Its share of the memory
+    /// is held for as long as it really takes.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static,
+    ) -> Result<T, CpuError> {
         let share = self.budget.share(ANALYSIS_BYTES).await;
         let watch = Watch::default();
-        let (late, limits) = (watch.ended(), self.limits.clone());
+        let ended = watch.ended();
         let work = move || {
             let _share = share;
-            analyse(&bytes, &limits, &late)
+            work(&ended)
         };
-        Ok(self.cpu.run(self.deadline, work).await??)
+        self.cpu.run(self.deadline, work).await
     }
 }

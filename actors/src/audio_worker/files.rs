@@ -9,10 +9,18 @@ use super::analysing::Analysed;
 use crate::ports::PutOptions;
 
 /// How long phones and caches may keep a derived file: its key changes with its content.
-const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+pub(super) const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
 /// Part of every key. To be raised when the same bytes would give other files, or caches keep the old ones for a year.
 const FILES_VERSION: u32 = 1;
+
+/// What the files are called that are derived from every recording, in the order in which its facts list them.
+pub const FILE_NAMES: [&str; 4] = [
+    "waveform.json",
+    "waveform.dat",
+    "waveform.svg",
+    "fingerprint.json",
+];
 
 /// A file to store.
 pub(super) struct Derivative {
@@ -21,7 +29,7 @@ pub(super) struct Derivative {
     pub(super) options: PutOptions,
 }
 
-/// The facts of a recording, and the files in the order in which the facts list them.
+/// The facts of a recording, without its renditions, and the files in the order in which the facts list them.
 pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<Derivative>) {
     let Analysed {
         sha256,
@@ -32,15 +40,16 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
     let (recording, loudness) = (&analysis.recording, &analysis.loudness);
     let (waveform, fingerprint) = (&analysis.waveform, &analysis.fingerprint);
     let words = serde_json::to_vec(&fingerprint.words).expect("numbers are JSON");
-    let made = [
-        ("waveform.json", "application/json", waveform.json().into()),
-        ("waveform.dat", "application/octet-stream", waveform.dat()),
-        ("waveform.svg", "image/svg+xml", waveform.svg().into()),
-        ("fingerprint.json", "application/json", words),
+    let made: [(&str, Vec<u8>); FILE_NAMES.len()] = [
+        ("application/json", waveform.json().into()),
+        ("application/octet-stream", waveform.dat()),
+        ("image/svg+xml", waveform.svg().into()),
+        ("application/json", words),
     ];
-    let (files, derivatives) = made
+    let (files, derivatives) = FILE_NAMES
         .into_iter()
-        .map(|(name, content_type, bytes)| file(sha256, name, content_type, bytes))
+        .zip(made)
+        .map(|(name, (content_type, bytes))| file(sha256, name, content_type, bytes))
         .unzip();
     let audio = Audio {
         sequencer: sequencer.clone(),
@@ -62,17 +71,20 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
         waveform: STANDARD.encode(waveform.summary()),
         fingerprint: fingerprint.hash().map(|hash| format!("{hash:08x}")),
         files,
+        renditions: Vec::new(),
     };
     (audio, derivatives)
 }
 
+/// Where a file is stored that is derived from bytes with this digest.
+pub(super) fn derived_key(sha256: &str, name: &str) -> ObjectKey {
+    let key = format!("{DERIVED_PREFIX}{}/{sha256}/{name}", &sha256[..2]);
+    ObjectKey::new(key).expect("a digest and a plain name make a valid key")
+}
+
 fn file(sha256: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> (AudioFile, Derivative) {
     let (stem, ending) = name.split_once('.').expect("every name has an ending");
-    let key = format!(
-        "{DERIVED_PREFIX}{}/{sha256}/{stem}-{FILES_VERSION}.{ending}",
-        &sha256[..2]
-    );
-    let key = ObjectKey::new(key).expect("a digest and a plain name make a valid key");
+    let key = derived_key(sha256, &format!("{stem}-{FILES_VERSION}.{ending}"));
     let described = AudioFile {
         name: name.to_owned(),
         content_type: content_type.to_owned(),

@@ -1,8 +1,12 @@
 //! `AudioWorker`: says what one recording is and how it sounds.
 //!
 //! Told: [`Delivery`] from the queue `audio`. Writes: `derived.claimed`, `audio.analysed`, `audio.refused`,
-//! `letter.requested`. The recording itself is never touched: its gain is a fact that players apply. Derived files are
-//! content-addressed and immutable: recordings of the same bytes share them.
+//! `rendition.made`, `rendition.failed`, `letter.requested`. The recording itself is never touched: its gain is a fact
+//! that players apply. Derived files are content-addressed and immutable: recordings of the same bytes share them.
+//!
+//! What is known is listed at once; renditions, which take far longer, follow one by one. One that fails is a fact about
+//! the recording and no failure of its job. A drain does not wait for them: the message goes back, and whoever has it
+//! next makes what is lacking.
 //!
 //! **Invariant:** a message leaves its queue only after its outcome is durable; no file is stored that was not claimed.
 //!
@@ -11,23 +15,32 @@
 //! - `candidate`: which objects are meant to be recordings
 //! - `files`: what is derived, under which keys
 //! - `analysing`: the work on samples
+//! - `renditions`: which copies it is to have, and what they say of themselves
+//! - `delivering`: the making of what is lacking
+//! - `encoding`: one of them, and what came of all
 
 mod analysing;
 mod candidate;
+mod delivering;
+mod encoding;
 mod files;
+mod renditions;
 
 use std::sync::Arc;
 
 use iyagi_media::audio::AudioError;
 use iyagi_media::sniff;
-use iyagi_messages::fact::{AudioAnalysed, AudioRefused};
+use iyagi_messages::fact::{AudioAnalysed, AudioRefused, Fact};
 use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::media::{Audio, Claim};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
 pub use self::analysing::{Analysed, Analysing, Unanalysed};
 pub use self::candidate::claims_to_be_a_recording;
+pub use self::encoding::{Encoding, RenditionCounts};
+pub use self::files::FILE_NAMES;
 use self::files::derive;
+use self::renditions::wanted;
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
     read_write, store_down, table_down,
@@ -48,6 +61,8 @@ pub struct AudioWorkerContext {
     pub derived: DerivedFiles,
     /// Where samples are measured.
     pub analysing: Analysing,
+    /// Which copies are made of them.
+    pub encoding: Encoding,
     /// Key prefixes whose recordings are analysed.
     pub prefixes: Vec<String>,
 }
@@ -68,6 +83,22 @@ enum Failed {
     Down(Fault),
 }
 
+/// One write of a recording.
+struct Recording<'a> {
+    key: &'a ObjectKey,
+    sequencer: Sequencer,
+    bytes: Arc<Vec<u8>>,
+}
+
+/// How far a message was worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worked {
+    /// To its end.
+    Whole,
+    /// Until the daemon was told to stop; the rest is for whoever has the message next.
+    InPart,
+}
+
 impl AudioWorker {
     /// A worker with nothing in hand.
     pub fn new(me: &Incarnation, context: Arc<AudioWorkerContext>) -> Self {
@@ -77,11 +108,16 @@ impl AudioWorker {
         }
     }
 
-    async fn one(&self, delivery: &Delivery, event: &ObjectEvent) -> Result<(), Fault> {
+    async fn one(
+        &self,
+        delivery: &Delivery,
+        event: &ObjectEvent,
+        cx: &Cx<Delivery>,
+    ) -> Result<Worked, Fault> {
         let context = &self.context;
         let key = &event.key;
         if event.kind != ObjectEventKind::Created || !is_candidate(key, &context.prefixes) {
-            return Ok(());
+            return Ok(Worked::Whole);
         }
         let bytes_max = context.analysing.limits.bytes_max;
         let reading = read_write(&*context.store, event, bytes_max).await;
@@ -89,7 +125,7 @@ impl AudioWorker {
             Reading::Whole {
                 bytes, sequencer, ..
             } => (Arc::new(bytes), sequencer),
-            Reading::Unread { .. } if !claims_to_be_a_recording(key) => return Ok(()),
+            Reading::Unread { .. } if !claims_to_be_a_recording(key) => return Ok(Worked::Whole),
             Reading::Unread {
                 sequencer, fault, ..
             } => {
@@ -98,79 +134,102 @@ impl AudioWorker {
                     _ => "unreadable",
                 };
                 let why = GivenUp::new(reason, &fault.to_string(), delivery);
-                return self.refuse(delivery, key, &sequencer, why).await;
+                self.refuse(delivery, key, &sequencer, why).await?;
+                return Ok(Worked::Whole);
             }
             Reading::Superseded => {
                 // Perhaps not at the first attempt, which died with some of its files stored.
                 let gone = Gone::Abandoned(&event.sequencer);
-                return context.derived.release(&self.me, key, gone).await;
+                context.derived.release(&self.me, key, gone).await?;
+                return Ok(Worked::Whole);
             }
         };
         if !sniff(&bytes).is_recording() && !claims_to_be_a_recording(key) {
             // A picture beside the recordings of a post: somebody else's work.
-            return Ok(());
+            return Ok(Worked::Whole);
         }
-        match context.analysing.analyse(bytes).await {
-            Ok(analysed) => self.keep(key, &sequencer, &analysed).await,
+        match context.analysing.analyse(Arc::clone(&bytes)).await {
+            Ok(analysed) => {
+                let recording = Recording {
+                    key,
+                    sequencer,
+                    bytes,
+                };
+                return self.keep(&recording, &analysed, cx).await;
+            }
             Err(unanalysed) => match failed(unanalysed, key, delivery) {
-                Failed::ForGood(why) => self.refuse(delivery, key, &sequencer, why).await,
-                Failed::NotMeant => Ok(()),
-                Failed::Down(fault) => Err(fault),
+                Failed::ForGood(why) => self.refuse(delivery, key, &sequencer, why).await?,
+                Failed::NotMeant => {}
+                Failed::Down(fault) => return Err(fault),
             },
         }
+        Ok(Worked::Whole)
     }
 
-    /// Stores what is derived and lists what is known.
+    /// Stores what is derived and lists what is known, then makes what is lacking of its renditions.
     async fn keep(
         &self,
-        key: &ObjectKey,
-        sequencer: &Sequencer,
+        recording: &Recording<'_>,
         analysed: &Analysed,
-    ) -> Result<(), Fault> {
+        cx: &Cx<Delivery>,
+    ) -> Result<Worked, Fault> {
         let context = &self.context;
-        let (audio, files) = derive(sequencer, analysed);
+        let Recording { key, sequencer, .. } = recording;
+        let (mut audio, files) = derive(sequencer, analysed);
+        let wanted = wanted(&analysed.sha256, &context.encoding.renditions);
+        let described = audio.files.iter().map(|file| &file.key);
         let claim = Claim {
             sha256: analysed.sha256.clone(),
-            key: key.clone(),
+            key: (*key).clone(),
             sequencer: sequencer.clone(),
-            files: audio.files.iter().map(|file| file.key.clone()).collect(),
+            files: described
+                .chain(wanted.iter().map(|wanted| &wanted.key))
+                .cloned()
+                .collect(),
         };
         context.derived.claim(&self.me, claim).await?;
         for file in files {
             let put = context.store.put(&file.key, file.bytes, file.options).await;
             put.map_err(|fault| store_down(&fault))?;
         }
-        self.attach(key, sequencer, audio).await
-    }
-
-    async fn attach(
-        &self,
-        key: &ObjectKey,
-        sequencer: &Sequencer,
-        audio: Audio,
-    ) -> Result<(), Fault> {
-        let context = &self.context;
-        let fact = AudioAnalysed {
-            key: key.clone(),
+        audio.renditions = self.stored(&wanted).await?;
+        let analysis = AudioAnalysed {
+            key: (*key).clone(),
             sequencer: sequencer.clone(),
             duration_ms: audio.duration_ms,
             codec: audio.codec.clone(),
             integrated_lufs: audio.integrated_lufs,
             files: audio.files.clone(),
         };
-        let attached = context.table.attach_audio(key, audio).await;
-        let attached = attached.map_err(|fault| table_down(&fault))?;
-        let recorded = context
-            .media
-            .record(&self.me, key, sequencer, fact.into())
-            .await;
-        recorded?;
-        if attached == Written::Outdated {
-            // Removed or replaced meanwhile, so nobody will ask for them.
-            let gone = Gone::Abandoned(sequencer);
-            context.derived.release(&self.me, key, gone).await?;
+        let written = self.attach(recording, &audio).await?;
+        self.record(recording, analysis.into()).await?;
+        if written == Written::Outdated {
+            return self.abandon(recording).await;
         }
-        Ok(())
+        self.deliver(recording, analysed, &wanted, audio, cx).await
+    }
+
+    /// Lets go of what was derived from a write that was removed or replaced meanwhile, so that nobody will ask for it.
+    async fn abandon(&self, recording: &Recording<'_>) -> Result<Worked, Fault> {
+        let gone = Gone::Abandoned(&recording.sequencer);
+        let derived = &self.context.derived;
+        derived.release(&self.me, recording.key, gone).await?;
+        Ok(Worked::Whole)
+    }
+
+    /// Lists what is known by now.
+    async fn attach(&self, recording: &Recording<'_>, audio: &Audio) -> Result<Written, Fault> {
+        let attached = self
+            .context
+            .table
+            .attach_audio(recording.key, audio.clone());
+        attached.await.map_err(|fault| table_down(&fault))
+    }
+
+    async fn record(&self, recording: &Recording<'_>, fact: Fact) -> Result<(), Fault> {
+        let Recording { key, sequencer, .. } = recording;
+        let media = &self.context.media;
+        Ok(media.record(&self.me, key, sequencer, fact).await?)
     }
 
     async fn refuse(
@@ -225,11 +284,14 @@ fn failed(unanalysed: Unanalysed, key: &ObjectKey, delivery: &Delivery) -> Faile
 impl Worker for AudioWorker {
     type Msg = Delivery;
 
-    async fn handle(&mut self, delivery: &Delivery, _: &Cx<Delivery>) -> Result<Done, Fault> {
+    async fn handle(&mut self, delivery: &Delivery, cx: &Cx<Delivery>) -> Result<Done, Fault> {
         match objects_of(delivery) {
             Ok(events) => {
                 for event in &events {
-                    self.one(delivery, event).await?;
+                    if self.one(delivery, event, cx).await? == Worked::InPart {
+                        delivery.hand_back().await;
+                        return Ok(Done::Finished);
+                    }
                 }
             }
             // The recorder of metadata writes the letter of a message that nobody can read.

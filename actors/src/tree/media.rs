@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::child::{fair, intake, on, tell_now, waiting};
 use super::{Ports, Settings, Shared};
-use crate::audio_worker::{Analysing, AudioWorker, AudioWorkerContext};
+use crate::audio_worker::{Analysing, AudioWorker, AudioWorkerContext, Encoding};
 use crate::dlq_keeper::DlqMessage;
 use crate::media_backfill::{MediaBackfill, MediaBackfillContext, Step};
 use crate::media_job::{DecodeBudget, DerivedFiles, MediaJournal, Offers};
@@ -142,9 +142,19 @@ fn listeners(group: &Group, shared: &Shared<'_>, work: &Work) -> PoolHandle<Deli
             deadline: settings.audio_deadline,
             decoder: ports.decoder.clone(),
         },
+        encoding: Encoding {
+            renditions: settings.renditions.clone(),
+            encoder: ports.encoder.clone(),
+            deadline: settings.rendition_deadline,
+            counts: Arc::clone(shared.renditions),
+        },
         prefixes: settings.audio_prefixes.clone(),
     });
-    let child = on("media", ChildSpec::new("audio-worker"));
+    let renditions = u32::try_from(settings.renditions.len()).unwrap_or(u32::MAX);
+    let child = ChildSpec {
+        stuck_after: settings.audio_deadline + settings.rendition_deadline * renditions,
+        ..on("media", ChildSpec::new("audio-worker"))
+    };
     let spec = fair(child, settings.audio_workers, settings.media_lookahead);
     group.pool(spec, move |me| {
         let context = Arc::clone(&context);

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_media::audio::AudioLimits;
+use iyagi_media::audio::{AudioLimits, Rendition};
 use iyagi_media::{Limits, Preset};
 
 use crate::journal::Journal;
 use crate::platforms::breaker::BreakerPolicy;
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PushGateway, Queue,
-    RecordingDecoder,
+    RecordingDecoder, RecordingEncoder,
 };
 use crate::projections::{CatchUpPolicy, DyingTokensPolicy, RatePolicy};
 use crate::push_sender::decision::RetryPolicy;
@@ -52,6 +52,8 @@ pub struct Ports {
     pub metadata: Arc<dyn Queue>,
     /// Decodes recordings that the engine does not, if there is such a decoder.
     pub decoder: Option<Arc<dyn RecordingDecoder>>,
+    /// Makes renditions of recordings, if anything does.
+    pub encoder: Option<Arc<dyn RecordingEncoder>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -115,6 +117,10 @@ pub struct Settings {
     pub audio_prefixes: Vec<String>,
     /// How long one recording may take.
     pub audio_deadline: Duration,
+    /// Which copies are made of recordings.
+    pub renditions: Vec<Rendition>,
+    /// How long one of them may take.
+    pub rendition_deadline: Duration,
     /// Files whose metadata is recorded at once.
     pub metadata_workers: usize,
     /// Notifications that are taken on at once, so that turns can go round among those whose files wait.

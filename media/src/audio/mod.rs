@@ -15,6 +15,7 @@ mod loudness;
 mod mp4;
 mod opus;
 mod probe;
+mod rendition;
 mod silence;
 mod true_peak;
 mod waveform;
@@ -26,6 +27,7 @@ pub use fingerprint::Fingerprint;
 pub use limits::{AudioLimits, AudioQuantity};
 pub use loudness::Loudness;
 pub use probe::{Codec, Tags};
+pub use rendition::{Rendition, RenditionError, RenditionFacts};
 pub use silence::Silence;
 pub use waveform::{SUMMARY_POINTS, Waveform};
 

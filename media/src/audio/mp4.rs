@@ -147,19 +147,31 @@ fn child(parent: &[u8], name: [u8; 4]) -> Option<&[u8]> {
 }
 
 /// Walks the boxes of one level. Ends where one is cut short or says nothing sensible.
-fn boxes(mut rest: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    std::iter::from_fn(move || {
-        let kind = rest.get(4..)?.first_chunk().copied()?;
-        let (header, size) = match be_u32(rest, 0)? {
-            0 => (8, rest.len() as u64),
-            1 => (16, be_u64(rest, 8)?),
+fn boxes(level: &[u8]) -> Boxes<'_> {
+    Boxes { rest: level }
+}
+
+/// The boxes of one level.
+pub(super) struct Boxes<'a> {
+    /// What was not walked yet, or cannot be.
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Iterator for Boxes<'a> {
+    type Item = ([u8; 4], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let kind = self.rest.get(4..)?.first_chunk().copied()?;
+        let (header, size) = match be_u32(self.rest, 0)? {
+            0 => (8, self.rest.len() as u64),
+            1 => (16, be_u64(self.rest, 8)?),
             size => (8, size.into()),
         };
         let size = usize::try_from(size).ok()?;
-        let body = rest.get(header..size)?;
-        rest = &rest[size..];
+        let body = self.rest.get(header..size)?;
+        self.rest = &self.rest[size..];
         Some((kind, body))
-    })
+    }
 }
 
 fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {

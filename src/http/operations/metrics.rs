@@ -4,6 +4,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::audio_worker::RenditionCounts;
 use iyagi_actors::platforms::breaker::BreakerState;
 use iyagi_actors::ports::{InboxCounts, QuotaLevel};
 use iyagi_actors::projections::Outbox;
@@ -76,6 +77,7 @@ async fn render(state: &State) -> String {
     of_catch_up(&mut text, surface);
     of_quotas(&mut text, &surface.gateway.quota_levels());
     of_feedback(&mut text, surface.tree.feedback.as_deref());
+    of_renditions(&mut text, &surface.tree.renditions);
     of_fleet(&mut text, surface);
     of_stream(&mut text, &stream);
     of_queues(&mut text, &queues);
@@ -369,6 +371,17 @@ fn of_fleet(text: &mut Exposition, surface: &Surface) {
         "Times that a host took the lead",
     )
     .sample(&[], members.epoch);
+}
+
+fn of_renditions(text: &mut Exposition, counts: &RenditionCounts) {
+    let mut family = text.counter(
+        "iyagi_renditions_total",
+        "Copies of recordings for delivery since the daemon came up, by outcome: `made`, or why it was not",
+    );
+    for (rendition, outcome, count) in counts.all() {
+        let labels = [("rendition", rendition.name()), ("outcome", outcome)];
+        family.sample(&labels, count);
+    }
 }
 
 fn of_feedback(text: &mut Exposition, counts: Option<&FeedbackCounts>) {

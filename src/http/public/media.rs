@@ -1,6 +1,6 @@
-//! What is known of files, and their thumbnails.
+//! What is known of files, and what is derived from them.
 //!
-//! A thumbnail's link names its version and may be kept for ever; the same path without a version is asked again every
+//! A link to a derived file names its version and may be kept for ever; the same path without a version is asked again every
 //! time, because the file behind a key can change.
 
 use actix_web::http::header;
@@ -16,7 +16,8 @@ use iyagi_messages::media::{MetadataItem, Variant};
 use iyagi_messages::object::ObjectKey;
 use serde_json::{Value, json};
 
-use super::files;
+use super::recordings::{DERIVED, Stored};
+use super::{files, recordings};
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled;
@@ -44,6 +45,7 @@ const CONSUMER: &str = "thumbnails";
 enum Named {
     Item(ObjectKey),
     Thumbnail { key: ObjectKey, preset: String },
+    OfRecording { key: ObjectKey, name: String },
 }
 
 /// `GET /v1/media?prefix&cursor&limit`: a page of what the caller may see among `limit` items. It may be empty and have
@@ -76,7 +78,7 @@ pub async fn list(
     Ok(response::ok(&json!({ "items": items, "next": next })))
 }
 
-/// `GET /v1/media/{key}` and `GET /v1/media/{key}/thumbnails/{preset}`
+/// `GET /v1/media/{key}`, `GET /v1/media/{key}/thumbnails/{preset}` and `GET /v1/media/{key}/derived/{name}`
 pub async fn one(
     state: Data<State>,
     caller: Caller,
@@ -86,6 +88,9 @@ pub async fn one(
         Named::Item(key) => item(&state, &caller, &request, &key).await,
         Named::Thumbnail { key, preset } => {
             thumbnail(&state, &caller, &request, &key, &preset).await
+        }
+        Named::OfRecording { key, name } => {
+            of_recording(&state, &caller, &request, &key, &name).await
         }
     }
 }
@@ -118,27 +123,66 @@ async fn thumbnail(
     }
     let variant = negotiated(request, &variants)?;
     let current = query.text("v") == Some(version_of(&variants).as_str());
+    let derived = Stored {
+        key: &variant.key,
+        content_type: &variant.content_type,
+    };
+    send(state, request, &derived, current, Some("Accept")).await
+}
+
+async fn of_recording(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    key: &ObjectKey,
+    name: &str,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::of(request, &["v"])?;
+    let item = find(state, caller, key).await?;
+    let derived = recordings::find(&item, name)?;
+    let current = query.text("v") == Some(derived.version().as_str());
+    send(state, request, &derived, current, None).await
+}
+
+/// Sends a derived file, `current` if the request names its version.
+async fn send(
+    state: &State,
+    request: &HttpRequest,
+    derived: &Stored<'_>,
+    current: bool,
+    vary: Option<&'static str>,
+) -> Result<HttpResponse, Problem> {
     let cache_control = if current { FOR_EVER } else { ASK_AGAIN };
     // The derived key names the content and the recipe, so it serves as entity tag before a byte is read.
-    let etag = response::digest([variant.key.as_str().as_bytes()]);
+    let etag = response::digest([derived.key.as_str().as_bytes()]);
     let mut response = response::tagged(request, &etag, cache_control);
-    response.insert_header((header::VARY, "Accept"));
+    if let Some(header) = vary {
+        response.insert_header((header::VARY, header));
+    }
     if response::client_has(request.headers(), &etag) {
         return Ok(response.finish());
     }
     let place = state.transfer().await?;
-    let read = state.surface.store.get(&variant.key, u64::MAX).await;
+    let read = state.surface.store.get(derived.key, u64::MAX).await;
     let (bytes, _) = read.map_err(|fault| files::problem_of(&fault))?;
     for header in response::HARMLESS {
         response.insert_header(header);
     }
-    response.content_type(variant.content_type.as_str());
+    response.content_type(derived.content_type);
     Ok(response::file(&mut response, bytes, place))
 }
 
 impl Named {
-    /// A key that itself ends in `/thumbnails/<word>` is written with that slash as `%2F`.
+    /// A key that itself ends in `/thumbnails/<word>` or `/derived/<name>` is written with that slash as `%2F`.
     fn parse(raw: &str) -> Result<Self, Problem> {
+        if let Some((key, name)) = raw.rsplit_once(DERIVED)
+            && recordings::has_name(name)
+        {
+            return Ok(Self::OfRecording {
+                key: request::object_key(key)?,
+                name: name.to_owned(),
+            });
+        }
         match raw.rsplit_once(THUMBNAILS) {
             Some((key, preset)) if !preset.contains('/') => Ok(Self::Thumbnail {
                 key: request::object_key(key)?,
@@ -161,7 +205,7 @@ async fn find(state: &State, caller: &Caller, key: &ObjectKey) -> Result<Metadat
     found.ok_or_else(missing)
 }
 
-/// The item as clients see it: every thumbnail has its link.
+/// The item as clients see it: every derived file has its link.
 fn described(item: &MetadataItem) -> Value {
     let mut view = serde_json::to_value(item).expect("an item has only text keys");
     let variants = view.pointer_mut("/thumbnails/variants");
@@ -174,6 +218,8 @@ fn described(item: &MetadataItem) -> Value {
         );
         variant["url"] = format!("{PREFIX}{key}{THUMBNAILS}{preset}?v={version}").into();
     }
+    let at = format!("{PREFIX}{}", response::encoded(item.key.as_str()));
+    recordings::link(item, &at, &mut view);
     view
 }
 
@@ -323,5 +369,17 @@ mod tests {
             item("a/thumbnails/small")
         );
         assert_eq!(Named::parse("a/thumbnails/b/c"), item("a/thumbnails/b/c"));
+        assert_eq!(
+            Named::parse("posts/1/a.m4a/derived/opus-32k"),
+            Ok(Named::OfRecording {
+                key: key("posts/1/a.m4a"),
+                name: "opus-32k".to_owned(),
+            })
+        );
+        assert_eq!(Named::parse("a/derived/b.m4a"), item("a/derived/b.m4a"));
+        assert_eq!(
+            Named::parse("a/derived%2Fwaveform.svg"),
+            item("a/derived/waveform.svg")
+        );
     }
 }

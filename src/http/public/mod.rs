@@ -6,6 +6,7 @@ pub mod inbox;
 pub mod keys;
 pub mod media;
 pub mod preferences;
+mod recordings;
 pub mod subscriptions;
 
 use actix_web::web::{ServiceConfig, resource};

@@ -1,7 +1,9 @@
 //! What every metadata table promises.
 
 use iyagi_messages::ids::Timestamp;
-use iyagi_messages::media::{Audio, Claim, MetadataItem, Thumbnails, Variant};
+use iyagi_messages::media::{
+    Audio, Claim, MetadataItem, Rendition, RenditionFile, RenditionState, Thumbnails, Variant,
+};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
 use crate::ports::{MetadataTable, Written};
@@ -347,6 +349,25 @@ fn audio(number: u64) -> Audio {
         waveform: "AAEC".to_owned(),
         fingerprint: None,
         files: vec![],
+        renditions: vec![
+            Rendition {
+                name: "opus-32k".to_owned(),
+                content_type: "audio/ogg".to_owned(),
+                state: RenditionState::Pending,
+            },
+            Rendition {
+                name: "aac-64k".to_owned(),
+                content_type: "audio/mp4".to_owned(),
+                state: RenditionState::Made(RenditionFile {
+                    key: item_key("derived/rendition"),
+                    size: 57_405,
+                    duration_ms: 6_687,
+                    bit_rate: 66_148,
+                    integrated_lufs: Some((-16.1).into()),
+                    true_peak_dbtp: None,
+                }),
+            },
+        ],
     }
 }
 

@@ -1,0 +1,108 @@
+//! The making of one rendition, whose result is measured before it counts; and what came of all of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use iyagi_media::audio::{Analysis, Rendition, RenditionError, RenditionFacts};
+
+use super::analysing::Analysing;
+use crate::ports::{EncodeOrder, EncoderFault, RecordingEncoder};
+use crate::runtime::CpuError;
+
+/// Which renditions are made, and how.
+#[derive(Clone)]
+pub struct Encoding {
+    /// Which, in the order of the items.
+    pub renditions: Vec<Rendition>,
+    /// Makes them, if anything does.
+    pub encoder: Option<Arc<dyn RecordingEncoder>>,
+    /// How long one of them may take.
+    pub deadline: Duration,
+    /// What came of them.
+    pub counts: Arc<RenditionCounts>,
+}
+
+/// Why there is no rendition.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unmade {
+    /// Nothing that could make it is configured.
+    #[error("no encoder is configured: set media.audio.ffmpeg")]
+    NoEncoder,
+    /// It was not encoded.
+    #[error(transparent)]
+    Encoder(#[from] EncoderFault),
+    /// What was encoded is not what was asked for.
+    #[error("what was encoded is not the rendition: {0}")]
+    Wrong(#[from] RenditionError),
+    /// The measuring did not come to its end.
+    #[error(transparent)]
+    Work(#[from] CpuError),
+}
+
+impl Unmade {
+    /// The reason as a stable word; nothing if it is none, but the end of the daemon.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoEncoder | Self::Encoder(EncoderFault::Unavailable(_)) => "unavailable",
+            Self::Encoder(EncoderFault::Refused(_)) => "refused",
+            Self::Wrong(error) => error.reason_code(),
+            Self::Work(CpuError::TimedOut { .. }) => "timed_out",
+            Self::Work(CpuError::Panicked { .. }) => "panicked",
+            Self::Work(CpuError::Closed { .. }) => return None,
+        })
+    }
+}
+
+impl Encoding {
+    /// Encodes a rendition of a recording and measures it.
+    pub(super) async fn make(
+        &self,
+        rendition: Rendition,
+        original: &Arc<Analysis>,
+        bytes: &Arc<Vec<u8>>,
+        analysing: &Analysing,
+    ) -> Result<(Vec<u8>, RenditionFacts), Unmade> {
+        let encoder = self.encoder.as_ref().ok_or(Unmade::NoEncoder)?;
+        let order = EncodeOrder {
+            rendition,
+            gain_db: original.delivery.gain_db,
+            sample_rate_hz: original.recording.sample_rate_hz,
+            duration_ms: original.recording.duration_ms,
+        };
+        let encoded = encoder.encode(Arc::clone(bytes), order, self.deadline);
+        let encoded = Arc::new(encoded.await?);
+        let (made, original) = (Arc::clone(&encoded), Arc::clone(original));
+        let facts = analysing
+            .work(move |ended| rendition.check(&original, &made, ended))
+            .await??;
+        Ok((Arc::unwrap_or_clone(encoded), facts))
+    }
+}
+
+/// How many renditions were made since the daemon came up, and why others were not.
+#[derive(Debug, Default)]
+pub struct RenditionCounts {
+    outcomes: Mutex<BTreeMap<(Rendition, &'static str), u64>>,
+}
+
+impl RenditionCounts {
+    /// What counts as made.
+    pub(super) const MADE: &'static str = "made";
+
+    pub(super) fn count(&self, rendition: Rendition, outcome: &'static str) {
+        *self.outcomes().entry((rendition, outcome)).or_default() += 1;
+    }
+
+    /// Renditions by outcome: `made`, or the reason as a stable word.
+    pub fn all(&self) -> Vec<(Rendition, &'static str, u64)> {
+        let outcomes = self.outcomes();
+        let each = outcomes.iter();
+        each.map(|((rendition, outcome), count)| (*rendition, *outcome, *count))
+            .collect()
+    }
+
+    fn outcomes(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Rendition, &'static str), u64>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,147 @@
+//! The renditions that a recording is to have, and what each stored one says of itself.
+//!
+//! A derived file carries its facts as metadata, so that another recording of the same bytes, or the same one after a
+//! crash, uses it as it is: encoding is the dearest work that there is.
+
+use std::collections::BTreeMap;
+
+use iyagi_media::audio::{Rendition, RenditionFacts};
+use iyagi_messages::media::{self, Hundredths, RenditionFile, RenditionState};
+use iyagi_messages::object::ObjectKey;
+
+use super::files::{CACHE_CONTROL, derived_key};
+use crate::ports::{ObjectInfo, PutOptions};
+
+/// Part of every key. To be raised when a rendition is made in another way, or caches keep the old ones for a year.
+const RENDITIONS_VERSION: u32 = 1;
+
+const DURATION_MS: &str = "iyagi-duration-ms";
+const BIT_RATE: &str = "iyagi-bit-rate";
+const LOUDNESS: &str = "iyagi-lufs";
+const TRUE_PEAK: &str = "iyagi-dbtp";
+
+/// One rendition that a recording is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) rendition: Rendition,
+    pub(super) key: ObjectKey,
+}
+
+/// All of them, in the order in which they are configured.
+pub(super) fn wanted(sha256: &str, renditions: &[Rendition]) -> Vec<Wanted> {
+    let each = renditions.iter().map(|rendition| {
+        let (name, ending) = (rendition.name(), rendition.ending());
+        let file = format!("rendition-{RENDITIONS_VERSION}-{name}.{ending}");
+        Wanted {
+            rendition: *rendition,
+            key: derived_key(sha256, &file),
+        }
+    });
+    each.collect()
+}
+
+impl Wanted {
+    /// The rendition as readers see it.
+    pub(super) fn in_state(&self, state: RenditionState) -> media::Rendition {
+        media::Rendition {
+            name: self.rendition.name().to_owned(),
+            content_type: self.rendition.content_type().to_owned(),
+            state,
+        }
+    }
+
+    /// The file that was made.
+    pub(super) fn file(&self, facts: &RenditionFacts, size: u64) -> RenditionFile {
+        RenditionFile {
+            key: self.key.clone(),
+            size,
+            duration_ms: facts.duration_ms,
+            bit_rate: facts.bit_rate,
+            integrated_lufs: facts.integrated_lufs.map(Into::into),
+            true_peak_dbtp: facts.true_peak_dbtp.map(Into::into),
+        }
+    }
+
+    /// What is stored beside its bytes.
+    pub(super) fn options(&self, file: &RenditionFile) -> PutOptions {
+        let mut metadata = BTreeMap::from([
+            (DURATION_MS.to_owned(), file.duration_ms.to_string()),
+            (BIT_RATE.to_owned(), file.bit_rate.to_string()),
+        ]);
+        let levels = [
+            (LOUDNESS, file.integrated_lufs),
+            (TRUE_PEAK, file.true_peak_dbtp),
+        ];
+        for (name, level) in levels {
+            let level = level.map(|level| f64::from(level).to_string());
+            metadata.extend(level.map(|level| (name.to_owned(), level)));
+        }
+        PutOptions {
+            content_type: Some(self.rendition.content_type().to_owned()),
+            cache_control: Some(CACHE_CONTROL.to_owned()),
+            metadata,
+        }
+    }
+
+    /// What a stored file says of itself; nothing if it does not speak.
+    pub(super) fn read(&self, info: &ObjectInfo) -> Option<RenditionFile> {
+        let said = |name| info.options.metadata.get(name);
+        let level = |name| -> Option<Hundredths> {
+            let level: f64 = said(name)?.parse().ok()?;
+            Some(level.into())
+        };
+        Some(RenditionFile {
+            key: self.key.clone(),
+            size: info.size,
+            duration_ms: said(DURATION_MS)?.parse().ok()?,
+            bit_rate: said(BIT_RATE)?.parse().ok()?,
+            integrated_lufs: level(LOUDNESS),
+            true_peak_dbtp: level(TRUE_PEAK),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_of_itself_is_what_was_known_when_it_was_stored() {
+        let wanted = &wanted(&"ab".repeat(32), &Rendition::ALL)[0];
+        for level in [Some(-16.02), None] {
+            let facts = RenditionFacts {
+                duration_ms: 6_687,
+                bit_rate: 31_950,
+                integrated_lufs: level,
+                true_peak_dbtp: level,
+            };
+            let file = wanted.file(&facts, 7);
+            let mut info = ObjectInfo {
+                key: wanted.key.clone(),
+                size: 7,
+                etag: String::new(),
+                version_id: None,
+                sequencer: None,
+                options: wanted.options(&file),
+                sha256: None,
+            };
+            assert_eq!(wanted.read(&info), Some(file));
+            info.options.metadata.clear();
+            assert_eq!(wanted.read(&info), None);
+        }
+    }
+
+    #[test]
+    fn renditions_have_keys_of_their_own() {
+        let keys = wanted(&"ab".repeat(32), &Rendition::ALL);
+        let keys: Vec<&str> = keys.iter().map(|wanted| wanted.key.as_str()).collect();
+        let folder = format!("derived/ab/{}", "ab".repeat(32));
+        assert_eq!(
+            keys,
+            [
+                format!("{folder}/rendition-1-opus-32k.opus"),
+                format!("{folder}/rendition-1-aac-64k.m4a"),
+            ]
+        );
+    }
+}

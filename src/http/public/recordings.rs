@@ -1,0 +1,99 @@
+//! What is derived from recordings, as clients reach it: waveforms, the fingerprint, and copies for delivery.
+//!
+//! `/v1/media/{key}/derived/{name}`. The names are few and fixed, so that a key of an upload that has such a segment is
+//! still that key unless it ends in one of them.
+
+use iyagi_actors::audio_worker::FILE_NAMES;
+use iyagi_media::audio::Rendition;
+use iyagi_messages::media::{Audio, MetadataItem, RenditionState};
+use iyagi_messages::object::ObjectKey;
+use serde_json::Value;
+
+use crate::http::problem::{Kind, Problem};
+use crate::http::response;
+
+/// What separates a key from the name of what is derived from it.
+pub(super) const DERIVED: &str = "/derived/";
+
+/// A derived file that is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stored<'i> {
+    pub(super) key: &'i ObjectKey,
+    pub(super) content_type: &'i str,
+}
+
+impl Stored<'_> {
+    /// What a link has in it, so that what it shows never changes.
+    pub(super) fn version(&self) -> String {
+        response::digest([self.key.as_str().as_bytes()])
+    }
+}
+
+/// Whether anything that is derived from recordings has this name.
+pub(super) fn has_name(name: &str) -> bool {
+    let mut renditions = Rendition::ALL.iter();
+    FILE_NAMES.contains(&name) || renditions.any(|rendition| rendition.name() == name)
+}
+
+/// The file of this name, or why there is none and whether waiting helps.
+pub(super) fn find<'i>(item: &'i MetadataItem, name: &str) -> Result<Stored<'i>, Problem> {
+    let key = &item.key;
+    let none = |reason: &str, detail: String| {
+        Problem::new(Kind::NotFound, detail)
+            .with("reason", reason)
+            .with("field", "name")
+    };
+    let Some(audio) = &item.audio else {
+        let detail = format!("`{key}` is not analysed as a recording, or not yet");
+        return Err(none("not_analysed", detail));
+    };
+    if let Some(stored) = stored(audio, name) {
+        return Ok(stored);
+    }
+    let rendition = audio.renditions.iter().find(|one| one.name == name);
+    Err(match rendition.map(|one| &one.state) {
+        Some(RenditionState::Failed { reason, detail }) => {
+            none(reason, format!("there is no {name} of `{key}`: {detail}"))
+        }
+        Some(_) => none("pending", format!("the {name} of `{key}` is not made yet")).retry_after(5),
+        None => none(
+            "not_configured",
+            format!("no {name} is made of recordings: `media.audio.renditions` does not name it"),
+        ),
+    })
+}
+
+/// Gives every stored file of an item its link. `at` is where the item itself is read.
+pub(super) fn link(item: &MetadataItem, at: &str, view: &mut Value) {
+    let Some(audio) = &item.audio else {
+        return;
+    };
+    for list in ["/audio/files", "/audio/renditions"] {
+        let files = view.pointer_mut(list).and_then(Value::as_array_mut);
+        for file in files.into_iter().flatten() {
+            let name = file["name"].as_str().unwrap_or_default();
+            if let Some(stored) = stored(audio, name) {
+                let version = stored.version();
+                file["url"] = format!("{at}{DERIVED}{name}?v={version}").into();
+            }
+        }
+    }
+}
+
+fn stored<'i>(audio: &'i Audio, name: &str) -> Option<Stored<'i>> {
+    let file = audio.files.iter().find(|file| file.name == name);
+    let file = file.map(|file| Stored {
+        key: &file.key,
+        content_type: &file.content_type,
+    });
+    file.or_else(|| {
+        let rendition = audio.renditions.iter().find(|one| one.name == name)?;
+        match &rendition.state {
+            RenditionState::Made(file) => Some(Stored {
+                key: &file.key,
+                content_type: &rendition.content_type,
+            }),
+            _ => None,
+        }
+    })
+}
