@@ -1,17 +1,21 @@
 //! Planes in other colours, without making pixels of the whole picture: two rows at a time, which stay
 //! in the first-level cache.
 //!
-//! Each pixel has the chroma that lies between the samples around it, and gives its new luma. New
+//! Each pixel has the chroma of its place between the samples around it, and gives its new luma. New
 //! chroma is that of the mean of its four pixels, so that none is mixed with its neighbours'.
 
 use crate::planes::{Plane, Planes};
 
 /// Bits after the point of the matrices.
 const BITS: u32 = 16;
-/// Bits after the point of a [`Tints`].
-const TINT_BITS: u32 = 2;
-/// Bits after the point of tints that were mixed twice, by quarters.
-const MIXED_BITS: u32 = TINT_BITS + 4;
+/// Bits after the point of a tint.
+const TINT_BITS: u32 = 1;
+/// Shares of a sample before, of the nearest and of the one after, a quarter of a sample before the
+/// nearest: by the parabola through all three. Straight lines would lose a fifth of what changes
+/// within four samples.
+const SHARES: [i16; 3] = [5, 30, -3];
+/// Bits of their sum.
+const SHARE_BITS: u32 = 5;
 
 /// Changes the colours of planes of 4:2:0; those of grey stay as they are. `change` makes of pixels
 /// (red, green, blue, and a fourth that says nothing) as many new ones.
@@ -28,7 +32,7 @@ pub(crate) fn recoloured(mut planes: Planes, change: impl Fn(&[u8], &mut [u8])) 
         let below = Tints::of(chroma, (row + 1).min(rows - 1), columns);
         // The last row of an odd height is its own neighbour.
         let lines = [2 * row, (2 * row + 1).min(height - 1)];
-        strip.fill(&planes.luma, lines, width, [&above, &below], &here);
+        strip.fill(&planes.luma, lines, width, [&above, &here, &below]);
         change(
             strip.pixels.as_flattened(),
             strip.changed.as_flattened_mut(),
@@ -109,15 +113,8 @@ impl Strip {
         }
     }
 
-    /// Makes pixels of these two lines of luma, of the tints next to each, and of those of both.
-    fn fill(
-        &mut self,
-        luma: &Plane,
-        lines: [usize; 2],
-        width: usize,
-        next: [&Tints; 2],
-        here: &Tints,
-    ) {
+    /// Makes pixels of these two lines of luma and of the tints above, here and below.
+    fn fill(&mut self, luma: &Plane, lines: [usize; 2], width: usize, tints: [&Tints; 3]) {
         let columns = self.mixed.len() - 2;
         let rows = self.luma.chunks_exact_mut(2 * columns);
         for (row, y) in rows.zip(lines) {
@@ -128,54 +125,56 @@ impl Strip {
         }
         let (above, below) = self.luma.split_at(2 * columns);
         let (light, tint) = self.pixels.split_at_mut(4 * columns);
-        let rows = light.chunks_exact_mut(2 * columns);
-        for ((pixels, luma), next) in rows.zip([above, below]).zip(next) {
-            for (lights, (here, next)) in self.lights.iter_mut().zip(here.0.iter().zip(&next.0)) {
-                for (mixed, (here, next)) in self.mixed.iter_mut().zip(here.iter().zip(next)) {
-                    *mixed = 3 * here + next;
+        let [first, here, last] = tints;
+        let rows = light.chunks_exact_mut(2 * columns).zip([above, below]);
+        for ((pixels, luma), [before, after]) in rows.zip([[first, last], [last, first]]) {
+            for (channel, lights) in self.lights.iter_mut().enumerate() {
+                let [before, nearest, after] = [before, here, after].map(|of| &of.0[channel]);
+                let around = before.iter().zip(nearest).zip(after);
+                for (mixed, ((before, nearest), after)) in self.mixed.iter_mut().zip(around) {
+                    let sum = mix(*before, *nearest, *after);
+                    *mixed = (sum + (1 << (SHARE_BITS - 1))) >> SHARE_BITS;
                 }
                 lit(lights, luma, &self.mixed);
             }
             packed(pixels, &self.lights);
         }
-        let pairs = above
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .zip(below.as_chunks::<2>().0);
-        for (lights, here) in self.lights.iter_mut().zip(&here.0) {
-            for ((light, tint), (above, below)) in
-                lights.iter_mut().zip(&here[1..]).zip(pairs.clone())
-            {
-                let sum: i16 = [above[0], above[1], below[0], below[1]]
-                    .map(i16::from)
-                    .iter()
-                    .sum();
-                // Both have two bits after the point.
-                *light = ((sum + tint + 2) >> TINT_BITS).clamp(0, 255) as u8;
+        let (above, below) = (above.as_chunks::<2>().0, below.as_chunks::<2>().0);
+        for (lights, tints) in self.lights.iter_mut().zip(&here.0) {
+            let fours = above.iter().zip(below).zip(&tints[1..]);
+            for (light, (([a, b], [c, d]), tint)) in lights.iter_mut().zip(fours) {
+                let four: i16 = [a, b, c, d].map(|luma| i16::from(*luma)).iter().sum();
+                // The sum of four has two bits after the point.
+                let sum = four + (tint << (2 - TINT_BITS));
+                *light = ((sum + 2) >> 2).clamp(0, 255) as u8;
             }
         }
         packed(tint, &self.lights);
     }
 }
 
-/// One light of a row of pixels. Tints lie between each two of them; a pixel has three quarters of
-/// the nearer one.
+/// What lies a quarter of a sample before the nearest of three, [`SHARE_BITS`] more after the point.
+fn mix(before: i16, nearest: i16, after: i16) -> i16 {
+    SHARES[0] * before + SHARES[1] * nearest + SHARES[2] * after
+}
+
+/// One light of a row of pixels, of which there are two for each tint.
 fn lit(lights: &mut [u8], luma: &[u8], tints: &[i16]) {
-    const HALF: i16 = 1 << (MIXED_BITS - 1);
+    const BITS: u32 = TINT_BITS + SHARE_BITS;
+    const HALF: i16 = 1 << (BITS - 1);
     let level = |luma: u8, tint: i16| {
-        let light = (i16::from(luma) << MIXED_BITS) + tint;
-        (light >> MIXED_BITS).clamp(0, 255) as u8
+        // What does not fit is beyond all light anyway.
+        let light = ((i16::from(luma) << BITS) + HALF).saturating_add(tint);
+        (light >> BITS).clamp(0, 255) as u8
     };
     let around = tints.iter().zip(&tints[1..]).zip(&tints[2..]);
     let pairs = lights.as_chunks_mut::<2>().0.iter_mut();
     for ((lights, luma), ((before, nearest), after)) in
         pairs.zip(luma.as_chunks::<2>().0).zip(around)
     {
-        let nearest = 3 * nearest + HALF;
         *lights = [
-            level(luma[0], nearest + before),
-            level(luma[1], nearest + after),
+            level(luma[0], mix(*before, *nearest, *after)),
+            level(luma[1], mix(*after, *nearest, *before)),
         ];
     }
 }
