@@ -12,9 +12,10 @@ use moxcms::{ColorProfile, DataColorSpace, Transform8BitExecutor, TransformOptio
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::picture::{Picture, recoloured};
+use crate::picture::Picture;
 use crate::probe::Colour;
 use crate::raster::{Layout, Raster};
+use crate::recolour::recoloured;
 
 /// What became of the colour profile of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,7 +42,11 @@ enum Step {
     /// They are sRGB, or taken for it.
     Nothing,
     Shades(Arc<[[u8; 3]; 256]>),
-    Lights(Arc<Transform8BitExecutor>),
+    Lights {
+        tight: Arc<Transform8BitExecutor>,
+        /// Of pixels that have a fourth byte, which says nothing.
+        padded: Arc<Transform8BitExecutor>,
+    },
     Inks(Arc<Transform8BitExecutor>),
     /// Inks without a usable profile: each ink takes away its share of light.
     InksByFormula,
@@ -83,10 +88,8 @@ impl Conversion {
     pub(crate) fn apply(&self, picture: Picture) -> Picture {
         match (&self.step, picture) {
             (Step::Nothing, picture) => picture,
-            (Step::Lights(transform), Picture::Planes(planes)) if planes.chroma.is_some() => {
-                let change = |from: &[u8], to: &mut [u8]| {
-                    transform.transform(from, to).expect(FITS);
-                };
+            (Step::Lights { padded, .. }, Picture::Planes(planes)) if planes.chroma.is_some() => {
+                let change = |from: &[u8], to: &mut [u8]| padded.transform(from, to).expect(FITS);
                 Picture::Planes(recoloured(planes, change))
             }
             (_, picture) => Picture::Pixels(self.apply_to_pixels(picture.into_pixels())),
@@ -101,9 +104,9 @@ impl Conversion {
                     *pixel = shades[usize::from(pixel[0])];
                 }
             }),
-            Step::Lights(transform) => raster.recoloured(|rgb| {
+            Step::Lights { tight, .. } => raster.recoloured(|rgb| {
                 let from = rgb.to_vec();
-                transform.transform(&from, rgb).expect(FITS);
+                tight.transform(&from, rgb).expect(FITS);
             }),
             Step::Inks(transform) => raster.without_inks(|inks, rgb| {
                 transform.transform(inks, rgb).expect(FITS);
@@ -160,18 +163,19 @@ fn cached(icc: &[u8], for_inks: bool) -> Option<Step> {
 fn prepared(icc: &[u8], inks: bool) -> Option<Step> {
     let profile = ColorProfile::new_from_slice(icc).ok()?;
     let srgb = ColorProfile::new_srgb();
-    let transform = |layout| {
+    let transform = |from, to| {
         let options = TransformOptions::default();
-        profile
-            .create_transform_8bit(layout, &srgb, moxcms::Layout::Rgb, options)
-            .ok()
+        profile.create_transform_8bit(from, &srgb, to, options).ok()
     };
     match (profile.color_space, inks) {
-        (DataColorSpace::Cmyk, true) => Some(Step::Inks(transform(moxcms::Layout::Rgba)?)),
+        (DataColorSpace::Cmyk, true) => {
+            let (inks, lights) = (moxcms::Layout::Rgba, moxcms::Layout::Rgb);
+            Some(Step::Inks(transform(inks, lights)?))
+        }
         (DataColorSpace::Gray, false) => {
             let shades: Vec<u8> = (0..=u8::MAX).collect();
             let mut rgb = [0; 3 * 256];
-            let transform = transform(moxcms::Layout::Gray)?;
+            let transform = transform(moxcms::Layout::Gray, moxcms::Layout::Rgb)?;
             transform.transform(&shades, &mut rgb).ok()?;
             let same = shades.iter().flat_map(|&shade| [shade; 3]);
             if near(same, &rgb) {
@@ -183,14 +187,15 @@ fn prepared(icc: &[u8], inks: bool) -> Option<Step> {
             )))
         }
         (DataColorSpace::Rgb, false) => {
-            let transform = transform(moxcms::Layout::Rgb)?;
+            let tight = transform(moxcms::Layout::Rgb, moxcms::Layout::Rgb)?;
             let grid = grid();
             let mut moved = vec![0; grid.len()];
-            transform.transform(&grid, &mut moved).ok()?;
+            tight.transform(&grid, &mut moved).ok()?;
+            let padded = transform(moxcms::Layout::Rgba, moxcms::Layout::Rgba)?;
             Some(if near(grid.iter().copied(), &moved) {
                 Step::Nothing
             } else {
-                Step::Lights(transform)
+                Step::Lights { tight, padded }
             })
         }
         _ => None,

@@ -1,4 +1,4 @@
-//! From a file to a picture: a JPEG by the decoder of this crate, a still WebP by libwebp,
+//! From a file to a picture: a baseline JPEG by the decoder of this crate, a still WebP by libwebp,
 //! everything else by those of the `image` crate. None of them sees a byte before the headers were
 //! probed and admitted.
 

@@ -48,6 +48,7 @@ mod planes;
 mod preset;
 mod probe;
 mod raster;
+mod recolour;
 mod render;
 mod resize;
 

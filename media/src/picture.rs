@@ -56,54 +56,6 @@ impl Picture {
     }
 }
 
-/// Planes of 4:2:0 with their red, green and blue changed. Two rows at a time are pixels, which stay
-/// in the first-level cache, and samples of chroma are taken for each of the pixels that they will
-/// be made of again, so that none is mixed with its neighbours.
-pub(crate) fn recoloured(mut planes: Planes, change: impl Fn(&[u8], &mut [u8])) -> Planes {
-    let (width, height) = (planes.width as usize, planes.height as usize);
-    let Some([blue, red]) = &mut planes.chroma else {
-        return planes;
-    };
-    let (luma_stride, blue_stride, red_stride) =
-        (planes.luma.stride(), blue.stride(), red.stride());
-    let luma = &mut planes.luma.samples_mut()[..height * luma_stride];
-    let rows = luma
-        .chunks_mut(2 * luma_stride)
-        .zip(blue.samples_mut().chunks_exact_mut(blue_stride))
-        .zip(red.samples_mut().chunks_exact_mut(red_stride));
-    let mut pixels = vec![[0; 3]; 2 * width];
-    let mut changed = pixels.clone();
-    for ((luma, blue), red) in rows {
-        let count = luma.len() / luma_stride * width;
-        let (pixels, changed) = (&mut pixels[..count], &mut changed[..count]);
-        let lines = pixels.chunks_exact_mut(width);
-        for (pixels, luma) in lines.zip(luma.chunks_exact(luma_stride)) {
-            let pairs = pixels.chunks_mut(2).zip(luma.chunks(2));
-            for ((pixels, luma), (blue, red)) in pairs.zip(blue.iter().zip(red.iter())) {
-                let tint = tint_of(*blue, *red);
-                for (pixel, luma) in pixels.iter_mut().zip(luma) {
-                    *pixel = pixel_of(*luma, tint);
-                }
-            }
-        }
-        change(pixels.as_flattened(), changed.as_flattened_mut());
-        let lines = changed.chunks_exact(width);
-        for (luma, changed) in luma.chunks_exact_mut(luma_stride).zip(lines) {
-            for (sample, pixel) in luma.iter_mut().zip(changed) {
-                *sample = luma_of(*pixel);
-            }
-        }
-        let (above, below) = changed.split_at(width);
-        let below = if below.is_empty() { above } else { below };
-        chroma_of_rows(above, below, blue, red);
-    }
-    planes.luma.repeat_edges();
-    for plane in planes.chroma.iter_mut().flatten() {
-        plane.repeat_edges();
-    }
-    planes
-}
-
 /// Luma, and chroma of half the samples both ways, of a picture in front of a background.
 pub(crate) fn planes(raster: &Raster, background: [u8; 3]) -> Planes {
     let rgb = match raster.layout {
@@ -164,27 +116,23 @@ fn chroma_of_rows(above: &[[u8; 3]], below: &[[u8; 3]], blue: &mut [u8], red: &m
     }
 }
 
-/// What chroma adds to red, green and blue, [`BITS`] after the point and with the half that rounds.
-fn tint_of(blue: u8, red: u8) -> [i32; 3] {
-    const HALF: i32 = 1 << (BITS - 1);
-    let (cb, cr) = (i32::from(blue) - 128, i32::from(red) - 128);
-    [91_881 * cr, -22_554 * cb - 46_802 * cr, 116_130 * cb].map(|tint| tint + HALF)
-}
-
-fn pixel_of(luma: u8, tint: [i32; 3]) -> [u8; 3] {
-    let y = i32::from(luma) << BITS;
-    tint.map(|tint| ((y + tint) >> BITS).clamp(0, 255) as u8)
-}
-
 /// Red, green and blue by the matrix that JFIF fixes.
 fn raster(planes: &Planes) -> Raster {
+    const HALF: i32 = 1 << (BITS - 1);
     let (width, height) = planes.size();
     let luma = planes.luma.tight();
     let mut samples = vec![0; 3 * luma.len()];
     let pixels = samples.as_chunks_mut::<3>().0.iter_mut();
     if let Some([blue, red]) = chroma_at_full_size(planes) {
         for (((pixel, y), cb), cr) in pixels.zip(luma.iter()).zip(blue).zip(red) {
-            *pixel = pixel_of(*y, tint_of(cb, cr));
+            let y = (i32::from(*y) << BITS) + HALF;
+            let (cb, cr) = (i32::from(cb) - 128, i32::from(cr) - 128);
+            let clamped = |value: i32| (value >> BITS).clamp(0, 255) as u8;
+            *pixel = [
+                clamped(y + 91_881 * cr),
+                clamped(y - 22_554 * cb - 46_802 * cr),
+                clamped(y + 116_130 * cb),
+            ];
         }
     } else {
         for (pixel, y) in pixels.zip(luma.iter()) {
@@ -244,45 +192,6 @@ mod tests {
         let pairs = picture.samples.iter().zip(&back.samples);
         let most = pairs.map(|(a, b)| a.abs_diff(*b)).max();
         assert!(most <= Some(6), "{most:?}");
-    }
-
-    #[test]
-    fn planes_are_recoloured_as_their_pixels_are() {
-        let swapped = |from: &[u8], to: &mut [u8]| {
-            let pixels = from
-                .as_chunks::<3>()
-                .0
-                .iter()
-                .zip(to.as_chunks_mut::<3>().0);
-            pixels.for_each(|(&[r, g, b], to)| *to = [b, r, 255 - g]);
-        };
-        for (width, height) in [(1, 1), (2, 2), (7, 5), (64, 47)] {
-            // Of one colour within each square that has one sample of chroma.
-            let colour = |x: u32, y: u32| [(x / 2 * 8) as u8, (y / 2 * 10) as u8, 90];
-            let picture = raster_of(width, height, colour);
-            let mut expected = picture.clone();
-            swapped(&picture.samples, &mut expected.samples);
-            let mut planes = planes(&picture, [0; 3]);
-            // With more samples than the picture has, as a decoder leaves them.
-            planes.luma = planes.luma.extended(80, 64);
-            planes.chroma = planes
-                .chroma
-                .map(|both| both.map(|plane| plane.extended(40, 32)));
-            let found = recoloured(planes, swapped);
-            let edge = found.luma.samples()[width as usize - 1];
-            assert_eq!(found.luma.samples()[79], edge);
-            let [blue, red] = found.chroma.as_ref().unwrap();
-            let at = |plane: &Plane, x, y| plane.samples()[y * plane.stride() + x];
-            let pixels = expected.samples.as_chunks::<3>().0.iter().enumerate();
-            let apart = pixels.flat_map(|(place, expected)| {
-                let (x, y) = (place % width as usize, place / width as usize);
-                let tint = tint_of(at(blue, x / 2, y / 2), at(red, x / 2, y / 2));
-                let found = pixel_of(at(&found.luma, x, y), tint);
-                [0, 1, 2].map(|channel| found[channel].abs_diff(expected[channel]))
-            });
-            let most = apart.max();
-            assert!(most <= Some(4), "{width} by {height}: {most:?}");
-        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Script {
     /// Reads the headers of all scans that follow the frame header.
     pub(super) fn read(mut rest: &[u8], components: &[Component]) -> Result<Self, Refusal> {
         let mut scans = Vec::new();
-        let mut known = vec![Known::default(); components.len()];
+        let mut known = vec![[None; 64]; components.len()];
         loop {
             let (segment, after) = segment::next(rest)?;
             rest = after;
@@ -47,7 +47,7 @@ impl Script {
                 _ => {}
             }
         }
-        if known.iter().any(|known| known.0[0].is_none()) {
+        if known.iter().any(|known| known[0].is_none()) {
             return Err(Refusal::Corrupt("it ends before all its colours"));
         }
         Ok(Self { scans })
@@ -77,15 +77,8 @@ impl Script {
     }
 }
 
-/// Of each coefficient of a component, how many of its lowest bits are not known.
-#[derive(Clone)]
-struct Known([Option<u8>; 64]);
-
-impl Default for Known {
-    fn default() -> Self {
-        Self([None; 64])
-    }
-}
+/// Of each coefficient of a component, how many of its lowest bits are not known yet.
+type Known = [Option<u8>; 64];
 
 impl Scan {
     fn check(
@@ -109,7 +102,7 @@ impl Scan {
         });
         let before = (header.high > 0).then_some(header.high);
         for index in indices.clone() {
-            for known in &mut known[index?].0[usize::from(first)..=usize::from(last)] {
+            for known in &mut known[index?][usize::from(first)..=usize::from(last)] {
                 if *known != before {
                     return Err(Refusal::Corrupt("a scan does not go on where others ended"));
                 }

@@ -171,6 +171,36 @@ fn a_file_that_ends_before_its_last_refinement_shows_what_it_has() {
 }
 
 #[test]
+fn a_scan_of_detail_that_is_not_shown_is_passed_over() {
+    let luma = |band| Scan {
+        components: &[0],
+        band,
+        high: 0,
+        low: 0,
+    };
+    let script = [
+        Scan {
+            components: &[0, 1, 2],
+            ..luma((0, 0))
+        },
+        luma((25, 63)),
+        luma((5, 24)),
+        luma((1, 4)),
+    ];
+    let bytes = Quantised::new(&scene(64, 64), (1, 1), 2).file(&script, 0);
+    // Of the luma; of the chroma the means alone are there.
+    for (needed, scans) in [(64, 4), (24, 3), (12, 2), (6, 1)] {
+        let asked = std::cell::Cell::new(0);
+        let count = || {
+            asked.set(asked.get() + 1);
+            false
+        };
+        decode(&bytes, (64, 64), (needed, needed), &count).unwrap();
+        assert_eq!(asked.get(), 8 * scans + 8 * 3, "for {needed}");
+    }
+}
+
+#[test]
 fn damaged_files_are_decoded_or_refused_at_every_size() {
     const FILES: usize = 10_000;
     let mut random = fastrand::Rng::with_seed(9);
