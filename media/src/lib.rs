@@ -14,11 +14,11 @@
 //! - `probe`: what a picture claims, from its headers; one file a format
 //! - `limits`: what a picture may cost
 //! - `preset`: what is asked for
-//! - `decode`: from a file to a picture, and `jpeg`: the same for the commonest file, faster
+//! - `decode`: from a file to a picture, and `jpeg` and `png`: the same for the commonest files, faster
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
-//! - `resize`: from one decode to every size, by the filter of `lanczos`
+//! - `resize`: from one decode to every size, by the filter of `lanczos`; `shrink`: while it is decoded
 //! - `linear`: the same in linear light
 //! - `crop`, `interest`: which part of it is shown
 //! - `digest`: what bytes are known by
@@ -45,11 +45,13 @@ mod linear;
 mod picture;
 mod placeholder;
 mod planes;
+mod png;
 mod preset;
 mod probe;
 mod raster;
 mod render;
 mod resize;
+mod shrink;
 
 pub use colour::Profile;
 pub use digest::sha256;
