@@ -144,3 +144,6 @@ fn whole(
         .try_for_each(read)?;
     Ok(samples)
 }
+
+#[cfg(test)]
+mod tests;
