@@ -15,6 +15,7 @@
 //! - `limits`: what a picture may cost
 //! - `preset`: what is asked for
 //! - `decode`: from a file to a picture, and `jpeg` and `png`: the same for the commonest files, faster
+//! - `libwebp`: the same for WebP, by a library in C
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
@@ -40,6 +41,7 @@ mod inks;
 mod interest;
 mod jpeg;
 mod lanczos;
+mod libwebp;
 mod limits;
 mod linear;
 mod picture;
