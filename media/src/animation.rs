@@ -1,8 +1,8 @@
 //! An animation that stays one.
 
-use webp::{AnimEncoder, AnimFrame, PixelLayout, WebPConfig};
+use webp::{AnimEncoder, AnimFrame, PixelLayout};
 
-use crate::encode::webp_config;
+use crate::encode::{WebPMethod, webp_config};
 use crate::error::RenderError;
 use crate::limits::Limits;
 use crate::preset::Preset;
@@ -53,7 +53,7 @@ impl Animation {
     /// Encodes it as WebP, to be repeated for ever.
     pub(crate) fn encode(&self, preset: &Preset) -> Result<Vec<u8>, RenderError> {
         let failed = |why: String| RenderError::Encode { why };
-        let config: WebPConfig = webp_config(preset)?;
+        let config = webp_config(preset, WebPMethod::Fast)?;
         let mut encoder = AnimEncoder::new(self.width, self.height, &config);
         let mut at_ms = 0i32;
         for (rgba, delay_ms) in &self.frames {

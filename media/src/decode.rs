@@ -1,5 +1,5 @@
-//! From a file to a picture: a baseline JPEG by the decoder of this crate, a still WebP by libwebp,
-//! everything else by those of the `image` crate. None of them sees a byte before the headers were
+//! From a file to a picture: a baseline JPEG and a plain PNG by decoders of this crate, a still WebP
+//! by libwebp, everything else by those of the `image` crate. None of them sees a byte before the headers were
 //! probed and admitted.
 
 use std::io::{BufRead, Cursor, Error, Read, Result as IoResult, Seek, SeekFrom};
@@ -15,17 +15,28 @@ use crate::error::RenderError;
 use crate::format::Format;
 use crate::inks;
 use crate::jpeg::{self, Refusal};
+use crate::libwebp;
 use crate::limits::{Limits, Quantity};
 use crate::picture::Picture;
+use crate::png::PlainPng;
 use crate::probe::{Colour, Probe};
 use crate::raster::{Raster, blank};
 
+/// What is to be made of a picture. Sizes are as stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needed {
+    /// The largest size.
+    pub(crate) size: (u32, u32),
+    /// Whether everything else is made of that, so that the picture may come in that size.
+    pub(crate) alone: bool,
+}
+
 /// Decodes the picture, or of an animation the first frame that is not blank. It may come smaller
-/// than it is, but no smaller than `needed`: width and height as stored.
+/// than it is, but no smaller than what is needed.
 pub(crate) fn decode(
     bytes: &[u8],
     probe: &Probe,
-    needed: (u32, u32),
+    needed: Needed,
     limits: &Limits,
     cancel: &dyn Fn() -> bool,
 ) -> Result<Picture, RenderError> {
@@ -44,26 +55,27 @@ pub(crate) fn decode(
             decode.has_size(inks.size())?;
             Ok(inks)
         }
-        Format::Jpeg => match jpeg::decode(bytes, (probe.width, probe.height), needed, cancel) {
+        Format::Jpeg => match jpeg::decode(bytes, (probe.width, probe.height), needed.size, cancel)
+        {
             Ok(planes) => return Ok(Picture::Planes(planes)),
             Err(Refusal::Cancelled) => Err(RenderError::Cancelled),
             Err(Refusal::Corrupt(why)) => Err(decode.corrupt(why)),
             Err(Refusal::Unsupported) => decode.still(JpegDecoder::new(source)),
         },
         // Of an animated PNG, the still that it carries for viewers that do not animate.
-        Format::Png => decode.still(PngDecoder::with_limits(source, decode.allocation())),
+        Format::Png => match PlainPng::new(bytes) {
+            Some(plain) => {
+                let whole = (probe.width, probe.height);
+                plain.decode(if needed.alone { needed.size } else { whole }, cancel)
+            }
+            None => decode.still(PngDecoder::with_limits(source, decode.allocation())),
+        },
         Format::WebP if !probe.animated => {
-            // Three times as fast as the decoder of `image`, which only animations need.
-            let picture = webp::Decoder::new(bytes).decode();
-            let picture = picture.ok_or_else(|| decode.corrupt("libwebp cannot decode it"))?;
-            decode.has_size((picture.width(), picture.height()))?;
-            let colour = if picture.is_alpha() {
-                ColorType::Rgba8
-            } else {
-                ColorType::Rgb8
-            };
-            let (width, height) = (picture.width(), picture.height());
-            Ok(Raster::new(width, height, colour, picture.to_vec()))
+            let size = (probe.width, probe.height);
+            libwebp::decode(bytes, size, cancel).map_err(|stop| match stop {
+                libwebp::Stop::Cancelled => RenderError::Cancelled,
+                libwebp::Stop::Corrupt(why) => decode.corrupt(why),
+            })
         }
         Format::WebP => {
             let decoder = decode.checked(WebPDecoder::new(source))?;

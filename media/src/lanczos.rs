@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 use fast_image_resize::{Filter, FilterType};
 
-const LOBES: usize = 3;
+/// How far it reaches, in samples of the smaller picture.
+pub(crate) const LOBES: usize = 3;
 /// Table entries from one zero to the next. What lies between two of them is less than a millionth
 /// off their line, and weights are rounded to far fewer bits.
 const STEPS: usize = 1_024;

@@ -14,11 +14,12 @@
 //! - `probe`: what a picture claims, from its headers; one file a format
 //! - `limits`: what a picture may cost
 //! - `preset`: what is asked for
-//! - `decode`: from a file to a picture, and `jpeg`: the same for the commonest file, faster
+//! - `decode`: from a file to a picture, and `jpeg` and `png`: the same for the commonest files, faster
+//! - `libwebp`: the same for WebP, by a library in C
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
-//! - `resize`: from one decode to every size, by the filter of `lanczos`
+//! - `resize`: from one decode to every size, by the filter of `lanczos`; `shrink`: while it is decoded
 //! - `linear`: the same in linear light
 //! - `crop`, `interest`: which part of it is shown
 //! - `digest`: what bytes are known by
@@ -40,17 +41,20 @@ mod inks;
 mod interest;
 mod jpeg;
 mod lanczos;
+mod libwebp;
 mod limits;
 mod linear;
 mod picture;
 mod placeholder;
 mod planes;
+mod png;
 mod preset;
 mod probe;
 mod raster;
 mod recolour;
 mod render;
 mod resize;
+mod shrink;
 
 pub use colour::Profile;
 pub use digest::sha256;

@@ -45,11 +45,11 @@ impl Raster {
             samples,
         };
         if colour.has_alpha() {
+            raster.layout = Layout::Rgba;
             if opaque(&raster.samples) {
-                drop_alpha(&mut raster.samples);
+                raster = raster.without_alpha();
             } else {
                 multiply_alpha(&mut raster.samples);
-                raster.layout = Layout::Rgba;
             }
         }
         assert_eq!(
@@ -62,6 +62,15 @@ impl Raster {
 
     pub(crate) fn size(&self) -> (u32, u32) {
         (self.width, self.height)
+    }
+
+    /// The picture without an alpha that hides nothing.
+    pub(crate) fn without_alpha(mut self) -> Self {
+        if self.layout == Layout::Rgba {
+            drop_alpha(&mut self.samples);
+            self.layout = Layout::Rgb;
+        }
+        self
     }
 
     /// Turns a picture as stored into the picture as seen.
@@ -233,7 +242,7 @@ fn spread<const FROM: usize, const TO: usize>(
     wider
 }
 
-fn opaque(rgba: &[u8]) -> bool {
+pub(crate) fn opaque(rgba: &[u8]) -> bool {
     rgba.as_chunks::<4>()
         .0
         .iter()
@@ -248,7 +257,7 @@ fn drop_alpha(rgba: &mut Vec<u8>) {
     rgba.truncate(3 * pixels);
 }
 
-fn multiply_alpha(rgba: &mut [u8]) {
+pub(crate) fn multiply_alpha(rgba: &mut [u8]) {
     for [r, g, b, alpha] in rgba.as_chunks_mut::<4>().0 {
         for sample in [r, g, b] {
             *sample = scaled(*sample, *alpha);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::animation::Animation;
 use crate::colour::{Conversion, Profile};
 use crate::crop::Frame;
-use crate::decode::{decode, each_frame};
+use crate::decode::{Needed, decode, each_frame};
 use crate::encode::encode;
 use crate::error::RenderError;
 use crate::format::Format;
@@ -19,7 +19,7 @@ use crate::placeholder::{self, thumb_hash};
 use crate::preset::{Crop, Fit, FocalPoint, OutputFormat, Preset};
 use crate::probe::{Colour, Probe, probe, profile};
 use crate::raster::Raster;
-use crate::resize::{fit, resize_to_each};
+use crate::resize::{fit, made_of_largest, resize_to_each};
 
 /// What one upload became.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,12 +237,18 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The smallest size that a decoder may make. Light is only right if every pixel counts.
-    fn needed(&self) -> (u32, u32) {
+    /// What a decoder has to hand out. Light is only right if every pixel counts.
+    fn needed(&self) -> Needed {
         if self.linear.is_empty() {
-            self.gamma.iter().copied().max().unwrap_or_default()
+            Needed {
+                size: self.gamma.iter().copied().max().unwrap_or_default(),
+                alone: made_of_largest(&self.gamma),
+            }
         } else {
-            (self.probe.width, self.probe.height)
+            Needed {
+                size: (self.probe.width, self.probe.height),
+                alone: false,
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! From one decode to every size, each made from the smallest larger one that is large enough.
 
+use std::ops::Range;
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{InnerPixel, U8, U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
@@ -26,6 +28,19 @@ pub(crate) fn fit((width, height): (u32, u32), longest_side: u32) -> (u32, u32) 
         (rounded as u32).max(1)
     };
     (scaled(width), scaled(height))
+}
+
+/// Whether the largest of these sizes is the only one that is made of the source itself.
+pub(crate) fn made_of_largest(sizes: &[(u32, u32)]) -> bool {
+    let longest = |size: &(u32, u32)| size.0.max(size.1);
+    let largest = sizes.iter().max();
+    let others = sizes.iter().filter(|size| Some(*size) != largest);
+    let enough = others
+        .map(longest)
+        .max()
+        .unwrap_or(0)
+        .saturating_mul(CASCADE_RATIO_MIN);
+    largest.map_or(0, longest) >= enough
 }
 
 /// Makes every size asked for, each once, the largest first. Planes become those of 4:2:0.
@@ -92,9 +107,29 @@ fn settled(picture: &Picture) -> bool {
 }
 
 fn resize(resizer: &mut Resizer, source: &Raster, size: (u32, u32)) -> Raster {
-    match source.layout {
-        Layout::Rgb => resize_typed::<U8x3>(resizer, source, size),
-        Layout::Rgba | Layout::Cmyk => resize_typed::<U8x4>(resizer, source, size),
+    let (width, height) = size;
+    let mut samples = vec![0; width as usize * height as usize * source.layout.channels()];
+    let rows = 0.0..f64::from(source.height);
+    let from = (&source.samples[..], source.size(), rows);
+    resize_rows(resizer, source.layout, from, (&mut samples, size));
+    Raster {
+        width,
+        height,
+        layout: source.layout,
+        samples,
+    }
+}
+
+/// Resizes some of the rows of a picture. The filter sees those around them as well.
+pub(crate) fn resize_rows(
+    resizer: &mut Resizer,
+    layout: Layout,
+    from: (&[u8], (u32, u32), Range<f64>),
+    to: (&mut [u8], (u32, u32)),
+) {
+    match layout {
+        Layout::Rgb => resize_typed::<U8x3>(resizer, from, to),
+        Layout::Rgba | Layout::Cmyk => resize_typed::<U8x4>(resizer, from, to),
     }
 }
 
@@ -173,28 +208,24 @@ fn resize_plane(
 
 /// The pixel type is static because choosing it at run time would
 /// compile the filter for every type there is.
-fn resize_typed<P>(resizer: &mut Resizer, source: &Raster, (width, height): (u32, u32)) -> Raster
-where
-    P: PixelTrait + InnerPixel + Default,
+fn resize_typed<P>(
+    resizer: &mut Resizer,
+    (from, (width, height), rows): (&[u8], (u32, u32), Range<f64>),
+    (to, to_size): (&mut [u8], (u32, u32)),
+) where
+    P: PixelTrait + InnerPixel,
 {
     const FITS: &str = "the samples are as many as the size says";
-    let mut samples = vec![0; width as usize * height as usize * source.layout.channels()];
-    let from =
-        TypedImageRef::<P>::from_buffer(source.width, source.height, &source.samples).expect(FITS);
-    let mut to = TypedImage::<P>::from_buffer(width, height, &mut samples).expect(FITS);
+    let from = TypedImageRef::<P>::from_buffer(width, height, from).expect(FITS);
+    let mut to = TypedImage::<P>::from_buffer(to_size.0, to_size.1, to).expect(FITS);
     // Alpha is multiplied in already.
     let options = ResizeOptions::new()
+        .crop(0.0, rows.start, f64::from(width), rows.end - rows.start)
         .resize_alg(ResizeAlg::Convolution(lanczos::filter()))
         .use_alpha(false);
     resizer
         .resize_typed(&from, &mut to, &options)
-        .expect("the whole source is inside the source");
-    Raster {
-        width,
-        height,
-        layout: source.layout,
-        samples,
-    }
+        .expect("the rows are inside the source");
 }
 
 #[cfg(test)]
@@ -205,6 +236,19 @@ mod tests {
     fn a_picture_is_never_enlarged() {
         assert_eq!(fit((100, 50), 128), (100, 50));
         assert_eq!(fit((128, 5), 128), (128, 5));
+    }
+
+    #[test]
+    fn sizes_near_the_largest_are_made_of_the_source() {
+        assert!(made_of_largest(&[
+            (320, 240),
+            (1080, 810),
+            (1080, 810),
+            (32, 24)
+        ]));
+        assert!(made_of_largest(&[(540, 720), (270, 360)]));
+        assert!(!made_of_largest(&[(1080, 810), (541, 406)]));
+        assert!(made_of_largest(&[(7, 5)]));
     }
 
     #[test]

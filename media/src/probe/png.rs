@@ -11,7 +11,12 @@ const SIGNATURE_LEN: usize = 8;
 
 pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
     let mut chunks = Chunks::new(bytes);
-    let Some((b"IHDR", header)) = chunks.next() else {
+    let Some(Chunk {
+        kind: b"IHDR",
+        data: header,
+        ..
+    }) = chunks.next()
+    else {
         return Err("it ends before it says its size");
     };
     let [_, _, _, _, _, _, _, _, bits, colour_type, ..] = *header else {
@@ -29,7 +34,7 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
     let mut upright = 1;
     let mut complete = false;
     let mut profile_bytes = 0;
-    for (kind, data) in chunks {
+    for Chunk { kind, data, .. } in chunks {
         match kind {
             b"iCCP" => profile_bytes += data.len() as u64,
             b"tRNS" => alpha = true,
@@ -70,7 +75,7 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, &'static str> {
 /// more than what is allowed.
 pub(crate) fn inflated_text_bytes(bytes: &[u8], limit: u64) -> u64 {
     let mut total = 0;
-    for (kind, data) in Chunks::new(bytes) {
+    for Chunk { kind, data, .. } in Chunks::new(bytes) {
         if total > limit {
             break;
         }
@@ -107,9 +112,9 @@ pub(super) fn profile(bytes: &[u8], limit: u64) -> Option<Vec<u8>> {
     Some(profile)
 }
 
-fn deflated_profile<'a>((kind, data): (&[u8; 4], &'a [u8])) -> Option<&'a [u8]> {
-    if kind == b"iCCP" {
-        compressed_after(data, 1)
+fn deflated_profile(chunk: Chunk<'_>) -> Option<&[u8]> {
+    if chunk.kind == b"iCCP" {
+        compressed_after(chunk.data, 1)
     } else {
         None
     }
@@ -144,13 +149,30 @@ fn inflated(zlib: &[u8], limit: u64) -> u64 {
     total
 }
 
+/// One chunk.
+pub(crate) struct Chunk<'a> {
+    pub(crate) kind: &'a [u8; 4],
+    pub(crate) data: &'a [u8],
+    /// Both of them.
+    covered: &'a [u8],
+    checksum: u32,
+}
+
+impl Chunk<'_> {
+    /// Whether it is as it was written.
+    pub(crate) fn intact(&self) -> bool {
+        crc32fast::hash(self.covered) == self.checksum
+    }
+}
+
 /// Walks chunks up to and with `IEND`. Ends early where one is cut short.
-struct Chunks<'a> {
+#[derive(Clone)]
+pub(crate) struct Chunks<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Chunks<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes.get(SIGNATURE_LEN..).unwrap_or_default(),
         }
@@ -158,15 +180,21 @@ impl<'a> Chunks<'a> {
 }
 
 impl<'a> Iterator for Chunks<'a> {
-    type Item = (&'a [u8; 4], &'a [u8]);
+    type Item = Chunk<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         const CHECKSUM_LEN: usize = 4;
         let length = be_u32(self.rest, 0)? as usize;
-        let kind = self.rest.get(4..)?.first_chunk()?;
-        let data = self.rest.get(8..length.checked_add(8)?)?;
-        let next = self.rest.get(8 + length + CHECKSUM_LEN..)?;
+        let covered = self.rest.get(4..length.checked_add(8)?)?;
+        let (kind, data) = covered.split_first_chunk()?;
+        let checksum = be_u32(self.rest, 8 + length)?;
+        let next = &self.rest[8 + length + CHECKSUM_LEN..];
         self.rest = if kind == b"IEND" { &[] } else { next };
-        Some((kind, data))
+        Some(Chunk {
+            kind,
+            data,
+            covered,
+            checksum,
+        })
     }
 }

@@ -86,7 +86,7 @@ fn extended(data: &[u8]) -> Option<Canvas> {
         alpha: flags & ALPHA != 0,
         // An animation holds its canvas, a frame, the copy handed out and a blank one before it; a
         // still is at most lossless.
-        decode_bytes_per_pixel: if flags & ANIMATION == 0 { 12 } else { 16 },
+        decode_bytes_per_pixel: if flags & ANIMATION == 0 { 8 } else { 16 },
     })
 }
 
@@ -100,8 +100,8 @@ fn lossless(data: &[u8]) -> Option<Canvas> {
         width: (packed & 0x3fff) + 1,
         height: (packed >> 14 & 0x3fff) + 1,
         alpha: packed >> 28 & 1 == 1,
-        // What the decoder works on, what it hands out, and a copy of that.
-        decode_bytes_per_pixel: 12,
+        // What the decoder works on, and what it hands out.
+        decode_bytes_per_pixel: 8,
     })
 }
 
@@ -114,8 +114,8 @@ fn lossy(data: &[u8]) -> Option<Canvas> {
         width: u32::from(le_u16(data, 6)? & 0x3fff),
         height: u32::from(le_u16(data, 8)? & 0x3fff),
         alpha: false,
-        // What the decoder hands out, and a copy of that; it works on a few rows.
-        decode_bytes_per_pixel: 6,
+        // What the decoder hands out; it works on a few rows.
+        decode_bytes_per_pixel: 3,
     })
 }
 

@@ -46,10 +46,9 @@ fn encoded(picture: &RgbImage, format: OutputFormat, quality: u8) -> DynamicImag
             file
         }
         OutputFormat::WebP => {
-            let mut config = webp::WebPConfig::new().unwrap();
-            (config.quality, config.method) = (f32::from(quality), 2);
+            // By the method that libwebp takes unless told otherwise.
             let encoder = webp::Encoder::from_rgb(picture, width, height);
-            encoder.encode_advanced(&config).unwrap().to_vec()
+            encoder.encode(f32::from(quality)).to_vec()
         }
     };
     image::load_from_memory(&file).unwrap()
@@ -60,6 +59,9 @@ fn thumbnails_are_as_similar_as_their_quality_allows() {
     /// By how much a thumbnail may be less similar to the picture than a reference is that was
     /// resized in floating point and encoded at the same quality.
     const LOSS_MAX: f64 = 0.001;
+    /// The same of a large WebP, by a faster method than the reference: grain as strong as this
+    /// costs it more than a photograph does.
+    const FAST_LOSS_MAX: f64 = 0.003;
     let picture = photograph(1_600, 1_200);
     let formats = [OutputFormat::Jpeg, OutputFormat::WebP];
     let presets = [
@@ -78,8 +80,10 @@ fn thumbnails_are_as_similar_as_their_quality_allows() {
                 ssim(&ceiling, &reference),
             );
             let case = format!("{} as {:?} of a {kind}", variant.preset, variant.format);
+            let fast = variant.format == OutputFormat::WebP && variant.preset == "feed";
+            let loss_max = if fast { FAST_LOSS_MAX } else { LOSS_MAX };
             assert!(
-                ceiling - made <= LOSS_MAX,
+                ceiling - made <= loss_max,
                 "{case}: {made:.4} of {ceiling:.4}"
             );
             assert!(made > 0.9, "{case}: {made:.4}");
