@@ -28,9 +28,10 @@ const LICENCES: [&str; 15] = [
 ];
 
 /// What each crate of the workspace may depend on inside the workspace.
-const DIRECTION: [(&str, &[&str]); 4] = [
+const DIRECTION: [(&str, &[&str]); 5] = [
     ("iyagi-messages", &[]),
     ("iyagi-media", &[]),
+    ("iyagi-search", &["iyagi-messages"]),
     ("iyagi-actors", &["iyagi-messages", "iyagi-media"]),
     ("iyagi", &["iyagi-messages", "iyagi-media", "iyagi-actors"]),
 ];
@@ -129,7 +130,7 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn only_the_runtime_imports_actix() {
-    for folder in ["messages/src", "media/src", "actors/src", "src"] {
+    for folder in ["messages/src", "media/src", "search/src", "actors/src", "src"] {
         for (path, text) in sources(folder) {
             if path.components().any(|part| part.as_os_str() == "runtime") {
                 continue;
