@@ -9,9 +9,13 @@
 //! - [`highlight`]: where a text has it
 //! - [`document`]: what is indexed, one document a vertex or edge
 //! - [`projection`]: from the change log to documents
+//! - [`hits`]: what is asked of an index, and what it answers
+//! - [`index`]: the embedded index
 
 pub mod document;
 pub mod highlight;
+pub mod hits;
+pub mod index;
 pub mod projection;
 pub mod query;
 pub mod text;

@@ -50,7 +50,9 @@ impl Index {
         let touched = projection.touched(records);
         let standing = touched.iter().filter_map(|id| self.0.get(id).cloned());
         let mut fold = Fold::onto(projection, standing);
-        records.iter().for_each(|record| fold.fold(record));
+        for record in records {
+            fold.fold(record);
+        }
         let (writes, rejected) = fold.finish();
         assert_eq!(rejected, []);
         for write in writes {
@@ -210,7 +212,9 @@ fn a_record_that_no_document_can_show_is_told_and_the_rest_is_indexed() {
     ));
     let projection = projection(Scope::Vertices);
     let mut fold = Fold::onto(&projection, []);
-    records.iter().for_each(|record| fold.fold(record));
+    for record in &records {
+        fold.fold(record);
+    }
     let (writes, rejected) = fold.finish();
     let codes: Vec<_> = rejected
         .iter()
