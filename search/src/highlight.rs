@@ -67,11 +67,13 @@ type Places<'a> = HashMap<String, Vec<Token<'a>>>;
 
 fn find(phrase: &Phrase, places: &Places<'_>, found: &mut Vec<Range<usize>>) {
     let mut terms = phrase.terms.iter();
-    let first = terms.next().and_then(|(_, term)| places.get(term));
+    let first = terms
+        .next()
+        .and_then(|(_, term)| places.get(&term.in_index()));
     for begin in first.into_iter().flatten() {
         let end = terms.clone().try_fold(begin.to, |end, (place, term)| {
             let position = begin.position + place;
-            let mut same = places.get(term)?.iter();
+            let mut same = places.get(&term.in_index())?.iter();
             let token = same.find(|token| token.position == position)?;
             Some(end.max(token.to))
         });

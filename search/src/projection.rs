@@ -96,16 +96,6 @@ pub enum Reason {
     Unindexable(#[from] Unindexable),
 }
 
-impl Reason {
-    /// A word for it, for counters.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unversioned(_) => "unversioned",
-            Self::Unindexable(_) => "unindexable_value",
-        }
-    }
-}
-
 impl Projection {
     /// The documents that records touch, each once: whoever folds the records needs them as they stand.
     pub fn touched<'r>(

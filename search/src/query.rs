@@ -1,8 +1,10 @@
 //! What a person types, as what must be found.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
-use crate::text::{Run, RunKind, Scan, TAG, Token, WORD, Word, bigrams, prefix_of, word_term};
+use crate::text::{Run, RunKind, Scan, TAG, Token, WORD, Word, bigrams, is_kept, prefix_of};
 
 /// What a query may be long, in characters: more is a paste by mistake.
 const CHARACTERS_MAX: usize = 256;
@@ -25,19 +27,58 @@ pub struct Query {
 pub struct Clause {
     /// Any of these will do.
     pub any: Vec<Phrase>,
-    /// Terms that make what has them come first.
-    pub better: Vec<String>,
+    /// Whole words that make what has them come first.
+    pub better: Vec<Term>,
 }
 
 /// Terms that stand in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phrase {
     /// Each with its place from the first on. There is at least one, and the first has place 0.
-    pub terms: Vec<(u32, String)>,
+    pub terms: Vec<(u32, Term)>,
+}
+
+/// One thing that a text is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// What it is to a text.
+    pub kind: TermKind,
+    /// Folded as texts are.
+    pub text: String,
+}
+
+/// What a term is to a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TermKind {
+    /// One syllable, or two in a row.
+    Syllables,
+    /// The beginning of a word of letters.
+    Prefix,
+    /// A whole word, with its particles or without.
+    Word,
+    /// A hashtag.
+    Tag,
+    /// A picture.
+    Emoji,
+}
+
+impl Term {
+    /// The term as an index knows it.
+    pub fn in_index(&self) -> String {
+        format!("{}{}", self.sigil(), self.text)
+    }
+
+    fn sigil(&self) -> &'static str {
+        match self.kind {
+            TermKind::Word => WORD,
+            TermKind::Tag => TAG,
+            TermKind::Syllables | TermKind::Prefix | TermKind::Emoji => "",
+        }
+    }
 }
 
 impl Phrase {
-    fn of_one(term: String) -> Self {
+    fn of_one(term: Term) -> Self {
         Self {
             terms: vec![(0, term)],
         }
@@ -111,7 +152,13 @@ fn parts(text: &str) -> impl Iterator<Item = (&str, bool)> {
 }
 
 fn clause(scan: &Scan, word: &Word) -> Clause {
-    let tag = word.tag.then(|| word_term(TAG, scan, word.units.clone()));
+    let kept = |kind, units: Range<usize>| {
+        is_kept(&units).then(|| Term {
+            kind,
+            text: scan.folded.slice(units).to_owned(),
+        })
+    };
+    let tag = word.tag.then(|| kept(TermKind::Tag, word.units.clone()));
     if let Some(term) = tag.flatten() {
         return Clause {
             any: vec![Phrase::of_one(term)],
@@ -120,15 +167,15 @@ fn clause(scan: &Scan, word: &Word) -> Clause {
     }
     let runs = &scan.runs[word.runs.clone()];
     let mut any = vec![phrase(scan, runs, Last::MayGoOn)];
-    let mut better: Vec<String> = match runs {
+    let mut better: Vec<Term> = match runs {
         [picture] if picture.kind == RunKind::Emoji => Vec::new(),
-        _ => word_term(WORD, scan, word.units.clone())
+        _ => kept(TermKind::Word, word.units.clone())
             .into_iter()
             .collect(),
     };
     if let Some(stem) = word.stem {
         let units = word.units.start..stem.end;
-        let as_word = word_term(WORD, scan, units.clone());
+        let as_word = kept(TermKind::Word, units.clone());
         // `고양이` is not to find 고양시: what may be no particle is taken off from whole words only, and so is what leaves a
         // single syllable, which half of all texts have somewhere.
         if stem.doubtful || units.len() == 1 {
@@ -168,21 +215,29 @@ enum Last {
 
 fn phrase(scan: &Scan, runs: &[Run], last: Last) -> Phrase {
     let begin = runs.first().map_or(0, |run| run.position);
+    let term = |kind, units| Term {
+        kind,
+        text: scan.folded.slice(units).to_owned(),
+    };
     let mut terms = Vec::new();
-    let text = |units| scan.folded.slice(units).to_owned();
     for (at, run) in runs.iter().enumerate() {
         let place = run.position - begin;
         let may_go_on = last == Last::MayGoOn && at + 1 == runs.len();
         match run.kind {
             RunKind::Syllables if run.units.len() > 1 => {
-                terms.extend(bigrams(run).map(|(position, units)| (position - begin, text(units))));
+                let pairs = bigrams(run);
+                terms.extend(
+                    pairs.map(|(position, units)| {
+                        (position - begin, term(TermKind::Syllables, units))
+                    }),
+                );
             }
-            RunKind::Letters if may_go_on => terms.push((place, text(prefix_of(run)))),
-            RunKind::Letters => {
-                let whole = word_term(WORD, scan, run.units.clone());
-                terms.push((place, whole.unwrap_or_else(|| text(prefix_of(run)))));
+            RunKind::Syllables => terms.push((place, term(TermKind::Syllables, run.units.clone()))),
+            RunKind::Letters if may_go_on || !is_kept(&run.units) => {
+                terms.push((place, term(TermKind::Prefix, prefix_of(run))));
             }
-            RunKind::Syllables | RunKind::Emoji => terms.push((place, text(run.units.clone()))),
+            RunKind::Letters => terms.push((place, term(TermKind::Word, run.units.clone()))),
+            RunKind::Emoji => terms.push((place, term(TermKind::Emoji, run.units.clone()))),
         }
     }
     Phrase { terms }
@@ -191,12 +246,9 @@ fn phrase(scan: &Scan, runs: &[Run], last: Last) -> Phrase {
 impl Query {
     /// Whether a term is among those asked for.
     pub(crate) fn asks_for(&self, token: Token<'_>) -> bool {
-        let mut terms = self
-            .clauses
-            .iter()
-            .flat_map(|clause| &clause.any)
-            .flat_map(|phrase| &phrase.terms);
-        terms.any(|(_, term)| term.strip_prefix(token.sigil) == Some(token.text))
+        let phrases = self.clauses.iter().flat_map(|clause| &clause.any);
+        let mut terms = phrases.flat_map(|phrase| &phrase.terms);
+        terms.any(|(_, term)| term.sigil() == token.sigil && term.text == token.text)
     }
 }
 
@@ -209,28 +261,27 @@ mod tests {
         let query = Query::parse(text).expect("a query");
         let phrase = |phrase: &Phrase| {
             let terms = phrase.terms.iter();
-            let terms: Vec<String> = terms.map(|(at, term)| format!("{term}@{at}")).collect();
+            let terms = terms.map(|(at, term)| format!("{}@{at}", term.in_index()));
+            let terms: Vec<String> = terms.collect();
             terms.join(" ")
         };
         let clause = |clause: &Clause| {
             let any: Vec<String> = clause.any.iter().map(phrase).collect();
-            format!("{}; {}", any.join(" | "), clause.better.join(" "))
+            let better: Vec<String> = clause.better.iter().map(Term::in_index).collect();
+            format!("{}; {}", any.join(" | "), better.join(" "))
         };
         query.clauses.iter().map(clause).collect()
     }
 
     #[test]
     fn a_word_with_a_particle_is_looked_for_without_it_too() {
-        assert_eq!(
-            read("이야기를"),
-            ["이야@0 기를@2 | 이야@0 야기@1; =이야기를 =이야기"]
-        );
+        assert_eq!(read("이야기를"), ["이야@0 기를@2 | 이야@0 야기@1; =이야기"]);
     }
 
     #[test]
     fn what_may_be_a_noun_or_leaves_one_syllable_is_looked_for_as_a_whole_word() {
         assert_eq!(read("고양이"), ["고양@0 양이@1 | =고양@0; =고양이 =고양"]);
-        assert_eq!(read("책을"), ["책을@0 | =책@0; =책을 =책"]);
+        assert_eq!(read("책을"), ["책을@0 | =책@0; =책"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod object_store;
 pub mod push_gateway;
 pub mod queue;
 pub mod recording_decoder;
+pub mod search_index;
 
 pub use change_stream::{ChangeStream, Position, StreamFault};
 pub use clock::Clock;
@@ -26,3 +27,4 @@ pub use push_gateway::{
 };
 pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
 pub use recording_decoder::{DecoderFault, RecordingDecoder};
+pub use search_index::{Outcome, SearchFault, SearchIndex};

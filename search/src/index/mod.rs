@@ -3,6 +3,7 @@
 //! One writes, any number look. A commit takes the documents and the place in the change log that they reach together, so
 //! a crash loses what the log still has and nothing else.
 
+mod generations;
 mod ranking;
 mod reader;
 mod schema;
@@ -18,6 +19,7 @@ use tantivy::directory::MmapDirectory;
 use tantivy::{Index, TantivyError};
 use thiserror::Error;
 
+pub use self::generations::{Generation, Generations};
 pub use self::reader::IndexReader;
 pub use self::writer::{IndexWriter, Written};
 

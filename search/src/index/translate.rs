@@ -38,7 +38,7 @@ fn clause(clause: &Clause, text: Field) -> Box<dyn Query> {
     let mut parts = vec![(Occur::Must, any)];
     for word in &clause.better {
         let boosted = BoostQuery::new(
-            term(text, word, IndexRecordOption::WithFreqs),
+            term(text, &word.in_index(), IndexRecordOption::WithFreqs),
             WHOLE_WORD_BOOST,
         );
         parts.push((Occur::Should, Box::new(boosted)));
@@ -48,10 +48,15 @@ fn clause(clause: &Clause, text: Field) -> Box<dyn Query> {
 
 fn phrase(phrase: &Phrase, text: Field) -> Box<dyn Query> {
     if let [(_, word)] = phrase.terms.as_slice() {
-        return term(text, word, IndexRecordOption::WithFreqs);
+        return term(text, &word.in_index(), IndexRecordOption::WithFreqs);
     }
     let terms = phrase.terms.iter();
-    let terms = terms.map(|(place, word)| (*place as usize, Term::from_field_text(text, word)));
+    let terms = terms.map(|(place, word)| {
+        (
+            *place as usize,
+            Term::from_field_text(text, &word.in_index()),
+        )
+    });
     Box::new(PhraseQuery::new_with_offset(terms.collect()))
 }
 

@@ -2,9 +2,10 @@
 //!
 //! | in the text | is found by |
 //! |---|---|
-//! | 이야기를 | 이, 야, 기, 를; 이야, 야기, 기를; as words =이야기를 and =이야기 |
+//! | 이야기를 | 이, 야, 기, 를; 이야, 야기, 기를; as a word =이야기 |
+//! | 고양이 | 고, 양, 이; 고양, 양이; as words =고양이 and =고양 |
 //! | Iyagi | iy, iya, iyag, iyagi; as a word =iyagi |
-//! | K팝을 | k; 팝, 을; 팝을; as words =k, =k팝을 and =k팝 |
+//! | K팝을 | k; 팝, 을; 팝을; as words =k and =k팝 |
 //! | #육아 | 육, 아; 육아; as a word =육아; as a hashtag #육아 |
 //! | 👍🏽 | 👍🏽 |
 //!
@@ -143,7 +144,7 @@ fn keep_words(word: &Word, runs: &[Run], kept: &mut Vec<Kept>) {
     let runs = &runs[word.runs.clone()];
     let first = runs[0].position;
     let mut keep = |sigil, units: Range<usize>, position| {
-        if units.len() <= WORD_CHARACTERS_MAX {
+        if is_kept(&units) {
             kept.push(Kept {
                 sigil,
                 units,
@@ -155,11 +156,13 @@ fn keep_words(word: &Word, runs: &[Run], kept: &mut Vec<Kept>) {
     for run in runs.iter().filter(letters) {
         keep(WORD, run.units.clone(), run.position);
     }
-    let is_kept = |units: &Range<usize>| runs.iter().filter(letters).any(|run| run.units == *units);
+    let is_run = |units: &Range<usize>| runs.iter().filter(letters).any(|run| run.units == *units);
     let stem = word.stem.map(|stem| word.units.start..stem.end);
-    let whole = (runs[0].kind != RunKind::Emoji).then(|| word.units.clone());
+    // Nobody asks for a word with what is surely a particle: it would only make the index larger.
+    let sure = word.stem.is_some_and(|stem| !stem.doubtful);
+    let whole = (runs[0].kind != RunKind::Emoji && !sure).then(|| word.units.clone());
     for units in whole.into_iter().chain(stem) {
-        if !is_kept(&units) {
+        if !is_run(&units) {
             keep(WORD, units, first);
         }
     }
@@ -173,9 +176,9 @@ pub(crate) fn prefix_of(run: &Run) -> Range<usize> {
     run.units.start..run.units.end.min(run.units.start + PREFIX_CHARACTERS_MAX)
 }
 
-/// A word as an index knows it, unless it is too long to be kept.
-pub(crate) fn word_term(sigil: &str, scan: &Scan, units: Range<usize>) -> Option<String> {
-    (units.len() <= WORD_CHARACTERS_MAX).then(|| format!("{sigil}{}", scan.folded.slice(units)))
+/// Whether a word of these characters is kept as a whole.
+pub(crate) fn is_kept(units: &Range<usize>) -> bool {
+    units.len() <= WORD_CHARACTERS_MAX
 }
 
 /// Few of the pairs of a run of syllables that together say all of it: every second, and the last.
