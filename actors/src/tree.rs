@@ -5,6 +5,7 @@
 //! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription,
 //! │                                        audio-subscription
 //! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
+//! ├── search                one for one    SearchIndexer
 //! ├── redrive               one for one    redrive-intake → Redriver
 //! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper, PushFeedback
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
@@ -18,6 +19,7 @@
 //!
 //! The journal stands outside: it is a thread of its own, and without it nothing here goes on.
 
+mod search;
 mod soil;
 
 use std::sync::Arc;
@@ -50,6 +52,7 @@ use crate::runtime::{
     ChildSpec, CpuPool, Fault, Group, Intensity, Mailbox, Placement, PoolHandle, PoolSpec,
     Strategy, System,
 };
+use crate::search_indexer::SearchCounts;
 use crate::stream_poller::{Poll, StreamPoller, StreamPollerContext};
 use crate::subscription_matcher::{Commits, SubscriptionMatcher, SubscriptionMatcherContext};
 use crate::thumbnail_worker::{Rendering, ThumbnailWorker, ThumbnailWorkerContext};
@@ -68,6 +71,8 @@ pub struct Tree {
     pub inbox: Arc<InboxReader>,
     /// Messages about delivery that led to nothing, if there are any messages.
     pub feedback: Option<Arc<FeedbackCounts>>,
+    /// What became of documents, if this host may write the search index.
+    pub search: Option<Arc<SearchCounts>>,
 }
 
 /// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
@@ -125,6 +130,7 @@ pub async fn plant(
     // Declared in the order in which a drain empties them.
     let fan_out = group("media-fan-out", Strategy::OneForOne);
     let ingest = group("ingest", Strategy::RestForOne);
+    let search = group("search", Strategy::OneForOne);
     let redrive = group("redrive", Strategy::OneForOne);
     let push = group("push", Strategy::OneForOne);
     let media = group("media", Strategy::OneForOne);
@@ -149,6 +155,8 @@ pub async fn plant(
     if settings.roles.ingest {
         ingest_group(&ingest, &shared);
     }
+    let index = ports.search.as_ref().filter(|_| settings.roles.ingest);
+    let search = index.map(|index| search::search_group(&search, index, &shared));
     if let Some(queue) = ports.redrive.as_ref().filter(|_| settings.roles.push) {
         redrive_group(&redrive, queue, &shared, &dlq);
     }
@@ -166,6 +174,7 @@ pub async fn plant(
         dlq,
         inbox,
         feedback,
+        search,
     })
 }
 

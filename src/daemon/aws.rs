@@ -177,6 +177,7 @@ impl AwsAdapters {
             thumbnails: Arc::clone(&thumbnails),
             audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
+            search: None,
             decoder: recording_decoder(config),
             clock: Arc::clone(clock),
         };

@@ -18,6 +18,7 @@ use crate::embedded::metadata::EmbeddedMetadata;
 use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
 use crate::embedded::push_log::PushLog;
 use crate::embedded::queues::{EmbeddedQueues, InvalidQueue, QueueConfig};
+use crate::embedded::search::{EmbeddedSearch, SearchOpenError};
 use crate::embedded::sqlite::DatabaseError;
 use crate::fcm::FcmError;
 use crate::surface::OneMachine;
@@ -40,6 +41,7 @@ pub struct EmbeddedAdapters {
     audio: Arc<dyn Queue>,
     metadata: Arc<dyn Queue>,
     dead_letters: Arc<dyn Queue>,
+    search: Option<EmbeddedSearch>,
     decoder: Option<Arc<dyn RecordingDecoder>>,
     clock: Arc<dyn Clock>,
 }
@@ -59,6 +61,9 @@ pub enum EmbeddedError {
     /// A queue.
     #[error(transparent)]
     Queue(#[from] InvalidQueue),
+    /// The search index.
+    #[error(transparent)]
+    Search(#[from] SearchOpenError),
     /// The push gateway's log.
     #[error("{} cannot be written to: {source}", .path.display())]
     PushLog {
@@ -113,6 +118,10 @@ impl EmbeddedAdapters {
         let files = dir.join("files");
         let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
         let objects = Arc::new(objects.await?);
+        let search = config.search.enabled.then(|| dir.join("search"));
+        let search = search
+            .map(|folder| EmbeddedSearch::open(&folder))
+            .transpose()?;
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -134,6 +143,7 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
+            search,
             decoder: recording_decoder(config),
             clock: Arc::clone(clock),
         })
@@ -156,6 +166,7 @@ impl EmbeddedAdapters {
             thumbnails: Arc::clone(&self.thumbnails),
             audio: Arc::clone(&self.audio),
             metadata: Arc::clone(&self.metadata),
+            search: self.search.clone().map(|index| Arc::new(index) as _),
             decoder: self.decoder.clone(),
             clock: Arc::clone(&self.clock),
         }

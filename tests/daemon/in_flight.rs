@@ -153,6 +153,7 @@ async fn ports(folder: &TempDir, journal: &Arc<SqliteJournal>, clock: Arc<dyn Cl
         redrive: None,
         push_feedback: None,
         media_intake: None,
+        search: None,
         decoder: None,
         thumbnails: queue("thumbnails"),
         audio: queue("audio"),
@@ -164,6 +165,7 @@ async fn ports(folder: &TempDir, journal: &Arc<SqliteJournal>, clock: Arc<dyn Cl
 fn settings() -> Settings {
     let config = Config::default();
     let templates = Arc::new(built_in_templates().unmoderated());
+    let search = config.projection();
     let push = config.push;
     Settings {
         roles: Roles {
@@ -172,6 +174,7 @@ fn settings() -> Settings {
             media: false,
         },
         pace: config.stream,
+        search,
         model: config.graph,
         texts: Arc::new(Texts::of(&templates).expect("usable")),
         templates,

@@ -12,5 +12,6 @@ mod listeners;
 mod media;
 mod operations;
 mod preferences;
+mod search;
 mod settling;
 mod subscriptions;

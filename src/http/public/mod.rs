@@ -6,6 +6,7 @@ pub mod graph;
 pub mod inbox;
 pub mod media;
 pub mod preferences;
+pub mod search;
 pub mod subscriptions;
 
 use actix_web::web::{ServiceConfig, resource};
@@ -52,6 +53,11 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(put().to(preferences::replace))
                 .route(patch().to(preferences::amend))
                 .default_service(otherwise("GET, HEAD, PUT, PATCH")),
+        )
+        .service(
+            resource("/v1/search")
+                .route(get(search::search))
+                .default_service(otherwise("GET, HEAD")),
         )
         .service(
             resource("/v1/inbox")
