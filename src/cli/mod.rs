@@ -26,6 +26,7 @@ mod output;
 mod provision;
 mod run;
 mod schema;
+mod search;
 mod status;
 mod tap;
 mod tell;
@@ -146,6 +147,9 @@ enum Command {
     Scale(control::ScaleArguments),
     /// Make a graph known that is older than its change log.
     Backfill(backfill::BackfillArguments),
+    /// Make what is searched anew.
+    #[command(subcommand)]
+    Search(search::SearchCommand),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
     /// Print the JSON Schema of the configuration.
@@ -230,6 +234,7 @@ impl Context {
                 control::order(self, &arguments.pool, order)
             }
             Command::Backfill(arguments) => backfill::backfill(self, &arguments),
+            Command::Search(command) => search::search(self, &command),
             Command::Provision(arguments) => provision::provision(self, &arguments),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),

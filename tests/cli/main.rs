@@ -4,6 +4,7 @@ mod config;
 mod hindsight;
 mod journal;
 mod live;
+mod search;
 mod surface;
 mod templates;
 mod why_page;
