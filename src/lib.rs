@@ -15,6 +15,7 @@
 //! - [`http`]: the public and the operations listener
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`rehearsal`]: what the daemon would do, tried out
+//! - [`search_rebuild`]: a search index that is built anew, and put in place
 //! - [`template_tests`]: the tests that a file of templates carries
 //! - [`quota`]: how often a push service is called, whichever it is
 //! - [`surface`]: what the listeners and the command line speak to
@@ -35,5 +36,6 @@ pub mod http;
 pub mod push_payload;
 pub mod quota;
 pub mod rehearsal;
+pub mod search_rebuild;
 pub mod surface;
 pub mod template_tests;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{ChangeStream, Clock, MetadataTable, ObjectStore, PushGateway, Queue};
+use iyagi_actors::ports::{
+    ChangeStream, Clock, MetadataTable, ObjectStore, PushGateway, Queue, SearchIndex,
+};
 use iyagi_actors::runtime::System;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::Tree;
@@ -57,6 +59,8 @@ pub struct Surface {
     pub store: Arc<dyn ObjectStore>,
     /// What is known about files.
     pub table: Arc<dyn MetadataTable>,
+    /// What is searched, if there is an index.
+    pub search: Option<Arc<dyn SearchIndex>>,
     /// The queues, for their depths.
     pub queues: Vec<Arc<dyn Queue>>,
     /// Default notifications and texts.

@@ -28,11 +28,23 @@ const LICENCES: [&str; 15] = [
 ];
 
 /// What each crate of the workspace may depend on inside the workspace.
-const DIRECTION: [(&str, &[&str]); 4] = [
+const DIRECTION: [(&str, &[&str]); 5] = [
     ("iyagi-messages", &[]),
     ("iyagi-media", &[]),
-    ("iyagi-actors", &["iyagi-messages", "iyagi-media"]),
-    ("iyagi", &["iyagi-messages", "iyagi-media", "iyagi-actors"]),
+    ("iyagi-search", &["iyagi-messages"]),
+    (
+        "iyagi-actors",
+        &["iyagi-messages", "iyagi-media", "iyagi-search"],
+    ),
+    (
+        "iyagi",
+        &[
+            "iyagi-messages",
+            "iyagi-media",
+            "iyagi-search",
+            "iyagi-actors",
+        ],
+    ),
 ];
 
 /// What the inner crates must never know: databases, HTTP, SDKs, configuration formats.
@@ -129,7 +141,13 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn only_the_runtime_imports_actix() {
-    for folder in ["messages/src", "media/src", "actors/src", "src"] {
+    for folder in [
+        "messages/src",
+        "media/src",
+        "search/src",
+        "actors/src",
+        "src",
+    ] {
         for (path, text) in sources(folder) {
             if path.components().any(|part| part.as_os_str() == "runtime") {
                 continue;
@@ -152,8 +170,8 @@ fn only_the_runtime_imports_actix() {
 
 #[test]
 fn an_adapter_never_names_another_adapter() {
-    const PARTS: [&str; 6] = [
-        "graph", "journal", "metadata", "objects", "push_log", "queues",
+    const PARTS: [&str; 7] = [
+        "graph", "journal", "metadata", "objects", "push_log", "queues", "search",
     ];
     for (path, text) in sources("src/embedded") {
         let Some(own) = PARTS.iter().find(|part| {

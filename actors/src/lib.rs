@@ -32,6 +32,7 @@ pub mod push_sender;
 pub mod queue_intake;
 pub mod redriver;
 pub mod runtime;
+pub mod search_indexer;
 pub mod stream_poller;
 pub mod subscription_matcher;
 pub mod thumbnail_worker;

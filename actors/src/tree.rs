@@ -5,6 +5,7 @@
 //! ├── media-fan-out         one for one    MediaTopic → metadata-subscription, thumbnails-subscription,
 //! │                                        audio-subscription
 //! ├── ingest                rest for one   StreamPoller → SubscriptionMatcher
+//! ├── search                one for one    SearchIndexer
 //! ├── redrive               one for one    redrive-intake → Redriver
 //! ├── push                  one for one    PushFeeder → PushSender pool, DlqKeeper, PushFeedback
 //! └── media                 one for one    metadata-intake → MetadataRecorder pool,
@@ -19,13 +20,14 @@
 //! # Layout
 //! - this file: the groups, and which of them a host has
 //! - `soil`: what the tree is planted in (ports, roles, settings)
-//! - `ingest`, `push`, `media`: the actors of each group; the fan-out's are with those of media, those of redrive with push
+//! - `ingest`, `push`, `media`, `search`: the actors of each group; the fan-out's are with those of media, those of redrive with push
 //! - `child`: what actors of all groups are declared by
 
 mod child;
 mod ingest;
 mod media;
 mod push;
+mod search;
 mod soil;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ use crate::projections::{Projections, TrafficPolicy};
 use crate::push_feedback::FeedbackCounts;
 use crate::push_sender::rendering::Names;
 use crate::runtime::{Intensity, Mailbox, Strategy, System};
+use crate::search_indexer::SearchCounts;
 
 /// The running tree, as far as others speak to it.
 pub struct Tree {
@@ -62,6 +65,8 @@ pub struct Tree {
     pub feedback: Option<Arc<FeedbackCounts>>,
     /// What came of the renditions of recordings.
     pub renditions: Arc<RenditionCounts>,
+    /// What became of documents, if this host may write the search index.
+    pub search: Option<Arc<SearchCounts>>,
 }
 
 /// Restarts that the root bears before the daemon gives up: enough for a bad moment, too few for a loop.
@@ -116,6 +121,7 @@ pub async fn plant(
     // Declared in the order in which a drain empties them.
     let fan_out = group("media-fan-out", Strategy::OneForOne);
     let ingest = group("ingest", Strategy::RestForOne);
+    let search = group("search", Strategy::OneForOne);
     let redrive = group("redrive", Strategy::OneForOne);
     let push = group("push", Strategy::OneForOne);
     let media = group("media", Strategy::OneForOne);
@@ -141,6 +147,8 @@ pub async fn plant(
     if settings.roles.ingest {
         ingest::poller_and_matcher(&ingest, &shared);
     }
+    let index = ports.search.as_ref().filter(|_| settings.roles.ingest);
+    let search = index.map(|index| search::search_group(&search, index, &shared));
     if let Some(queue) = ports.redrive.as_ref().filter(|_| settings.roles.push) {
         push::redriver(&redrive, queue, &shared, &dlq);
     }
@@ -159,6 +167,7 @@ pub async fn plant(
         inbox,
         feedback,
         renditions,
+        search,
     })
 }
 

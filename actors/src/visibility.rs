@@ -98,6 +98,27 @@ impl Sight {
         }
     }
 
+    /// Something of which it is known whose it is, and what it says of itself.
+    pub fn thing(&self, owner: Option<PersonId>, said: Option<&str>) -> Thing {
+        Thing {
+            owner,
+            visibility: said.map_or(self.model.visibility_default, Visibility::named),
+        }
+    }
+
+    /// A person, who is their own and meets everybody unless they say otherwise.
+    fn person(&self, id: &ElementId, said: Option<&str>) -> Thing {
+        Thing {
+            owner: Some(id.clone().into()),
+            visibility: said.map_or(Visibility::Public, Visibility::named),
+        }
+    }
+
+    /// The property that says who may see a thing.
+    pub fn property(&self) -> &str {
+        &self.model.visibility_property
+    }
+
     /// Begins to look with a viewer's eyes.
     pub fn of<'s>(&'s self, viewer: Viewer<'s>) -> Look<'s> {
         Look {
@@ -163,15 +184,20 @@ impl Look<'_> {
             return Ok(known.clone());
         }
         let Sight { graph, model, .. } = self.sight;
-        let owner = graph.owner_of(id, &model.authored_labels).await?;
         let word = graph.property_of(id, &model.visibility_property).await?;
-        let said = word.map(|word| Visibility::named(&word));
-        let thing = Thing {
-            owner,
-            visibility: said.unwrap_or(model.visibility_default),
+        let maker = graph.owner_of(id, &model.authored_labels).await?;
+        let thing = match maker {
+            None if self.is_person(id).await? => self.sight.person(id, word.as_deref()),
+            owner => self.sight.thing(owner, word.as_deref()),
         };
         self.posts.insert(id.clone(), thing.clone());
         Ok(thing)
+    }
+
+    async fn is_person(&self, id: &ElementId) -> Result<bool, GraphFault> {
+        let Sight { graph, model, .. } = self.sight;
+        let labels = graph.labels_of(id).await?;
+        Ok(labels.contains(&model.person_label))
     }
 
     async fn tie(&mut self, owner: &PersonId) -> Result<Tie, GraphFault> {

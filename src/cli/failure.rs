@@ -22,6 +22,7 @@ use crate::embedded::journal::OpenError;
 use crate::hindsight::PastFault;
 use crate::hindsight::what_if::TrialFault;
 use crate::http::HttpError;
+use crate::search_rebuild::RebuildError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -86,6 +87,9 @@ pub enum Failure {
     /// A graph cannot be made known.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
+    /// A search index cannot be built.
+    #[error(transparent)]
+    Search(#[from] RebuildError),
     /// The past cannot be read.
     #[error(transparent)]
     Past(#[from] PastFault),
@@ -117,7 +121,9 @@ impl Failure {
             Self::Daemon(DaemonError::Lock(LockError::Taken { .. }) | DaemonError::Http(_)) => {
                 Exit::TryAgain
             }
-            Self::Backfill(BackfillError::Lock(LockError::Taken { .. })) => Exit::TryAgain,
+            Self::Backfill(BackfillError::Lock(LockError::Taken { .. }))
+            | Self::Search(RebuildError::Lock(LockError::Taken { .. })) => Exit::TryAgain,
+            Self::Search(RebuildError::OnAws | RebuildError::Disabled) => Exit::Config,
             Self::Usage { .. } | Self::Demo(DemoError::Speed(_)) => Exit::Usage,
             // Whoever read our output has seen enough.
             Self::Output(error) | Self::Demo(DemoError::Output(error))

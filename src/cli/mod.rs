@@ -26,6 +26,7 @@ mod output;
 mod provision;
 mod run;
 mod schema;
+mod search;
 mod status;
 mod tap;
 mod tell;
@@ -149,6 +150,9 @@ enum Command {
     Backfill(backfill::BackfillArguments),
     /// Print a token that speaks for somebody, for the public API of a daemon on this machine.
     Token(token::TokenArguments),
+    /// Make what is searched anew.
+    #[command(subcommand)]
+    Search(search::SearchCommand),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
     /// Print the JSON Schema of the configuration.
@@ -234,6 +238,7 @@ impl Context {
             }
             Command::Backfill(arguments) => backfill::backfill(self, &arguments),
             Command::Token(arguments) => token::token(self, &arguments),
+            Command::Search(command) => search::search(self, &command),
             Command::Provision(arguments) => provision::provision(self, &arguments),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),

@@ -21,6 +21,7 @@ mod inbox;
 mod load;
 mod push;
 mod schema;
+mod search;
 mod semantics;
 mod templates;
 
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use iyagi_actors::stream_poller::PollPace;
 use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_media::{Limits, OutputFormat, Preset};
+use iyagi_search::projection::{Projection, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,7 @@ pub use self::inbox::InboxConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
+pub use self::search::SearchConfig;
 pub use self::semantics::Fault;
 pub use self::templates::{
     BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,
@@ -71,6 +74,8 @@ pub struct Config {
     pub push: PushConfig,
     /// What people are told in the app.
     pub inbox: InboxConfig,
+    /// How the graph is searched.
+    pub search: SearchConfig,
     /// What is made of uploaded files.
     pub media: MediaConfig,
     /// What is written to the log.
@@ -81,6 +86,20 @@ pub struct Config {
     pub fleet: FleetConfig,
     /// The services of AWS, if the ports stand on them.
     pub aws: AwsConfig,
+}
+
+impl Config {
+    /// Which documents the change log makes.
+    pub fn projection(&self) -> Projection {
+        Projection {
+            scope: if self.search.edges {
+                Scope::Elements
+            } else {
+                Scope::Vertices
+            },
+            authored_labels: self.graph.authored_labels.clone(),
+        }
+    }
 }
 
 /// Where state is kept.

@@ -178,6 +178,7 @@ impl AwsAdapters {
             thumbnails: Arc::clone(&thumbnails),
             audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
+            search: None,
             decoder: ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: ffmpeg.map(|ffmpeg| ffmpeg as _),
             clock: Arc::clone(clock),

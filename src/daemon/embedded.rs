@@ -18,6 +18,7 @@ use crate::embedded::metadata::EmbeddedMetadata;
 use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
 use crate::embedded::push_log::PushLog;
 use crate::embedded::queues::{EmbeddedQueues, InvalidQueue, QueueConfig};
+use crate::embedded::search::{EmbeddedSearch, SearchOpenError};
 use crate::embedded::sqlite::DatabaseError;
 use crate::fcm::FcmError;
 use crate::ffmpeg::Ffmpeg;
@@ -42,6 +43,7 @@ pub struct EmbeddedAdapters {
     metadata: Arc<dyn Queue>,
     dead_letters: Arc<dyn Queue>,
     ffmpeg: Option<Arc<Ffmpeg>>,
+    search: Option<EmbeddedSearch>,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,6 +62,9 @@ pub enum EmbeddedError {
     /// A queue.
     #[error(transparent)]
     Queue(#[from] InvalidQueue),
+    /// The search index.
+    #[error(transparent)]
+    Search(#[from] SearchOpenError),
     /// The push gateway's log.
     #[error("{} cannot be written to: {source}", .path.display())]
     PushLog {
@@ -114,6 +119,10 @@ impl EmbeddedAdapters {
         let files = dir.join("files");
         let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
         let objects = Arc::new(objects.await?);
+        let search = config.search.enabled.then(|| dir.join("search"));
+        let search = search
+            .map(|folder| EmbeddedSearch::open(&folder))
+            .transpose()?;
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -136,6 +145,7 @@ impl EmbeddedAdapters {
             metadata,
             dead_letters,
             ffmpeg: ffmpeg(config),
+            search,
             clock: Arc::clone(clock),
         })
     }
@@ -159,6 +169,7 @@ impl EmbeddedAdapters {
             metadata: Arc::clone(&self.metadata),
             decoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
+            search: self.search.clone().map(|index| Arc::new(index) as _),
             clock: Arc::clone(&self.clock),
         }
     }

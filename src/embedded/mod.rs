@@ -8,5 +8,6 @@ pub mod metadata;
 pub mod objects;
 pub mod push_log;
 pub mod queues;
+pub mod search;
 pub mod sqlite;
 pub(crate) mod unique_id;

@@ -6,6 +6,7 @@ mod config;
 mod hindsight;
 mod journal;
 mod live;
+mod search;
 mod surface;
 mod templates;
 mod why_page;

@@ -157,6 +157,7 @@ pub(crate) async fn ports(
         redrive: None,
         push_feedback: None,
         media_intake: None,
+        search: None,
         decoder: None,
         encoder: None,
         thumbnails: queue("thumbnails"),
@@ -169,6 +170,7 @@ pub(crate) async fn ports(
 pub(crate) fn settings() -> Settings {
     let config = Config::default();
     let templates = Arc::new(built_in_templates().unmoderated());
+    let search = config.projection();
     let push = config.push;
     Settings {
         roles: Roles {
@@ -177,6 +179,7 @@ pub(crate) fn settings() -> Settings {
             media: false,
         },
         pace: config.stream,
+        search,
         model: config.graph,
         texts: Arc::new(Texts::of(&templates).expect("usable")),
         templates,

@@ -13,6 +13,7 @@ mod listeners;
 mod media;
 mod operations;
 mod preferences;
+mod search;
 mod settling;
 mod sign_in;
 mod subscriptions;

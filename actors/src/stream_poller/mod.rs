@@ -3,24 +3,22 @@
 //! Owns the reading position, which is ahead of the journal's cursor by what the matcher has in hand.
 //! Told: [`Poll`], by itself. Writes nothing: the matcher moves the cursor.
 //!
-//! **Invariant:** a page that cannot be read moves nothing, and neither does one that misses a commit, unless the
-//! configuration says that it may. The matcher journals every jump.
+//! **Invariant:** what is read is with the matcher before more is read. The matcher journals every jump.
 
 pub mod assembler;
 mod pace;
+pub mod reading;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_messages::ids::Timestamp;
-use iyagi_messages::stream::StreamPage;
-
 pub use self::assembler::CommitBounds;
-use self::assembler::{Assembler, Gaps, Portion};
+use self::assembler::Portion;
 pub use self::pace::{OnExpired, OnGap, PollPace, Tip, out_of_patience, tip_of};
+use self::reading::{LogReader, LogSource, More, Reading};
 use crate::fleet::Fleet;
 use crate::health::Health;
-use crate::ports::{ChangeStream, Clock, Position, StreamFault};
+use crate::ports::{ChangeStream, Clock};
 use crate::projections::Projections;
 use crate::runtime::{Cx, Done, Failure, Fault, Mailbox, Worker};
 use crate::subscription_matcher::Commits;
@@ -50,23 +48,14 @@ pub struct StreamPollerContext {
 /// Name of the stream among the dependencies.
 const DEPENDENCY: &str = "stream";
 /// How often a host that does not read looks whether its turn has come.
-const TURN_INTERVAL: Duration = Duration::from_millis(200);
+pub const TURN_INTERVAL: Duration = Duration::from_millis(200);
 /// Records that one message to the matcher carries at most, unless one commit or one page of it has more.
 const BATCH_RECORDS: usize = 2_000;
 
 /// Polls the change log.
 pub struct StreamPoller {
     context: Arc<StreamPollerContext>,
-    assembler: Assembler,
-    limit: u32,
-    /// Polls in a row that found nothing.
-    misses: u32,
-    /// Polls in a row that failed.
-    failures: u32,
-    /// Reads in a row that missed a commit.
-    gaps: u32,
-    /// Since when the log contradicts the position.
-    contradicted_since: Option<Timestamp>,
+    log: LogReader,
     /// Whether reading was this host's work when it last looked.
     reads: bool,
     /// Whether the matcher knows that reading begins.
@@ -76,16 +65,9 @@ pub struct StreamPoller {
 impl StreamPoller {
     /// A poller that goes on behind the journal's cursor.
     pub fn new(context: Arc<StreamPollerContext>) -> Self {
-        let cursor = context.projections.outbox().cursor;
-        let pace = context.pace;
         Self {
+            log: log_behind_cursor(&context),
             context,
-            assembler: Assembler::behind(cursor, pace.commit),
-            limit: pace.limit,
-            misses: 0,
-            failures: 0,
-            gaps: 0,
-            contradicted_since: None,
             reads: true,
             announced: false,
         }
@@ -103,10 +85,9 @@ impl StreamPoller {
 
     /// Asks once and says how long to wait before asking again.
     async fn poll(&mut self) -> Result<Duration, Fault> {
-        if self.context.projections.outbox().cursor > self.assembler.done() {
+        if self.context.projections.outbox().cursor > self.log.done() {
             // The matcher has taken over a graph as of there.
-            let cursor = self.context.projections.outbox().cursor;
-            self.assembler = Assembler::behind(cursor, self.context.pace.commit);
+            self.log = log_behind_cursor(&self.context);
         }
         if !self.reads() {
             let now = self.context.clock.now();
@@ -120,75 +101,17 @@ impl StreamPoller {
             self.tell(Vec::new()).await?;
             self.announced = true;
         }
-        let asked = self.assembler.next();
-        match self.context.stream.fetch(asked, self.limit).await {
-            Ok(page) => self.take(page).await,
-            Err(StreamFault::NotFound { last_valid }) => {
-                match tip_of(self.assembler.position(), asked, last_valid) {
-                    Tip::AtTip => self.rest_at_tip().await,
-                    Tip::Behind { last_valid } => {
-                        let end = last_valid
-                            .map_or_else(|| "is empty".to_owned(), |last| format!("ends at {last}"));
-                        Ok(self.contradicted(&format!(
-                            "the log {end}, before the cursor, for more than a minute: it was reset. Restore the \
-                             cluster, or start on a fresh data folder"
-                        )))
-                    }
-                    Tip::Race { last_valid } => Ok(self.contradicted(&format!(
-                        "the log ends at {last_valid} and yet gives nothing behind the cursor for more than a minute"
-                    ))),
+        match self.log.read().await {
+            Reading::Available(available, more) => {
+                self.hand_over(available).await?;
+                if more == More::AtTip && self.context.projections.fan_outs().next().is_some() {
+                    // A matcher that was rebuilt goes on with whom it has queued at its next message, and here none may come.
+                    self.tell(Vec::new()).await?;
                 }
+                Ok(self.log.handed_over(more))
             }
-            Err(StreamFault::Expired) => Ok(self.expired(asked)),
-            Err(
-                fault @ (StreamFault::MemoryLimit
-                | StreamFault::Throttled
-                // An answer that does not come in time may be too long.
-                | StreamFault::Unreachable(_)),
-            ) => {
-                self.limit = PollPace::less(self.limit);
-                Ok(self.stall(&fault.to_string()))
-            }
-            Err(fault) => Ok(self.stall(&fault.to_string())),
+            Reading::Nothing(wait) => Ok(wait),
         }
-    }
-
-    async fn take(&mut self, page: StreamPage) -> Result<Duration, Fault> {
-        let full = page.records.len() >= self.limit as usize;
-        let gaps = self.context.pace.after_gaps(self.gaps);
-        let available = match self.assembler.take(page, gaps) {
-            Ok(available) => available,
-            Err(gap) => {
-                self.gaps += 1;
-                return Ok(self.stall(&gap.to_string()));
-            }
-        };
-        if gaps == Gaps::Pass {
-            tracing::warn!(
-                reads = self.gaps, at = %self.assembler.position(),
-                "commits stayed missing and are passed over, as stream.on_gap says"
-            );
-        }
-        self.hand_over(available).await?;
-        self.flowing();
-        Ok(if full {
-            Duration::ZERO
-        } else {
-            self.context.pace.interval_min()
-        })
-    }
-
-    async fn rest_at_tip(&mut self) -> Result<Duration, Fault> {
-        let last = self.assembler.close_at_tip();
-        self.hand_over(last).await?;
-        if self.context.projections.fan_outs().next().is_some() {
-            // A matcher that was rebuilt goes on with whom it has queued at its next message, and here none may come.
-            self.tell(Vec::new()).await?;
-        }
-        let misses = self.misses + 1;
-        self.flowing();
-        self.misses = misses;
-        Ok(self.context.pace.at_tip(self.misses))
     }
 
     async fn hand_over(&mut self, available: Vec<Portion>) -> Result<(), Fault> {
@@ -213,58 +136,17 @@ impl StreamPoller {
         let told = self.context.matcher.tell(Commits(batch)).await;
         told.map_err(|closed| Fault::worker(format!("actor {} is gone", closed.actor)))
     }
+}
 
-    fn flowing(&mut self) {
-        self.contradicted_since = None;
-        (self.misses, self.failures, self.gaps) = (0, 0, 0);
-        self.limit = self.context.pace.more(self.limit);
-        let detail = format!("read to {}", self.assembler.done());
-        self.context
-            .health
-            .report(DEPENDENCY, true, detail, self.context.clock.now());
-    }
-
-    /// Nothing moves until the cause is gone; the same place is asked for again, more and more seldom.
-    fn stall(&mut self, reason: &str) -> Duration {
-        let wait = self.context.pace.stalled(self.failures);
-        if self.failures == 0 {
-            tracing::error!(at = %self.assembler.position(), reason, "the stream has stalled; nothing is lost");
-        }
-        self.failures += 1;
-        let detail = format!("stalled behind {}: {reason}", self.assembler.position());
-        self.context
-            .health
-            .report(DEPENDENCY, false, detail, self.context.clock.now());
-        wait
-    }
-
-    /// Waits for a replica to catch up, and no longer than one takes.
-    fn contradicted(&mut self, reason: &str) -> Duration {
-        let now = self.context.clock.now();
-        let since = *self.contradicted_since.get_or_insert(now);
-        if out_of_patience(since, now) {
-            return self.stall(reason);
-        }
-        self.misses += 1;
-        self.context.pace.at_tip(self.misses)
-    }
-
-    fn expired(&mut self, asked: Position) -> Duration {
-        let may_go_on = self.context.pace.on_expired == OnExpired::TrimHorizon;
-        // Nothing expires at the horizon itself; a service that says so is not to be asked without end.
-        if !may_go_on || asked == Position::TrimHorizon {
-            return self.stall(&format!(
-                "{}. stream.on_expired = \"trim_horizon\" goes on with the oldest that is kept instead",
-                StreamFault::Expired
-            ));
-        }
-        tracing::warn!(
-            behind = %self.assembler.done(),
-            "commits have been trimmed away unread; reading goes on at the trim horizon, as stream.on_expired says"
-        );
-        self.assembler.go_on_at_horizon();
-        Duration::ZERO
-    }
+fn log_behind_cursor(context: &StreamPollerContext) -> LogReader {
+    let source = LogSource {
+        stream: Arc::clone(&context.stream),
+        health: Arc::clone(&context.health),
+        dependency: DEPENDENCY,
+        clock: Arc::clone(&context.clock),
+        pace: context.pace,
+    };
+    LogReader::behind(context.projections.outbox().cursor, source)
 }
 
 impl Worker for StreamPoller {

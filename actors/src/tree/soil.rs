@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use iyagi_media::audio::{AudioLimits, Rendition};
 use iyagi_media::{Limits, Preset};
+use iyagi_search::projection::Projection;
 
 use crate::journal::Journal;
 use crate::platforms::breaker::BreakerPolicy;
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PushGateway, Queue,
-    RecordingDecoder, RecordingEncoder,
+    RecordingDecoder, RecordingEncoder, SearchIndex,
 };
 use crate::projections::{CatchUpPolicy, DyingTokensPolicy, RatePolicy};
 use crate::push_sender::decision::RetryPolicy;
@@ -50,6 +51,8 @@ pub struct Ports {
     pub audio: Arc<dyn Queue>,
     /// The consumers' own queues.
     pub metadata: Arc<dyn Queue>,
+    /// What is searched, if there is an index.
+    pub search: Option<Arc<dyn SearchIndex>>,
     /// Decodes recordings that the engine does not, if there is such a decoder.
     pub decoder: Option<Arc<dyn RecordingDecoder>>,
     /// Makes renditions of recordings, if anything does.
@@ -87,6 +90,8 @@ pub struct Settings {
     pub pace: PollPace,
     /// What the graph's labels mean.
     pub model: GraphModel,
+    /// Which documents the change log makes.
+    pub search: Projection,
     /// What pushes are matched by.
     pub templates: Arc<Templates>,
     /// The templates' texts.

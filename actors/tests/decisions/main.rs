@@ -3,6 +3,7 @@
 mod explaining;
 mod feedback;
 mod gates;
+mod indexing;
 mod matching;
 mod polling;
 mod push;

@@ -2,6 +2,8 @@
 //!
 //! Everything is read from counters that exist anyway, so a daemon that nobody scrapes pays nothing.
 
+mod search;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::audio_worker::RenditionCounts;
@@ -51,10 +53,11 @@ pub async fn scrape(state: Data<State>, request: HttpRequest) -> Result<HttpResp
 
 async fn render(state: &State) -> String {
     let surface = &state.surface;
-    let (readiness, stream, queues) = tokio::join!(
+    let (readiness, stream, queues, searched) = tokio::join!(
         health::readiness(surface),
         status::stream(surface),
-        status::queues(surface)
+        status::queues(surface),
+        search::cursor(surface)
     );
     let mut text = Exposition::default();
     let uptime_ms = surface.clock.now().since_ms(surface.started_at);
@@ -80,6 +83,7 @@ async fn render(state: &State) -> String {
     of_renditions(&mut text, &surface.tree.renditions);
     of_fleet(&mut text, surface);
     of_stream(&mut text, &stream);
+    search::of_search(&mut text, searched, surface.tree.search.as_deref());
     of_queues(&mut text, &queues);
     of_inbox(&mut text, surface.tree.inbox.store.counts(), &state.live);
     of_requests(&mut text, &state.requests);

@@ -7,6 +7,7 @@ pub mod keys;
 pub mod media;
 pub mod preferences;
 mod recordings;
+pub mod search;
 pub mod subscriptions;
 
 use actix_web::web::{ServiceConfig, resource};
@@ -53,6 +54,11 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(put().to(preferences::replace))
                 .route(patch().to(preferences::amend))
                 .default_service(otherwise("GET, HEAD, PUT, PATCH")),
+        )
+        .service(
+            resource("/v1/search")
+                .route(get(search::search))
+                .default_service(otherwise("GET, HEAD")),
         )
         .service(
             resource("/v1/inbox")

@@ -68,6 +68,7 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
         redrive: None,
         push_feedback: Some(Arc::new(feedback().await)),
         media_intake: None,
+        search: None,
         decoder: None,
         encoder: None,
         thumbnails: queue("thumbnails"),
@@ -83,6 +84,7 @@ fn settings() -> Settings {
     Settings {
         roles: Roles::ALL,
         pace: config.stream,
+        search: config.projection(),
         model: config.graph,
         texts: Arc::new(Texts::of(&templates).expect("usable")),
         templates,

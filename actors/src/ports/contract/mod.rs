@@ -8,3 +8,4 @@ pub mod leases;
 pub mod metadata_table;
 pub mod object_store;
 pub mod queue;
+pub mod search_index;

@@ -1,0 +1,91 @@
+//! `iyagi search rebuild`: makes the search index anew.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, json};
+
+use super::provision::block_on;
+use super::{Context, Exit, Failure, RunFlags};
+use crate::search_rebuild::Rebuild;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SearchCommand {
+    /// Build the index anew from the whole change log, beside the one that is searched, and put it in its place.
+    Rebuild(RebuildArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "The daemon keeps the index in step by itself, and makes it anew where it is damaged or of an older \
+        format. This is for who doubts what it finds. The daemon must be stopped meanwhile."
+)]
+pub(super) struct RebuildArguments {
+    /// Compare every document with the graph before the index is put in place.
+    #[arg(long)]
+    verify: bool,
+    /// Build and compare, and leave the index that is there.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<Exit, Failure> {
+    let SearchCommand::Rebuild(arguments) = command;
+    let config = context.load(&RunFlags::default())?.config;
+    block_on(async {
+        let rebuild = Rebuild::begin(config)?;
+        let errors = io::stderr();
+        let built = rebuild
+            .build(|as_of| {
+                if errors.is_terminal() {
+                    // Whoever closed it does not want to know.
+                    write!(&errors, "\ras of {as_of}").ok();
+                }
+            })
+            .await;
+        if errors.is_terminal() {
+            writeln!(&errors).ok();
+        }
+        let built = built?;
+        if arguments.verify {
+            rebuild.verify().await?;
+        }
+        if !arguments.dry_run {
+            rebuild.publish()?;
+        }
+        let out = &mut context.output;
+        if out.json() {
+            let rejected: Map<_, _> = built
+                .rejected
+                .iter()
+                .map(|(reason, count)| ((*reason).to_owned(), (*count).into()))
+                .collect();
+            out.document(&json!({
+                "as_of": built.as_of.to_string(),
+                "documents": built.documents,
+                "rejected": rejected,
+                "verified": arguments.verify,
+                "published": !arguments.dry_run,
+            }))?;
+        } else {
+            out.line(format_args!(
+                "{} documents, as of {}",
+                built.documents, built.as_of
+            ))?;
+            for (reason, count) in &built.rejected {
+                out.line(format_args!(
+                    "{count} records are in none of them: {reason}"
+                ))?;
+            }
+            if arguments.verify {
+                out.line("every document is as the graph has it")?;
+            }
+            out.line(if arguments.dry_run {
+                "the index that was there is left: this was a dry run"
+            } else {
+                "it is in place, and searched when the daemon starts"
+            })?;
+        }
+        Ok(Exit::Done)
+    })
+}

@@ -1,0 +1,259 @@
+//! Search over the graph's elements, of which a person sees what they may.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::ports::{GraphFault, SearchFault, SearchIndex};
+use iyagi_actors::visibility::{Look, Sight};
+use iyagi_messages::change::ElementKind;
+use iyagi_messages::cursor::Cursor;
+use iyagi_messages::ids::{ElementId, PersonId};
+use iyagi_search::document::Document;
+use iyagi_search::highlight::{Fragment, Highlighter};
+use iyagi_search::hits::{Hit, Page, Place, Request};
+use iyagi_search::query::Query as Searched;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::auth::Caller;
+use crate::http::State;
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::{self, Query};
+use crate::http::response;
+use crate::http::visible;
+
+const PARAMETERS: [&str; 7] = [
+    "person",
+    "q",
+    "type",
+    "owner",
+    "limit",
+    "cursor",
+    "min_version",
+];
+/// Hits on a page.
+const LIMIT_MAX: u64 = 100;
+const LIMIT_DEFAULT: u64 = 20;
+/// Hits that one request looks at: a page may have less than it could, because most of what is found is not to be seen.
+const LOOKED_AT_MAX: usize = 1_000;
+/// Labels that one request may name.
+const TYPES_MAX: usize = 16;
+/// How long a request waits for the index to come to a version, and how often it looks.
+const BEHIND_MAX: Duration = Duration::from_secs(2);
+const LOOK_INTERVAL: Duration = Duration::from_millis(25);
+/// Seconds after which a client may ask again.
+const RETRY_SECONDS: u32 = 1;
+
+/// A page of hits.
+#[derive(Serialize)]
+struct Listing {
+    hits: Vec<Found>,
+    next: Option<String>,
+    /// As of which operation of the change log, as `commit:op`.
+    index_version: String,
+    took_ms: u64,
+}
+
+/// One element that was found.
+#[derive(Serialize)]
+struct Found {
+    entity_id: ElementId,
+    entity_type: Vec<String>,
+    document_type: ElementKind,
+    owner: Option<PersonId>,
+    score: f32,
+    highlight: Vec<Highlight>,
+}
+
+/// Where a property has what was searched for.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Highlight {
+    property: String,
+    /// Part of the property's text.
+    text: String,
+    ranges: Vec<Span>,
+}
+
+/// Part of a text in UTF-16 code units, as Dart, Kotlin, Swift's `NSString` and JavaScript count.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+/// `GET /v1/search?person&q&type&owner&limit&cursor&min_version`
+pub async fn search(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let began = Instant::now();
+    let query = Query::of(&request, &PARAMETERS)?;
+    caller.as_named("person", query.text("person"))?;
+    let asked = asked(&query)?;
+    let index = state.surface.search.as_deref().ok_or_else(|| {
+        Problem::new(
+            Kind::Elsewhere,
+            "this daemon keeps no search index: see `search.enabled`",
+        )
+    })?;
+    if let Some(version) = min_version(&query)? {
+        wait_for(index, version).await?;
+    }
+    let mut look = visible::look(&state, &caller);
+    let sight = &state.surface.sight;
+    let (page, next) = visible_page(index, sight, &mut look, &asked).await?;
+    let mut highlighter = Highlighter::default();
+    let found = |hit| found(hit, &asked.query, &mut highlighter);
+    Ok(response::ok(&Listing {
+        index_version: page.as_of.to_string(),
+        hits: page.hits.into_iter().map(found).collect(),
+        next: next.map(|place| request::sealed_cursor(&place.to_string())),
+        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }))
+}
+
+fn asked(query: &Query) -> Result<Request, Problem> {
+    let text = query.text("q").unwrap_or_default();
+    let searched = Searched::parse(text);
+    let types: Vec<String> = query
+        .text("type")
+        .map(|types| types.split(',').map(str::to_owned).collect())
+        .unwrap_or_default();
+    if types.len() > TYPES_MAX {
+        let detail = format!(
+            "`type` names {} labels: give at most {TYPES_MAX}",
+            types.len()
+        );
+        return Err(Problem::invalid("type", detail));
+    }
+    let after = query
+        .cursor()?
+        .map(|place| place.parse::<Place>())
+        .transpose();
+    Ok(Request {
+        query: searched.map_err(|error| Problem::invalid("q", error.to_string()))?,
+        types,
+        owner: query.text("owner").map(PersonId::from),
+        limit: query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
+        after: after.map_err(|error| Problem::invalid("cursor", error.to_string()))?,
+    })
+}
+
+fn min_version(query: &Query) -> Result<Option<Cursor>, Problem> {
+    let version = query.text("min_version").map(str::parse::<Cursor>);
+    let version = version.transpose();
+    version.map_err(|error| Problem::invalid("min_version", error.to_string()))
+}
+
+/// Waits until the index has what a client knows of.
+async fn wait_for(index: &dyn SearchIndex, version: Cursor) -> Result<(), Problem> {
+    let began = Instant::now();
+    loop {
+        let reached = index.cursor().await.map_err(|fault| problem_of(&fault))?;
+        if reached >= version {
+            return Ok(());
+        }
+        if began.elapsed() >= BEHIND_MAX {
+            let detail =
+                format!("the search index is as of {reached}, and has not come to {version} yet");
+            let problem = Problem::new(Kind::Unavailable, detail);
+            return Err(problem
+                .with("field", "min_version")
+                .retry_after(RETRY_SECONDS));
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// As many hits as a page has of those that a person may see, and where to go on.
+async fn visible_page(
+    index: &dyn SearchIndex,
+    sight: &Sight,
+    look: &mut Look<'_>,
+    asked: &Request,
+) -> Result<(Page, Option<Place>), Problem> {
+    let mut request = asked.clone();
+    let mut looked_at = 0;
+    let mut seen = Vec::new();
+    loop {
+        let page = index.search(request.clone()).await;
+        let page = page.map_err(|fault| problem_of(&fault))?;
+        let full = page.hits.len() == request.limit;
+        looked_at += page.hits.len();
+        request.after = page.hits.last().map(|hit| hit.place).or(request.after);
+        for hit in page.hits {
+            let visible = sees(look, sight, &hit.standing.document).await;
+            if visible.map_err(|fault| visible::unanswered(&fault))? {
+                seen.push(hit);
+            }
+        }
+        request.limit = asked.limit - seen.len();
+        if !full || request.limit == 0 || looked_at >= LOOKED_AT_MAX {
+            let page = Page {
+                hits: seen,
+                as_of: page.as_of,
+            };
+            return Ok((page, request.after.filter(|_| full)));
+        }
+    }
+}
+
+/// A vertex is asked of the graph as it is now, so that nothing is shown that was hidden a moment ago. An edge is nothing
+/// there that anybody asks about by its id, so its document must do.
+async fn sees(look: &mut Look<'_>, sight: &Sight, found: &Document) -> Result<bool, GraphFault> {
+    match found.document_type {
+        ElementKind::Vertex => look.sees_element(&found.entity_id).await,
+        ElementKind::Edge => {
+            let said = found.predicates.get(sight.property());
+            let said = said.and_then(|said| said.first()?.value.as_str());
+            look.visible(&sight.thing(found.owner.first().cloned(), said))
+                .await
+        }
+    }
+}
+
+fn found(hit: Hit, query: &Searched, highlighter: &mut Highlighter) -> Found {
+    let document = hit.standing.document;
+    let mut highlight = Vec::new();
+    for (property, text) in document.texts() {
+        let fragment = highlighter.fragment(query, text);
+        highlight.extend(fragment.map(|fragment| highlighted(property, fragment)));
+    }
+    Found {
+        entity_id: document.entity_id,
+        entity_type: document.entity_type,
+        document_type: document.document_type,
+        owner: document.owner.into_iter().next(),
+        score: hit.place.score,
+        highlight,
+    }
+}
+
+fn highlighted(property: &str, Fragment { text, ranges }: Fragment) -> Highlight {
+    let units = |end: usize| text[..end].encode_utf16().count();
+    let ranges = ranges.into_iter().map(|range| Span {
+        start: units(range.start),
+        end: units(range.end),
+    });
+    Highlight {
+        property: property.to_owned(),
+        ranges: ranges.collect(),
+        text,
+    }
+}
+
+fn problem_of(fault: &SearchFault) -> Problem {
+    match fault {
+        SearchFault::Unavailable(_) => {
+            tracing::warn!(%fault, "a search was not answered");
+            Problem::new(
+                Kind::Unavailable,
+                "the search index does not answer at present",
+            )
+            .retry_after(RETRY_SECONDS)
+        }
+        fault => Problem::internal("the search index", fault),
+    }
+}
