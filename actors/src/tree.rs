@@ -431,6 +431,7 @@ fn media_group(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessage>) {
             deadline: settings.rendition_deadline,
             counts: Arc::clone(shared.renditions),
         },
+        transcriber: ports.transcriber.clone(),
         prefixes: settings.audio_prefixes.clone(),
     });
     let renditions = u32::try_from(settings.renditions.len()).unwrap_or(u32::MAX);

@@ -331,6 +331,7 @@ async fn ports(folder: &Path, gateway: Arc<dyn PushGateway>) -> Ports {
         media_intake: None,
         decoder: None,
         encoder: None,
+        transcriber: None,
         thumbnails: queue("thumbnails"),
         audio: queue("audio"),
         metadata: queue("metadata"),

@@ -159,6 +159,7 @@ impl EmbeddedAdapters {
             metadata: Arc::clone(&self.metadata),
             decoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
+            transcriber: None,
             clock: Arc::clone(&self.clock),
         }
     }

@@ -17,3 +17,4 @@ mod removals;
 mod servers;
 mod stub;
 mod tables;
+mod transcripts;

@@ -40,7 +40,7 @@ impl PushGateway for Together {
     }
 }
 
-struct Unobserved;
+pub(crate) struct Unobserved;
 
 impl Observer for Unobserved {
     fn on(&self, _: &RuntimeEvent) {}
@@ -129,7 +129,11 @@ fn requests() -> iyagi_actors::journal::Append {
     draft.finish()
 }
 
-async fn ports(folder: &TempDir, journal: &Arc<SqliteJournal>, clock: Arc<dyn Clock>) -> Ports {
+pub(crate) async fn ports(
+    folder: &TempDir,
+    journal: &Arc<SqliteJournal>,
+    clock: Arc<dyn Clock>,
+) -> Ports {
     let path = |name: &str| folder.path().join(name);
     let queues = EmbeddedQueues::open(&path("queues.db"), Arc::clone(&clock)).expect("opens");
     let queue = |name: &str| -> Arc<dyn Queue> {
@@ -155,6 +159,7 @@ async fn ports(folder: &TempDir, journal: &Arc<SqliteJournal>, clock: Arc<dyn Cl
         media_intake: None,
         decoder: None,
         encoder: None,
+        transcriber: None,
         thumbnails: queue("thumbnails"),
         audio: queue("audio"),
         metadata: queue("metadata"),
@@ -162,7 +167,7 @@ async fn ports(folder: &TempDir, journal: &Arc<SqliteJournal>, clock: Arc<dyn Cl
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let config = Config::default();
     let templates = Arc::new(built_in_templates().unmoderated());
     let push = config.push;

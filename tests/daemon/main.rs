@@ -10,5 +10,6 @@ mod push;
 mod real_ffmpeg;
 mod renditions;
 mod sending;
+mod transcripts;
 mod turns;
 mod world;

@@ -12,6 +12,7 @@ pub mod push_gateway;
 pub mod queue;
 pub mod recording_decoder;
 pub mod recording_encoder;
+pub mod transcriber;
 
 pub use change_stream::{ChangeStream, Position, StreamFault};
 pub use clock::Clock;
@@ -28,3 +29,4 @@ pub use push_gateway::{
 pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
 pub use recording_decoder::{DecoderFault, RecordingDecoder};
 pub use recording_encoder::{EncodeOrder, EncoderFault, RecordingEncoder};
+pub use transcriber::{Progress, Transcriber, TranscriberFault, TranscriptJob};

@@ -70,6 +70,7 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
         media_intake: None,
         decoder: None,
         encoder: None,
+        transcriber: None,
         thumbnails: queue("thumbnails"),
         audio: queue("audio"),
         metadata: queue("metadata"),
