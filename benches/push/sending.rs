@@ -332,6 +332,7 @@ async fn ports(folder: &Path, gateway: Arc<dyn PushGateway>) -> Ports {
         search: None,
         decoder: None,
         encoder: None,
+        transcriber: None,
         thumbnails: queue("thumbnails"),
         audio: queue("audio"),
         metadata: queue("metadata"),

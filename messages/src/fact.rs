@@ -444,6 +444,41 @@ facts! {
         /// Why, in words.
         detail: String,
     }
+    /// A service was asked to write down what is said in a recording.
+    "transcript.requested" v 1 => TranscriptRequested {
+        /// The recording.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// The service's job.
+        job: String,
+    }
+    /// What is said in a recording is known, and in its item.
+    "transcript.completed" v 1 => TranscriptCompleted {
+        /// The recording.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// The service's job.
+        job: String,
+        /// In which language, such as `ko-KR`, if that is known.
+        language: Option<String>,
+        /// Bytes of the text in the item.
+        text_bytes: u64,
+    }
+    /// What is said in a recording will not be known.
+    "transcript.failed" v 1 => TranscriptFailed {
+        /// The recording.
+        key: ObjectKey,
+        /// Which write of it.
+        sequencer: Sequencer,
+        /// The service's job.
+        job: String,
+        /// Why, as a stable word.
+        reason: String,
+        /// Why, in words.
+        detail: String,
+    }
     /// An object's metadata item is stored.
     "metadata.recorded" v 1 => MetadataRecorded {
         /// The object.

@@ -47,7 +47,7 @@ pub struct MetadataItem {
 impl MetadataItem {
     /// Takes out what was derived from the object. No object has both.
     pub fn take_derived(&mut self) -> Option<Derived> {
-        let audio = self.audio.take().map(Derived::Audio);
+        let audio = self.audio.take().map(Derived::from);
         self.thumbnails.take().map(Derived::Thumbnails).or(audio)
     }
 
@@ -56,7 +56,7 @@ impl MetadataItem {
     pub fn with_derived(mut self, derived: Option<Derived>) -> Self {
         (self.thumbnails, self.audio) = match derived {
             Some(Derived::Thumbnails(thumbnails)) => (Some(thumbnails), None),
-            Some(Derived::Audio(audio)) => (None, Some(audio)),
+            Some(Derived::Audio(audio)) => (None, Some(*audio)),
             None => (None, None),
         };
         self
@@ -70,7 +70,7 @@ pub enum Derived {
     /// Of a picture.
     Thumbnails(Thumbnails),
     /// Of a recording.
-    Audio(Audio),
+    Audio(Box<Audio>),
 }
 
 impl Derived {
@@ -99,7 +99,7 @@ impl From<Thumbnails> for Derived {
 
 impl From<Audio> for Derived {
     fn from(audio: Audio) -> Self {
-        Self::Audio(audio)
+        Self::Audio(Box::new(audio))
     }
 }
 
@@ -191,6 +191,45 @@ pub struct Audio {
     /// Copies for delivery, in the order in which they are configured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renditions: Vec<Rendition>,
+    /// What is said in it; absent where nothing transcribes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<Transcript>,
+}
+
+/// What is said in a recording, by a job of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// The job's name.
+    pub job: String,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: TranscriptState,
+}
+
+/// How far a transcript is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TranscriptState {
+    /// The job was begun.
+    Requested,
+    /// It is done.
+    Completed {
+        /// What was said, or its beginning.
+        text: String,
+        /// Whether there is more in the job's output.
+        #[serde(default)]
+        truncated: bool,
+        /// In which language, such as `ko-KR`, if that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+    },
+    /// There will be none.
+    Failed {
+        /// Why, as a stable word.
+        reason: String,
+        /// Why, in words.
+        detail: String,
+    },
 }
 
 /// A copy of a recording for delivery: at a fixed bit rate, as loud as all others, without its tags.

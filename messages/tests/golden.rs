@@ -441,6 +441,28 @@ fn samples() -> Vec<Fact> {
             detail: "the encoder refused it: it took longer than 5m".to_owned(),
         }
         .into(),
+        TranscriptRequested {
+            key: key("posts/1/한글.m4a"),
+            sequencer: sequencer(),
+            job: "abc-1-ko-KR_en-US".to_owned(),
+        }
+        .into(),
+        TranscriptCompleted {
+            key: key("posts/1/한글.m4a"),
+            sequencer: sequencer(),
+            job: "abc-1-ko-KR_en-US".to_owned(),
+            language: Some("ko-KR".to_owned()),
+            text_bytes: 1_234,
+        }
+        .into(),
+        TranscriptFailed {
+            key: key("posts/1/한글.m4a"),
+            sequencer: sequencer(),
+            job: "abc-1-ko-KR_en-US".to_owned(),
+            reason: "failed".to_owned(),
+            detail: "the media is no media".to_owned(),
+        }
+        .into(),
         MetadataRecorded {
             key: key("posts/1/한글.jpg"),
             sequencer: sequencer(),

@@ -28,6 +28,8 @@ pub struct Clients {
     pub s3: aws_sdk_s3::Client,
     /// Tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Jobs that write down what is said.
+    pub transcribe: aws_sdk_transcribe::Client,
     /// The group of hosts that this one belongs to.
     pub autoscaling: aws_sdk_autoscaling::Client,
     /// The region of all of them.
@@ -86,6 +88,7 @@ impl Clients {
             sqs: aws_sdk_sqs::Client::new(sdk),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             dynamodb: aws_sdk_dynamodb::Client::new(sdk),
+            transcribe: aws_sdk_transcribe::Client::new(sdk),
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
             region,
         })

@@ -13,6 +13,7 @@
 //! - [`s3`]: objects in a bucket
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
+//! - [`transcribe`]: what is said in recordings
 //! - [`instance`]: what the instance is told about its end
 //! - [`provision`]: creates and repairs what a configuration needs
 //! - [`check`]: whether a daemon could do its work here
@@ -32,4 +33,5 @@ pub mod s3;
 mod sdk_error;
 pub mod sns;
 pub mod sqs;
+pub mod transcribe;
 mod whole_xml;

@@ -284,6 +284,14 @@ fn of_media(fact: &Fact) -> Option<String> {
             "no {} of {} ({}): {}",
             fact.name, fact.key, fact.reason, fact.detail
         ),
+        Fact::TranscriptRequested(fact) => format!("{} is to be transcribed", fact.key),
+        Fact::TranscriptCompleted(fact) => {
+            format!("{} is transcribed, {} bytes", fact.key, fact.text_bytes)
+        }
+        Fact::TranscriptFailed(fact) => format!(
+            "{} is not transcribed ({}): {}",
+            fact.key, fact.reason, fact.detail
+        ),
         Fact::MetadataRecorded(fact) => {
             format!(
                 "{} is {} of {} bytes",

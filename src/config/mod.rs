@@ -3,7 +3,8 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `fleet`, `inbox`, `push`: those of their sections
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `fleet`, `inbox`, `push`, `search`, `transcripts`:
+//!   those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -24,6 +25,7 @@ mod schema;
 mod search;
 mod semantics;
 mod templates;
+mod transcripts;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -49,6 +51,7 @@ pub use self::semantics::Fault;
 pub use self::templates::{
     BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,
 };
+pub use self::transcripts::TranscriptsConfig;
 
 /// The built-in configuration, as a file that explains every key.
 pub const DEFAULT_FILE: &str = include_str!("../../config/iyagi.toml");
@@ -169,6 +172,8 @@ pub struct MediaConfig {
     pub limits: Limits,
     /// What is made of recordings.
     pub audio: AudioConfig,
+    /// What is said in recordings.
+    pub transcripts: TranscriptsConfig,
     /// Which thumbnails to make.
     pub presets: Vec<Preset>,
 }
@@ -190,6 +195,7 @@ impl Default for MediaConfig {
             deadline_ms: 30_000,
             limits: Limits::default(),
             audio: AudioConfig::default(),
+            transcripts: TranscriptsConfig::default(),
             presets: vec![
                 preset("small", 128),
                 preset("medium", 320),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use iyagi_actors::fleet::keeper::{FleetFault, FleetKeeper, FleetKeeperContext, Membership};
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{Clock, LeaseFault, Leases, PushGateway, Queue, Retention};
+use iyagi_actors::ports::{Clock, LeaseFault, Leases, PushGateway, Queue, Retention, Transcriber};
 use iyagi_actors::runtime::{System, Task, TaskError};
 use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
@@ -27,6 +27,7 @@ use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
 use crate::aws::s3::{OpenBucketError, S3Objects};
 use crate::aws::sns::{Applications, ApplicationsError, DynamoEndpoints, SnsGateway, SnsSettings};
 use crate::aws::sqs::{OpenQueueError, SqsQueue};
+use crate::aws::transcribe::AmazonTranscribe;
 use crate::config::{Config, Role};
 use crate::embedded::journal::{OpenError, SqliteJournal};
 use crate::fcm::FcmError;
@@ -158,6 +159,17 @@ impl AwsAdapters {
         let (journal, following) = SharedJournal::open(parts).await?;
         let journal = Arc::new(journal);
         let ffmpeg = ffmpeg(config);
+        let transcripts = &config.media.transcripts;
+        let transcriber = transcripts.enabled.then(|| {
+            let transcribe = AmazonTranscribe::new(
+                clients.transcribe.clone(),
+                Arc::clone(&store) as _,
+                bucket,
+                &aws.name_prefix,
+                &transcripts.languages,
+            );
+            Arc::new(transcribe) as Arc<dyn Transcriber>
+        });
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
             // Every host has the whole journal in its copy, and so every inbox.
@@ -181,6 +193,7 @@ impl AwsAdapters {
             search: None,
             decoder: ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: ffmpeg.map(|ffmpeg| ffmpeg as _),
+            transcriber,
             clock: Arc::clone(clock),
         };
         let adapters = Self {

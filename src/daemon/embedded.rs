@@ -170,6 +170,7 @@ impl EmbeddedAdapters {
             decoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             search: self.search.clone().map(|index| Arc::new(index) as _),
+            transcriber: None,
             clock: Arc::clone(&self.clock),
         }
     }

@@ -20,3 +20,4 @@ mod removals;
 mod servers;
 mod stub;
 mod tables;
+mod transcripts;

@@ -108,6 +108,16 @@ fn renditions_that_nobody_can_make_or_that_are_none_are_refused() {
 }
 
 #[test]
+fn transcripts_on_one_machine_or_in_no_language_are_refused() {
+    let told = mistake("[media.transcripts]\nenabled = true\n");
+    assert!(told.contains("needs `aws.enabled`"), "{told}");
+    for languages in ["[\"korean\"]", "[\"ko-KR\", \"ko-KR\"]", "[\"ko-KR/..\"]"] {
+        let told = mistake(&format!("[media.transcripts]\nlanguages = {languages}\n"));
+        assert!(told.contains("media.transcripts.languages"), "{told}");
+    }
+}
+
+#[test]
 fn a_drop_folder_among_the_daemons_own_files_is_refused() {
     for folder in ["data/drop", "data", "."] {
         let told = mistake(&format!("[media]\ndrop_folder = \"{folder}\"\n"));

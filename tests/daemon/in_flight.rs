@@ -160,6 +160,7 @@ pub(crate) async fn ports(
         search: None,
         decoder: None,
         encoder: None,
+        transcriber: None,
         thumbnails: queue("thumbnails"),
         audio: queue("audio"),
         metadata: queue("metadata"),

@@ -11,5 +11,6 @@ mod real_ffmpeg;
 mod renditions;
 mod robbed;
 mod sending;
+mod transcripts;
 mod turns;
 mod world;

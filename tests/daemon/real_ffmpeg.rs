@@ -49,9 +49,9 @@ fn tagged(ffmpeg: &Path, codec: &[&str], name: &str) -> Vec<u8> {
     std::fs::read(to).expect("written")
 }
 
-fn mp4_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn mp4_box(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
     let size = (body.len() + 8) as u32;
-    [&size.to_be_bytes()[..], kind, body].concat()
+    [&size.to_be_bytes()[..], &kind, body].concat()
 }
 
 /// The demo's recording, with a place as Apple writes it and as 3GPP does. The index moves to the end, so that no offset
@@ -63,9 +63,9 @@ fn placed_m4a() -> Vec<u8> {
     let end = at - 4 + u32::from_be_bytes(size) as usize;
     let xyz = [b"\0\x12\x15\xc7", PLACE.as_bytes()].concat();
     let loci = [b"\0\0\0\0\x55\xc4", TITLE.as_bytes(), &[0; 16]].concat();
-    let user = [mp4_box(b"\xa9xyz", &xyz), mp4_box(b"loci", &loci)].concat();
-    let index = [&COUNTDOWN[at + 4..end], &mp4_box(b"udta", &user)].concat();
-    let mut bytes = [COUNTDOWN, &mp4_box(b"moov", &index)].concat();
+    let user = [mp4_box(*b"\xa9xyz", &xyz), mp4_box(*b"loci", &loci)].concat();
+    let index = [&COUNTDOWN[at + 4..end], &mp4_box(*b"udta", &user)].concat();
+    let mut bytes = [COUNTDOWN, &mp4_box(*b"moov", &index)].concat();
     bytes[at..at + 4].copy_from_slice(b"free");
     bytes
 }

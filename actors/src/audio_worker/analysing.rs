@@ -38,6 +38,8 @@ pub struct Analysed {
     pub bit_rate: u64,
     /// What was measured.
     pub analysis: Arc<Analysis>,
+    /// The sound that was measured: the recording, or what it was decoded to.
+    pub sound: Arc<Vec<u8>>,
 }
 
 /// Why a recording was not analysed.
@@ -66,6 +68,7 @@ impl Analysing {
                     codec: recording.codec.name().to_owned(),
                     bit_rate: recording.bit_rate,
                     analysis: Arc::new(analysis),
+                    sound: bytes,
                 });
             }
             Err(error) => error,
@@ -76,13 +79,15 @@ impl Analysing {
             return Err(error);
         };
         let decoded = decoder.decode(Arc::clone(&bytes), self.deadline).await?;
-        let analysis = self.measure(Arc::new(decoded)).await?;
+        let sound = Arc::new(decoded);
+        let analysis = self.measure(Arc::clone(&sound)).await?;
         let duration_ms = analysis.recording.duration_ms.max(1);
         Ok(Analysed {
             sha256: digested,
             codec: (*codec).to_owned(),
             bit_rate: bytes.len() as u64 * 8_000 / duration_ms,
             analysis: Arc::new(analysis),
+            sound,
         })
     }
 

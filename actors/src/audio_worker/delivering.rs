@@ -1,5 +1,7 @@
 //! The renditions of a recording, one after another.
 
+use std::time::Duration;
+
 use iyagi_messages::fact::{Fact, RenditionFailed, RenditionMade};
 use iyagi_messages::media::{self, Audio, RenditionState};
 
@@ -13,7 +15,7 @@ use crate::queue_intake::Delivery;
 use crate::runtime::{Cx, Fault};
 
 impl AudioWorker {
-    /// Makes what is lacking, lists each when it is there, and writes what came of all.
+    /// Makes what is lacking, lists each when it is there, writes what came of all, and then has it transcribed.
     pub(super) async fn deliver(
         &self,
         recording: &Recording<'_>,
@@ -27,7 +29,7 @@ impl AudioWorker {
             if audio.renditions[at].state == RenditionState::Pending {
                 audio.renditions[at].state = tokio::select! {
                     made = self.make(recording, analysed, wanted) => made?,
-                    () = cx.until_draining() => return Ok(Worked::InPart),
+                    () = cx.until_draining() => return Ok(Worked::Until(Duration::ZERO)),
                 };
                 written = self.attach(recording, &audio).await?;
             }
@@ -38,7 +40,7 @@ impl AudioWorker {
                 return self.abandon(recording).await;
             }
         }
-        Ok(Worked::Whole)
+        self.transcribe(recording, &analysed.sha256, audio).await
     }
 
     /// The renditions, as far as they are there already.
@@ -69,8 +71,8 @@ impl AudioWorker {
             store,
             ..
         } = &*self.context;
-        let (rendition, original) = (wanted.rendition, &analysed.analysis);
-        let made = encoding.make(rendition, original, &recording.bytes, analysing);
+        let rendition = wanted.rendition;
+        let made = encoding.make(rendition, analysed, analysing);
         let (bytes, facts) = match made.await {
             Ok(made) => made,
             Err(unmade) => {

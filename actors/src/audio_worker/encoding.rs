@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use iyagi_media::audio::{Analysis, Rendition, RenditionError, RenditionFacts};
+use iyagi_media::audio::{Rendition, RenditionError, RenditionFacts};
 
-use super::analysing::Analysing;
+use super::analysing::{Analysed, Analysing};
 use crate::ports::{EncodeOrder, EncoderFault, RecordingEncoder};
 use crate::runtime::CpuError;
 
@@ -59,20 +59,22 @@ impl Encoding {
     pub(super) async fn make(
         &self,
         rendition: Rendition,
-        original: &Arc<Analysis>,
-        bytes: &Arc<Vec<u8>>,
+        analysed: &Analysed,
         analysing: &Analysing,
     ) -> Result<(Vec<u8>, RenditionFacts), Unmade> {
         let encoder = self.encoder.as_ref().ok_or(Unmade::NoEncoder)?;
+        let original = Arc::clone(&analysed.analysis);
         let order = EncodeOrder {
             rendition,
             gain_db: original.delivery.gain_db,
             sample_rate_hz: original.recording.sample_rate_hz,
             duration_ms: original.recording.duration_ms,
         };
-        let encoded = encoder.encode(Arc::clone(bytes), order, self.deadline);
+        // What was measured, so that the gain is that of what is encoded: a decoder may have cut its peaks.
+        let sound = Arc::clone(&analysed.sound);
+        let encoded = encoder.encode(sound, order, self.deadline);
         let encoded = Arc::new(encoded.await?);
-        let (made, original) = (Arc::clone(&encoded), Arc::clone(original));
+        let made = Arc::clone(&encoded);
         let facts = analysing
             .work(move |ended| rendition.check(&original, &made, ended))
             .await??;

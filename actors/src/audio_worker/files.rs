@@ -36,6 +36,7 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
         codec,
         bit_rate,
         analysis,
+        ..
     } = analysed;
     let (recording, loudness) = (&analysis.recording, &analysis.loudness);
     let (waveform, fingerprint) = (&analysis.waveform, &analysis.fingerprint);
@@ -72,6 +73,7 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
         fingerprint: fingerprint.hash().map(|hash| format!("{hash:08x}")),
         files,
         renditions: Vec::new(),
+        transcript: None,
     };
     (audio, derivatives)
 }

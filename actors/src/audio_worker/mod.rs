@@ -1,8 +1,8 @@
 //! `AudioWorker`: says what one recording is and how it sounds.
 //!
 //! Told: [`Delivery`] from the queue `audio`. Writes: `derived.claimed`, `audio.analysed`, `audio.refused`,
-//! `rendition.made`, `rendition.failed`, `letter.requested`. The recording itself is never touched: its gain is a fact
-//! that players apply. Derived files are content-addressed and immutable: recordings of the same bytes share them.
+//! `rendition.made`, `rendition.failed`, `transcript.requested`, `transcript.completed`, `transcript.failed`,
+//! `letter.requested`. The recording itself is never touched: its gain is a fact that players apply. Derived files are content-addressed and immutable: recordings of the same bytes share them.
 //!
 //! What is known is listed at once; renditions, which take far longer, follow one by one. One that fails is a fact about
 //! the recording and no failure of its job. A drain does not wait for them: the message goes back, and whoever has it
@@ -18,6 +18,7 @@
 //! - `renditions`: which copies it is to have, and what they say of themselves
 //! - `delivering`: the making of what is lacking
 //! - `encoding`: one of them, and what came of all
+//! - `transcribing`: what is said in it
 
 mod analysing;
 mod candidate;
@@ -25,8 +26,10 @@ mod delivering;
 mod encoding;
 mod files;
 mod renditions;
+mod transcribing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use iyagi_media::audio::AudioError;
 use iyagi_media::sniff;
@@ -45,7 +48,7 @@ use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
     read_write, store_down, table_down,
 };
-use crate::ports::{DecoderFault, MetadataTable, ObjectStore, StoreFault, Written};
+use crate::ports::{DecoderFault, MetadataTable, ObjectStore, StoreFault, Transcriber, Written};
 use crate::queue_intake::Delivery;
 use crate::runtime::{CpuError, Cx, Done, Failure, Fault, Incarnation, Worker};
 
@@ -63,6 +66,8 @@ pub struct AudioWorkerContext {
     pub analysing: Analysing,
     /// Which copies are made of them.
     pub encoding: Encoding,
+    /// Writes down what is said in them, if anything does.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
     /// Key prefixes whose recordings are analysed.
     pub prefixes: Vec<String>,
 }
@@ -85,9 +90,9 @@ enum Failed {
 
 /// One write of a recording.
 struct Recording<'a> {
+    delivery: &'a Delivery,
     key: &'a ObjectKey,
     sequencer: Sequencer,
-    bytes: Arc<Vec<u8>>,
 }
 
 /// How far a message was worked on.
@@ -95,8 +100,8 @@ struct Recording<'a> {
 enum Worked {
     /// To its end.
     Whole,
-    /// Until the daemon was told to stop; the rest is for whoever has the message next.
-    InPart,
+    /// The rest is for whoever has the message next, not before so much time has passed.
+    Until(Duration),
 }
 
 impl AudioWorker {
@@ -118,6 +123,9 @@ impl AudioWorker {
         let key = &event.key;
         if event.kind != ObjectEventKind::Created || !is_candidate(key, &context.prefixes) {
             return Ok(Worked::Whole);
+        }
+        if let Some(worked) = self.ask_again(delivery, event).await? {
+            return Ok(worked);
         }
         let bytes_max = context.analysing.limits.bytes_max;
         let reading = read_write(&*context.store, event, bytes_max).await;
@@ -148,12 +156,12 @@ impl AudioWorker {
             // A picture beside the recordings of a post: somebody else's work.
             return Ok(Worked::Whole);
         }
-        match context.analysing.analyse(Arc::clone(&bytes)).await {
+        match context.analysing.analyse(bytes).await {
             Ok(analysed) => {
                 let recording = Recording {
+                    delivery,
                     key,
                     sequencer,
-                    bytes,
                 };
                 return self.keep(&recording, &analysed, cx).await;
             }
@@ -178,6 +186,8 @@ impl AudioWorker {
         let (mut audio, files) = derive(sequencer, analysed);
         let wanted = wanted(&analysed.sha256, &context.encoding.renditions);
         let described = audio.files.iter().map(|file| &file.key);
+        let transcriber = context.transcriber.iter();
+        let transcript = transcriber.map(|one| transcribing::output_of(one, &analysed.sha256));
         let claim = Claim {
             sha256: analysed.sha256.clone(),
             key: (*key).clone(),
@@ -185,6 +195,7 @@ impl AudioWorker {
             files: described
                 .chain(wanted.iter().map(|wanted| &wanted.key))
                 .cloned()
+                .chain(transcript)
                 .collect(),
         };
         context.derived.claim(&self.me, claim).await?;
@@ -193,6 +204,7 @@ impl AudioWorker {
             put.map_err(|fault| store_down(&fault))?;
         }
         audio.renditions = self.stored(&wanted).await?;
+        audio.transcript = self.known_transcript(recording).await?;
         let analysis = AudioAnalysed {
             key: (*key).clone(),
             sequencer: sequencer.clone(),
@@ -285,19 +297,23 @@ impl Worker for AudioWorker {
     type Msg = Delivery;
 
     async fn handle(&mut self, delivery: &Delivery, cx: &Cx<Delivery>) -> Result<Done, Fault> {
+        let mut again: Option<Duration> = None;
         match objects_of(delivery) {
             Ok(events) => {
                 for event in &events {
-                    if self.one(delivery, event, cx).await? == Worked::InPart {
-                        delivery.hand_back().await;
-                        return Ok(Done::Finished);
+                    if let Worked::Until(later) = self.one(delivery, event, cx).await? {
+                        again = Some(again.map_or(later, |sooner| sooner.min(later)));
                     }
                 }
             }
             // The recorder of metadata writes the letter of a message that nobody can read.
             Err(why) => tracing::warn!(reason = why.detail, "a notification cannot be read"),
         }
-        delivery.done().await.map_err(|fault| queue_down(&fault))?;
+        let settled = match again {
+            Some(later) => delivery.give_back(later).await,
+            None => delivery.done().await,
+        };
+        settled.map_err(|fault| queue_down(&fault))?;
         Ok(Done::Finished)
     }
 

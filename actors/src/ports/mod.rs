@@ -13,6 +13,7 @@ pub mod queue;
 pub mod recording_decoder;
 pub mod recording_encoder;
 pub mod search_index;
+pub mod transcriber;
 
 pub use change_stream::{ChangeStream, Position, StreamFault};
 pub use clock::Clock;
@@ -30,3 +31,4 @@ pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
 pub use recording_decoder::{DecoderFault, RecordingDecoder};
 pub use recording_encoder::{EncodeOrder, EncoderFault, RecordingEncoder};
 pub use search_index::{Outcome, SearchFault, SearchIndex};
+pub use transcriber::{Progress, Transcriber, TranscriberFault, TranscriptJob};

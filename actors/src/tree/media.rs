@@ -148,6 +148,7 @@ fn listeners(group: &Group, shared: &Shared<'_>, work: &Work) -> PoolHandle<Deli
             deadline: settings.rendition_deadline,
             counts: Arc::clone(shared.renditions),
         },
+        transcriber: ports.transcriber.clone(),
         prefixes: settings.audio_prefixes.clone(),
     });
     let renditions = u32::try_from(settings.renditions.len()).unwrap_or(u32::MAX);

@@ -11,7 +11,7 @@ use crate::journal::Journal;
 use crate::platforms::breaker::BreakerPolicy;
 use crate::ports::{
     ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PushGateway, Queue,
-    RecordingDecoder, RecordingEncoder, SearchIndex,
+    RecordingDecoder, RecordingEncoder, SearchIndex, Transcriber,
 };
 use crate::projections::{CatchUpPolicy, DyingTokensPolicy, RatePolicy};
 use crate::push_sender::decision::RetryPolicy;
@@ -57,6 +57,8 @@ pub struct Ports {
     pub decoder: Option<Arc<dyn RecordingDecoder>>,
     /// Makes renditions of recordings, if anything does.
     pub encoder: Option<Arc<dyn RecordingEncoder>>,
+    /// Writes down what is said in recordings, if anything does.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }

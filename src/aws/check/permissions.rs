@@ -51,6 +51,9 @@ pub(super) async fn check(
     if media && there("bucket", &config.media.bucket) {
         looked.extend(objects(clients, config).await);
     }
+    if media && config.media.transcripts.enabled {
+        looked.extend(transcripts(clients, &config.aws.name_prefix).await);
+    }
     for definition in tables(config, &names) {
         if there("table", &definition.name) {
             looked.extend(table(clients, &definition).await);
@@ -153,6 +156,26 @@ async fn objects(clients: &Clients, config: &Config) -> Vec<Looked> {
     let resource = format!("bucket {bucket}, {DERIVED_PREFIX}*");
     looked.push(proven(&resource, "s3:PutObject", answer, &codes));
     looked
+}
+
+/// Neither names a job or a recording that there is, so nothing begins.
+async fn transcripts(clients: &Clients, name_prefix: &str) -> Vec<Looked> {
+    let resource = format!("transcripts {name_prefix}-*");
+    let codes = ["BadRequestException", "NotFoundException"];
+    let job = format!("{name_prefix}-{NOBODY}");
+    let get = clients.transcribe.get_transcription_job();
+    let got = get.transcription_job_name(&job).send().await;
+    let start = clients.transcribe.start_transcription_job();
+    let started = start.transcription_job_name(&job).send().await;
+    vec![
+        proven(&resource, "transcribe:GetTranscriptionJob", got, &codes),
+        proven(
+            &resource,
+            "transcribe:StartTranscriptionJob",
+            started,
+            &codes,
+        ),
+    ]
 }
 
 /// Whether iyagi's own derived files would come back to it as uploads, for ever.

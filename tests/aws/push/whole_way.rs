@@ -71,6 +71,7 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
         search: None,
         decoder: None,
         encoder: None,
+        transcriber: None,
         thumbnails: queue("thumbnails"),
         audio: queue("audio"),
         metadata: queue("metadata"),

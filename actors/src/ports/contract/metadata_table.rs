@@ -2,7 +2,8 @@
 
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::media::{
-    Audio, Claim, MetadataItem, Rendition, RenditionFile, RenditionState, Thumbnails, Variant,
+    Audio, Claim, MetadataItem, Rendition, RenditionFile, RenditionState, Thumbnails, Transcript,
+    TranscriptState, Variant,
 };
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
@@ -368,6 +369,14 @@ fn audio(number: u64) -> Audio {
                 }),
             },
         ],
+        transcript: Some(Transcript {
+            job: "abc-1-ko-KR".to_owned(),
+            state: TranscriptState::Completed {
+                text: "오늘 밤".to_owned(),
+                truncated: false,
+                language: Some("ko-KR".to_owned()),
+            },
+        }),
     }
 }
 
