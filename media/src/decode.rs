@@ -1,5 +1,5 @@
-//! From a file to a picture: a baseline JPEG and a plain PNG by decoders of this crate, a still WebP
-//! by libwebp, everything else by those of the `image` crate. None of them sees a byte before the headers were
+//! From a file to a picture: a JPEG and a plain PNG by decoders of this crate, a still WebP by libwebp,
+//! everything else by those of the `image` crate. None of them sees a byte before the headers were
 //! probed and admitted.
 
 use std::io::{BufRead, Cursor, Error, Read, Result as IoResult, Seek, SeekFrom};

@@ -17,7 +17,7 @@
 //! - `decode`: from a file to a picture, and `jpeg` and `png`: the same for the commonest files, faster
 //! - `libwebp`: the same for WebP, by a library in C
 //! - `inks`: from a JPEG of inks to their amounts
-//! - `colour`: from the colours of a file to sRGB
+//! - `colour`: from the colours of a file to sRGB, and `recolour`: the same without leaving planes
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
 //! - `resize`: from one decode to every size, by the filter of `lanczos`; `shrink`: while it is decoded
 //! - `linear`: the same in linear light
