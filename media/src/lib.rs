@@ -19,6 +19,7 @@
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
+//! - `ycbcr`: from colours to luma and chroma, and back
 //! - `resize`: from one decode to every size, by the filter of `lanczos`; `shrink`: while it is decoded
 //! - `linear`: the same in linear light
 //! - `crop`, `interest`: which part of it is shown
@@ -54,6 +55,7 @@ mod raster;
 mod render;
 mod resize;
 mod shrink;
+mod ycbcr;
 
 pub use colour::Profile;
 pub use digest::sha256;
