@@ -5,6 +5,7 @@
 
 use crate::preset::Crop;
 use crate::raster::Raster;
+use crate::ycbcr;
 
 /// The longest side of the picture that is looked at.
 pub(crate) const LONGEST_SIDE: u32 = 96;
@@ -60,7 +61,7 @@ impl Shades {
             .as_chunks::<4>()
             .0
             .iter()
-            .map(|&pixel| luma(pixel))
+            .map(|&[r, g, b, _]| ycbcr::luma([r, g, b]))
             .collect();
         Self {
             width: picture.width as usize,
@@ -93,17 +94,13 @@ impl Shades {
     }
 }
 
-fn luma([r, g, b, _]: [u8; 4]) -> u8 {
-    (0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)).round() as u8
-}
-
 /// 1 for the colours of skin of every complexion, by the range of chroma that Chai and Ngan found
 /// (IEEE Transactions on Circuits and Systems for Video Technology, 1999); else 0.
-fn skin([r, g, b, alpha]: [u8; 4]) -> f64 {
-    let luma = f32::from(luma([r, g, b, alpha]));
-    let blue = 128.0 + 0.564 * (f32::from(b) - luma);
-    let red = 128.0 + 0.713 * (f32::from(r) - luma);
-    let is_skin = (77.0..=127.0).contains(&blue) && (133.0..=173.0).contains(&red) && luma > 40.0;
+fn skin([r, g, b, _]: [u8; 4]) -> f64 {
+    const BLACK_MAX: u8 = 40;
+    let [blue, red] = ycbcr::chroma::<0>([r, g, b].map(i32::from));
+    let bright = ycbcr::luma([r, g, b]) > BLACK_MAX;
+    let is_skin = bright && (77..=127).contains(&blue) && (133..=173).contains(&red);
     f64::from(u8::from(is_skin))
 }
 

@@ -19,6 +19,7 @@
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB, and `recolour`: the same without leaving planes
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
+//! - `ycbcr`: from colours to luma and chroma, and back
 //! - `resize`: from one decode to every size, by the filter of `lanczos`; `shrink`: while it is decoded
 //! - `linear`: the same in linear light
 //! - `crop`, `interest`: which part of it is shown
@@ -55,6 +56,7 @@ mod recolour;
 mod render;
 mod resize;
 mod shrink;
+mod ycbcr;
 
 pub use colour::Profile;
 pub use digest::sha256;

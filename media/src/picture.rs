@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::planes::{Plane, Planes};
 use crate::raster::{Layout, Raster};
 use crate::resize::chroma_at_full_size;
+use crate::ycbcr;
 
 /// A decoded picture.
 #[derive(Clone)]
@@ -69,7 +70,7 @@ pub(crate) fn planes(raster: &Raster, background: [u8; 3]) -> Planes {
     let within_half = || Plane::within(half, (extent.0 / 2.0, extent.1 / 2.0));
     let mut luma = Plane::within((width, height), extent);
     for (sample, pixel) in luma.samples_mut().iter_mut().zip(pixels) {
-        *sample = luma_of(*pixel);
+        *sample = ycbcr::luma(*pixel);
     }
     let (mut blue, mut red) = (within_half(), within_half());
     let rows = blue.samples_mut().chunks_exact_mut(half.0);
@@ -88,19 +89,8 @@ pub(crate) fn planes(raster: &Raster, background: [u8; 3]) -> Planes {
     }
 }
 
-/// Bits after the point of the matrix below.
-const BITS: u32 = 16;
-
-fn luma_of([r, g, b]: [u8; 3]) -> u8 {
-    let sum = 19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b);
-    ((sum + (1 << (BITS - 1))) >> BITS) as u8
-}
-
 /// Chroma of the mean of each square of four pixels.
 fn chroma_of_rows(above: &[[u8; 3]], below: &[[u8; 3]], blue: &mut [u8], red: &mut [u8]) {
-    /// Two bits more for the sum of four; 128 is no colour, and a half rounds.
-    const SHIFT: u32 = BITS + 2;
-    const MIDDLE: i32 = (128 << SHIFT) + (1 << (SHIFT - 1)) - 1;
     let columns = above.chunks(2).zip(below.chunks(2));
     for ((above, below), (blue, red)) in columns.zip(blue.iter_mut().zip(red)) {
         let sum = |channel: usize| {
@@ -110,29 +100,19 @@ fn chroma_of_rows(above: &[[u8; 3]], below: &[[u8; 3]], blue: &mut [u8], red: &m
             };
             pair(above) + pair(below)
         };
-        let (r, g, b) = (sum(0), sum(1), sum(2));
-        *blue = ((MIDDLE - 11_059 * r - 21_709 * g + 32_768 * b) >> SHIFT).clamp(0, 255) as u8;
-        *red = ((MIDDLE + 32_768 * r - 27_439 * g - 5_329 * b) >> SHIFT).clamp(0, 255) as u8;
+        [*blue, *red] = ycbcr::chroma::<2>([sum(0), sum(1), sum(2)]);
     }
 }
 
-/// Red, green and blue by the matrix that JFIF fixes.
+/// Red, green and blue.
 fn raster(planes: &Planes) -> Raster {
-    const HALF: i32 = 1 << (BITS - 1);
     let (width, height) = planes.size();
     let luma = planes.luma.tight();
     let mut samples = vec![0; 3 * luma.len()];
     let pixels = samples.as_chunks_mut::<3>().0.iter_mut();
     if let Some([blue, red]) = chroma_at_full_size(planes) {
         for (((pixel, y), cb), cr) in pixels.zip(luma.iter()).zip(blue).zip(red) {
-            let y = (i32::from(*y) << BITS) + HALF;
-            let (cb, cr) = (i32::from(cb) - 128, i32::from(cr) - 128);
-            let clamped = |value: i32| (value >> BITS).clamp(0, 255) as u8;
-            *pixel = [
-                clamped(y + 91_881 * cr),
-                clamped(y - 22_554 * cb - 46_802 * cr),
-                clamped(y + 116_130 * cb),
-            ];
+            *pixel = ycbcr::rgb(*y, [cb, cr]);
         }
     } else {
         for (pixel, y) in pixels.zip(luma.iter()) {

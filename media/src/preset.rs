@@ -1,11 +1,16 @@
 //! What thumbnails a configuration asks for, and how the files made by it are told apart from those
 //! made by another.
 
+mod focal_point;
+mod output_format;
+
 use std::fmt::Write;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use focal_point::{FocalPoint, FocalPointError};
+pub use output_format::OutputFormat;
 
 use crate::digest::hexadecimal;
 
@@ -193,54 +198,6 @@ pub enum Crop {
     Attention,
 }
 
-/// The point of a picture, as seen, that a crop keeps as near to its middle as it can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub struct FocalPoint {
-    /// From the left edge, in thousandths of the width.
-    x: u16,
-    /// From the upper edge, in thousandths of the height.
-    y: u16,
-}
-
-impl FocalPoint {
-    const WHOLE: f64 = 1_000.0;
-
-    /// A point `x` of the width from the left and `y` of the height from above, both 0 to 1.
-    pub fn new(x: f64, y: f64) -> Result<Self, FocalPointError> {
-        let inside = 0.0..=1.0;
-        if !inside.contains(&x) || !inside.contains(&y) {
-            return Err(FocalPointError);
-        }
-        let thousandths = |share: f64| (share * Self::WHOLE).round() as u16;
-        Ok(Self {
-            x: thousandths(x),
-            y: thousandths(y),
-        })
-    }
-
-    /// Returns the point in pixels of a picture of this size.
-    pub(crate) fn within(self, (width, height): (u32, u32)) -> (f64, f64) {
-        let pixels = |share: u16, side: u32| f64::from(share) / Self::WHOLE * f64::from(side);
-        (pixels(self.x, width), pixels(self.y, height))
-    }
-}
-
-/// Two numbers from 0 to 1 with a comma between: `0.31,0.5`.
-impl FromStr for FocalPoint {
-    type Err = FocalPointError;
-
-    fn from_str(text: &str) -> Result<Self, FocalPointError> {
-        let number = |text: &str| text.trim().parse().map_err(|_| FocalPointError);
-        let (x, y) = text.split_once(',').ok_or(FocalPointError)?;
-        Self::new(number(x)?, number(y)?)
-    }
-}
-
-/// A focal point outside the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a focal point is two numbers from 0 to 1 with a comma between, such as 0.31,0.5")]
-pub struct FocalPointError;
-
 /// Why no thumbnail can be made from a preset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PresetError {
@@ -287,38 +244,6 @@ impl PresetError {
             Self::NoFormat { .. } => "formats",
             Self::Aspect { .. } => "aspect",
         }
-    }
-}
-
-/// A format that thumbnails are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputFormat {
-    /// JPEG, for every client there is.
-    Jpeg,
-    /// WebP, a quarter smaller, and transparent where the picture is.
-    WebP,
-}
-
-impl OutputFormat {
-    /// Returns the media type to serve it with.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::WebP => "image/webp",
-        }
-    }
-
-    /// Returns the extension of its keys, without the dot.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpg",
-            Self::WebP => "webp",
-        }
-    }
-
-    pub(crate) fn can_be_animated(self) -> bool {
-        self == Self::WebP
     }
 }
 
@@ -408,17 +333,5 @@ mod tests {
         );
         let fill = |aspect| changed(|p| (p.fit, p.aspect) = (Fit::Fill, aspect));
         assert_eq!(digest(&fill([16, 9])), digest(&fill([1920, 1080])));
-    }
-
-    #[test]
-    fn a_focal_point_lies_in_the_picture() {
-        assert_eq!("0.25, 1".parse(), FocalPoint::new(0.25, 1.0));
-        for text in ["", "0.5", "0.5;0.5", "-0.1,0", "0,1.01", "NaN,0", "a,b"] {
-            assert_eq!(text.parse::<FocalPoint>(), Err(FocalPointError), "{text}");
-        }
-        assert_eq!(
-            FocalPoint::new(0.5, 0.25).unwrap().within((200, 100)),
-            (100.0, 25.0)
-        );
     }
 }

@@ -39,7 +39,7 @@ fn png(
     file
 }
 
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(kind: &[u8], data: &[u8]) -> Vec<u8> {
     let covered = [kind, data].concat();
     let checksum = crc32fast::hash(&covered);
     let length = data.len() as u32;
