@@ -36,6 +36,8 @@ const LIMIT_MAX: u64 = 100;
 const LIMIT_DEFAULT: u64 = 20;
 /// Hits that one request looks at: a page may have less than it could, because most of what is found is not to be seen.
 const LOOKED_AT_MAX: usize = 1_000;
+/// And at once: asking the index costs more than a few hits too many.
+const LOOKED_AT_AT_ONCE: usize = 100;
 /// Labels that one request may name.
 const TYPES_MAX: usize = 16;
 /// How long a request waits for the index to come to a version, and how often it looks.
@@ -166,24 +168,34 @@ async fn visible_page(
     person: &PersonId,
     asked: &Request,
 ) -> Result<(Page, Option<Place>), Problem> {
-    let mut request = asked.clone();
-    let mut looked_at = 0;
+    let mut request = Request {
+        limit: LOOKED_AT_AT_ONCE,
+        ..asked.clone()
+    };
     let mut seen = Vec::new();
+    let mut looked_at = 0;
     loop {
         let page = index.search(request.clone()).await;
         let page = page.map_err(|fault| problem_of(&fault))?;
         let full = page.hits.len() == request.limit;
-        looked_at += page.hits.len();
-        request.after = page.hits.last().map(|hit| hit.place).or(request.after);
-        let may_see = |hit: &Hit| visible(person, &hit.standing.document);
-        seen.extend(page.hits.into_iter().filter(may_see));
-        request.limit = asked.limit - seen.len();
-        if !full || request.limit == 0 || looked_at >= LOOKED_AT_MAX {
+        let mut hits = page.hits.into_iter();
+        for hit in hits.by_ref() {
+            looked_at += 1;
+            request.after = Some(hit.place);
+            if visible(person, &hit.standing.document) {
+                seen.push(hit);
+            }
+            if seen.len() == asked.limit {
+                break;
+            }
+        }
+        let goes_on = full || hits.len() > 0;
+        if !goes_on || seen.len() == asked.limit || looked_at >= LOOKED_AT_MAX {
             let page = Page {
                 hits: seen,
                 as_of: page.as_of,
             };
-            return Ok((page, request.after.filter(|_| full)));
+            return Ok((page, request.after.filter(|_| goes_on)));
         }
     }
 }

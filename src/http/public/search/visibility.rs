@@ -1,5 +1,6 @@
 //! What a person may see of what was found.
 
+use iyagi_messages::change::ElementKind;
 use iyagi_messages::ids::PersonId;
 use iyagi_search::document::Document;
 
@@ -8,8 +9,12 @@ const PROPERTY: &str = "visibility";
 const PUBLIC: &str = "public";
 
 /// Whether a person may see a thing: everybody what is public, and its owner whatever it is. Anything else that a thing says
-/// of itself, such as `followers`, keeps it from everybody but its owner.
+/// of itself, such as `followers`, keeps it from everybody but its owner. An edge says nothing of what it lies between, so nobody
+/// sees one here.
 pub(super) fn visible(person: &PersonId, thing: &Document) -> bool {
+    if thing.document_type == ElementKind::Edge {
+        return false;
+    }
     let said = thing.predicates.get(PROPERTY);
     let public = said.is_none_or(|said| said.iter().all(|one| one.value == PUBLIC));
     public || thing.owner.contains(person)
@@ -18,7 +23,6 @@ pub(super) fn visible(person: &PersonId, thing: &Document) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iyagi_messages::change::ElementKind;
     use iyagi_messages::stream::TypedValue;
     use iyagi_search::document::PropertyValue;
 
@@ -49,5 +53,12 @@ mod tests {
             assert!(visible(&owner, &thing(said)));
             assert_eq!(visible(&other, &thing(said)), seen, "{said:?}");
         }
+    }
+
+    #[test]
+    fn an_edge_tells_nobody_what_it_lies_between() {
+        let mut edge = thing(&["public"]);
+        edge.document_type = ElementKind::Edge;
+        assert!(!visible(&PersonId::from("minji"), &edge));
     }
 }
