@@ -84,6 +84,16 @@ impl Visibility {
     }
 }
 
+impl Thing {
+    /// A person, who is their own and meets everybody unless they say otherwise.
+    fn person(id: &ElementId, said: Option<&str>) -> Self {
+        Self {
+            owner: Some(id.clone().into()),
+            visibility: said.map_or(Visibility::Public, Visibility::named),
+        }
+    }
+}
+
 impl Sight {
     /// By the graph as it is now, and by what people said of each other.
     pub fn new(
@@ -98,25 +108,12 @@ impl Sight {
         }
     }
 
-    /// Something of which it is known whose it is, and what it says of itself.
-    pub fn thing(&self, owner: Option<PersonId>, said: Option<&str>) -> Thing {
+    /// What somebody made, or nobody did.
+    fn thing(&self, owner: Option<PersonId>, said: Option<&str>) -> Thing {
         Thing {
             owner,
             visibility: said.map_or(self.model.visibility_default, Visibility::named),
         }
-    }
-
-    /// A person, who is their own and meets everybody unless they say otherwise.
-    fn person(&self, id: &ElementId, said: Option<&str>) -> Thing {
-        Thing {
-            owner: Some(id.clone().into()),
-            visibility: said.map_or(Visibility::Public, Visibility::named),
-        }
-    }
-
-    /// The property that says who may see a thing.
-    pub fn property(&self) -> &str {
-        &self.model.visibility_property
     }
 
     /// Begins to look with a viewer's eyes.
@@ -187,7 +184,7 @@ impl Look<'_> {
         let word = graph.property_of(id, &model.visibility_property).await?;
         let maker = graph.owner_of(id, &model.authored_labels).await?;
         let thing = match maker {
-            None if self.is_person(id).await? => self.sight.person(id, word.as_deref()),
+            None if self.is_person(id).await? => Thing::person(id, word.as_deref()),
             owner => self.sight.thing(owner, word.as_deref()),
         };
         self.posts.insert(id.clone(), thing.clone());

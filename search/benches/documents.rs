@@ -144,7 +144,7 @@ fn timed<T>(clock: ClockId, work: impl FnOnce() -> T) -> (T, Duration) {
     let now = || Duration::try_from(clock_gettime(clock)).expect("a clock goes forward");
     let begin = now();
     let result = work();
-    (result, now() - begin)
+    (result, now().saturating_sub(begin))
 }
 
 fn size_of(folder: &Path) -> u64 {
@@ -170,7 +170,7 @@ fn vocabulary() -> Vec<String> {
             .collect()
     };
     let mut words: Vec<String> = (0..VOCABULARY).map(|_| korean(&mut random)).collect();
-    words[5] = "iyagi".to_owned();
+    "iyagi".clone_into(&mut words[5]);
     for word in words.iter_mut().skip(6).step_by(10) {
         *word = (0..random.usize(3..9))
             .map(|_| random.lowercase())
@@ -318,13 +318,12 @@ fn sqlite(folder: &Path, tokenizer: &str, posts: &[String]) -> Connection {
 
 /// Each word quoted, so that none is taken for an operator; the last may go on, as in iyagi.
 fn ask_sqlite(connection: &Connection, tokenizer: &str, query: &str) -> usize {
-    let query = match query.strip_prefix('"') {
-        Some(_) => query.to_owned(),
-        None => {
-            let words: Vec<String> = query.split(' ').map(|word| format!("\"{word}\"")).collect();
-            let goes_on = if tokenizer == "trigram" { "" } else { "*" };
-            words.join(" ") + goes_on
-        }
+    let query = if query.starts_with('"') {
+        query.to_owned()
+    } else {
+        let words: Vec<String> = query.split(' ').map(|word| format!("\"{word}\"")).collect();
+        let goes_on = if tokenizer == "trigram" { "" } else { "*" };
+        words.join(" ") + goes_on
     };
     let mut select = connection
         .prepare_cached("SELECT rowid, text FROM posts WHERE posts MATCH ?1 ORDER BY rank LIMIT ?2")

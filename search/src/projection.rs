@@ -220,7 +220,7 @@ impl<'p> Fold<'p> {
             })
         });
         let mut writes: Vec<Write> = changed.collect();
-        writes.sort_by_key(Write::version);
+        writes.sort_by_key(|write| (write.version(), write.id()));
         (writes, self.rejected)
     }
 }

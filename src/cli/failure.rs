@@ -110,6 +110,7 @@ impl Failure {
             | Self::Backfill(
                 BackfillError::NoGraph | BackfillError::Clients(ClientsError::NoRegion),
             )
+            | Self::Search(RebuildError::OnAws | RebuildError::Disabled)
             | Self::Daemon(DaemonError::Http(HttpError::NotLoopback { .. })) => Exit::Config,
             Self::Daemon(DaemonError::Adapter(error)) if error.is_of_configuration() => {
                 Exit::Config
@@ -123,7 +124,6 @@ impl Failure {
             }
             Self::Backfill(BackfillError::Lock(LockError::Taken { .. }))
             | Self::Search(RebuildError::Lock(LockError::Taken { .. })) => Exit::TryAgain,
-            Self::Search(RebuildError::OnAws | RebuildError::Disabled) => Exit::Config,
             Self::Usage { .. } | Self::Demo(DemoError::Speed(_)) => Exit::Usage,
             // Whoever read our output has seen enough.
             Self::Output(error) | Self::Demo(DemoError::Output(error))

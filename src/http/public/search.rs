@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::ports::{GraphFault, SearchFault, SearchIndex};
-use iyagi_actors::visibility::{Look, Sight};
+use iyagi_actors::visibility::Look;
 use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, PersonId};
@@ -37,6 +37,8 @@ const LIMIT_MAX: u64 = 100;
 const LIMIT_DEFAULT: u64 = 20;
 /// Hits that one request looks at: a page may have less than it could, because most of what is found is not to be seen.
 const LOOKED_AT_MAX: usize = 1_000;
+/// And at once: asking the index costs more than a few hits too many.
+const LOOKED_AT_AT_ONCE: usize = 100;
 /// Labels that one request may name.
 const TYPES_MAX: usize = 16;
 /// How long a request waits for the index to come to a version, and how often it looks.
@@ -102,8 +104,7 @@ pub async fn search(
         wait_for(index, version).await?;
     }
     let mut look = visible::look(&state, &caller);
-    let sight = &state.surface.sight;
-    let (page, next) = visible_page(index, sight, &mut look, &asked).await?;
+    let (page, next) = visible_page(index, &mut look, &asked).await?;
     let mut highlighter = Highlighter::default();
     let found = |hit| found(hit, &asked.query, &mut highlighter);
     Ok(response::ok(&Listing {
@@ -170,47 +171,48 @@ async fn wait_for(index: &dyn SearchIndex, version: Cursor) -> Result<(), Proble
 /// As many hits as a page has of those that a person may see, and where to go on.
 async fn visible_page(
     index: &dyn SearchIndex,
-    sight: &Sight,
     look: &mut Look<'_>,
     asked: &Request,
 ) -> Result<(Page, Option<Place>), Problem> {
-    let mut request = asked.clone();
-    let mut looked_at = 0;
+    let mut request = Request {
+        limit: LOOKED_AT_AT_ONCE,
+        ..asked.clone()
+    };
     let mut seen = Vec::new();
+    let mut looked_at = 0;
     loop {
         let page = index.search(request.clone()).await;
         let page = page.map_err(|fault| problem_of(&fault))?;
         let full = page.hits.len() == request.limit;
-        looked_at += page.hits.len();
-        request.after = page.hits.last().map(|hit| hit.place).or(request.after);
-        for hit in page.hits {
-            let visible = sees(look, sight, &hit.standing.document).await;
+        let mut hits = page.hits.into_iter();
+        for hit in hits.by_ref() {
+            looked_at += 1;
+            request.after = Some(hit.place);
+            let visible = sees(look, &hit.standing.document).await;
             if visible.map_err(|fault| visible::unanswered(&fault))? {
                 seen.push(hit);
             }
+            if seen.len() == asked.limit {
+                break;
+            }
         }
-        request.limit = asked.limit - seen.len();
-        if !full || request.limit == 0 || looked_at >= LOOKED_AT_MAX {
+        let goes_on = full || hits.len() > 0;
+        if !goes_on || seen.len() == asked.limit || looked_at >= LOOKED_AT_MAX {
             let page = Page {
                 hits: seen,
                 as_of: page.as_of,
             };
-            return Ok((page, request.after.filter(|_| full)));
+            return Ok((page, request.after.filter(|_| goes_on)));
         }
     }
 }
 
-/// A vertex is asked of the graph as it is now, so that nothing is shown that was hidden a moment ago. An edge is nothing
-/// there that anybody asks about by its id, so its document must do.
-async fn sees(look: &mut Look<'_>, sight: &Sight, found: &Document) -> Result<bool, GraphFault> {
+/// A vertex is asked of the graph as it is now, so that nothing is shown that was hidden a moment ago. An edge says nothing
+/// of what it lies between, so nobody sees one here.
+async fn sees(look: &mut Look<'_>, found: &Document) -> Result<bool, GraphFault> {
     match found.document_type {
         ElementKind::Vertex => look.sees_element(&found.entity_id).await,
-        ElementKind::Edge => {
-            let said = found.predicates.get(sight.property());
-            let said = said.and_then(|said| said.first()?.value.as_str());
-            look.visible(&sight.thing(found.owner.first().cloned(), said))
-                .await
-        }
+        ElementKind::Edge => Ok(false),
     }
 }
 
