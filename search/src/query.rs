@@ -167,8 +167,11 @@ fn clause(scan: &Scan, word: &Word) -> Clause {
     }
     let runs = &scan.runs[word.runs.clone()];
     let mut any = vec![phrase(scan, runs, Last::MayGoOn)];
+    // A word with what is surely a particle is in no index.
+    let sure = word.stem.is_some_and(|stem| !stem.doubtful);
     let mut better: Vec<Term> = match runs {
         [picture] if picture.kind == RunKind::Emoji => Vec::new(),
+        _ if sure => Vec::new(),
         _ => kept(TermKind::Word, word.units.clone())
             .into_iter()
             .collect(),

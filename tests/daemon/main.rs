@@ -2,6 +2,8 @@
 
 mod audio;
 mod backfill;
+#[path = "../http/bearer.rs"]
+mod bearer;
 mod fan_out;
 mod gathering;
 mod in_flight;

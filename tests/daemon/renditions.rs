@@ -11,6 +11,7 @@ use iyagi_messages::media::{Audio, MetadataItem, RenditionFile, RenditionState};
 use iyagi_messages::object::ObjectKey;
 use tempfile::TempDir;
 
+use crate::bearer::bearer;
 use crate::world::{World, play_changed, play_changed_in};
 
 const OPUS: &[u8] = include_bytes!("files/tone.opus");
@@ -356,7 +357,11 @@ fn killed_amid_a_rendition(data: &Path, stand_in: &StandIn) {
         panic!("waited in vain for the daemon");
     };
     let path = format!("http://{public}/v1/files/posts/1/tone.wav");
-    until(Box::new(|| ureq::put(&path).send(&tone()[..]).is_ok()));
+    until(Box::new(|| {
+        let operator = bearer(&data, "operator", &["admin"]);
+        let request = ureq::put(&path).header("Authorization", operator);
+        request.send(&tone()[..]).is_ok()
+    }));
     until(Box::new(|| stand_in.calls() > 0));
     daemon.kill().expect("SIGKILL is sent");
     daemon.wait().expect("it is dead");
