@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use iyagi_actors::ports::Clock;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::config::AuthMode;
 #[derive(Debug, Args)]
 pub(super) struct TokenArguments {
     /// Who it speaks for: the id of their vertex in the graph.
-    #[arg(long, value_name = "PERSON")]
+    #[arg(long, value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     sub: String,
     /// A group that they are in; `auth.admin_group` names the one that may read what is not theirs.
     #[arg(long = "group", value_name = "GROUP")]

@@ -43,6 +43,22 @@ fn there_are_completions_for_bash() {
 }
 
 #[test]
+fn a_token_is_for_somebody_and_made_only_where_this_machine_makes_them() {
+    let folder = folder();
+    let answer = iyagi(folder.path(), &["token", "--sub", "minji"]);
+    assert_eq!(answer.status, 0, "{}", answer.err);
+    assert_eq!(answer.out.trim().split('.').count(), 3, "{}", answer.out);
+    assert!(folder.path().join("data/sign-in-key.pem").is_file());
+    let answer = iyagi(folder.path(), &["token", "--sub", ""]);
+    assert_eq!(answer.status, 2);
+    let pool = "[auth]\nmode = \"cognito\"\ncognito = { user_pool_id = \"eu-west-1_Abc\", client_ids = [\"app\"] }\n";
+    std::fs::write(folder.path().join("iyagi.toml"), pool).expect("written");
+    let answer = iyagi(folder.path(), &["token", "--sub", "minji"]);
+    assert_eq!(answer.status, 2);
+    assert!(answer.err.contains("user pool"), "{}", answer.err);
+}
+
+#[test]
 fn without_a_daemon_a_command_says_where_it_looked_and_ends_with_75() {
     let folder = folder();
     let address = {
