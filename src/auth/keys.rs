@@ -22,7 +22,7 @@ const FETCH_INTERVAL: Duration = Duration::from_secs(10);
 const REFRESH_AFTER: Duration = Duration::from_hours(12);
 /// How long a key that a fetch did not bring is refused without another one.
 const UNKNOWN_FOR: Duration = Duration::from_mins(1);
-/// Unknown keys that are remembered; the oldest go first.
+/// Unknown keys that are remembered; one beyond them costs a look more.
 const UNKNOWN_MAX: usize = 1_024;
 
 /// The keys that are trusted.
@@ -69,19 +69,21 @@ impl Keys {
         if let Some(key) = self.lock().keys.find(id) {
             return Ok(key.clone());
         }
-        if self.lock().may_fetch(self.clock.now()) {
-            self.fetch().await;
-        }
+        let permitted = self.lock().may_fetch(self.clock.now());
+        let fetched = permitted && self.fetch().await;
         drop(turn);
         let mut known = self.lock();
-        match known.keys.find(id) {
-            Some(key) => Ok(key.clone()),
-            None if known.keys.is_empty() => Err(Refused::NoKeys),
-            None => {
-                known.remember_unknown(id, self.clock.now());
-                Err(Refused::UnknownKey)
-            }
+        if let Some(key) = known.keys.find(id) {
+            return Ok(key.clone());
         }
+        if known.keys.is_empty() {
+            return Err(Refused::NoKeys);
+        }
+        // Only what was looked for is known not to be there: the pool may have a new key since the last look.
+        if fetched {
+            known.remember_unknown(id, self.clock.now());
+        }
+        Err(Refused::UnknownKey)
     }
 
     /// Whether any key is there, after a fetch if none is and one is permitted.
@@ -112,8 +114,8 @@ impl Keys {
         }
     }
 
-    /// Whoever calls this has the turn.
-    async fn fetch(&self) {
+    /// Whether the pool answered. Whoever calls this has the turn.
+    async fn fetch(&self) -> bool {
         self.lock().tried_at = Some(self.clock.now());
         let fetched = self.source.fetch().await;
         let mut known = self.lock();
@@ -122,12 +124,13 @@ impl Keys {
                 known.keys = keys;
                 known.fetched_at = Some(self.clock.now());
                 known.unknown.clear();
+                true
             }
-            Err(error) => tracing::warn!(
-                %error,
-                kept = !known.keys.is_empty(),
-                "the keys of sign-in could not be fetched; those at hand stay"
-            ),
+            Err(error) => {
+                let kept = !known.keys.is_empty();
+                tracing::warn!(%error, kept, "the keys of sign-in could not be fetched; those at hand stay");
+                false
+            }
         }
     }
 

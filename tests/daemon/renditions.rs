@@ -358,7 +358,7 @@ fn killed_amid_a_rendition(data: &Path, stand_in: &StandIn) {
     };
     let path = format!("http://{public}/v1/files/posts/1/tone.wav");
     until(Box::new(|| {
-        let operator = bearer(&data, "operator", &["admin"]);
+        let operator = bearer(data, "operator", &["admin"]);
         let request = ureq::put(&path).header("Authorization", operator);
         request.send(&tone()[..]).is_ok()
     }));

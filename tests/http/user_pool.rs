@@ -198,6 +198,17 @@ async fn a_pool_that_rotates_its_keys_signs_nobody_out() {
 }
 
 #[tokio::test]
+async fn a_key_that_came_since_the_last_fetch_is_refused_for_no_longer_than_ten_seconds() {
+    let scene = Scene::begin();
+    scene.signs_in(&scene.issuer).await.expect("let in");
+    let (newer, _folder) = issuer();
+    scene.server.answers(200, &both(&scene.issuer, &newer));
+    assert_eq!(scene.signs_in(&newer).await, Err(Refused::UnknownKey));
+    scene.pass(Duration::from_secs(10));
+    scene.signs_in(&newer).await.expect("fetched");
+}
+
+#[tokio::test]
 async fn keys_at_hand_hold_while_the_pool_answers_nothing_of_use() {
     let long = format!("{{\"keys\": [], \"note\": \"{}\"}}", "x".repeat(70_000));
     for (status, body) in [
