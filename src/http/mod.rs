@@ -4,7 +4,7 @@
 //! blocks; every refusal is a problem document.
 //!
 //! # Layout
-//! - [`problem`], [`request`], [`response`]: refusals, strict reading, and what many answers have in common
+//! - [`problem`], [`request`], [`response`], [`range`]: refusals, strict reading, what many answers have in common, parts of files
 //! - [`journalled`]: writes what is asked for before it is true
 //! - [`caller`]: who a request speaks for
 //! - [`visible`]: what they may see
@@ -21,6 +21,7 @@ pub mod listener;
 pub mod operations;
 pub mod problem;
 pub mod public;
+pub mod range;
 pub mod request;
 pub mod response;
 pub mod visible;

@@ -85,6 +85,8 @@ kinds! {
     LimitReached = CONFLICT, "limit-reached", "A limit is reached";
     /// A body beyond the limit.
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    /// A part of a file that lies behind its end.
+    NoSuchRange = RANGE_NOT_SATISFIABLE, "no-such-range", "The file has no such part";
     /// A commit that was refused whole.
     CommitRejected = UNPROCESSABLE_ENTITY, "commit-rejected", "The commit was refused";
     /// Our fault.

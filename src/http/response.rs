@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::problem::Problem;
+use super::range::{self, Wanted};
 use super::request;
 
 /// Bytes that are handed to a connection at once.
@@ -127,14 +128,30 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Sends a whole file and holds its place among the transfers until the last piece is on its way.
+/// Sends a file, or the part of it that is asked for, and holds its place among the transfers until the last piece is on
+/// its way.
 pub fn file(
+    request: &HttpRequest,
     response: &mut HttpResponseBuilder,
+    etag: &str,
     bytes: Vec<u8>,
     permit: OwnedSemaphorePermit,
 ) -> HttpResponse {
+    let (size, mut bytes) = (bytes.len(), Bytes::from(bytes));
+    response.insert_header((header::ACCEPT_RANGES, "bytes"));
+    match range::wanted(request, etag, size) {
+        Wanted::Whole => {}
+        Wanted::Part(part) => {
+            let sent = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            response
+                .status(StatusCode::PARTIAL_CONTENT)
+                .insert_header((header::CONTENT_RANGE, sent));
+            bytes = bytes.slice(part);
+        }
+        Wanted::Nothing => return range::nothing(size),
+    }
     let size = bytes.len() as u64;
-    let pieces = stream::unfold((Bytes::from(bytes), permit), |(mut left, permit)| {
+    let pieces = stream::unfold((bytes, permit), |(mut left, permit)| {
         let piece = left.split_to(left.len().min(PIECE_BYTES));
         let next = (!piece.is_empty()).then(|| (Ok::<_, Infallible>(piece), (left, permit)));
         ready(next)

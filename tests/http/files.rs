@@ -100,3 +100,31 @@ fn a_file_beyond_the_limit_is_refused_whole() {
     );
     assert_eq!(fixture.get("/v1/files/posts/1/empty", &[]).status, 200);
 }
+
+#[test]
+fn a_player_gets_the_part_of_a_file_that_it_asks_for() {
+    let fixture = Fixture::start();
+    let path = "/v1/files/posts/1/tone.ogg";
+    let stored = fixture.public("PUT", path, "0123456789");
+    assert_eq!(stored.status, 201);
+    let whole = fixture.get(path, &[]);
+    assert_eq!(
+        (whole.status, whole.header("accept-ranges")),
+        (200, "bytes")
+    );
+    let part = fixture.get(path, &[("range", "bytes=2-4")]);
+    assert_eq!((part.status, part.text().as_str()), (206, "234"));
+    assert_eq!(part.header("content-range"), "bytes 2-4/10");
+    assert_eq!(part.header("content-length"), "3");
+    assert_eq!(part.header("etag"), whole.header("etag"));
+    let tail = fixture.get(path, &[("range", "bytes=-3")]);
+    assert_eq!((tail.status, tail.text().as_str()), (206, "789"));
+    let behind = fixture.get(path, &[("range", "bytes=10-")]);
+    behind.problem(416, "no-such-range");
+    assert_eq!(behind.header("content-range"), "bytes */10");
+    let etag = whole.header("etag").to_owned();
+    let old = [("range", "bytes=2-4"), ("if-range", "\"old\"")];
+    assert_eq!(fixture.get(path, &old).text(), "0123456789");
+    let same = [("range", "bytes=2-4"), ("if-range", &*etag)];
+    assert_eq!(fixture.get(path, &same).text(), "234");
+}

@@ -109,7 +109,13 @@ pub async fn read(
     }
     let content_type = info.options.content_type.as_deref();
     response.content_type(content_type.unwrap_or("application/octet-stream"));
-    Ok(response::file(&mut response, bytes, place))
+    Ok(response::file(
+        &request,
+        &mut response,
+        &info.etag,
+        bytes,
+        place,
+    ))
 }
 
 /// `DELETE /v1/files/{key}`

@@ -169,7 +169,7 @@ async fn send(
         response.insert_header(header);
     }
     response.content_type(derived.content_type);
-    Ok(response::file(&mut response, bytes, place))
+    Ok(response::file(request, &mut response, &etag, bytes, place))
 }
 
 impl Named {
