@@ -376,6 +376,7 @@ fn invite(
     let bearer = format!("curl -H \"Authorization: Bearer $({token})\"");
     for line in [
         format!("{bearer} 'http://{public}/v1/media?prefix=posts/'"),
+        format!("{bearer} -G --data-urlencode q=로켓 http://{public}/v1/search"),
         format!("http://{operations}/metrics"),
         format!("http://{operations}/readyz"),
         format!("http://{operations}/v1/ops/actors"),
