@@ -234,7 +234,7 @@ impl Daemon {
             public = self.listeners.public.map(tracing::field::display),
             operations = %self.listeners.operations,
             data = %self.surface.config.data.dir.display(),
-            "the daemon is up; both listeners are loopback only until sign-in exists"
+            "the daemon is up"
         );
         sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
     }

@@ -57,6 +57,7 @@ impl Side {
             "/v1/preferences",
             "/v1/inbox",
             "/v1/devices",
+            "/v1/search",
             caller::KEYS_PATH,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);

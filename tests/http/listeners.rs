@@ -58,9 +58,13 @@ fn unknown_paths_methods_and_parameters_are_problems() {
             .expect("text")
             .contains("operations listener")
     );
-    fixture
-        .operations("GET", "/v1/media", "")
-        .problem(404, "unknown-path");
+    for path in ["/v1/media", "/v1/search", "/.well-known/jwks.json"] {
+        let problem = fixture
+            .operations("GET", path, "")
+            .problem(404, "unknown-path");
+        let detail = problem["detail"].as_str().expect("text");
+        assert!(detail.contains("the public listener has it"), "{detail}");
+    }
 
     let answer = fixture.public("DELETE", "/v1/media", "");
     answer.problem(405, "method-not-allowed");
