@@ -36,6 +36,14 @@ impl Default for AuthConfig {
     }
 }
 
+impl AuthConfig {
+    /// Whether other machines may reach the public listener. Where this one makes the tokens, whoever reads its data folder
+    /// can be anybody.
+    pub fn lets_others_in(&self) -> bool {
+        self.mode == AuthMode::Cognito
+    }
+}
+
 /// Who makes the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

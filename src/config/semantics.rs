@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use tracing_subscriber::EnvFilter;
 
+use super::Config;
 use super::finding::{Finding, Place, meant};
-use super::{AuthMode, Config};
 
 /// Something that cannot be, and the keys that it is about, the likeliest first.
 #[derive(Debug)]
@@ -71,9 +71,8 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
 fn addresses(config: &Config, faults: &mut Vec<Fault>) {
     let http = &config.http;
     let keys = ["http.public", "http.operations"];
-    let signs_in_elsewhere = config.auth.mode == AuthMode::Cognito;
     for (key, address) in keys.into_iter().zip([http.public, http.operations]) {
-        let may_be_reached = key == "http.public" && signs_in_elsewhere;
+        let may_be_reached = key == "http.public" && config.auth.lets_others_in();
         if !may_be_reached && !address.ip().to_canonical().is_loopback() {
             let loopback = SocketAddr::from(([127, 0, 0, 1], address.port()));
             let message = format!(

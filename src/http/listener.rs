@@ -18,7 +18,6 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, we
 use super::State;
 use super::caller;
 use super::problem::{Kind, Problem};
-use crate::config::AuthMode;
 
 /// One of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +136,7 @@ pub async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, Problem>
 
 /// Why a request goes no further, if it does not. One that does carries its caller, where somebody must be.
 async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<Problem> {
-    let at_home = side == Side::Operations || state.surface.config.auth.mode == AuthMode::Dev;
+    let at_home = side == Side::Operations || !state.surface.config.auth.lets_others_in();
     let (method, headers) = (request.method(), request.headers());
     let known = check_host(at_home, headers).and_then(|()| check_origin(method, headers));
     if let Err(problem) = known {

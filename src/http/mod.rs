@@ -41,7 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use self::listener::{Requests, Side};
 use self::problem::Problem;
 use self::public::inbox::Live;
-use crate::config::{AuthMode, Role};
+use crate::config::Role;
 use crate::surface::Surface;
 
 /// Files and commits that are in memory at once, on their way in or out; further ones wait.
@@ -114,8 +114,8 @@ struct Running {
 pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let addresses = surface.config.http.clone();
     let answers = surface.config.fleet.roles.contains(&Role::Api);
-    let signs_in_elsewhere = surface.config.auth.mode == AuthMode::Cognito;
-    let public = answers.then(|| bind(Side::Public, addresses.public, signs_in_elsewhere));
+    let may_be_reached = surface.config.auth.lets_others_in();
+    let public = answers.then(|| bind(Side::Public, addresses.public, may_be_reached));
     let public = public.transpose()?;
     let (operations_socket, operations) = bind(Side::Operations, addresses.operations, false)?;
     let public_address = public.as_ref().map(|(_, address)| *address);
