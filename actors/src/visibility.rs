@@ -32,11 +32,11 @@ pub struct Viewer<'v> {
 
 /// Something that is somebody's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thing {
+struct Thing {
     /// Whose it is; nobody's if that is not known.
-    pub owner: Option<PersonId>,
+    owner: Option<PersonId>,
     /// Who else may see it.
-    pub visibility: Visibility,
+    visibility: Visibility,
 }
 
 /// Who may see a thing beside its owner.
@@ -141,7 +141,7 @@ impl Look<'_> {
     }
 
     /// Whether the viewer may see a thing.
-    pub async fn visible(&mut self, thing: &Thing) -> Result<bool, GraphFault> {
+    async fn visible(&mut self, thing: &Thing) -> Result<bool, GraphFault> {
         let unasked = Tie {
             follows: false,
             blocked: false,
