@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use iyagi_actors::ports::{PutOptions, StoreFault};
@@ -339,14 +339,14 @@ fn killed_amid_a_rendition(data: &Path, stand_in: &StandIn) {
     ];
     let file = stand_in.folder.path().join("iyagi.toml");
     std::fs::write(&file, settings.join("\n")).expect("written");
-    let mut daemon = Command::new(env!("CARGO_BIN_EXE_iyagi"))
+    let daemon = Command::new(env!("CARGO_BIN_EXE_iyagi"))
         .args(["run", "--config"])
         .arg(&file)
         .env_clear()
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .expect("it runs");
+        .spawn();
+    let daemon = Killed(daemon.expect("it runs"));
     let until = |mut done: Box<dyn FnMut() -> bool + '_>| {
         for _ in 0..4_000 {
             if done() {
@@ -363,8 +363,19 @@ fn killed_amid_a_rendition(data: &Path, stand_in: &StandIn) {
         request.send(&tone()[..]).is_ok()
     }));
     until(Box::new(|| stand_in.calls() > 0));
-    daemon.kill().expect("SIGKILL is sent");
-    daemon.wait().expect("it is dead");
+    drop(daemon);
+}
+
+/// A process that is dead once this is gone, also if the test fails before.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let killed = self.0.kill().and_then(|()| self.0.wait());
+        if !std::thread::panicking() {
+            killed.expect("it was alive until then");
+        }
+    }
 }
 
 #[test]
