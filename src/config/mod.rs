@@ -43,7 +43,7 @@ pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::inbox::InboxConfig;
-pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
+pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
 pub use self::search::SearchConfig;
