@@ -9,6 +9,7 @@
 //! - [`caller`]: who a request speaks for
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
+//! - [`dashboard`]: what an operator looks at in a browser
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
 //!
@@ -16,6 +17,7 @@
 //! this machine does not hand out itself.
 
 pub mod caller;
+pub mod dashboard;
 pub mod journalled;
 pub mod listener;
 pub mod operations;
@@ -38,6 +40,7 @@ use iyagi_actors::runtime::Task;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use self::dashboard::Board;
 use self::listener::{Requests, Side};
 use self::problem::Problem;
 use self::public::inbox::Live;
@@ -101,6 +104,8 @@ pub struct State {
     transfers: Arc<Semaphore>,
     /// Who listens to inboxes.
     pub live: Arc<Live>,
+    /// What the dashboard shows.
+    pub board: Arc<Board>,
     /// Turns true when the listeners stop, so that endless answers end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -125,9 +130,13 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let patience = Duration::from_millis(inbox.live_patience_ms);
     let live = Live::new(inbox.live_connections_max, patience);
     live.follow(&*surface.tree.inbox.store, &*surface.journal);
+    let board = Board::new(Arc::clone(&surface)).await;
+    actors.spawn_named("board", Arc::clone(&board).watch(told.clone()));
+    actors.spawn_named("board-probes", Arc::clone(&board).probe(told.clone()));
     let state = web::Data::new(State {
         surface,
         live,
+        board,
         requests: Requests::default(),
         transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
         stopping: told,

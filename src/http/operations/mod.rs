@@ -18,6 +18,7 @@ use actix_web::web::{ServiceConfig, delete, post, resource};
 
 use actix_web::HttpRequest;
 
+use super::dashboard;
 use super::problem::Problem;
 use super::request::check_text;
 use super::response::{get, otherwise};
@@ -82,7 +83,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(of_platforms)
         .configure(of_backfills)
         .configure(of_dead_letters)
-        .configure(of_journal);
+        .configure(of_journal)
+        .configure(dashboard::routes);
 }
 
 /// The database's own interfaces, which only those reach who reach a database.
