@@ -1,6 +1,5 @@
 //! `iyagi journal`: the journal's file, read beside its writer or at rest.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

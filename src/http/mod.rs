@@ -106,6 +106,8 @@ pub struct State {
     pub live: Arc<Live>,
     /// What the dashboard shows.
     pub board: Arc<Board>,
+    /// Address of the public API, on hosts that answer it.
+    pub public: Option<SocketAddr>,
     /// Turns true when the listeners stop, so that endless answers end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -137,6 +139,7 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         surface,
         live,
         board,
+        public: public_address,
         requests: Requests::default(),
         transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
         stopping: told,
