@@ -192,17 +192,30 @@ impl Browser {
 
     /// Waits until the text of the page's part that a CSS selector names is as it must come to be.
     pub(crate) fn until(&self, selector: &str, holds: impl Fn(&str) -> bool) -> String {
-        let script = "return document.querySelector(arguments[0])?.innerText ?? ''";
         let mut text = String::new();
         self.wait(selector, || {
-            let found = self.run(script, &[json!(selector)]);
-            found.as_str().unwrap_or_default().clone_into(&mut text);
+            text = self.text(selector);
             holds(&text)
         });
         text
     }
 
-    fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) {
+    /// The text of the page's part that a CSS selector names; empty if there is none.
+    pub(crate) fn text(&self, selector: &str) -> String {
+        let script = "return document.querySelector(arguments[0])?.innerText ?? ''";
+        let found = self.run(script, &[json!(selector)]);
+        found.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// How many elements a CSS selector names.
+    pub(crate) fn count(&self, selector: &str) -> u64 {
+        let script = "return document.querySelectorAll(arguments[0]).length";
+        let found = self.run(script, &[json!(selector)]);
+        found.as_u64().expect("a number")
+    }
+
+    /// Waits until something holds.
+    pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds() {
             let page = "return location.pathname + '\\n' + document.body.innerText";

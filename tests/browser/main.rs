@@ -11,4 +11,7 @@
 mod axe;
 mod chromium;
 mod daemon;
+mod letters;
+mod newcomer;
+mod operator;
 mod pages;

@@ -61,7 +61,7 @@ struct Row {
 }
 
 #[derive(Template)]
-#[template(path = "event.html")]
+#[template(path = "trace.html")]
 struct EventPage {
     frame: Frame,
     row: Row,

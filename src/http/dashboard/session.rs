@@ -18,7 +18,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::visible;
 
-const COOKIE: &str = "iyagi_session";
+const COOKIE: &str = "iyagi_searcher";
 /// The only path that the cookie is sent to.
 const PATH: &str = "/search";
 /// How long somebody stays signed in.
