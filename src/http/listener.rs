@@ -17,6 +17,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, we
 
 use super::State;
 use super::caller;
+use super::openapi;
 use super::problem::{Kind, Problem};
 
 /// One of the two listeners.
@@ -58,6 +59,7 @@ impl Side {
             "/v1/devices",
             "/v1/search",
             caller::KEYS_PATH,
+            openapi::PATH,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {

@@ -9,6 +9,7 @@
 //! - [`caller`]: who a request speaks for
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
+//! - [`openapi`]: the public interface in the words of OpenAPI
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
 //!
@@ -18,6 +19,7 @@
 pub mod caller;
 pub mod journalled;
 pub mod listener;
+pub mod openapi;
 pub mod operations;
 pub mod problem;
 pub mod public;
