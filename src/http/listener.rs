@@ -17,6 +17,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, we
 
 use super::State;
 use super::caller;
+use super::openapi;
 use super::operations::access;
 use super::problem::{Kind, Problem};
 use crate::surface::Surface;
@@ -78,6 +79,7 @@ impl Side {
             "/v1/devices",
             "/v1/search",
             caller::KEYS_PATH,
+            openapi::PATH,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {
