@@ -7,15 +7,15 @@
 //! Whatever a page does wrong fails the test: an error in its console, a breach of its content security policy, a request
 //! to another origin.
 
-use std::env;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
+
+use crate::programs;
 
 /// What a browser is started with that must reach nothing but this machine, as whatever user runs the tests.
 const FLAGS: [&str; 9] = [
@@ -84,26 +84,12 @@ impl Look {
     }
 }
 
-/// Says why a test is left out, if there is no browser; `REQUIRE_SERVERS=all` makes that a failure.
+/// Whether there is no browser here, so that a test is left out.
 pub(crate) fn is_missing() -> bool {
-    let missing = ["chromium", "chromedriver"]
-        .into_iter()
-        .find(|program| on_path(program).is_none());
-    let Some(missing) = missing else { return false };
-    let required = env::var("REQUIRE_SERVERS").is_ok_and(|servers| servers == "all");
-    assert!(
-        !required,
-        "{missing} is not installed: on Debian, `apt-get install chromium chromium-driver`"
-    );
-    eprintln!("left out: {missing} is not installed");
-    true
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    let cure = "on Debian, `apt-get install chromium chromium-driver`";
+    ["chromium", "chromedriver"]
+        .iter()
+        .any(|program| programs::lacks(program, cure))
 }
 
 impl Browser {
@@ -115,7 +101,7 @@ impl Browser {
         flags.push(format!("--user-data-dir={}", profile.path().display()));
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {
-                "binary": on_path("chromium").expect("it is not missing"),
+                "binary": programs::path("chromium").expect("it is not missing"),
                 "args": flags,
             },
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},

@@ -6,6 +6,7 @@
 //! - [`chromium`]: the browser, and what it had to complain about
 //! - [`axe`]: what it finds wrong with a page for those who cannot see it well
 //! - [`daemon`]: the binary, in a folder of its own
+//! - [`programs`]: what not every machine has
 //! - the rest: what an operator does
 
 mod axe;
@@ -15,3 +16,4 @@ mod letters;
 mod newcomer;
 mod operator;
 mod pages;
+mod programs;

@@ -14,6 +14,7 @@ use iyagi_messages::ids::ElementId;
 use super::frame::{self, Refusal};
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::operations::access::Operator;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::visible;
@@ -55,7 +56,8 @@ pub(super) async fn sign_in(
     let token = match sign_in.issuer() {
         Some(issuer) => {
             let person = form.required("person")?;
-            tracing::info!(person, "somebody searches as this person");
+            let operator = Operator::of(&request)?.name;
+            tracing::info!(person, operator, "an operator searches as this person");
             let token = issuer.token(person, &[], state.surface.clock.now(), LIFETIME);
             token.map_err(|error| Problem::internal("the token", &error))?
         }
