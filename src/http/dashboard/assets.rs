@@ -12,7 +12,8 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::request;
 use crate::http::response;
 
-const PREFIX: &str = "/assets/";
+/// What all of them are under.
+pub const PREFIX: &str = "/assets/";
 const FOREVER: &str = "public, max-age=31536000, immutable";
 
 struct Asset {

@@ -7,7 +7,7 @@ use iyagi_messages::ids::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
 use super::history::{self, Columns, History};
-use super::look::{Handled, Look, Probes, sample};
+use super::look::{Counted, Look, Probes, sample};
 use crate::surface::Surface;
 
 /// Time between two looks while somebody watches.
@@ -17,7 +17,7 @@ const UNWATCHED: Duration = Duration::from_millis(history::EVERY_MS);
 /// How old the answers of stores and queues may become while somebody watches.
 const PROBES_MS: u64 = 2_000;
 /// What the rates of actors are measured over, at least.
-const HANDLED_MS: u64 = 5_000;
+const COUNTED_MS: u64 = 5_000;
 /// Pages that are open at once and kept up to date.
 const WATCHERS_MAX: usize = 64;
 
@@ -35,7 +35,7 @@ pub struct Board {
 struct Measured {
     history: History,
     /// Some seconds old, and what takes its place once it is older.
-    handled: [Handled; 2],
+    counted: [Counted; 2],
 }
 
 impl Board {
@@ -124,23 +124,23 @@ fn look(surface: &Surface, measured: &Mutex<Measured>, probes: Arc<Probes>) -> L
     let sample = sample(surface, at, &actors);
     let (actors, told) = {
         let mut measured = locked(measured);
-        measured.turn(at, || Handled::of(at, &actors));
+        measured.turn(at, || Counted::of(at, &actors));
         measured.history.note(sample);
         let told = (
             measured.history.rates(&sample),
             measured.history.restarts(&sample),
         );
-        (measured.handled[0].rates(at, actors), told)
+        (measured.counted[0].rates(at, actors), told)
     };
     Look::take(surface, at, actors, told, probes)
 }
 
 impl Measured {
     /// The older of the two is let go once the younger one is old enough to measure by.
-    fn turn(&mut self, now: Timestamp, handled: impl FnOnce() -> Handled) {
-        if now.since_ms(self.handled[1].at) >= HANDLED_MS {
-            self.handled.swap(0, 1);
-            self.handled[1] = handled();
+    fn turn(&mut self, now: Timestamp, count: impl FnOnce() -> Counted) {
+        if now.since_ms(self.counted[1].at) >= COUNTED_MS {
+            self.counted.swap(0, 1);
+            self.counted[1] = count();
         }
     }
 }

@@ -11,6 +11,7 @@ use super::assets;
 use super::verdict::Strip;
 use super::{Entry, NAV};
 use crate::http::State;
+use crate::http::operations::access::Operator;
 use crate::http::problem::Problem;
 
 /// Nothing runs or is loaded but what this daemon serves as a file of its own, and nobody shows a page inside theirs.
@@ -48,6 +49,8 @@ pub(super) struct Frame {
     pub(super) strip: Option<Strip>,
     /// The daemon's version.
     pub(super) version: &'static str,
+    /// Who looks, if a token says so.
+    pub(super) operator: Option<String>,
     /// Whether whoever looks may change anything.
     pub(super) may_act: bool,
 }
@@ -60,10 +63,14 @@ impl Frame {
         title: impl Into<String>,
         at: &'static str,
     ) -> Self {
+        let operator = Operator::of(request).ok();
+        let may_act = operator.as_ref().is_some_and(Operator::may_act);
+        let signed_in = operator.filter(|_| !state.surface.operators.is_empty());
         Self {
             strip: Some(Strip::of(&state.board.now())),
             at,
-            may_act: true,
+            operator: signed_in.map(|operator| operator.name),
+            may_act,
             ..Self::bare(request, title)
         }
     }
@@ -71,13 +78,22 @@ impl Frame {
     /// The frame of a page that tells nothing of the daemon.
     pub(super) fn bare(request: &HttpRequest, title: impl Into<String>) -> Self {
         Self {
-            title: title.into(),
+            theme: theme(request),
+            ..Self::anybodys(title.into())
+        }
+    }
+
+    /// The frame of a page of which it is not known who looks at it.
+    fn anybodys(title: String) -> Self {
+        Self {
+            title,
             at: "",
             nav: &NAV,
             assets: assets::folder(),
-            theme: theme(request),
+            theme: "",
             strip: None,
             version: env!("CARGO_PKG_VERSION"),
+            operator: None,
             may_act: false,
         }
     }
@@ -108,7 +124,11 @@ pub(super) fn page(template: &impl Template) -> Result<HttpResponse, Refusal> {
     answer(StatusCode::OK, template)
 }
 
-fn answer(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Refusal> {
+/// A page of another status than 200.
+pub(super) fn answer(
+    status: StatusCode,
+    template: &impl Template,
+) -> Result<HttpResponse, Refusal> {
     let html = template.render();
     let html = html.map_err(|error| Problem::internal("the page", &error))?;
     let mut response = HttpResponse::build(status);
@@ -150,16 +170,7 @@ impl ResponseError for Refusal {
     fn error_response(&self) -> HttpResponse {
         let status = self.0.status_code();
         let page = RefusalPage {
-            frame: Frame {
-                title: self.0.kind().title().to_owned(),
-                at: "",
-                nav: &NAV,
-                assets: assets::folder(),
-                theme: "",
-                strip: None,
-                version: env!("CARGO_PKG_VERSION"),
-                may_act: false,
-            },
+            frame: Frame::anybodys(self.0.kind().title().to_owned()),
             status: status.as_u16(),
             detail: self.0.detail().to_owned(),
         };

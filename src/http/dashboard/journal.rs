@@ -267,7 +267,21 @@ fn gather(node: TraceNode, events: &mut Vec<Event>) {
     }
 }
 
-/// An actor's name without the number of its incarnation.
+/// An actor's name without the numbers of its place in a pool and of its incarnation: `push-sender-3#12` is `push-sender`.
 fn lane(incarnation: &str) -> &str {
-    incarnation.split('#').next().unwrap_or(incarnation)
+    let name = incarnation.split('#').next().unwrap_or(incarnation);
+    let in_pool = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
+    in_pool.strip_suffix('-').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_of_a_pool_share_a_lane() {
+        assert_eq!(lane("push-sender-3#12"), "push-sender");
+        assert_eq!(lane("subscription-matcher#1"), "subscription-matcher");
+        assert_eq!(lane("operations"), "operations");
+    }
 }

@@ -5,19 +5,20 @@
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Serialize;
-use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::look::Look;
 use super::topic::Topic;
 use crate::http::State;
+use crate::http::operations::access::Operator;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
 
@@ -37,6 +38,7 @@ const REFUSED_SECONDS: u32 = 10;
 /// `GET /v1/live?topics`
 pub(super) async fn listen(
     state: Data<State>,
+    operator: Operator,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["topics"])?;
@@ -52,7 +54,9 @@ pub(super) async fn listen(
         looks: state.board.looks(),
         told: vec![None; topics.len()],
         topics,
+        may_act: operator.may_act(),
         events,
+        told_at: Instant::now(),
         stopping: state.stopping.clone(),
         state: state.clone().into_inner(),
     };
@@ -84,10 +88,12 @@ fn read(topics: &str) -> Result<Vec<Topic>, Problem> {
 struct Teller {
     state: Arc<State>,
     topics: Vec<Topic>,
+    may_act: bool,
     /// A digest of what was last told, by topic.
     told: Vec<Option<u64>>,
     looks: watch::Receiver<Arc<Look>>,
     events: mpsc::Sender<Bytes>,
+    told_at: Instant,
     stopping: watch::Receiver<bool>,
 }
 
@@ -103,7 +109,6 @@ struct Patch<'p> {
 
 impl Teller {
     async fn run(mut self) {
-        // Whoever is told nothing for long is not known to have left until something is sent.
         while self.tell().await.is_ok() {}
         tracing::debug!("a page is no longer kept up to date");
     }
@@ -113,8 +118,9 @@ impl Teller {
         let look = Arc::clone(&self.looks.borrow_and_update());
         for index in 0..self.topics.len() {
             let topic = &self.topics[index];
-            let html = match topic.html(&self.state, &look).await {
-                Ok(html) => html,
+            let html = match topic.html(&self.state, &look, self.may_act) {
+                Ok(Some(html)) => html,
+                Ok(None) => continue,
                 Err(problem) => {
                     tracing::warn!(%problem, topic = topic.name(), "a part of a page is told later");
                     continue;
@@ -127,19 +133,17 @@ impl Teller {
                 self.told[index] = Some(digest);
             }
         }
-        self.pause(PAUSE).await?;
-        let looked = tokio::select! {
-            looked = self.looks.changed() => looked.map_err(|_| Ended),
-            () = tokio::time::sleep(HEARTBEAT) => return self.send(Bytes::from_static(b": still here\n\n")).await,
-            ended = ended(&self.events, &mut self.stopping) => Err(ended),
+        if self.told_at.elapsed() >= HEARTBEAT {
+            self.send(Bytes::from_static(b": still here\n\n")).await?;
+        }
+        let next = async {
+            tokio::time::sleep(PAUSE).await;
+            self.looks.changed().await.map_err(|_| Ended)
         };
-        looked
-    }
-
-    async fn pause(&mut self, pause: Duration) -> Result<(), Ended> {
         tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
-            ended = ended(&self.events, &mut self.stopping) => Err(ended),
+            looked = next => looked,
+            () = self.events.closed() => Err(Ended),
+            _ = self.stopping.wait_for(|stopping| *stopping) => Err(Ended),
         }
     }
 
@@ -147,18 +151,14 @@ impl Teller {
         let sent = tokio::time::timeout(PATIENCE, self.events.send(piece));
         tokio::select! {
             sent = sent => match sent {
-                Ok(Ok(())) => Ok(()),
+                Ok(Ok(())) => {
+                    self.told_at = Instant::now();
+                    Ok(())
+                }
                 Ok(Err(_)) | Err(_) => Err(Ended),
             },
             _ = self.stopping.wait_for(|stopping| *stopping) => Err(Ended),
         }
-    }
-}
-
-async fn ended(events: &mpsc::Sender<Bytes>, stopping: &mut watch::Receiver<bool>) -> Ended {
-    tokio::select! {
-        () = events.closed() => Ended,
-        _ = stopping.wait_for(|stopping| *stopping) => Ended,
     }
 }
 

@@ -27,8 +27,6 @@ pub(super) struct Look {
     pub(super) letters: u64,
     /// Pushes that wait on purpose.
     pub(super) deferred: u64,
-    /// Commits that nobody was told of, ever.
-    pub(super) withheld_commits: u64,
     pub(super) catching_up_since: Option<Timestamp>,
     pub(super) platforms: Vec<PlatformStatus>,
     pub(super) actors: Vec<ActorLook>,
@@ -45,6 +43,8 @@ pub(super) struct ActorLook {
     pub(super) actor: ActorSnapshot,
     /// Messages that it handled, a second; absent until that is known.
     pub(super) per_second: Option<f64>,
+    /// Part of the time that senders waited for room; more than 1 if several did.
+    pub(super) held_up: Option<f64>,
 }
 
 /// What stores, queues and the graph say when they are asked, which takes a while.
@@ -84,18 +84,19 @@ impl Probes {
     }
 }
 
-/// What an earlier look counted, by actor.
+/// What an earlier look counted: messages handled and milliseconds waited, by actor.
 #[derive(Default)]
-pub(super) struct Handled {
+pub(super) struct Counted {
     pub(super) at: Timestamp,
-    pub(super) by_actor: HashMap<String, u64>,
+    by_actor: HashMap<String, (u64, u64)>,
 }
 
-impl Handled {
+impl Counted {
     pub(super) fn of(at: Timestamp, actors: &[ActorSnapshot]) -> Self {
-        let by_actor = actors
-            .iter()
-            .map(|actor| (actor.name.clone(), actor.counters.handled));
+        let by_actor = actors.iter().map(|actor| {
+            let counted = (actor.counters.handled, actor.backpressure_ms_total);
+            (actor.name.clone(), counted)
+        });
         Self {
             at,
             by_actor: by_actor.collect(),
@@ -107,9 +108,12 @@ impl Handled {
         let seconds = now.since_ms(self.at).max(1) as f64 / 1_000.0;
         let looks = actors.into_iter().map(|actor| {
             let before = self.by_actor.get(&actor.name);
-            let handled = actor.counters.handled;
-            let per_second = before.map(|before| handled.saturating_sub(*before) as f64 / seconds);
-            ActorLook { actor, per_second }
+            let rate = |count: u64, before: u64| count.saturating_sub(before) as f64 / seconds;
+            ActorLook {
+                per_second: before.map(|before| rate(actor.counters.handled, before.0)),
+                held_up: before.map(|before| rate(actor.backpressure_ms_total, before.1) / 1_000.0),
+                actor,
+            }
         });
         looks.collect()
     }
@@ -160,9 +164,8 @@ impl Look {
             started_at: surface.started_at,
             counts: outbox.counts.clone(),
             contradictions: outbox.contradictions,
-            letters: outbox.letters().count() as u64,
+            letters: outbox.letter_count() as u64,
             deferred: outbox.deferred() as u64,
-            withheld_commits: outbox.withheld_commits,
             catching_up_since,
             platforms,
             actors,

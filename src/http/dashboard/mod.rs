@@ -10,16 +10,21 @@
 //! - `board`, `look`, `history`: what pages show; looked at again and again while somebody watches
 //! - `verdict`: what of it is trouble, in words, the worst first
 //! - `live`, `topic`: the parts of pages that change, told to whoever has one open
-//! - `text`: numbers and moments as people read them
-//! - `overview`, `media`, `journal`, `why_not`, `search`, `config`: a page each
+//! - `text`, `bar`, `event`: numbers and moments, fill levels, events of the journal as people read them
 //! - `lanes`: a causal trace as a picture
 //! - `session`: whose eyes the search page looks with
+//! - `overview`, `actors`, `pipelines`, `dead_letters`, `media`, `journal`, `why_not`, `search`, `config`, `sign_in`: a page
+//!   each, or two
 //!
 //! **Invariant:** whatever a page shows is escaped by its template; what is marked as safe is another template.
 
+mod actors;
 mod assets;
+mod bar;
 mod board;
 mod config;
+mod dead_letters;
+mod event;
 mod frame;
 mod history;
 mod journal;
@@ -28,8 +33,10 @@ mod live;
 mod look;
 mod media;
 mod overview;
+mod pipelines;
 mod search;
 mod session;
+mod sign_in;
 mod text;
 mod topic;
 mod verdict;
@@ -37,7 +44,9 @@ mod why_not;
 
 use actix_web::web::{ServiceConfig, post, resource};
 
+pub use self::assets::PREFIX as ASSETS;
 pub use self::board::Board;
+pub(in crate::http) use self::sign_in::sign_in_page;
 use super::response::{get, otherwise};
 
 /// A page that the rail leads to.
@@ -53,12 +62,30 @@ pub(super) struct Entry {
 }
 
 /// Every page that the rail leads to, from top to bottom.
-pub(super) const NAV: [Entry; 5] = [
+pub(super) const NAV: [Entry; 8] = [
     Entry {
         path: "/",
         title: "Overview",
         key: 'o',
         icon: "M4 4h7v7H4zM13 4h7v4h-7zM13 11h7v9h-7zM4 14h7v6H4z",
+    },
+    Entry {
+        path: "/actors",
+        title: "Actors",
+        key: 'a',
+        icon: "M9 3h6v5H9zM3 16h6v5H3zM15 16h6v5h-6zM12 8v4M6 16v-4h12v4",
+    },
+    Entry {
+        path: "/pipelines",
+        title: "Pipelines",
+        key: 'p',
+        icon: "M3 7h5M16 7h5M3 17h5M16 17h5M8 4h8v6H8zM8 14h8v6H8z",
+    },
+    Entry {
+        path: "/dead-letters",
+        title: "Dead letters",
+        key: 'd',
+        icon: "M3 6h18v12H3zM3 7l9 6 9-6",
     },
     Entry {
         path: "/media",
@@ -101,6 +128,31 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(
             resource("/config")
                 .route(get(config::show))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/actors")
+                .route(get(actors::list))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/actors/{name:.+}")
+                .route(get(actors::one))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/pipelines")
+                .route(get(pipelines::show))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/dead-letters")
+                .route(get(dead_letters::list))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/dead-letters/{id}")
+                .route(get(dead_letters::one))
                 .default_service(otherwise(READ)),
         )
         .service(

@@ -7,6 +7,7 @@ use iyagi_actors::subscription_matcher::explaining::{ExplainedRule, FalseClause,
 use iyagi_messages::event::Event;
 
 use super::frame::{Frame, Refusal, page};
+use super::text;
 use crate::hindsight::why_not::{Answer, PushFate, ToldChange};
 use crate::http::State;
 use crate::http::operations::why_not::{PARAMETERS, explained};
@@ -33,7 +34,7 @@ struct Told {
     unreachable: Option<String>,
     changes: Vec<Change>,
     /// Changes that no rule for the person looks at, or that are too many.
-    left_out: usize,
+    left_out: Option<String>,
     /// Of changes that are no longer reachable.
     fates: Vec<Fate>,
 }
@@ -104,14 +105,19 @@ impl Told {
         } else {
             ", which the matcher has not come to yet"
         };
-        let close = |change: &&ToldChange| change.is_close() || !change.pushes.is_empty();
         let total = answer.changes.len();
-        let shown = answer.changes.iter().filter(close).take(CHANGES_MAX);
+        let worth = |change: &&ToldChange| {
+            total <= CHANGES_MAX || change.is_close() || !change.pushes.is_empty()
+        };
+        let shown = answer.changes.iter().filter(worth).take(CHANGES_MAX);
         let changes: Vec<Change> = shown.map(Change::of).collect();
         Self {
             title: format!("{} and commit {}{known}", answer.person, answer.commit),
             unreachable: answer.unreachable,
-            left_out: total - changes.len(),
+            left_out: match total - changes.len() {
+                0 => None,
+                left => Some(text::count(left as u64, "change")),
+            },
             changes,
             fates: answer.pushes.iter().map(Fate::of).collect(),
         }

@@ -17,6 +17,7 @@ use super::EXPECTED;
 use super::filter::{DeadPushes, Filter};
 use crate::http::State;
 use crate::http::operations::access::Operator;
+use crate::http::operations::status::Conservation;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -60,6 +61,8 @@ struct Outcome {
     /// In a dry run of a redrive: pushes that would not be sent all the same, by the gate that is closed to them now.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     held: BTreeMap<SuppressReason, u64>,
+    /// What has become of every push, as it stands then.
+    conservation: Conservation,
 }
 
 /// What the keeper is to do with the letters.
@@ -121,6 +124,7 @@ async fn settle(
             letters: waiting,
             skipped_letters: unknown,
             held,
+            conservation: conservation(&state.surface),
         }));
     }
     let order = Order { by, because };
@@ -133,7 +137,12 @@ async fn settle(
         letters: settled.done,
         skipped_letters: settled.skipped,
         held: BTreeMap::new(),
+        conservation: conservation(&state.surface),
     }))
+}
+
+fn conservation(surface: &Surface) -> Conservation {
+    Conservation::of(&surface.tree.projections.outbox().counts)
 }
 
 /// What the gates would say of pushes if they were tried anew at this moment.
@@ -273,7 +282,7 @@ impl Which {
                 let pushes = DeadPushes::behind(surface, &filter).await?;
                 let outbox = surface.tree.projections.outbox();
                 let mut fitting: Vec<_> = filter
-                    .among(&outbox, &pushes)
+                    .among(&outbox, &pushes, None)
                     .map(|state| (state.letter.at, state.letter.id))
                     .collect();
                 fitting.sort_unstable();
