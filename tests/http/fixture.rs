@@ -76,6 +76,9 @@ impl Fixture {
         };
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // An answer is looked at as it is, not where it leads to.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .timeout_global(Some(PATIENCE))
             .build();
         Self {

@@ -13,6 +13,7 @@ mod listeners;
 mod media;
 mod openapi;
 mod operations;
+mod pages;
 mod preferences;
 mod search;
 mod settling;
