@@ -3,7 +3,7 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `fleet`, `inbox`, `operations`, `push`, `search`,
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `fleet`, `inbox`, `limits`, `operations`, `push`, `search`,
 //!   `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
@@ -19,6 +19,7 @@ mod environment;
 mod finding;
 mod fleet;
 mod inbox;
+mod limits;
 mod load;
 mod operations;
 mod push;
@@ -44,6 +45,7 @@ pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::inbox::InboxConfig;
+pub use self::limits::LimitsConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
@@ -136,6 +138,8 @@ pub struct HttpConfig {
     pub operations: SocketAddr,
     /// Largest body of a JSON request, in bytes.
     pub body_bytes_max: usize,
+    /// How often the public API may be asked.
+    pub limits: LimitsConfig,
 }
 
 impl Default for HttpConfig {
@@ -145,6 +149,7 @@ impl Default for HttpConfig {
             public: loopback(8080),
             operations: loopback(9090),
             body_bytes_max: 64 * 1024 * 1024,
+            limits: LimitsConfig::default(),
         }
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
     super::auth::check(config, &mut faults);
+    super::limits::check(&config.http.limits, &mut faults);
     super::operations::check(&config.operations, &mut faults);
     super::audio::check(&config.media.audio, &mut faults);
     super::transcripts::check(config, &mut faults);

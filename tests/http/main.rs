@@ -12,6 +12,8 @@ mod inbox_over_kills;
 mod listeners;
 mod media;
 mod operations;
+mod operators;
+mod owasp;
 mod preferences;
 mod search;
 mod settling;

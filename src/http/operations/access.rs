@@ -14,7 +14,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseErr
 use super::login;
 use crate::http::State;
 use crate::http::caller::bearer;
-use crate::http::limits;
+use crate::http::limits::{self, Limit};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::check_text;
 use crate::http::response;
@@ -73,8 +73,8 @@ fn unknown(request: &ServiceRequest, state: &State) -> Problem {
         return Problem::new(Kind::Unauthenticated, detail);
     }
     let peer = request.peer_addr().map(|peer| limits::network(peer.ip()));
-    if let Err(wait) = state.guesses.take(peer) {
-        return limits::too_many("too many tokens that are no operator's", wait);
+    if let Err(problem) = state.limits.check(Limit::Operator, peer) {
+        return problem;
     }
     tracing::warn!(?peer, "an operator's token is refused");
     Problem::new(Kind::Unauthenticated, "the token is no operator's")

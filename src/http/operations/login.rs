@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::sessions::LIFETIME_SECONDS;
 use crate::http::State;
-use crate::http::limits;
+use crate::http::limits::{self, Limit};
 use crate::http::listener;
 use crate::http::problem::Problem;
 use crate::http::request::{self, Query};
@@ -52,7 +52,7 @@ pub async fn sign_in(
     let next = own_page(form.text("next"))?;
     // Attempts are counted, not failures: one that is not compared tells nothing.
     let peer = request.peer_addr().map(|peer| limits::network(peer.ip()));
-    if let Err(wait) = state.guesses.take(peer) {
+    if let Err(wait) = state.limits.take(Limit::Operator, peer) {
         let mut response = HttpResponse::TooManyRequests();
         response.insert_header((header::RETRY_AFTER, limits::seconds(wait)));
         return Ok(shown(response, next, "Too many attempts. Wait a little."));
