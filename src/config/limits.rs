@@ -24,7 +24,7 @@ pub struct LimitsConfig {
     pub refused_burst: u32,
     /// Requests from one address a minute whose token is refused.
     pub refused_per_minute: u32,
-    /// Networks of proxies, such as `10.0.0.0/16`, that say in `X-Forwarded-For` where a request came from.
+    /// Networks of proxies, such as `10.0.0.0/16`, that say in `X-Forwarded-For` where a request came from; of both listeners.
     pub trusted_proxies: Vec<String>,
 }
 

@@ -97,7 +97,7 @@ impl Limits {
         }
     }
 
-    /// Whose bucket a request to the public listener is taken from, besides that of its sender.
+    /// Whose bucket a request is taken from, besides that of its sender.
     pub fn address_of(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         peer.map(|peer| network(origin::of(peer.ip(), headers, &self.proxies)))
     }
@@ -123,7 +123,7 @@ impl Limits {
 }
 
 /// Whose address it is: of IPv6 a subscriber has 64 bits to choose from.
-pub fn network(address: IpAddr) -> IpAddr {
+fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let prefix = address.to_bits() & !u128::from(u64::MAX);
@@ -155,7 +155,7 @@ struct Limiter<C: Clock = MonotonicClock> {
 }
 
 impl Rate {
-    /// Of nothing is one, which the configuration does not let through.
+    /// The configuration lets no zero through; one would be the least.
     fn of(burst: u32, per_minute: u32) -> Self {
         let some = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Self {

@@ -213,8 +213,14 @@ fn tokens_cannot_be_tried_out() {
     assert_eq!(answer.status, 429, "not even compared");
     let wait: u32 = answer.header("retry-after").parse().expect("seconds");
     assert!((1..=6).contains(&wait), "{wait}");
-    let answer = fixture.as_operator(&wrong, "GET", "/v1/ops/status", "");
-    answer.problem(429, "too-many-requests");
+    let bearer = format!("Bearer {wrong}");
+    for headers in [
+        &[("authorization", bearer.as_str())][..],
+        &[("authorization", bearer.as_str()), ("accept", "text/html")],
+    ] {
+        let answer = fixture.send(fixture.operations, "GET", "/v1/ops/status", headers, b"");
+        answer.problem(429, "too-many-requests");
+    }
     let answer = fixture.as_operator(ADMIN, "GET", "/v1/ops/status", "");
     assert_eq!(answer.status, 200, "nobody is locked out by others");
 }

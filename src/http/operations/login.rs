@@ -51,7 +51,9 @@ pub async fn sign_in(
     let form = Query::parse(form, &["token", "next"])?;
     let next = own_page(form.text("next"))?;
     // Attempts are counted, not failures: one that is not compared tells nothing.
-    let peer = request.peer_addr().map(|peer| limits::network(peer.ip()));
+    let peer = state
+        .limits
+        .address_of(request.peer_addr(), request.headers());
     if let Err(wait) = state.limits.take(Limit::Operator, peer) {
         let mut response = HttpResponse::TooManyRequests();
         response.insert_header((header::RETRY_AFTER, limits::seconds(wait)));
