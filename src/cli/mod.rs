@@ -21,6 +21,7 @@ mod failure;
 mod init;
 mod journal;
 mod media;
+mod openapi;
 mod operations;
 mod output;
 mod provision;
@@ -167,6 +168,8 @@ enum Command {
     Search(search::SearchCommand),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
+    /// Print the description of the public HTTP interface (OpenAPI 3.1).
+    Openapi,
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -258,6 +261,7 @@ impl Context {
             Command::Token(arguments) => token::token(self, &arguments),
             Command::Search(command) => search::search(self, &command),
             Command::Provision(arguments) => provision::provision(self, &arguments),
+            Command::Openapi => openapi::openapi(self),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),
         }

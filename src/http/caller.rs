@@ -11,12 +11,13 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use iyagi_actors::visibility::Viewer;
 use iyagi_messages::ids::PersonId;
 
+use super::openapi;
 use super::problem::{Kind, Problem};
 use super::request::{Fields, check_text};
 use crate::auth::{Caller, Refused, SignIn};
 
-/// What a request without a token may have: the keys that tokens are verified with.
-pub const OPEN_PATHS: [&str; 1] = [KEYS_PATH];
+/// What a request without a token may have: the keys that tokens are verified with, and what there is to ask for.
+pub const OPEN_PATHS: [&str; 2] = [KEYS_PATH, openapi::PATH];
 /// The keys of tokens that this machine makes.
 pub const KEYS_PATH: &str = "/.well-known/jwks.json";
 

@@ -18,6 +18,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, we
 use super::State;
 use super::caller;
 use super::limits::Limit;
+use super::openapi;
 use super::operations::access;
 use super::problem::{Kind, Problem};
 use crate::surface::Surface;
@@ -79,6 +80,7 @@ impl Side {
             "/v1/devices",
             "/v1/search",
             caller::KEYS_PATH,
+            openapi::PATH,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {

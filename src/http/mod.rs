@@ -10,6 +10,7 @@
 //! - [`limits`], [`origin`]: how often they may ask, and where they ask from
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
+//! - [`openapi`]: the public interface in the words of OpenAPI
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
 //!
@@ -20,6 +21,7 @@ pub mod caller;
 pub mod journalled;
 pub mod limits;
 pub mod listener;
+pub mod openapi;
 pub mod operations;
 pub mod origin;
 pub mod problem;

@@ -14,13 +14,16 @@ use iyagi_messages::fact::{Fact, ThumbnailFailed};
 use iyagi_messages::ids::LetterId;
 use iyagi_messages::media::{MetadataItem, Variant};
 use iyagi_messages::object::ObjectKey;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::recordings::{DERIVED, Stored};
 use super::{files, recordings};
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled;
+use crate::http::openapi::parameters::{DerivedName, IF_NONE_MATCH, KEY, RANGE, VERSION};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -48,8 +51,32 @@ enum Named {
     OfRecording { key: ObjectKey, name: String },
 }
 
-/// `GET /v1/media?prefix&cursor&limit`: a page of what the caller may see among `limit` items. It may be empty and have
-/// another one behind it.
+/// A page of what is known of files.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MediaPage)]
+pub(crate) struct Listing {
+    #[schema(value_type = Vec<MetadataItem>)]
+    items: Vec<Value>,
+    /// Where the next page begins; null on the last one.
+    next: Option<String>,
+}
+
+/// A page of what the caller may see among `limit` items, in order of key.
+///
+/// It may be short, or empty, and have another one behind it.
+#[utoipa::path(
+    get,
+    path = "/v1/media",
+    operation_id = "listMedia",
+    tag = "media",
+    params(
+        ("prefix" = Option<String>, Query, description = "What the keys begin with", example = "posts/"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Items that are looked at; 100 if absent"),
+    ),
+    responses((status = 200, description = "A page", body = Listing)),
+    extensions(("x-problems" = json!([Kind::InvalidField])))
+)]
 pub async fn list(
     state: Data<State>,
     caller: Caller,
@@ -67,7 +94,7 @@ pub async fn list(
         .await;
     let page = page.map_err(|fault| Problem::internal("the metadata table", &fault))?;
     let mut look = visible::look(&state, &caller);
-    let mut items: Vec<Value> = Vec::new();
+    let mut items = Vec::new();
     for item in &page.items {
         let visible = look.sees_file(&item.key).await;
         if visible.map_err(|fault| visible::unanswered(&fault))? {
@@ -75,10 +102,10 @@ pub async fn list(
         }
     }
     let next = page.next.map(|key| request::sealed_cursor(key.as_str()));
-    Ok(response::ok(&json!({ "items": items, "next": next })))
+    Ok(response::ok(&Listing { items, next }))
 }
 
-/// `GET /v1/media/{key}`, `GET /v1/media/{key}/thumbnails/{preset}` and `GET /v1/media/{key}/derived/{name}`
+/// Everything under `/v1/media/`: what is meant is known by how the path ends.
 pub async fn one(
     state: Data<State>,
     caller: Caller,
@@ -95,7 +122,23 @@ pub async fn one(
     }
 }
 
-async fn item(
+/// What is known of a file.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}",
+    operation_id = "readMedia",
+    tag = "media",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+    ),
+    responses(
+        (status = 200, description = "The item", body = MetadataItem, headers(("ETag" = String), ("Cache-Control" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound])))
+)]
+pub(crate) async fn item(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
@@ -107,7 +150,36 @@ async fn item(
     Ok(response.content_type("application/json").body(body))
 }
 
-async fn thumbnail(
+/// A picture made smaller, as a preset says.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/thumbnails/{preset}",
+    operation_id = "readThumbnail",
+    tag = "media",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("preset" = String, Path, description = "One of the configured presets", example = "small"),
+        ("v" = Option<String>, Query, description = VERSION),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+        ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
+    ),
+    responses(
+        (status = 200, description = "The picture, as WebP for those who name it in `Accept`", content(
+            (Vec<u8> = "image/jpeg"),
+            (Vec<u8> = "image/webp"),
+        ), headers(("ETag" = String), ("Cache-Control" = String), ("Vary" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", content(
+            (Vec<u8> = "image/jpeg"),
+            (Vec<u8> = "image/webp"),
+        ), headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::InvalidKey, Kind::InvalidField, Kind::NotFound, Kind::UnknownPreset, Kind::NoThumbnail, Kind::NotAcceptable,
+        Kind::NoSuchRange,
+    ])))
+)]
+pub(crate) async fn thumbnail(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
@@ -130,7 +202,39 @@ async fn thumbnail(
     send(state, request, &derived, current, Some("Accept")).await
 }
 
-async fn of_recording(
+/// What is derived from a recording.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/derived/{name}",
+    operation_id = "readDerived",
+    tag = "media",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "uploads/minji/song.m4a"),
+        ("name" = inline(DerivedName), Path),
+        ("v" = Option<String>, Query, description = VERSION),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+        ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
+    ),
+    responses(
+        (status = 200, description = "The file", content(
+            (Vec<u8> = "audio/ogg"),
+            (Vec<u8> = "audio/mp4"),
+            (Object = "application/json"),
+            (Vec<u8> = "application/octet-stream"),
+            (String = "image/svg+xml"),
+        ), headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", content(
+            (Vec<u8> = "audio/ogg"),
+            (Vec<u8> = "audio/mp4"),
+            (Vec<u8> = "application/json"),
+            (Vec<u8> = "application/octet-stream"),
+            (Vec<u8> = "image/svg+xml"),
+        ), headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound, Kind::NoSuchRange])))
+)]
+pub(crate) async fn of_recording(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
