@@ -60,6 +60,7 @@ impl Side {
             "/v1/search",
             caller::KEYS_PATH,
             openapi::PATH,
+            openapi::viewer::PAGE,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {
@@ -144,7 +145,7 @@ async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<P
     if let Err(problem) = known {
         return Some(problem);
     }
-    if side == Side::Operations || caller::OPEN_PATHS.contains(&request.path()) {
+    if side == Side::Operations || caller::is_open(request.path()) {
         return None;
     }
     match caller::identify(headers, &state.surface.sign_in).await {
