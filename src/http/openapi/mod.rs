@@ -2,11 +2,14 @@
 //!
 //! # Layout
 //! - this file: the public interface, and where clients read it
-//! - [`parameters`], [`requests`]: what several operations take, and what their bodies bring
+//! - [`parameters`], [`requests`], [`events`]: what several operations take, what bodies bring, and what is told as it comes
 //! - [`problems`]: what can go wrong, with which status
+//! - [`absent`]: where null is nothing that a field can be
 //! - [`links`]: what views add to what is stored
 //! - [`viewer`]: the page on which people read it
 
+mod absent;
+pub(crate) mod events;
 mod links;
 pub(crate) mod parameters;
 mod problems;
@@ -21,6 +24,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use self::absent::Absent;
 use self::links::Links;
 use self::problems::Problems;
 use super::problem::{Kind, Problem};
@@ -81,7 +85,7 @@ const BEARER: &str = "bearer";
         show,
     ),
     security(("bearer" = [])),
-    modifiers(&SignIn, &Links, &Problems),
+    modifiers(&SignIn, &Links, &Absent, &Problems),
 )]
 struct Public;
 
@@ -124,7 +128,11 @@ pub fn public_json() -> String {
     operation_id = "describe",
     tag = "description",
     security(()),
-    responses((status = 200, description = "OpenAPI 3.1", body = Object)),
+    params(("If-None-Match" = Option<String>, Header, description = parameters::IF_NONE_MATCH)),
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object, headers(("ETag" = String), ("Cache-Control" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
     extensions(("x-problems" = json!([Kind::UnknownParameter])))
 )]
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -58,12 +58,13 @@ pub(crate) struct Listing {
     #[schema(value_type = Vec<MetadataItem>)]
     items: Vec<Value>,
     /// Where the next page begins; null on the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 
-/// A page of what the caller may see among `limit` items, in order of key.
+/// A page of what is known of files, in order of key.
 ///
-/// It may be short, or empty, and have another one behind it.
+/// It has what the caller may see among `limit` items: it may be short, or empty, and have another one behind it.
 #[utoipa::path(
     get,
     path = "/v1/media",
@@ -158,7 +159,7 @@ pub(crate) async fn item(
     tag = "media",
     params(
         ("key" = ObjectKey, Path, description = KEY),
-        ("preset" = String, Path, description = "One of the configured presets", example = "small"),
+        ("preset" = String, Path, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", description = "One of the configured presets", example = "small"),
         ("v" = Option<String>, Query, description = VERSION),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
         ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
