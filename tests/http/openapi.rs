@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use actix_web::dev::ResourceMap;
 use actix_web::http::{Method, header};
@@ -105,6 +106,17 @@ fn every_change_of_the_interface_is_seen_in_the_committed_document() {
         current.len(),
         "{}: GOLDEN=new",
         path.display()
+    );
+}
+
+#[test]
+fn the_command_line_prints_it_without_a_daemon() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iyagi"));
+    let output = command.arg("openapi").output().expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8(output.stdout).expect("text"),
+        openapi::public_json()
     );
 }
 

@@ -43,7 +43,10 @@ fn strip(schema: &mut RefOr<Schema>) {
 fn without_null(field: &mut RefOr<Schema>) {
     let RefOr::T(schema) = field else { return };
     match schema {
-        Schema::Object(object) => only(&mut object.schema_type),
+        Schema::Object(object) => {
+            only(&mut object.schema_type);
+            object.default.take_if(|default| default.is_null());
+        }
         Schema::Array(array) => only(&mut array.schema_type),
         Schema::OneOf(one_of) => {
             one_of.items.retain(|item| !is_null(item));
