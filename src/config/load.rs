@@ -271,9 +271,18 @@ impl<'s> Layers<'s> {
                 "auth.cognito.jwks_file",
                 config.auth.cognito.jwks_file.as_mut(),
             ),
+            (
+                "operations.token_file",
+                config.operations.token_file.as_mut(),
+            ),
         ] {
             if let (Some(Provenance::File), Some(file)) = (self.provenance.get(key), file) {
                 *file = folder.join(&*file);
+            }
+        }
+        if self.provenance.get("operations.operators") == Some(&Provenance::File) {
+            for operator in &mut config.operations.operators {
+                operator.token_file = folder.join(&operator.token_file);
             }
         }
     }

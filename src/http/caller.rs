@@ -87,7 +87,7 @@ impl FromRequest for Caller {
 }
 
 /// The token of the only `Authorization` header. Schemes are written in any case (RFC 9110, section 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION);
     let (Some(only), None) = (all.next(), all.next()) else {
         return None;

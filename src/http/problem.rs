@@ -99,6 +99,8 @@ kinds! {
     NoSuchRange = RANGE_NOT_SATISFIABLE, "no-such-range", "The file has no such part";
     /// A commit that was refused whole.
     CommitRejected = UNPROCESSABLE_ENTITY, "commit-rejected", "The commit was refused";
+    /// More often than one may.
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "That is too often";
     /// Our fault.
     Internal = INTERNAL_SERVER_ERROR, "internal", "The daemon failed";
     /// Not now.
