@@ -81,6 +81,7 @@ impl Side {
             "/v1/search",
             caller::KEYS_PATH,
             openapi::PATH,
+            openapi::viewer::PAGE,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {
@@ -196,7 +197,7 @@ async fn admit(request: &ServiceRequest, state: &State) -> Result<(), Problem> {
     let (headers, limits) = (request.headers(), &state.limits);
     let address = limits.address_of(request.peer_addr(), headers);
     limits.check(Limit::Address, address)?;
-    if caller::OPEN_PATHS.contains(&request.path()) {
+    if caller::is_open(request.path()) {
         return Ok(());
     }
     let caller = match caller::identify(headers, &state.surface.sign_in).await {

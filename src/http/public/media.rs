@@ -23,7 +23,7 @@ use super::{files, recordings};
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled;
-use crate::http::openapi::parameters::{DerivedName, IF_NONE_MATCH, KEY, RANGE, VERSION};
+use crate::http::openapi::parameters::{Bytes, DerivedName, IF_NONE_MATCH, KEY, RANGE, VERSION};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -58,12 +58,13 @@ pub(crate) struct Listing {
     #[schema(value_type = Vec<MetadataItem>)]
     items: Vec<Value>,
     /// Where the next page begins; null on the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 
-/// A page of what the caller may see among `limit` items, in order of key.
+/// A page of what is known of files, in order of key.
 ///
-/// It may be short, or empty, and have another one behind it.
+/// It has what the caller may see among `limit` items: it may be short, or empty, and have another one behind it.
 #[utoipa::path(
     get,
     path = "/v1/media",
@@ -129,7 +130,7 @@ pub async fn one(
     operation_id = "readMedia",
     tag = "media",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
     ),
     responses(
@@ -157,20 +158,20 @@ pub(crate) async fn item(
     operation_id = "readThumbnail",
     tag = "media",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
-        ("preset" = String, Path, description = "One of the configured presets", example = "small"),
+        ("key" = ObjectKey, Path, description = KEY),
+        ("preset" = String, Path, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", description = "One of the configured presets", example = "small"),
         ("v" = Option<String>, Query, description = VERSION),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
         ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
     ),
     responses(
         (status = 200, description = "The picture, as WebP for those who name it in `Accept`", content(
-            (Vec<u8> = "image/jpeg"),
-            (Vec<u8> = "image/webp"),
+            (inline(Bytes) = "image/jpeg"),
+            (inline(Bytes) = "image/webp"),
         ), headers(("ETag" = String), ("Cache-Control" = String), ("Vary" = String), ("Accept-Ranges" = String))),
         (status = 206, description = "A part of it", content(
-            (Vec<u8> = "image/jpeg"),
-            (Vec<u8> = "image/webp"),
+            (inline(Bytes) = "image/jpeg"),
+            (inline(Bytes) = "image/webp"),
         ), headers(("ETag" = String), ("Content-Range" = String))),
         (status = 304, description = "The client has it already"),
     ),
@@ -209,7 +210,7 @@ pub(crate) async fn thumbnail(
     operation_id = "readDerived",
     tag = "media",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "uploads/minji/song.m4a"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("name" = inline(DerivedName), Path),
         ("v" = Option<String>, Query, description = VERSION),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
@@ -217,18 +218,18 @@ pub(crate) async fn thumbnail(
     ),
     responses(
         (status = 200, description = "The file", content(
-            (Vec<u8> = "audio/ogg"),
-            (Vec<u8> = "audio/mp4"),
+            (inline(Bytes) = "audio/ogg"),
+            (inline(Bytes) = "audio/mp4"),
             (Object = "application/json"),
-            (Vec<u8> = "application/octet-stream"),
+            (inline(Bytes) = "application/octet-stream"),
             (String = "image/svg+xml"),
         ), headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
         (status = 206, description = "A part of it", content(
-            (Vec<u8> = "audio/ogg"),
-            (Vec<u8> = "audio/mp4"),
-            (Vec<u8> = "application/json"),
-            (Vec<u8> = "application/octet-stream"),
-            (Vec<u8> = "image/svg+xml"),
+            (inline(Bytes) = "audio/ogg"),
+            (inline(Bytes) = "audio/mp4"),
+            (inline(Bytes) = "application/json"),
+            (inline(Bytes) = "application/octet-stream"),
+            (inline(Bytes) = "image/svg+xml"),
         ), headers(("ETag" = String), ("Content-Range" = String))),
         (status = 304, description = "The client has it already"),
     ),

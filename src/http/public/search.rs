@@ -53,6 +53,8 @@ const RETRY_SECONDS: u32 = 1;
 #[schema(as = SearchPage)]
 pub(crate) struct Listing {
     hits: Vec<Found>,
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
     next: Option<String>,
     /// As of which operation of the change log, as `commit:op`.
     index_version: String,
@@ -61,10 +63,13 @@ pub(crate) struct Listing {
 
 /// One element that was found.
 #[derive(Serialize, ToSchema)]
+#[schema(as = SearchHit)]
 struct Found {
     entity_id: ElementId,
     entity_type: Vec<String>,
     document_type: ElementKind,
+    /// Who made it; null if nobody did.
+    #[schema(required)]
     owner: Option<PersonId>,
     score: f32,
     highlight: Vec<Highlight>,
@@ -72,6 +77,7 @@ struct Found {
 
 /// Where a property has what was searched for.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SearchHighlight)]
 struct Highlight {
     property: String,
     /// Part of the property's text.
@@ -81,6 +87,7 @@ struct Highlight {
 
 /// Part of a text in UTF-16 code units, as Dart, Kotlin, Swift's `NSString` and JavaScript count.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TextRange)]
 struct Span {
     start: usize,
     end: usize,
@@ -148,6 +155,10 @@ fn asked(query: &Query) -> Result<Request, Problem> {
         );
         return Err(Problem::invalid("type", detail));
     }
+    let owner = query.text("owner");
+    if let Some(owner) = owner {
+        request::check_text("owner", owner)?;
+    }
     let after = query
         .cursor()?
         .map(|place| place.parse::<Place>())
@@ -155,7 +166,7 @@ fn asked(query: &Query) -> Result<Request, Problem> {
     Ok(Request {
         query: searched.map_err(|error| Problem::invalid("q", error.to_string()))?,
         types,
-        owner: query.text("owner").map(PersonId::from),
+        owner: owner.map(PersonId::from),
         limit: query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
         after: after.map_err(|error| Problem::invalid("cursor", error.to_string()))?,
     })
