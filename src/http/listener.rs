@@ -18,6 +18,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, we
 use super::State;
 use super::caller;
 use super::problem::{Kind, Problem};
+use crate::embedded::links;
 
 /// One of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,9 @@ impl Side {
             "/v1/inbox",
             "/v1/devices",
             "/v1/search",
+            "/v1/uploads",
+            "/v1/delivery",
+            links::PATH,
             caller::KEYS_PATH,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
@@ -142,7 +146,7 @@ async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<P
     if let Err(problem) = known {
         return Some(problem);
     }
-    if side == Side::Operations || caller::OPEN_PATHS.contains(&request.path()) {
+    if side == Side::Operations || caller::is_open(request.path()) {
         return None;
     }
     match caller::identify(headers, &state.surface.sign_in).await {

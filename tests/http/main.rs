@@ -17,5 +17,6 @@ mod search;
 mod settling;
 mod sign_in;
 mod subscriptions;
+mod uploads;
 mod user_pool;
 mod visibility;

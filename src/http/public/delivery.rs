@@ -1,0 +1,73 @@
+//! What links and cookies have in common: who gets them, and why somebody does not.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use iyagi_messages::object::ObjectKey;
+use serde_json::{Value, json};
+
+use super::uploads;
+use crate::auth::Caller;
+use crate::http::State;
+use crate::http::problem::{Kind, Problem};
+use crate::http::request::Query;
+use crate::links::{Cookie, Cookies, Link, LinkFault};
+
+/// Seconds after which a client may ask again for what could not be signed.
+const RETRY_SECONDS: u32 = 5;
+
+/// `POST /v1/delivery/cookies`: lets the caller's browser read their own originals from `CloudFront`. Not what is derived from
+/// them: people who uploaded the same bytes share that, so that it lies under nobody's prefix.
+pub async fn cookies(
+    state: Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    uploads::check_prefix(&caller.person)?;
+    let now = state.surface.clock.now();
+    let cookies = state.surface.links.cookies(&caller.person, now);
+    let cookies = cookies.map_err(|fault| problem_of(&fault))?;
+    let Cookies {
+        cookies,
+        domain,
+        expires_at,
+    } = &cookies;
+    let described: Vec<Value> = cookies
+        .iter()
+        .map(|cookie| json!({ "name": cookie.name, "value": cookie.value, "path": cookie.path }))
+        .collect();
+    let body = json!({ "cookies": described, "domain": domain, "expires_at": expires_at });
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CACHE_CONTROL, "no-store"));
+    for cookie in cookies {
+        answer.append_header((header::SET_COOKIE, set(cookie, domain.as_deref())));
+    }
+    Ok(answer.json(body))
+}
+
+/// Makes a link to read an object that the caller may see, as of now.
+pub(super) async fn link(state: &State, key: &ObjectKey) -> Result<Link, Problem> {
+    let now = state.surface.clock.now();
+    let link = state.surface.links.to_read(key, now).await;
+    link.map_err(|fault| problem_of(&fault))
+}
+
+/// What it is to a client that there is no link.
+pub(super) fn problem_of(fault: &LinkFault) -> Problem {
+    match fault {
+        LinkFault::NotHere(why) => Problem::new(Kind::Elsewhere, *why),
+        LinkFault::Unsigned(reason) => {
+            tracing::error!(reason, "a link cannot be signed");
+            let detail = "links cannot be signed at present; the log says why";
+            Problem::new(Kind::Unavailable, detail).retry_after(RETRY_SECONDS)
+        }
+    }
+}
+
+/// Until the browser is closed: CloudFront itself knows when it ends.
+fn set(cookie: &Cookie, domain: Option<&str>) -> String {
+    let Cookie { name, value, path } = cookie;
+    let domain = domain.map_or_else(String::new, |domain| format!("; Domain={domain}"));
+    format!("{name}={value}{domain}; Path={path}; Secure; HttpOnly")
+}
