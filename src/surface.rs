@@ -15,6 +15,7 @@ use iyagi_actors::visibility::Sight;
 use iyagi_messages::ids::{MemberId, Pos, Timestamp};
 
 use crate::auth::SignIn;
+use crate::auth::operators::Operators;
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::links::LocalLinks;
@@ -54,6 +55,8 @@ pub struct Surface {
     pub journal_path: PathBuf,
     /// Tells who a request speaks for.
     pub sign_in: SignIn,
+    /// Tells who an operator's token belongs to.
+    pub operators: Operators,
     /// Tells who may see what.
     pub sight: Sight,
     /// The graph's change log.

@@ -1,4 +1,5 @@
-//! Who is at the other end of a request: a person, by an access token of a Cognito user pool.
+//! Who is at the other end of a request: a person, by an access token of a Cognito user pool; or an operator, by a token of
+//! their own.
 //!
 //! On one machine there is no user pool. A key of the data folder's own signs the tokens then, and they take the same way
 //! through the same rules.
@@ -9,11 +10,13 @@
 //! - [`keys`]: the keys that are trusted at the moment, fetched seldom and never lost
 //! - [`key_source`]: where key sets come from: an address, a file
 //! - [`local_issuer`]: the key of one machine, which signs tokens and is its own key set
+//! - [`operators`]: who may use the operations listener
 
 pub mod key_set;
 pub mod key_source;
 pub mod keys;
 pub mod local_issuer;
+pub mod operators;
 pub mod token;
 
 use std::path::Path;

@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::operations::OperationsError;
 use super::output::Format;
 use crate::auth::local_issuer::LocalIssuerError;
+use crate::auth::operators::OperatorsError;
 use crate::aws::clients::ClientsError;
 use crate::aws::fault::{CallFault, FaultKind};
 use crate::backfill::BackfillError;
@@ -36,6 +37,9 @@ pub enum Failure {
     /// The daemon did not come up, or went down.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
+    /// There is no token to bring.
+    #[error(transparent)]
+    OperatorsToken(#[from] OperatorsError),
     /// There is no key to sign with.
     #[error(transparent)]
     Issuer(#[from] LocalIssuerError),
@@ -111,7 +115,10 @@ impl Failure {
                 BackfillError::NoGraph | BackfillError::Clients(ClientsError::NoRegion),
             )
             | Self::Search(RebuildError::OnAws | RebuildError::Disabled)
-            | Self::Daemon(DaemonError::Http(HttpError::NotLoopback { .. })) => Exit::Config,
+            | Self::OperatorsToken(_)
+            | Self::Daemon(
+                DaemonError::Operators(_) | DaemonError::Http(HttpError::NotLoopback { .. }),
+            ) => Exit::Config,
             Self::Daemon(DaemonError::Adapter(error)) if error.is_of_configuration() => {
                 Exit::Config
             }

@@ -21,6 +21,7 @@ mod failure;
 mod init;
 mod journal;
 mod media;
+mod openapi;
 mod operations;
 mod output;
 mod provision;
@@ -46,6 +47,7 @@ pub use self::failure::Failure;
 pub use self::operations::{Operations, OperationsError};
 pub use self::output::{Format, Output};
 
+use crate::auth::operators::read_token;
 use crate::config::{Flag, Loaded, Sources};
 use crate::embedded::journal::JournalReader;
 
@@ -97,6 +99,16 @@ struct Global {
         hide_env = true
     )]
     operations_url: Option<String>,
+    /// File of an operator's token for that listener [default: operations.token_file of the configuration, but for a URL of
+    /// one's own].
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "IYAGI_OPERATIONS_TOKEN_FILE",
+        hide_env = true
+    )]
+    token_file: Option<PathBuf>,
     /// Overrides data.dir: the folder of journal, graph, queues and files.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
@@ -155,6 +167,8 @@ enum Command {
     Search(search::SearchCommand),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
+    /// Print the description of the public HTTP interface (OpenAPI 3.1).
+    Openapi,
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -240,6 +254,7 @@ impl Context {
             Command::Token(arguments) => token::token(self, &arguments),
             Command::Search(command) => search::search(self, &command),
             Command::Provision(arguments) => provision::provision(self, &arguments),
+            Command::Openapi => openapi::openapi(self),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),
         }
@@ -280,14 +295,23 @@ impl Context {
     }
 
     fn operations_of_nobody(&self) -> Result<Operations, Failure> {
-        if let Some(url) = &self.global.operations_url {
-            return Ok(Operations::new(url));
-        }
-        let address = self.load(&RunFlags::default())?.config.http.operations;
-        if address.port() == 0 {
-            return Err(OperationsError::PortUnknown.into());
-        }
-        Ok(Operations::new(&format!("http://{address}")))
+        let given = &self.global.token_file;
+        let (operations, token_file) = if let Some(url) = &self.global.operations_url {
+            // The configured token is for the configured daemon: at another address it would be given away.
+            (Operations::new(url), given.clone())
+        } else {
+            let config = self.load(&RunFlags::default())?.config;
+            let address = config.http.operations;
+            if address.port() == 0 {
+                return Err(OperationsError::PortUnknown.into());
+            }
+            let token_file = given.clone().or(config.operations.token_file);
+            (Operations::new(&format!("http://{address}")), token_file)
+        };
+        Ok(match token_file {
+            Some(path) => operations.with_token(&read_token(&path)?),
+            None => operations,
+        })
     }
 
     /// The journal in the data folder.

@@ -7,8 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
-use ureq::http::{HeaderValue, Response};
-use ureq::{Agent, Body};
+use ureq::http::Response;
+use ureq::http::header::{AUTHORIZATION, HeaderValue};
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::exit::Exit;
 
@@ -33,6 +34,8 @@ pub struct Operations {
     base: String,
     /// Who gives orders, as it is to stand in the journal; the daemon's own word if absent.
     by: Option<HeaderValue>,
+    /// An operator's token, as it is sent; none where loopback is the wall.
+    authorization: Option<HeaderValue>,
 }
 
 /// Why the daemon did not do it.
@@ -88,6 +91,12 @@ impl OperationsError {
             Self::Unreadable { .. } => {
                 Some("the operations listener is meant, of a daemon of this version")
             }
+            Self::Refused { status: 401, .. } => Some(
+                "--token-file, or operations.token_file of the configuration, names the file of an operator's token",
+            ),
+            Self::Refused { status: 403, .. } => {
+                Some("it takes the token of an operator whose role is \"admin\"")
+            }
             Self::Refused { .. } => None,
         }
     }
@@ -121,7 +130,19 @@ impl Operations {
             agent: config.into(),
             base: base.trim_end_matches('/').to_owned(),
             by: None,
+            authorization: None,
         }
+    }
+
+    /// The same client with an operator's token.
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok();
+        if let Some(value) = &mut value {
+            value.set_sensitive(true);
+        }
+        self.authorization = value;
+        self
     }
 
     /// The same client for somebody, who is named in the journal with every order.
@@ -133,7 +154,9 @@ impl Operations {
 
     /// What is at a path.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, OperationsError> {
-        let answer = self.agent.get(self.url(path)).call();
+        let answer = self
+            .with_authorization(self.agent.get(self.url(path)))
+            .call();
         self.read(answer)
     }
 
@@ -143,7 +166,7 @@ impl Operations {
         path: &str,
         body: &Value,
     ) -> Result<T, OperationsError> {
-        let mut request = self.agent.post(self.url(path));
+        let mut request = self.with_authorization(self.agent.post(self.url(path)));
         if let Some(by) = &self.by {
             request = request.header(ACTOR_HEADER, by);
         }
@@ -152,11 +175,18 @@ impl Operations {
 
     /// Lines as the daemon sends them, for as long as it does.
     pub fn lines(&self, path: &str) -> Result<impl BufRead + use<>, OperationsError> {
-        let request = self.agent.get(self.url(path));
+        let request = self.with_authorization(self.agent.get(self.url(path)));
         let answer = request.header("accept", "application/x-ndjson").call();
         Ok(BufReader::new(
             self.accepted(answer)?.into_body().into_reader(),
         ))
+    }
+
+    fn with_authorization<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        }
     }
 
     fn url(&self, path: &str) -> String {

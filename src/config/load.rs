@@ -276,9 +276,18 @@ impl<'s> Layers<'s> {
                 "delivery.cloudfront.private_key_file",
                 cloudfront.map(|one| &mut one.private_key_file),
             ),
+            (
+                "operations.token_file",
+                config.operations.token_file.as_mut(),
+            ),
         ] {
             if let (Some(Provenance::File), Some(file)) = (self.provenance.get(key), file) {
                 *file = folder.join(&*file);
+            }
+        }
+        if self.provenance.get("operations.operators") == Some(&Provenance::File) {
+            for operator in &mut config.operations.operators {
+                operator.token_file = folder.join(&operator.token_file);
             }
         }
     }

@@ -3,8 +3,8 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `delivery`, `fleet`, `inbox`, `push`, `search`, `transcripts`:
-//!   those of their sections
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `delivery`, `fleet`, `inbox`, `operations`, `push`,
+//!   `search`, `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -21,6 +21,7 @@ mod finding;
 mod fleet;
 mod inbox;
 mod load;
+mod operations;
 mod push;
 mod schema;
 mod search;
@@ -46,6 +47,7 @@ pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::inbox::InboxConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
+pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
 pub use self::search::SearchConfig;
@@ -71,6 +73,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Who may use the public API.
     pub auth: AuthConfig,
+    /// Who may use the operations listener.
+    pub operations: OperationsConfig,
     /// How the graph's change log is read.
     pub stream: PollPace,
     /// What the graph's labels mean.
@@ -125,7 +129,8 @@ impl Default for DataConfig {
     }
 }
 
-/// Where the daemon listens. An address that other machines reach is for the public listener alone, and with a user pool.
+/// Where the daemon listens. An address that other machines reach needs to know who asks: the public listener a user pool,
+/// the operations listener operators with tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {

@@ -60,6 +60,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
     super::auth::check(config, &mut faults);
+    super::operations::check(&config.operations, &mut faults);
     super::audio::check(&config.media.audio, &mut faults);
     super::transcripts::check(config, &mut faults);
     super::delivery::check(config, &mut faults);
@@ -71,17 +72,29 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
 
 fn addresses(config: &Config, faults: &mut Vec<Fault>) {
     let http = &config.http;
-    let keys = ["http.public", "http.operations"];
-    for (key, address) in keys.into_iter().zip([http.public, http.operations]) {
-        let may_be_reached = key == "http.public" && config.auth.lets_others_in();
-        if !may_be_reached && !address.ip().to_canonical().is_loopback() {
+    for (key, address, lets_others_in, without, cure) in [
+        (
+            "http.public",
+            http.public,
+            config.auth.lets_others_in(),
+            "no user pool says who they are",
+            "set auth.mode to \"cognito\"",
+        ),
+        (
+            "http.operations",
+            http.operations,
+            config.operations.lets_others_in(),
+            "no operator has a token",
+            "name operators with [[operations.operators]]",
+        ),
+    ] {
+        if !lets_others_in && !address.ip().to_canonical().is_loopback() {
             let loopback = SocketAddr::from(([127, 0, 0, 1], address.port()));
             let message = format!(
-                "`{key}` is {address}, which other machines reach, and no user pool says who they are: it must be loopback"
+                "`{key}` is {address}, which other machines reach, and {without}: it must be loopback"
             );
-            faults.push(
-                Fault::new(key, message).help(format!("for this machine alone: \"{loopback}\"")),
-            );
+            let help = format!("for this machine alone: \"{loopback}\"; for others, {cure}");
+            faults.push(Fault::new(key, message).help(help));
         }
     }
     if http.public == http.operations && http.public.port() != 0 {

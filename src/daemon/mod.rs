@@ -33,6 +33,7 @@ pub use host::HostError;
 pub use on_threads::OnThreads;
 
 use self::lifecycle::Lifecycle;
+use crate::auth::operators::{Operators, OperatorsError};
 use crate::auth::{SignIn, SignInError};
 use crate::aws::instance::{Instance, Notice};
 use crate::clock::SystemClock;
@@ -70,6 +71,9 @@ pub enum DaemonError {
     /// Nobody could sign in.
     #[error(transparent)]
     SignIn(#[from] SignInError),
+    /// No operator could.
+    #[error(transparent)]
+    Operators(#[from] OperatorsError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -132,6 +136,7 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started_at = clock.now();
         let sign_in = SignIn::new(&config.auth, &config.data.dir, Arc::clone(&clock))?;
+        let operators = Operators::load(&config.operations)?;
         let (adapters, following) = Adapters::open(&config, &clock).await?;
         let templates = Arc::new(if config.push.moderate {
             templates
@@ -161,6 +166,7 @@ impl Daemon {
         let surface = Arc::new(Surface {
             config,
             sign_in,
+            operators,
             sight,
             actors,
             member: adapters.member(),

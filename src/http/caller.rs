@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use iyagi_actors::visibility::Viewer;
 use iyagi_messages::ids::PersonId;
 
+use super::openapi;
 use super::problem::{Kind, Problem};
 use super::request::{Fields, check_text};
 use crate::auth::{Caller, Refused, SignIn};
@@ -22,9 +23,10 @@ pub const KEYS_PATH: &str = "/.well-known/jwks.json";
 /// Seconds after which the keys of a user pool are asked for again.
 const RETRY_SECONDS: u32 = 10;
 
-/// Whether a request without a token may have it: the keys that tokens are verified with, and what a link lets through.
+/// Whether a request without a token may have it: the keys that tokens are verified with, what there is to ask for, and what a
+/// link lets through.
 pub fn is_open(path: &str) -> bool {
-    path == KEYS_PATH || path.starts_with(links::PATH)
+    [KEYS_PATH, openapi::PATH].contains(&path) || path.starts_with(links::PATH)
 }
 
 /// Finds out who sent a request.
@@ -87,7 +89,7 @@ impl FromRequest for Caller {
 }
 
 /// The token of the only `Authorization` header. Schemes are written in any case (RFC 9110, section 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION);
     let (Some(only), None) = (all.next(), all.next()) else {
         return None;

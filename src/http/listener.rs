@@ -17,8 +17,11 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, we
 
 use super::State;
 use super::caller;
+use super::openapi;
+use super::operations::access;
 use super::problem::{Kind, Problem};
 use crate::embedded::links;
+use crate::surface::Surface;
 
 /// One of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +41,29 @@ impl Side {
         }
     }
 
+    /// Whether other machines may reach it: if whoever asks must say who they are.
+    pub(super) fn lets_others_in(self, surface: &Surface) -> bool {
+        match self {
+            Self::Public => surface.config.auth.lets_others_in(),
+            Self::Operations => !surface.operators.is_empty(),
+        }
+    }
+
+    /// What is missing if it does not let others in.
+    pub(super) fn without(self) -> &'static str {
+        match self {
+            Self::Public => "no user pool says who they are",
+            Self::Operations => "no operator has a token: name some with [[operations.operators]]",
+        }
+    }
+
     /// Whether it serves what is under this path.
     fn has(self, path: &str) -> bool {
         let of_operations = [
             "/metrics",
             "/livez",
+            "/login",
+            "/logout",
             "/readyz",
             "/v1/ops",
             "/v1/graph",
@@ -62,6 +83,7 @@ impl Side {
             "/v1/delivery",
             links::PATH,
             caller::KEYS_PATH,
+            openapi::PATH,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {
@@ -109,9 +131,7 @@ pub async fn attend<B: MessageBody + 'static>(
         None => None,
     };
     let response = match refused {
-        Some(problem) => request
-            .into_response(problem.error_response())
-            .map_into_right_body(),
+        Some(refusal) => request.into_response(refusal).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
     };
     let status = response.status();
@@ -139,14 +159,17 @@ pub async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, Problem>
 }
 
 /// Why a request goes no further, if it does not. One that does carries its caller, where somebody must be.
-async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<Problem> {
-    let at_home = side == Side::Operations || !state.surface.config.auth.lets_others_in();
+async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<HttpResponse> {
+    let at_home = !side.lets_others_in(&state.surface);
     let (method, headers) = (request.method(), request.headers());
     let known = check_host(at_home, headers).and_then(|()| check_origin(method, headers));
     if let Err(problem) = known {
-        return Some(problem);
+        return Some(problem.error_response());
     }
-    if side == Side::Operations || caller::is_open(request.path()) {
+    if side == Side::Operations {
+        return access::admit(request, state).err();
+    }
+    if caller::is_open(request.path()) {
         return None;
     }
     match caller::identify(headers, &state.surface.sign_in).await {
@@ -154,13 +177,18 @@ async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<P
             request.extensions_mut().insert(caller);
             None
         }
-        Err(problem) => Some(problem),
+        Err(problem) => Some(problem.error_response()),
     }
+}
+
+/// Whether a request calls this machine by a name that leads nowhere else.
+pub(super) fn is_at_home(headers: &HeaderMap) -> bool {
+    text(headers, &header::HOST).is_none_or(names_loopback)
 }
 
 /// A listener that only this machine reaches is known by this machine's names.
 fn check_host(at_home: bool, headers: &HeaderMap) -> Result<(), Problem> {
-    if !at_home || text(headers, &header::HOST).is_none_or(names_loopback) {
+    if !at_home || is_at_home(headers) {
         return Ok(());
     }
     Err(Problem::new(
@@ -173,16 +201,24 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
+/// What changes something comes from a page of our own, if it comes from a page at all. A browser that says so is believed:
+/// behind a proxy the name that it used need not be the one that arrives here.
 fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    let host = text(headers, &header::HOST);
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    let foreign = text(headers, &header::ORIGIN)
-        .is_some_and(|origin| host.is_none_or(|host| origin != format!("http://{host}")));
     let fetched = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let cross = fetched.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
-    if foreign || cross {
+    let foreign = match (fetched, text(headers, &header::ORIGIN)) {
+        (Some(site), _) => !matches!(site, b"same-origin" | b"none"),
+        (None, Some(origin)) => {
+            let authority = origin
+                .strip_prefix("http://")
+                .or(origin.strip_prefix("https://"));
+            authority.is_none() || authority != text(headers, &header::HOST)
+        }
+        (None, None) => false,
+    };
+    if foreign {
         return Err(Problem::new(
             Kind::ForeignOrigin,
             "a page of another origin may not write here",
@@ -254,6 +290,7 @@ mod tests {
             ("origin", "null"),
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
+            ("sec-fetch-site", "cross-site, same-origin"),
         ] {
             let refused =
                 check_origin(&Method::POST, &headers(&[("host", "localhost:1"), foreign]));

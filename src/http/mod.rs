@@ -7,17 +7,21 @@
 //! - [`problem`], [`request`], [`response`], [`range`]: refusals, strict reading, what many answers have in common, parts of files
 //! - [`journalled`]: writes what is asked for before it is true
 //! - [`caller`]: who a request speaks for
+//! - [`limits`]: how often they may ask
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
+//! - [`openapi`]: the public interface in the words of OpenAPI
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
 //!
 //! **Invariant:** no listener takes an address that other machines reach unless whoever asks there must sign in with what
-//! this machine does not hand out itself.
+//! this machine does not hand out itself: the token of a user pool, or of an operator.
 
 pub mod caller;
 pub mod journalled;
+pub mod limits;
 pub mod listener;
+pub mod openapi;
 pub mod operations;
 pub mod problem;
 pub mod public;
@@ -28,6 +32,7 @@ pub mod visible;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +43,9 @@ use iyagi_actors::runtime::Task;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use self::limits::{Limiter, Rate};
 use self::listener::{Requests, Side};
+use self::operations::sessions::Sessions;
 use self::problem::Problem;
 use self::public::inbox::Live;
 use crate::config::Role;
@@ -52,6 +59,11 @@ const STOP_SECONDS: u64 = 5;
 const CONNECTIONS_MAX: usize = 2_048;
 /// Threads for blocking calls of one listener.
 const BLOCKING_THREADS: usize = 16;
+/// Tokens that one network may try at the operations listener: a slip of the finger now and then, and no search.
+const GUESSES: Rate = Rate {
+    burst: NonZeroU32::new(10).expect("ten"),
+    per_minute: NonZeroU32::new(10).expect("ten"),
+};
 
 /// Both listeners, up and running.
 pub struct Listeners {
@@ -68,8 +80,8 @@ pub struct Listeners {
 pub enum HttpError {
     /// Other machines could reach it, and nobody would have to sign in.
     #[error(
-        "the {side} listener cannot take {address}: other machines reach it, and no user pool says who they are; \
-         set http.{side} to 127.0.0.1:{} or [::1]:{}", .address.port(), .address.port()
+        "the {side} listener cannot take {address}: other machines reach it, and {}; \
+         set http.{side} to 127.0.0.1:{} or [::1]:{}", .side.without(), .address.port(), .address.port()
     )]
     NotLoopback {
         /// Which listener.
@@ -101,6 +113,10 @@ pub struct State {
     transfers: Arc<Semaphore>,
     /// Who listens to inboxes.
     pub live: Arc<Live>,
+    /// Operators who signed in with a browser.
+    pub sessions: Sessions,
+    /// Tokens that are tried at the operations listener.
+    pub guesses: Limiter,
     /// Turns true when the listeners stop, so that endless answers end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -114,10 +130,9 @@ struct Running {
 pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let addresses = surface.config.http.clone();
     let answers = surface.config.fleet.roles.contains(&Role::Api);
-    let may_be_reached = surface.config.auth.lets_others_in();
-    let public = answers.then(|| bind(Side::Public, addresses.public, may_be_reached));
+    let public = answers.then(|| bind(Side::Public, addresses.public, &surface));
     let public = public.transpose()?;
-    let (operations_socket, operations) = bind(Side::Operations, addresses.operations, false)?;
+    let (operations_socket, operations) = bind(Side::Operations, addresses.operations, &surface)?;
     let public_address = public.as_ref().map(|(_, address)| *address);
     let (stopping, told) = watch::channel(false);
     let actors = surface.actors.clone();
@@ -128,6 +143,8 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let state = web::Data::new(State {
         surface,
         live,
+        sessions: Sessions::default(),
+        guesses: Limiter::new(GUESSES),
         requests: Requests::default(),
         transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
         stopping: told,
@@ -180,9 +197,9 @@ impl Listeners {
 fn bind(
     side: Side,
     address: SocketAddr,
-    may_be_reached: bool,
+    surface: &Surface,
 ) -> Result<(TcpListener, SocketAddr), HttpError> {
-    if !may_be_reached && !address.ip().to_canonical().is_loopback() {
+    if !side.lets_others_in(surface) && !address.ip().to_canonical().is_loopback() {
         return Err(HttpError::NotLoopback { side, address });
     }
     let refused = |source| HttpError::Bind {

@@ -6,6 +6,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// Media type of a problem document.
@@ -18,6 +19,9 @@ macro_rules! kinds {
         pub enum Kind { $( $(#[$doc])* $name, )* }
 
         impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[ $( Self::$name, )* ];
+
             /// The HTTP status that goes with it.
             pub fn status(self) -> StatusCode {
                 match self { $( Self::$name => StatusCode::$status, )* }
@@ -34,6 +38,12 @@ macro_rules! kinds {
             }
         }
     };
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.slug())
+    }
 }
 
 kinds! {
@@ -97,6 +107,8 @@ kinds! {
     NoSuchRange = RANGE_NOT_SATISFIABLE, "no-such-range", "The file has no such part";
     /// A commit that was refused whole.
     CommitRejected = UNPROCESSABLE_ENTITY, "commit-rejected", "The commit was refused";
+    /// More often than one may.
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "That is too often";
     /// Our fault.
     Internal = INTERNAL_SERVER_ERROR, "internal", "The daemon failed";
     /// Not now.
@@ -105,6 +117,13 @@ kinds! {
     StillRunning = GATEWAY_TIMEOUT, "still-running", "It takes longer than a request may";
     /// A disk without room.
     StorageFull = INSUFFICIENT_STORAGE, "storage-full", "Nothing more can be stored";
+}
+
+impl Kind {
+    /// The `type` of its documents.
+    pub fn urn(self) -> String {
+        format!("urn:iyagi:problem:{}", self.slug())
+    }
 }
 
 /// A refusal, ready to be sent.
@@ -171,7 +190,7 @@ impl Problem {
     /// The document.
     pub fn to_json(&self) -> Value {
         let mut document = json!({
-            "type": format!("urn:iyagi:problem:{}", self.kind.slug()),
+            "type": self.kind.urn(),
             "title": self.kind.title(),
             "status": self.kind.status().as_u16(),
             "detail": self.detail,

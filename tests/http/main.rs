@@ -11,6 +11,7 @@ mod inbox_live;
 mod inbox_over_kills;
 mod listeners;
 mod media;
+mod openapi;
 mod operations;
 mod preferences;
 mod search;

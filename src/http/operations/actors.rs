@@ -7,7 +7,7 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{ActorPaused, ActorResumed, Fact, PoolResized};
 use serde_json::json;
 
-use super::OPERATOR;
+use super::WRITER;
 use super::order;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
@@ -130,7 +130,7 @@ async fn give(
             return Ok(Decision::nothing(()));
         };
         let seen = journalled::seq_of(&*surface.journal, &entity).await?;
-        Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
+        Ok(Decision::next(WRITER, entity.clone(), seen, fact, ()))
     })
     .await?;
     tracing::info!(actor = name, order = ?wish, by, "an operator's order");

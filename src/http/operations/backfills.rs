@@ -7,8 +7,9 @@ use iyagi_actors::projections::{Backfill, BackfillStage, Backfills};
 use iyagi_messages::fact::{BackfillBegun, BackfillPaused, BackfillResumed, Fact};
 use serde_json::{Value, json};
 
+use super::WRITER;
+use super::access::Operator;
 use super::order::{self, Order, PAUSE_OR_RESUME};
-use super::{OPERATOR, operator_of};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -40,11 +41,11 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
 pub async fn begin(
     state: Data<State>,
     request: HttpRequest,
+    Operator { name: by, .. }: Operator,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let mut fields = order::body(&request, payload).await?;
-    let by = operator_of(&request)?;
     let preset: String = fields.required("preset")?;
     let dry_run = fields.optional("dry_run")?.unwrap_or(false);
     fields.end(&["preset", "dry_run"])?;
@@ -111,7 +112,7 @@ async fn write(
             return Ok(Decision::nothing(()));
         };
         let seen = journalled::seq_of(&*surface.journal, &entity).await?;
-        Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
+        Ok(Decision::next(WRITER, entity.clone(), seen, fact, ()))
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! Health, metrics and operations: what an operator, or the command line on their behalf, asks of a running daemon.
 
+pub mod access;
 pub mod actors;
 pub mod backfills;
 pub mod dead_letters;
@@ -8,43 +9,37 @@ pub mod gateway;
 pub mod graph;
 pub mod health;
 pub mod journal;
+pub mod login;
 pub mod metrics;
 mod order;
 pub mod platforms;
+pub mod sessions;
 pub mod status;
 pub mod why_not;
 
 use actix_web::web::{ServiceConfig, delete, post, resource};
 
-use actix_web::HttpRequest;
-
-use super::problem::Problem;
-use super::request::check_text;
 use super::response::{get, otherwise};
 use crate::embedded::graph::wire;
 
-/// Who asks, as it stands in the journal, if the request does not say.
-const OPERATOR: &str = "operations";
-/// Names who asks.
-const ACTOR_HEADER: &str = "x-iyagi-actor";
-
-/// Who asks, as it stands in the journal. It is taken at its word, as everything is on this listener.
-fn operator_of(request: &HttpRequest) -> Result<String, Problem> {
-    let Some(named) = request.headers().get(ACTOR_HEADER) else {
-        return Ok(OPERATOR.to_owned());
-    };
-    let named = std::str::from_utf8(named.as_bytes()).map_err(|_| {
-        let detail = format!("the header `{ACTOR_HEADER}` is not UTF-8");
-        Problem::invalid(ACTOR_HEADER, detail)
-    })?;
-    check_text(ACTOR_HEADER, named)?;
-    Ok(named.to_owned())
-}
+/// Writes what operators order.
+const WRITER: &str = "operations";
 
 /// Every path of the operations listener.
 pub fn routes(config: &mut ServiceConfig) {
     const READ: &str = "GET, HEAD";
     config
+        .service(
+            resource(login::PATH)
+                .route(get(login::page))
+                .route(post().to(login::sign_in))
+                .default_service(otherwise("GET, HEAD, POST")),
+        )
+        .service(
+            resource(login::OUT_PATH)
+                .route(post().to(login::sign_out))
+                .default_service(otherwise("POST")),
+        )
         .service(
             resource("/livez")
                 .route(get(health::live))

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::Payload;
 
-use super::operator_of;
+use super::access::Operator;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 
@@ -39,7 +39,7 @@ pub(super) async fn read<V: Copy>(
         name: request::decoded(name, field)?,
         verb: known(verb, verbs)?,
         fields: body(request, payload).await?,
-        by: operator_of(request)?,
+        by: Operator::of(request)?.name,
     })
 }
 

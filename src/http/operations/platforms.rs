@@ -10,7 +10,7 @@ use iyagi_messages::push::PauseReason;
 use serde::Serialize;
 use serde_json::json;
 
-use super::OPERATOR;
+use super::WRITER;
 use super::order::{self, PAUSE_OR_RESUME};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
@@ -108,7 +108,7 @@ async fn give(
             PlatformResumed { platform, by }.into()
         };
         let seen = journalled::seq_of(&*surface.journal, &entity).await?;
-        Ok(Decision::next(OPERATOR, entity.clone(), seen, fact, ()))
+        Ok(Decision::next(WRITER, entity.clone(), seen, fact, ()))
     })
     .await?;
     tracing::info!(%platform, pause, by, "an operator's order");

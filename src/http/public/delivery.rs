@@ -3,8 +3,10 @@
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_messages::ids::Timestamp;
 use iyagi_messages::object::ObjectKey;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::uploads;
 use crate::auth::Caller;
@@ -16,8 +18,51 @@ use crate::links::{Cookie, Cookies, Link, LinkFault};
 /// Seconds after which a client may ask again for what could not be signed.
 const RETRY_SECONDS: u32 = 5;
 
-/// `POST /v1/delivery/cookies`: lets the caller's browser read their own originals from `CloudFront`. Not what is derived from
-/// them: people who uploaded the same bytes share that, so that it lies under nobody's prefix.
+/// A link to a file.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FileLink)]
+pub(crate) struct Told {
+    /// Where it is read, with no token; one that begins with a slash is of this listener.
+    url: String,
+    expires_at: Timestamp,
+}
+
+impl From<Link> for Told {
+    fn from(Link { url, expires_at }: Link) -> Self {
+        Self { url, expires_at }
+    }
+}
+
+/// Cookies, for clients that keep them themselves.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryCookies)]
+pub(crate) struct CookieList<'c> {
+    cookies: Vec<NamedCookie<'c>>,
+    /// The domain that they are for; the API's own if null.
+    domain: Option<&'c str>,
+    expires_at: Timestamp,
+}
+
+/// A cookie.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryCookie)]
+pub(crate) struct NamedCookie<'c> {
+    name: &'static str,
+    value: &'c str,
+    path: &'c str,
+}
+
+/// Lets the caller's browser read their own originals from CloudFront.
+///
+/// Not what is derived from them: people who uploaded the same bytes share that, so that it lies under nobody's prefix.
+#[utoipa::path(
+    post,
+    path = "/v1/delivery/cookies",
+    operation_id = "requestCookies",
+    tag = "links",
+    responses((status = 200, description = "They are set, and listed", body = CookieList<'_>, headers(("Set-Cookie" = String)))),
+    extensions(("x-problems" = json!([Kind::Forbidden, Kind::Elsewhere])))
+)]
 pub async fn cookies(
     state: Data<State>,
     caller: Caller,
@@ -33,11 +78,16 @@ pub async fn cookies(
         domain,
         expires_at,
     } = &cookies;
-    let described: Vec<Value> = cookies
-        .iter()
-        .map(|cookie| json!({ "name": cookie.name, "value": cookie.value, "path": cookie.path }))
-        .collect();
-    let body = json!({ "cookies": described, "domain": domain, "expires_at": expires_at });
+    let named = cookies.iter().map(|cookie| NamedCookie {
+        name: cookie.name,
+        value: &cookie.value,
+        path: &cookie.path,
+    });
+    let body = CookieList {
+        cookies: named.collect(),
+        domain: domain.as_deref(),
+        expires_at: *expires_at,
+    };
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     for cookie in cookies {

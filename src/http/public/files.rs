@@ -8,9 +8,11 @@ use iyagi_actors::ports::{ObjectInfo, PutOptions, StoreFault};
 use iyagi_messages::media::{DERIVED_PREFIX, owner_of_key};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::openapi::parameters::{IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -21,8 +23,9 @@ const PREFIX: &str = "/v1/files/";
 pub(super) const ASK_AGAIN: &str = "private, max-age=0";
 
 /// What is said of a file that was stored.
-#[derive(Debug, Serialize)]
-struct Stored<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredFile)]
+pub(crate) struct Stored<'a> {
     key: &'a ObjectKey,
     size: u64,
     etag: &'a str,
@@ -32,7 +35,27 @@ struct Stored<'a> {
     sequencer: Option<&'a Sequencer>,
 }
 
-/// `PUT /v1/files/{key}`
+/// Stores a file under a key of the caller's own.
+#[utoipa::path(
+    put,
+    path = "/v1/files/{key}",
+    operation_id = "writeFile",
+    tag = "files",
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg")),
+    request_body(
+        content = Vec<u8>,
+        content_type = "application/octet-stream",
+        description = "The file; its `Content-Type` is kept",
+    ),
+    responses(
+        (status = 201, description = "It is stored", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
+        (status = 200, description = "It is stored in place of another one", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::InvalidKey, Kind::InvalidField, Kind::BodyLost, Kind::ReservedKey, Kind::Forbidden, Kind::BodyStalled,
+        Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn write(
     state: Data<State>,
     caller: Caller,
@@ -60,30 +83,43 @@ pub async fn write(
     } else {
         StatusCode::CREATED
     };
-    let ObjectInfo {
-        key,
-        size,
-        etag,
-        version_id,
-        sequencer,
-        ..
-    } = &info;
+    let at = format!("{PREFIX}{}", response::encoded(info.key.as_str()));
     Ok(HttpResponse::build(status)
-        .insert_header((
-            header::LOCATION,
-            format!("{PREFIX}{}", response::encoded(key.as_str())),
-        ))
-        .insert_header((header::ETAG, format!("\"{etag}\"")))
-        .json(Stored {
-            key,
-            size: *size,
-            etag,
-            version_id: version_id.as_deref(),
-            sequencer: sequencer.as_ref(),
-        }))
+        .insert_header((header::LOCATION, at))
+        .insert_header((header::ETAG, format!("\"{}\"", info.etag)))
+        .json(Stored::of(&info)))
 }
 
-/// `GET /v1/files/{key}`
+impl<'i> Stored<'i> {
+    pub(super) fn of(info: &'i ObjectInfo) -> Self {
+        Self {
+            key: &info.key,
+            size: info.size,
+            etag: &info.etag,
+            version_id: info.version_id.as_deref(),
+            sequencer: info.sequencer.as_ref(),
+        }
+    }
+}
+
+/// A file as it was stored.
+#[utoipa::path(
+    get,
+    path = "/v1/files/{key}",
+    operation_id = "readFile",
+    tag = "files",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+        ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
+    ),
+    responses(
+        (status = 200, description = "The file", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound, Kind::NoSuchRange])))
+)]
 pub async fn read(
     state: Data<State>,
     caller: Caller,
@@ -128,7 +164,16 @@ pub(super) async fn send(
     ))
 }
 
-/// `DELETE /v1/files/{key}`
+/// Removes a file of the caller's own; one that is not there is removed already.
+#[utoipa::path(
+    delete,
+    path = "/v1/files/{key}",
+    operation_id = "removeFile",
+    tag = "files",
+    params(("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg")),
+    responses((status = 204, description = "It is not there any more")),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::ReservedKey, Kind::Forbidden, Kind::StorageFull])))
+)]
 pub async fn remove(
     state: Data<State>,
     caller: Caller,

@@ -12,16 +12,20 @@ use iyagi_actors::projections::LetterState;
 use iyagi_actors::thumbnail_worker::claims_to_be_a_picture;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, ThumbnailFailed};
-use iyagi_messages::ids::LetterId;
+use iyagi_messages::ids::{LetterId, PersonId};
 use iyagi_messages::media::{MetadataItem, Variant};
 use iyagi_messages::object::ObjectKey;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::delivery::Told;
 use super::recordings::DERIVED;
 use super::{delivery, owned, recordings};
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled;
+use crate::http::openapi::parameters::{DerivedName, IF_NONE_MATCH, KEY, REDIRECT, VERSION};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -52,8 +56,37 @@ enum Named {
     OfRecording { key: ObjectKey, name: String },
 }
 
-/// `GET /v1/media?owner&prefix&cursor&limit`: a page of what the caller may see among `limit` items. It may be empty and have
-/// another one behind it.
+/// A page of what is known of files.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MediaPage)]
+pub(crate) struct Listing {
+    #[schema(value_type = Vec<MetadataItem>)]
+    items: Vec<Value>,
+    /// Where the next page begins; null on the last one.
+    next: Option<String>,
+}
+
+/// A page of what the caller may see among `limit` items, in order of key.
+///
+/// It may be short, or empty, and have another one behind it.
+#[utoipa::path(
+    get,
+    path = "/v1/media",
+    operation_id = "listMedia",
+    tag = "media",
+    params(
+        ("owner" = Option<PersonId>, Query, description = "Whose files: those under `profile/<owner>/` and `uploads/<owner>/`"),
+        ("prefix" = Option<String>, Query, description = "What the keys begin with", example = "posts/"),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Items that are looked at; 100 if absent"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = Listing, headers(("ETag" = String), ("Cache-Control" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidField])))
+)]
 pub async fn list(
     state: Data<State>,
     caller: Caller,
@@ -72,7 +105,7 @@ pub async fn list(
     let page = owned::page(table, &prefixes, after.as_ref(), limit).await;
     let page = page.map_err(|fault| Problem::internal("the metadata table", &fault))?;
     let mut look = visible::look(&state, &caller);
-    let mut items: Vec<Value> = Vec::new();
+    let mut items = Vec::new();
     for item in &page.items {
         let visible = look.sees_file(&item.key).await;
         if visible.map_err(|fault| visible::unanswered(&fault))? {
@@ -80,13 +113,10 @@ pub async fn list(
         }
     }
     let next = page.next.map(|key| request::sealed_cursor(key.as_str()));
-    Ok(asked_again(
-        &request,
-        &json!({ "items": items, "next": next }),
-    ))
+    Ok(asked_again(&request, &Listing { items, next }))
 }
 
-/// `GET /v1/media/{key}`, `GET /v1/media/{key}/original`, `GET /v1/media/{key}/thumbnails/{preset}` and `GET /v1/media/{key}/derived/{name}`
+/// Everything under `/v1/media/`: what is meant is known by how the path ends.
 pub async fn one(
     state: Data<State>,
     caller: Caller,
@@ -104,7 +134,23 @@ pub async fn one(
     }
 }
 
-async fn item(
+/// What is known of a file.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}",
+    operation_id = "readMedia",
+    tag = "media",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+    ),
+    responses(
+        (status = 200, description = "The item", body = MetadataItem, headers(("ETag" = String), ("Cache-Control" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound])))
+)]
+pub(crate) async fn item(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
@@ -116,13 +162,29 @@ async fn item(
 }
 
 /// JSON for whoever does not have it, which is known by its content.
-fn asked_again(request: &HttpRequest, value: &Value) -> HttpResponse {
-    let body = value.to_string();
+fn asked_again(request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
+    let body = serde_json::to_string(value).expect("it has only text keys");
     let mut response = response::tagged(request, &response::digest([body.as_bytes()]), ASK_AGAIN);
     response.content_type("application/json").body(body)
 }
 
-async fn original(
+/// The file itself, by a link that needs no token.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/original",
+    operation_id = "findOriginal",
+    tag = "media",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("redirect" = Option<bool>, Query, description = REDIRECT),
+    ),
+    responses(
+        (status = 307, description = "Where the file is read", headers(("Location" = String), ("Cache-Control" = String))),
+        (status = 200, description = "The same, for clients that cannot see where they are led", body = Told, headers(("Cache-Control" = String))),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::InvalidField, Kind::NotFound])))
+)]
+pub(crate) async fn original(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
@@ -133,7 +195,27 @@ async fn original(
     lead(state, &query, key, None, None).await
 }
 
-async fn thumbnail(
+/// A picture made smaller, as a preset says.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/thumbnails/{preset}",
+    operation_id = "readThumbnail",
+    tag = "media",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("preset" = String, Path, description = "One of the configured presets", example = "small"),
+        ("v" = Option<String>, Query, description = VERSION),
+        ("redirect" = Option<bool>, Query, description = REDIRECT),
+    ),
+    responses(
+        (status = 307, description = "Where the picture is read, as WebP for those who name it in `Accept`", headers(("Location" = String), ("Cache-Control" = String), ("Vary" = String))),
+        (status = 200, description = "The same, for clients that cannot see where they are led", body = Told, headers(("Cache-Control" = String), ("Vary" = String))),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::InvalidKey, Kind::InvalidField, Kind::NotFound, Kind::UnknownPreset, Kind::NoThumbnail, Kind::NotAcceptable,
+    ])))
+)]
+pub(crate) async fn thumbnail(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
@@ -152,7 +234,25 @@ async fn thumbnail(
     lead(state, &query, &variant.key, Some(version), Some("Accept")).await
 }
 
-async fn of_recording(
+/// What is derived from a recording.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/derived/{name}",
+    operation_id = "readDerived",
+    tag = "media",
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "uploads/minji/song.m4a"),
+        ("name" = inline(DerivedName), Path),
+        ("v" = Option<String>, Query, description = VERSION),
+        ("redirect" = Option<bool>, Query, description = REDIRECT),
+    ),
+    responses(
+        (status = 307, description = "Where the file is read", headers(("Location" = String), ("Cache-Control" = String))),
+        (status = 200, description = "The same, for clients that cannot see where they are led", body = Told, headers(("Cache-Control" = String))),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::InvalidField, Kind::NotFound])))
+)]
+pub(crate) async fn of_recording(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
@@ -200,7 +300,7 @@ async fn lead(
         response.insert_header((header::CACHE_CONTROL, ASK_AGAIN));
     }
     if told {
-        return Ok(response.json(json!({ "url": link.url, "expires_at": link.expires_at })));
+        return Ok(response.json(Told::from(link)));
     }
     Ok(response
         .insert_header((header::LOCATION, link.url))

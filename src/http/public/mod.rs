@@ -17,6 +17,7 @@ pub mod uploads;
 use actix_web::web::{ServiceConfig, resource};
 
 use super::caller;
+use super::openapi;
 use super::response::{get, otherwise};
 
 /// Every path of the public listener.
@@ -104,6 +105,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             resource(caller::KEYS_PATH)
                 .route(get(keys::show))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource(openapi::PATH)
+                .route(get(openapi::show))
                 .default_service(otherwise("GET, HEAD")),
         );
 }

@@ -15,6 +15,7 @@ use iyagi_search::hits::{Hit, Page, Place, Request};
 use iyagi_search::query::Query as Searched;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
@@ -48,8 +49,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 const RETRY_SECONDS: u32 = 1;
 
 /// A page of hits.
-#[derive(Serialize)]
-struct Listing {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchPage)]
+pub(crate) struct Listing {
     hits: Vec<Found>,
     next: Option<String>,
     /// As of which operation of the change log, as `commit:op`.
@@ -58,7 +60,7 @@ struct Listing {
 }
 
 /// One element that was found.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Found {
     entity_id: ElementId,
     entity_type: Vec<String>,
@@ -69,7 +71,7 @@ struct Found {
 }
 
 /// Where a property has what was searched for.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct Highlight {
     property: String,
     /// Part of the property's text.
@@ -78,13 +80,30 @@ struct Highlight {
 }
 
 /// Part of a text in UTF-16 code units, as Dart, Kotlin, Swift's `NSString` and JavaScript count.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct Span {
     start: usize,
     end: usize,
 }
 
-/// `GET /v1/search?person&q&type&owner&limit&cursor&min_version`
+/// People and what they made, best first, of which the caller sees what they may.
+#[utoipa::path(
+    get,
+    path = "/v1/search",
+    operation_id = "search",
+    tag = "search",
+    params(
+        ("q" = Option<String>, Query, description = "What to look for; everything if absent", example = "밤 기차"),
+        ("type" = Option<String>, Query, description = "Labels, at most 16, with commas between", example = "Story"),
+        ("owner" = Option<PersonId>, Query, description = "Who made it"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Hits on a page; 20 if absent"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("min_version" = Option<String>, Query, pattern = "^[0-9]+:[0-9]+$", description = "What the client knows to be written, as `commit:operation`: the answer waits for it, up to two seconds", example = "17:3"),
+        ("person" = Option<PersonId>, Query, description = "The caller, who need not be named"),
+    ),
+    responses((status = 200, description = "A page", body = Listing)),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound, Kind::Elsewhere])))
+)]
 pub async fn search(
     state: Data<State>,
     caller: Caller,

@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::ports::{ObjectStore, PutOptions, StoreFault};
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::ObjectKey;
-use serde_json::json;
 
-use super::files;
+use super::files::{self, Stored};
 use crate::embedded::links::{PATH, READ_PARAMETERS, Terms, UPLOAD_PARAMETERS, read_checksum};
 use crate::embedded::objects::{EmbeddedObjects, Received};
 use crate::http::State;
+use crate::http::openapi::parameters::{IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -21,7 +21,29 @@ use crate::surface::OneMachine;
 /// A derived file's key names its content and its recipe, so what is behind it never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// `GET /v1/signed/{key}?expires&signature`
+/// What a link to read leads to, on one machine.
+#[utoipa::path(
+    get,
+    path = "/v1/signed/{key}",
+    operation_id = "followLink",
+    tag = "links",
+    security(()),
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("expires" = i64, Query, description = "As the link has it"),
+        ("signature" = String, Query, description = "As the link has it"),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+        ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
+    ),
+    responses(
+        (status = 200, description = "The file", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::UnknownParameter, Kind::InvalidField, Kind::InvalidKey, Kind::LinkRefused, Kind::NotFound, Kind::Elsewhere, Kind::NoSuchRange,
+    ])))
+)]
 pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let here = here(&state)?;
     let query = Query::of(&request, &READ_PARAMETERS)?;
@@ -35,7 +57,28 @@ pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     files::send(&state, &request, &key, cache_control).await
 }
 
-/// `PUT /v1/signed/{key}?expires&type&size&checksum&signature`: takes exactly what was declared, once.
+/// Takes exactly what was declared for a link to upload, once, on one machine.
+#[utoipa::path(
+    put,
+    path = "/v1/signed/{key}",
+    operation_id = "uploadByLink",
+    tag = "links",
+    security(()),
+    params(
+        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "uploads/minji/2026/01/01/a.jpg"),
+        ("expires" = i64, Query, description = "As the link has it"),
+        ("type" = String, Query, description = "As the link has it"),
+        ("size" = u64, Query, description = "As the link has it"),
+        ("checksum" = String, Query, description = "As the link has it"),
+        ("signature" = String, Query, description = "As the link has it"),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file, with the declared `Content-Type`"),
+    responses((status = 201, description = "It is stored", body = Stored<'_>, headers(("ETag" = String)))),
+    extensions(("x-problems" = json!([
+        Kind::UnknownParameter, Kind::InvalidField, Kind::InvalidKey, Kind::NotAsDeclared, Kind::BodyLost, Kind::LinkRefused,
+        Kind::Elsewhere, Kind::BodyStalled, Kind::AlreadyUploaded, Kind::StorageFull,
+    ])))
+)]
 pub async fn write(
     state: Data<State>,
     request: HttpRequest,
@@ -57,7 +100,7 @@ pub async fn write(
     };
     let stored = here.objects.put_received(received, &upload.key, options);
     let stored = stored.await.map_err(|fault| files::problem_of(&fault))?;
-    let body = json!({ "key": stored.key, "size": stored.size, "etag": stored.etag });
+    let body = Stored::of(&stored);
     let mut answer = response::json(StatusCode::CREATED, &body);
     let etag = header::HeaderValue::from_str(&format!("\"{}\"", stored.etag));
     let etag = etag.expect("an entity tag is hexadecimal");

@@ -10,12 +10,14 @@ use iyagi_messages::ids::{PersonId, Timestamp};
 use iyagi_messages::media::owner_of_key;
 use iyagi_messages::object::ObjectKey;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::delivery;
 use crate::auth::Caller;
 use crate::config::MediaConfig;
 use crate::embedded::unique_id::unique_id;
 use crate::http::State;
+use crate::http::openapi::requests::UploadDeclaration;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -55,19 +57,37 @@ enum Method {
 }
 
 /// What a client is granted.
-#[derive(Serialize)]
-struct Granted<'g> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = UploadGrant)]
+pub(crate) struct Granted<'g> {
     key: &'g ObjectKey,
+    /// How to send the file: `PUT` or `POST`.
     method: &'static str,
+    /// Where; one that begins with a slash is of this listener.
     url: &'g str,
+    /// What a `PUT` is sent with.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<&'g BTreeMap<String, String>>,
+    /// What a form of a `POST` has before its last field, `file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<&'g BTreeMap<String, String>>,
+    /// Until when it can be begun.
     expires_at: Timestamp,
 }
 
-/// `POST /v1/uploads`: what to send where, for a file that is declared.
+/// What to send where, for a file that is declared.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads",
+    operation_id = "requestUpload",
+    tag = "uploads",
+    request_body = UploadDeclaration,
+    responses((status = 200, description = "What is taken, and nothing else", body = Granted<'_>)),
+    extensions(("x-problems" = json!([
+        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::Forbidden, Kind::Elsewhere, Kind::BodyStalled,
+        Kind::TooLarge, Kind::UnsupportedType,
+    ])))
+)]
 pub async fn grant(
     state: Data<State>,
     caller: Caller,

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::EXPECTED;
 use super::filter::{DeadPushes, Filter};
 use crate::http::State;
-use crate::http::operations::operator_of;
+use crate::http::operations::access::Operator;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -95,7 +95,7 @@ async fn settle(
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
     let body = request::body(request, payload, BODY_BYTES_MAX).await?;
-    let by = operator_of(request)?;
+    let by = Operator::of(request)?.name;
     let Wanted {
         which,
         dry_run,

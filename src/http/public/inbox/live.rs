@@ -195,7 +195,22 @@ impl Drop for Bell {
     }
 }
 
-/// `GET /v1/inbox/live?person`
+/// What changes in a person's inbox, as server-sent events, without end.
+///
+/// Events are `entry` (an entry of the inbox), `read` (`{"ids": […]}`), `withdrawn` (`{"id": …}`) and `unread`
+/// (`{"unread": n}`). Lines that begin with a colon come while nothing happens.
+#[utoipa::path(
+    get,
+    path = "/v1/inbox/live",
+    operation_id = "listenToInbox",
+    tag = "inbox",
+    params(
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last event that the client has seen: it goes on behind it"),
+        ("person" = Option<PersonId>, Query, description = "The caller, who need not be named"),
+    ),
+    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound])))
+)]
 pub async fn listen(
     state: Data<State>,
     caller: Caller,

@@ -1,0 +1,144 @@
+//! How often somebody may ask: a bucket each, by the generic cell rate algorithm.
+//!
+//! Whoever asks chooses the key, or can have many, so the number of buckets is bounded by construction: keys are hashed into
+//! a fixed number of them, by a hash that nobody outside can compute. Two keys that meet share a bucket, which one in a
+//! quarter of a million does; and full buckets, which are as good as none, are shed.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::problem::{Kind, Problem};
+
+/// Buckets at most, some six megabytes of them.
+const BUCKETS_MAX: u64 = 1 << 18;
+/// Requests after which full buckets are shed. It is a pass over all of them, shared by so many requests.
+const SHED_EVERY: u64 = 1 << 16;
+
+/// How much is in a bucket, and how fast it fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests that may come at once.
+    pub burst: NonZeroU32,
+    /// Requests a minute, on and on.
+    pub per_minute: NonZeroU32,
+}
+
+/// Buckets of one kind.
+pub struct Limiter<C: Clock = MonotonicClock> {
+    buckets: RateLimiter<u32, HashMapStateStore<u32>, C, NoOpMiddleware<C::Instant>>,
+    hash: RandomState,
+    asked: AtomicU64,
+}
+
+impl Limiter {
+    /// All of them full.
+    pub fn new(rate: Rate) -> Self {
+        Self::with_clock(rate, MonotonicClock)
+    }
+}
+
+impl<C: Clock> Limiter<C> {
+    fn with_clock(rate: Rate, clock: C) -> Self {
+        let quota = Quota::per_minute(rate.per_minute).allow_burst(rate.burst);
+        Self {
+            buckets: RateLimiter::hashmap_with_clock(quota, clock),
+            hash: RandomState::new(),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes one from somebody's bucket, or says how long it is empty.
+    pub fn take(&self, who: impl Hash) -> Result<(), Duration> {
+        if self.asked.fetch_add(1, Relaxed) % SHED_EVERY == SHED_EVERY - 1 {
+            self.buckets.retain_recent();
+            self.buckets.shrink_to_fit();
+        }
+        let bucket = self.hash.hash_one(who) % BUCKETS_MAX;
+        let taken = self.buckets.check_key(&(bucket as u32));
+        taken.map_err(|until| until.wait_time_from(self.buckets.clock().now()))
+    }
+}
+
+/// Whose address it is: of IPv6 a subscriber has 64 bits to choose from.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let prefix = address.to_bits() & !u128::from(u64::MAX);
+            Ipv6Addr::from_bits(prefix).into()
+        }
+        address => address,
+    }
+}
+
+/// Seconds to wait, for `Retry-After`: never too few.
+pub fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
+}
+
+/// The answer to whoever asks too often.
+pub fn too_many(detail: &'static str, wait: Duration) -> Problem {
+    Problem::new(Kind::TooManyRequests, detail).retry_after(seconds(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use governor::clock::FakeRelativeClock;
+
+    fn limiter(burst: u32, per_minute: u32) -> (Limiter<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        let rate = Rate {
+            burst: NonZeroU32::new(burst).expect("some"),
+            per_minute: NonZeroU32::new(per_minute).expect("some"),
+        };
+        (Limiter::with_clock(rate, clock.clone()), clock)
+    }
+
+    #[test]
+    fn a_bucket_is_empty_after_its_burst_and_fills_with_time() {
+        let (limiter, clock) = limiter(3, 60);
+        for _ in 0..3 {
+            assert_eq!(limiter.take("minji"), Ok(()));
+        }
+        let wait = limiter.take("minji").expect_err("empty");
+        assert_eq!(seconds(wait), 1);
+        assert_eq!(limiter.take("grace"), Ok(()), "a bucket of her own");
+        clock.advance(wait);
+        assert_eq!(limiter.take("minji"), Ok(()));
+        assert!(limiter.take("minji").is_err());
+    }
+
+    #[test]
+    fn no_number_of_addresses_takes_more_memory_than_the_most() {
+        let (limiter, clock) = limiter(1, 1);
+        for n in 0..2 * BUCKETS_MAX {
+            limiter.take(n).ok();
+        }
+        assert!(limiter.buckets.len() as u64 <= BUCKETS_MAX);
+        clock.advance(Duration::from_mins(2));
+        for _ in 0..SHED_EVERY {
+            limiter.take("somebody").ok();
+        }
+        assert_eq!(limiter.buckets.len(), 1, "idle ones are shed");
+    }
+
+    #[test]
+    fn addresses_that_one_subscriber_can_have_share_a_bucket() {
+        let network = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(
+            network("2001:db8:1:2:3::1"),
+            network("2001:db8:1:2:ffff::2")
+        );
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+}

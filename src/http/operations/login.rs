@@ -1,0 +1,217 @@
+//! The way in for a browser: it shows an operator's token once, and keeps a cookie instead.
+
+use actix_web::http::Uri;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::sessions::LIFETIME_SECONDS;
+use crate::http::State;
+use crate::http::limits;
+use crate::http::listener;
+use crate::http::problem::Problem;
+use crate::http::request::{self, Query};
+
+/// Where it is.
+pub const PATH: &str = "/login";
+/// The way out.
+pub const OUT_PATH: &str = "/logout";
+
+/// Holds the id of a session.
+const COOKIE: &str = "iyagi_session";
+/// Where a person is taken who asked for no other page.
+const HOME: &str = "/";
+/// Largest body of a sign-in.
+const BODY_BYTES_MAX: u64 = 8 * 1024;
+/// The page has no script, and nobody may frame it to watch what is typed.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// `GET /login?next`
+pub async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request, &["next"])?;
+    let next = own_page(query.text("next"))?;
+    if state.surface.operators.is_empty() {
+        // Whoever comes here is in already.
+        return Ok(see_other(next).finish());
+    }
+    Ok(shown(HttpResponse::Ok(), next, ""))
+}
+
+/// `POST /login` with `token` and `next`, as a form sends them.
+pub async fn sign_in(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let form = std::str::from_utf8(&body)
+        .map_err(|_| Problem::invalid("token", "the form is not UTF-8"))?;
+    let form = Query::parse(form, &["token", "next"])?;
+    let next = own_page(form.text("next"))?;
+    // Attempts are counted, not failures: one that is not compared tells nothing.
+    let peer = request.peer_addr().map(|peer| limits::network(peer.ip()));
+    if let Err(wait) = state.guesses.take(peer) {
+        let mut response = HttpResponse::TooManyRequests();
+        response.insert_header((header::RETRY_AFTER, limits::seconds(wait)));
+        return Ok(shown(response, next, "Too many attempts. Wait a little."));
+    }
+    let token = form.text("token").unwrap_or_default().trim_ascii();
+    let Some(operator) = state.surface.operators.holder(token) else {
+        tracing::warn!(?peer, "an operator's token is refused");
+        return Ok(shown(
+            HttpResponse::Unauthorized(),
+            next,
+            "That token is not known.",
+        ));
+    };
+    let begun = state
+        .sessions
+        .begin(operator.clone(), state.surface.clock.now());
+    let session =
+        begun.ok_or_else(|| Problem::internal("the sign-in", &"the system has no randomness"))?;
+    tracing::info!(name = operator.name, role = ?operator.role, ?peer, "an operator signs in");
+    let cookie = cookie(&session, LIFETIME_SECONDS, request.headers());
+    Ok(see_other(next)
+        .insert_header((header::SET_COOKIE, cookie))
+        .finish())
+}
+
+/// `POST /logout`
+pub async fn sign_out(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    if let Some(session) = session_of(request.headers()) {
+        state.sessions.end(session);
+    }
+    let gone = cookie("", 0, request.headers());
+    Ok(see_other(PATH)
+        .insert_header((header::SET_COOKIE, gone))
+        .finish())
+}
+
+/// Takes a person here who asked for another page, and there again afterwards.
+pub(super) fn redirect(from: &Uri) -> HttpResponse {
+    let page = from.path_and_query().map_or(HOME, |page| page.as_str());
+    let next = utf8_percent_encode(page, NON_ALPHANUMERIC);
+    see_other(&format!("{PATH}?next={next}")).finish()
+}
+
+/// What the cookie holds.
+pub(super) fn session_of(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';'));
+    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// Scripts cannot read it, no other site can have it sent, and it crosses no wire in the clear: without TLS only this
+/// machine's names are known to lead nowhere else.
+fn cookie(session: &str, seconds: u64, headers: &HeaderMap) -> String {
+    let secure = if listener::is_at_home(headers) {
+        ""
+    } else {
+        "; Secure"
+    };
+    format!("{COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// A page of this listener; another one would take whoever has just signed in elsewhere.
+fn own_page(named: Option<&str>) -> Result<&str, Problem> {
+    let page = named.unwrap_or(HOME);
+    let own = page.starts_with('/')
+        && !page.starts_with("//")
+        && page
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    own.then_some(page)
+        .ok_or_else(|| Problem::invalid("next", "`next` is a path of this listener, such as `/`"))
+}
+
+fn see_other(page: &str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::SeeOther();
+    response
+        .insert_header((header::LOCATION, page))
+        .insert_header((header::CACHE_CONTROL, "no-store"));
+    response
+}
+
+fn shown(mut response: HttpResponseBuilder, next: &str, said: &str) -> HttpResponse {
+    let next = escaped(next);
+    response
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .content_type("text/html; charset=utf-8")
+        .body(format!(
+            r#"<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>iyagi: sign in</title>
+<main>
+<h1>iyagi</h1>
+<form method="post" action="{PATH}">
+<p role="alert">{said}</p>
+<label>Operator's token <input type="password" name="token" autocomplete="current-password" required autofocus></label>
+<input type="hidden" name="next" value="{next}">
+<button>Sign in</button>
+</form>
+</main>
+</html>
+"#
+        ))
+}
+
+/// Text as the value of an attribute.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::problem::Kind;
+    use actix_web::http::header::HeaderValue;
+
+    #[test]
+    fn nobody_is_taken_elsewhere_by_signing_in() {
+        for own in ["/", "/dead-letters?group=push&page=2", "/a%20b#c"] {
+            assert_eq!(own_page(Some(own)), Ok(own));
+        }
+        assert_eq!(own_page(None), Ok(HOME));
+        for foreign in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "/\r\nSet-Cookie: a=b",
+            "/한",
+        ] {
+            assert_eq!(
+                own_page(Some(foreign)).unwrap_err().kind(),
+                Kind::InvalidField,
+                "{foreign:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_session_is_found_among_other_cookies_and_never_in_them() {
+        let of = |cookies: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_static(cookies));
+            session_of(&headers).map(str::to_owned)
+        };
+        assert_eq!(of("theme=dark; iyagi_session=abc").as_deref(), Some("abc"));
+        for none in [
+            "iyagi_session_old=abc",
+            "theme=iyagi_session=abc",
+            "xiyagi_session=abc",
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The description of the public interface is of what is served, and whoever changes it sees so.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use actix_web::dev::{ResourceMap, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::{App, rt};
+use iyagi::http::{openapi, public};
+use serde_json::Value;
+
+use crate::fixture::Fixture;
+
+/// Takes a method and a path to an answer of the public listener's routes.
+type Ask<'a> = &'a dyn AsyncFn(Method, &str) -> ServiceResponse;
+
+fn described() -> Value {
+    serde_json::from_str(&openapi::public_json()).expect("JSON")
+}
+
+/// Every pattern of a path that is served, which only the description of the map for debugging tells.
+fn patterns(map: &ResourceMap) -> BTreeSet<String> {
+    let text = format!("{map:?}");
+    let behind = text.split("patterns: Single(\"").skip(1);
+    let patterns = behind.map(|rest| rest.split('"').next().unwrap_or_default().to_owned());
+    patterns.filter(|pattern| !pattern.is_empty()).collect()
+}
+
+/// A path of a pattern, each of whose parameters is `name`.
+fn example(pattern: &str, name: &str) -> String {
+    let mut path = String::new();
+    let mut rest = pattern;
+    while let Some((before, behind)) = rest.split_once('{') {
+        path += before;
+        path += name;
+        rest = behind.split_once('}').expect("a parameter ends").1;
+    }
+    path + rest
+}
+
+#[test]
+fn what_is_served_is_described_and_nothing_else_is() {
+    rt::System::new().block_on(async {
+        let app = init_service(App::new().configure(public::routes)).await;
+        let ask = async |method, path: &str| {
+            let request = TestRequest::with_uri(path).method(method).to_request();
+            call_service(&app, request).await
+        };
+        let ask: Ask<'_> = &ask;
+        let somewhere = ask(Method::GET, "/nowhere").await;
+        let map = somewhere.request().resource_map();
+
+        let mut served = BTreeSet::new();
+        for pattern in patterns(map) {
+            let answer = ask(Method::TRACE, &example(&pattern, "x")).await;
+            let allowed = answer.headers().get(header::ALLOW);
+            let allowed = allowed.unwrap_or_else(|| panic!("{pattern} says what it takes"));
+            for method in allowed.to_str().expect("text").split(", ") {
+                // Whatever can be got can be asked for without its body.
+                if method != "HEAD" {
+                    served.insert((pattern.clone(), method.to_lowercase()));
+                }
+            }
+        }
+
+        let document = described();
+        let paths = document["paths"].as_object().expect("paths");
+        let described: BTreeSet<_> = paths
+            .iter()
+            .flat_map(|(path, operations)| {
+                let pattern = map.match_pattern(&example(path, "opus-32k"));
+                let pattern = pattern.unwrap_or_else(|| panic!("nobody serves {path}"));
+                let methods = operations.as_object().expect("operations").keys();
+                methods.map(move |method| (pattern.clone(), method.clone()))
+            })
+            .collect();
+        assert!(served.len() >= 20, "{served:?}");
+        assert_eq!(described, served);
+    });
+}
+
+#[test]
+fn every_change_of_the_interface_is_seen_in_the_committed_document() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi/public.json");
+    let current = openapi::public_json();
+    if std::env::var_os("GOLDEN").is_some_and(|value| value == "new") {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(&path, &current).expect("written");
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    for (at, (was, is)) in committed.lines().zip(current.lines()).enumerate() {
+        let line = at + 1;
+        assert_eq!(
+            was,
+            is,
+            "line {line} of {}: if it is meant, GOLDEN=new",
+            path.display()
+        );
+    }
+    assert_eq!(
+        committed.len(),
+        current.len(),
+        "{}: GOLDEN=new",
+        path.display()
+    );
+}
+
+#[test]
+fn whoever_has_no_token_yet_can_read_what_there_is() {
+    let fixture = Fixture::start();
+    let read = |headers: &[(&str, &str)]| {
+        fixture.send(fixture.public, "GET", "/openapi.json", headers, b"")
+    };
+    let answer = read(&[]);
+    assert_eq!(answer.json(), described());
+    let etag = answer.header("etag");
+    assert_eq!(read(&[("if-none-match", etag)]).status, 304);
+}
