@@ -84,6 +84,7 @@ impl Side {
             links::PATH,
             caller::KEYS_PATH,
             openapi::PATH,
+            openapi::viewer::PAGE,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {

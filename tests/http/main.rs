@@ -12,6 +12,7 @@ mod inbox_over_kills;
 mod listeners;
 mod media;
 mod openapi;
+mod openapi_tools;
 mod operations;
 mod preferences;
 mod search;

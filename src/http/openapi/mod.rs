@@ -5,11 +5,13 @@
 //! - [`parameters`], [`requests`]: what several operations take, and what their bodies bring
 //! - [`problems`]: what can go wrong, with which status
 //! - [`links`]: what views add to what is stored
+//! - [`viewer`]: the page on which people read it
 
 mod links;
 pub(crate) mod parameters;
 mod problems;
 pub(crate) mod requests;
+pub mod viewer;
 
 use std::sync::LazyLock;
 
@@ -43,7 +45,7 @@ const BEARER: &str = "bearer";
         description = "What mobile clients read and write: files and what is derived from them, notifications, search.\n\n\
             Moments are milliseconds since the Unix epoch. `GET` paths answer `HEAD` too. Parameters and fields that are \
             not listed are refused by name. Every refusal is a problem document (RFC 9457); its `type` is part of the \
-            interface.",
+            interface. This document is at [`/openapi.json`](/openapi.json).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/", description = "The daemon that serves this document")),
@@ -106,6 +108,11 @@ impl Modify for SignIn {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     }
+}
+
+/// Whether a path is for people who have no token yet.
+pub fn has(path: &str) -> bool {
+    path == PATH || viewer::has(path)
 }
 
 /// The description of the public interface.

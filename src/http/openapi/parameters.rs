@@ -1,4 +1,4 @@
-//! What several operations take in path, query and headers.
+//! What several operations take in path, query and headers, and what is no JSON.
 
 use utoipa::ToSchema;
 
@@ -31,3 +31,9 @@ pub(crate) enum DerivedName {
     #[serde(rename = "aac-64k")]
     Aac64k,
 }
+
+/// A file, or a part of it.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it says what a body is")]
+pub(crate) struct Bytes(Vec<u8>);

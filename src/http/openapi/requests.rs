@@ -3,8 +3,6 @@
 //! Handlers read bodies field by field, so that a mistake is known by its field; these types only say what they read.
 #![expect(dead_code, reason = "their schemas are used")]
 
-use std::collections::BTreeSet;
-
 use iyagi_messages::device::Platform;
 use iyagi_messages::ids::{ElementId, PersonId, PushId, TemplateId, Timestamp};
 use iyagi_messages::preferences::QuietHours;
@@ -138,11 +136,11 @@ pub(crate) struct PreferencesChange {
     /// Whether several notifications may come as one.
     digest: bool,
     /// Categories that are not wanted.
-    opted_out_categories: BTreeSet<String>,
+    opted_out_categories: Vec<String>,
     /// People and things of which nothing is to be heard.
     #[schema(max_items = 1000)]
-    muted: BTreeSet<ElementId>,
+    muted: Vec<ElementId>,
     /// People of whom nothing is to be heard, and who are to hear nothing of this person.
     #[schema(max_items = 1000)]
-    blocked: BTreeSet<PersonId>,
+    blocked: Vec<PersonId>,
 }

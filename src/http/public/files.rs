@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
-use crate::http::openapi::parameters::{IF_NONE_MATCH, KEY, RANGE};
+use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -41,9 +41,9 @@ pub(crate) struct Stored<'a> {
     path = "/v1/files/{key}",
     operation_id = "writeFile",
     tag = "files",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg")),
+    params(("key" = ObjectKey, Path, description = KEY)),
     request_body(
-        content = Vec<u8>,
+        content = inline(Bytes),
         content_type = "application/octet-stream",
         description = "The file; its `Content-Type` is kept",
     ),
@@ -109,13 +109,13 @@ impl<'i> Stored<'i> {
     operation_id = "readFile",
     tag = "files",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
         ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
     ),
     responses(
-        (status = 200, description = "The file", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
-        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 200, description = "The file", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
         (status = 304, description = "The client has it already"),
     ),
     extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound, Kind::NoSuchRange])))
@@ -170,7 +170,7 @@ pub(super) async fn send(
     path = "/v1/files/{key}",
     operation_id = "removeFile",
     tag = "files",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg")),
+    params(("key" = ObjectKey, Path, description = KEY)),
     responses((status = 204, description = "It is not there any more")),
     extensions(("x-problems" = json!([Kind::InvalidKey, Kind::ReservedKey, Kind::Forbidden, Kind::StorageFull])))
 )]

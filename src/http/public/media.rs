@@ -141,7 +141,7 @@ pub async fn one(
     operation_id = "readMedia",
     tag = "media",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
     ),
     responses(
@@ -175,7 +175,7 @@ fn asked_again(request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
     operation_id = "findOriginal",
     tag = "media",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("redirect" = Option<bool>, Query, description = REDIRECT),
     ),
     responses(
@@ -202,7 +202,7 @@ pub(crate) async fn original(
     operation_id = "readThumbnail",
     tag = "media",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("preset" = String, Path, description = "One of the configured presets", example = "small"),
         ("v" = Option<String>, Query, description = VERSION),
         ("redirect" = Option<bool>, Query, description = REDIRECT),
@@ -241,7 +241,7 @@ pub(crate) async fn thumbnail(
     operation_id = "readDerived",
     tag = "media",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "uploads/minji/song.m4a"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("name" = inline(DerivedName), Path),
         ("v" = Option<String>, Query, description = VERSION),
         ("redirect" = Option<bool>, Query, description = REDIRECT),

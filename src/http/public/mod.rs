@@ -17,7 +17,7 @@ pub mod uploads;
 use actix_web::web::{ServiceConfig, resource};
 
 use super::caller;
-use super::openapi;
+use super::openapi::{self, viewer};
 use super::response::{get, otherwise};
 
 /// Every path of the public listener.
@@ -110,6 +110,16 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             resource(openapi::PATH)
                 .route(get(openapi::show))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource(viewer::PAGE)
+                .route(get(viewer::page))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/docs/{name}")
+                .route(get(viewer::file))
                 .default_service(otherwise("GET, HEAD")),
         );
 }

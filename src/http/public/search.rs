@@ -148,6 +148,10 @@ fn asked(query: &Query) -> Result<Request, Problem> {
         );
         return Err(Problem::invalid("type", detail));
     }
+    let owner = query.text("owner");
+    if let Some(owner) = owner {
+        request::check_text("owner", owner)?;
+    }
     let after = query
         .cursor()?
         .map(|place| place.parse::<Place>())
@@ -155,7 +159,7 @@ fn asked(query: &Query) -> Result<Request, Problem> {
     Ok(Request {
         query: searched.map_err(|error| Problem::invalid("q", error.to_string()))?,
         types,
-        owner: query.text("owner").map(PersonId::from),
+        owner: owner.map(PersonId::from),
         limit: query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
         after: after.map_err(|error| Problem::invalid("cursor", error.to_string()))?,
     })

@@ -11,7 +11,7 @@ use super::files::{self, Stored};
 use crate::embedded::links::{PATH, READ_PARAMETERS, Terms, UPLOAD_PARAMETERS, read_checksum};
 use crate::embedded::objects::{EmbeddedObjects, Received};
 use crate::http::State;
-use crate::http::openapi::parameters::{IF_NONE_MATCH, KEY, RANGE};
+use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -29,15 +29,15 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
     tag = "links",
     security(()),
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("expires" = i64, Query, description = "As the link has it"),
         ("signature" = String, Query, description = "As the link has it"),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
         ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
     ),
     responses(
-        (status = 200, description = "The file", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
-        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 200, description = "The file", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
         (status = 304, description = "The client has it already"),
     ),
     extensions(("x-problems" = json!([
@@ -65,14 +65,14 @@ pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     tag = "links",
     security(()),
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "uploads/minji/2026/01/01/a.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("expires" = i64, Query, description = "As the link has it"),
         ("type" = String, Query, description = "As the link has it"),
         ("size" = u64, Query, description = "As the link has it"),
         ("checksum" = String, Query, description = "As the link has it"),
         ("signature" = String, Query, description = "As the link has it"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file, with the declared `Content-Type`"),
+    request_body(content = inline(Bytes), content_type = "application/octet-stream", description = "The file, with the declared `Content-Type`"),
     responses((status = 201, description = "It is stored", body = Stored<'_>, headers(("ETag" = String)))),
     extensions(("x-problems" = json!([
         Kind::UnknownParameter, Kind::InvalidField, Kind::InvalidKey, Kind::NotAsDeclared, Kind::BodyLost, Kind::LinkRefused,
