@@ -21,6 +21,7 @@ use super::limits::Limit;
 use super::openapi;
 use super::operations::access;
 use super::problem::{Kind, Problem};
+use crate::embedded::links;
 use crate::surface::Surface;
 
 /// One of the two listeners.
@@ -79,6 +80,9 @@ impl Side {
             "/v1/inbox",
             "/v1/devices",
             "/v1/search",
+            "/v1/uploads",
+            "/v1/delivery",
+            links::PATH,
             caller::KEYS_PATH,
             openapi::PATH,
             openapi::viewer::PAGE,

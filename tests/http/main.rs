@@ -21,5 +21,6 @@ mod search;
 mod settling;
 mod sign_in;
 mod subscriptions;
+mod uploads;
 mod user_pool;
 mod visibility;

@@ -28,7 +28,10 @@ use self::absent::Absent;
 use self::links::Links;
 use self::problems::Problems;
 use super::problem::{Kind, Problem};
-use super::public::{devices, files, inbox, keys, media, preferences, search, subscriptions};
+use super::public::{
+    delivery, devices, files, inbox, keys, media, preferences, search, signed, subscriptions,
+    uploads,
+};
 use super::request::Query;
 use super::response;
 
@@ -53,6 +56,8 @@ const BEARER: &str = "bearer";
     tags(
         (name = "media", description = "What is known of files, and what is derived from them"),
         (name = "files", description = "Files by key"),
+        (name = "uploads", description = "Files that go straight to the store"),
+        (name = "links", description = "What lets somebody read or upload a file without a token"),
         (name = "inbox", description = "What a person was told"),
         (name = "subscriptions", description = "What a person wants to hear of"),
         (name = "preferences", description = "When, in which language and about whom a person wants to hear"),
@@ -63,11 +68,16 @@ const BEARER: &str = "bearer";
     paths(
         media::list,
         media::item,
+        media::original,
         media::thumbnail,
         media::of_recording,
         files::read,
         files::write,
         files::remove,
+        uploads::grant,
+        delivery::cookies,
+        signed::read,
+        signed::write,
         inbox::list,
         inbox::mark,
         inbox::live::listen,

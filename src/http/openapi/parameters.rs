@@ -7,7 +7,8 @@ pub(crate) const KEY: &str =
 pub(crate) const IF_NONE_MATCH: &str = "Entity tags of what the client has already";
 pub(crate) const RANGE: &str = "The part that is wanted; the whole is sent for several at once";
 pub(crate) const VERSION: &str =
-    "The version, as the item's links have it: with it the answer may be kept for ever";
+    "The version, as the item's links have it: with it the answer may be kept for a while";
+pub(crate) const REDIRECT: &str = "False to be told the link instead of being led to it; a link that begins with a slash is of this listener";
 
 /// Names of what is derived from recordings.
 #[derive(ToSchema)]

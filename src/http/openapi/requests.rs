@@ -25,6 +25,36 @@ pub(crate) struct Registration {
     locale: String,
 }
 
+/// A file that is to be uploaded, with one checksum of the two.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadDeclaration {
+    /// Its media type.
+    #[schema(example = "image/jpeg")]
+    content_type: String,
+    /// Its bytes.
+    #[schema(minimum = 1)]
+    size: u64,
+    /// Its SHA-256 in Base64.
+    #[schema(example = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=")]
+    checksum_sha256: Option<String>,
+    /// Its CRC-32 in Base64, most significant byte first.
+    #[schema(example = "NSRBwg==")]
+    checksum_crc32: Option<String>,
+    /// How it is sent; PUT if absent. Forms are taken by S3 alone.
+    method: Option<UploadMethod>,
+}
+
+/// How an upload is sent.
+#[derive(ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum UploadMethod {
+    /// The bytes, with the headers of the answer.
+    Put,
+    /// A form, with the fields of the answer and then the bytes.
+    Post,
+}
+
 /// What is read: the `ids`, or all that stand at or before `up_to`, or both: these as far as they stand there.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -20,7 +20,7 @@ use crate::http::visible;
 
 const PREFIX: &str = "/v1/files/";
 /// Whoever has a copy asks whether it is still the file.
-const CACHE_CONTROL: &str = "private, max-age=0";
+pub(super) const ASK_AGAIN: &str = "private, max-age=0";
 
 /// What is said of a file that was stored.
 #[derive(Debug, Serialize, ToSchema)]
@@ -83,27 +83,23 @@ pub async fn write(
     } else {
         StatusCode::CREATED
     };
-    let ObjectInfo {
-        key,
-        size,
-        etag,
-        version_id,
-        sequencer,
-        ..
-    } = &info;
+    let at = format!("{PREFIX}{}", response::encoded(info.key.as_str()));
     Ok(HttpResponse::build(status)
-        .insert_header((
-            header::LOCATION,
-            format!("{PREFIX}{}", response::encoded(key.as_str())),
-        ))
-        .insert_header((header::ETAG, format!("\"{etag}\"")))
-        .json(Stored {
-            key,
-            size: *size,
-            etag,
-            version_id: version_id.as_deref(),
-            sequencer: sequencer.as_ref(),
-        }))
+        .insert_header((header::LOCATION, at))
+        .insert_header((header::ETAG, format!("\"{}\"", info.etag)))
+        .json(Stored::of(&info)))
+}
+
+impl<'i> Stored<'i> {
+    pub(super) fn of(info: &'i ObjectInfo) -> Self {
+        Self {
+            key: &info.key,
+            size: info.size,
+            etag: &info.etag,
+            version_id: info.version_id.as_deref(),
+            sequencer: info.sequencer.as_ref(),
+        }
+    }
 }
 
 /// A file as it was stored.
@@ -133,24 +129,34 @@ pub async fn read(
     let key = request::object_key(request::rest(&request, PREFIX)?)?;
     let missing = || problem_of(&StoreFault::NotFound(key.clone()));
     visible::check_file(&state, &caller, &key, missing).await?;
+    send(&state, &request, &key, ASK_AGAIN).await
+}
+
+/// Sends a file, or the part of it that is asked for, to whoever does not have it.
+pub(super) async fn send(
+    state: &State,
+    request: &HttpRequest,
+    key: &ObjectKey,
+    cache_control: &str,
+) -> Result<HttpResponse, Problem> {
     let store = &state.surface.store;
-    let info = store.head(&key).await.map_err(|fault| problem_of(&fault))?;
+    let info = store.head(key).await.map_err(|fault| problem_of(&fault))?;
     if response::client_has(request.headers(), &info.etag) {
-        return Ok(response::tagged(&request, &info.etag, CACHE_CONTROL).finish());
+        return Ok(response::tagged(request, &info.etag, cache_control).finish());
     }
     let place = state.transfer().await?;
     let (bytes, info) = store
-        .get(&key, u64::MAX)
+        .get(key, u64::MAX)
         .await
         .map_err(|fault| problem_of(&fault))?;
-    let mut response = response::tagged(&request, &info.etag, CACHE_CONTROL);
+    let mut response = response::tagged(request, &info.etag, cache_control);
     for header in response::HARMLESS {
         response.insert_header(header);
     }
     let content_type = info.options.content_type.as_deref();
     response.content_type(content_type.unwrap_or("application/octet-stream"));
     Ok(response::file(
-        &request,
+        request,
         &mut response,
         &info.etag,
         bytes,

@@ -1,14 +1,18 @@
 //! The public API. A request speaks for whoever its token names.
 
+pub mod delivery;
 pub mod devices;
 pub mod files;
 pub mod inbox;
 pub mod keys;
 pub mod media;
+mod owned;
 pub mod preferences;
 mod recordings;
 pub mod search;
+pub mod signed;
 pub mod subscriptions;
+pub mod uploads;
 
 use actix_web::web::{ServiceConfig, resource};
 
@@ -36,6 +40,22 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(put().to(files::write))
                 .route(delete().to(files::remove))
                 .default_service(otherwise("GET, HEAD, PUT, DELETE")),
+        )
+        .service(
+            resource("/v1/uploads")
+                .route(post().to(uploads::grant))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/v1/delivery/cookies")
+                .route(post().to(delivery::cookies))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/v1/signed/{key:.*}")
+                .route(get(signed::read))
+                .route(put().to(signed::write))
+                .default_service(otherwise("GET, HEAD, PUT")),
         )
         .service(
             resource("/v1/subscriptions")
