@@ -11,6 +11,7 @@
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
 //! - [`openapi`]: the public interface in the words of OpenAPI
+//! - [`dashboard`]: what an operator looks at in a browser
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
 //!
@@ -18,6 +19,7 @@
 //! this machine does not hand out itself: the token of a user pool, or of an operator.
 
 pub mod caller;
+pub mod dashboard;
 pub mod journalled;
 pub mod limits;
 pub mod listener;
@@ -43,6 +45,7 @@ use iyagi_actors::runtime::Task;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use self::dashboard::Board;
 use self::limits::Limits;
 use self::listener::{Requests, Side};
 use self::operations::sessions::Sessions;
@@ -108,6 +111,8 @@ pub struct State {
     transfers: Arc<Semaphore>,
     /// Who listens to inboxes.
     pub live: Arc<Live>,
+    /// What the dashboard shows.
+    pub board: Arc<Board>,
     /// Operators who signed in with a browser.
     pub sessions: Sessions,
     /// How often somebody may ask.
@@ -136,9 +141,13 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let live = Live::new(inbox.live_connections_max, patience);
     live.follow(&*surface.tree.inbox.store, &*surface.journal);
     let limits = Limits::new(&addresses.limits);
+    let board = Board::new(Arc::clone(&surface)).await;
+    actors.spawn_named("board", Arc::clone(&board).watch(told.clone()));
+    actors.spawn_named("board-probes", Arc::clone(&board).probe(told.clone()));
     let state = web::Data::new(State {
         surface,
         live,
+        board,
         sessions: Sessions::default(),
         limits,
         requests: Requests::default(),

@@ -187,6 +187,11 @@ impl Problem {
         self.kind
     }
 
+    /// What exactly it is, and the cure.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The document.
     pub fn to_json(&self) -> Value {
         let mut document = json!({

@@ -1,6 +1,7 @@
 //! Both listeners over loopback, on a whole daemon in a folder of its own.
 
 mod bearer;
+mod dashboard;
 mod devices;
 mod event_stream;
 mod files;

@@ -15,6 +15,7 @@ mod platform_queue;
 mod services;
 mod subscriptions;
 mod traffic;
+mod waiting_letters;
 mod waiting_room;
 mod wishes;
 
@@ -40,6 +41,7 @@ pub use platform_queue::{Body, Pending, bodies};
 pub use services::{DyingTokensPolicy, Pause, Services, Tokens};
 pub use subscriptions::{Group, Subscriptions, clause, lexicon};
 pub use traffic::{First, RatePolicy, Traffic, TrafficAhead, TrafficPolicy};
+pub use waiting_letters::{LetterGroup, LetterPlace};
 pub use waiting_room::Place;
 pub use wishes::Wishes;
 

@@ -3,6 +3,7 @@
 //! A push's body is not kept beyond the newest ones: it is in the journal, and read from there when the push is offered.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use iyagi_messages::cursor::Cursor;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use super::open_push::{OpenPush, Phone, Standing};
 use super::packing;
 use super::platform_queue::{Body, Pending, PlatformQueue};
+use super::waiting_letters::{LetterGroup, LetterPlace, WaitingLetters};
 use super::waiting_room::Place;
 use crate::push_sender::state::{Progress, Stage};
 
@@ -52,6 +54,9 @@ pub struct Outbox {
     bodies: VecDeque<(Pos, Body)>,
     /// Letters that wait or are on their way to the queue.
     letters: BTreeMap<LetterId, LetterState>,
+    /// The waiting ones among them.
+    #[serde(skip)]
+    waiting: WaitingLetters,
     /// The conservation law's columns.
     pub counts: Counts,
     /// Events that contradict the history before them; must stay 0.
@@ -226,11 +231,32 @@ impl Outbox {
             let queue = PlatformQueue::of(open.filter(|push| push.platform == platform));
             self.queues.insert(platform, queue);
         }
+        self.waiting = WaitingLetters::of(self.letters().map(|state| &state.letter));
     }
 
     /// Letters that wait or are on their way, by id.
     pub fn letters(&self) -> impl Iterator<Item = &LetterState> {
         self.letters.values().filter(|state| state.waiting)
+    }
+
+    /// How many letters wait.
+    pub fn letter_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Letters that wait, between two places, of one kind of job and one reason or of all; the newest first.
+    pub fn letters_between(
+        &self,
+        group: Option<(&str, &str)>,
+        bounds: (Bound<LetterPlace>, Bound<LetterPlace>),
+    ) -> impl Iterator<Item = &LetterState> {
+        let places = self.waiting.between(group, bounds);
+        places.filter_map(|place| self.letters.get(&place.1))
+    }
+
+    /// Letters that wait, counted by kind of job and reason.
+    pub fn letter_groups(&self) -> impl Iterator<Item = LetterGroup> {
+        self.waiting.groups()
     }
 
     /// The cursor, and what an append that moves it expects.
@@ -295,6 +321,10 @@ impl Outbox {
                     waiting: true,
                     corr: event.corr.clone(),
                 };
+                if let Some(before) = self.letters.get(&requested.letter.id) {
+                    self.waiting.remove(&before.letter);
+                }
+                self.waiting.insert(&state.letter);
                 self.letters.insert(requested.letter.id, state);
             }
             Fact::LetterDeadLettered(dead_lettered) => {
@@ -405,7 +435,11 @@ impl Outbox {
             self.contradict(event, "the letter is not known");
             return None;
         };
+        let waited = state.waiting;
         change(state);
+        if waited && !state.waiting {
+            self.waiting.remove(&state.letter);
+        }
         state.seq = event.seq;
         state.last_event = event.id;
         Some(state.letter.origin.clone())

@@ -14,6 +14,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseErr
 use super::login;
 use crate::http::State;
 use crate::http::caller::bearer;
+use crate::http::dashboard;
 use crate::http::limits::Limit;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::check_text;
@@ -24,6 +25,8 @@ pub use crate::config::OperatorRole as Role;
 
 /// What anybody may ask for: the state of health, for whoever restarts and balances hosts; and the way in.
 pub const OPEN_PATHS: [&str; 3] = ["/livez", "/readyz", login::PATH];
+/// Scripts and styles, which the way in has, too, and which are the same for everybody.
+const OPEN_PREFIX: &str = dashboard::ASSETS;
 
 /// Whoever asks while no token is asked for.
 const LOCAL: &str = "local";
@@ -32,7 +35,7 @@ const ACTOR_HEADER: &str = "x-iyagi-actor";
 
 /// Lets a request through, with the operator who sends it, or says how it is answered instead.
 pub fn admit(request: &ServiceRequest, state: &State) -> Result<(), HttpResponse> {
-    if OPEN_PATHS.contains(&request.path()) {
+    if OPEN_PATHS.contains(&request.path()) || request.path().starts_with(OPEN_PREFIX) {
         return Ok(());
     }
     let (method, headers) = (request.method(), request.headers());
@@ -108,6 +111,11 @@ fn named(mut operator: Operator, headers: &HeaderMap, state: &State) -> Result<O
 }
 
 impl Operator {
+    /// Whether they may change anything.
+    pub fn may_act(&self) -> bool {
+        self.role == Role::Admin
+    }
+
     /// Whoever [`admit`] found to have sent the request.
     pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let operator = request.extensions().get::<Self>().cloned();

@@ -4,6 +4,8 @@ mod filter;
 mod listing;
 mod settling;
 
+pub(in crate::http) use filter::{Filter, PARAMETERS};
+pub(in crate::http) use listing::{View, read, tell};
 pub use listing::{groups, list, one};
 pub use settling::{purge, redrive};
 

@@ -1,13 +1,14 @@
 //! The way in for a browser: it shows an operator's token once, and keeps a cookie instead.
 
-use actix_web::http::Uri;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{StatusCode, Uri};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::sessions::LIFETIME_SECONDS;
 use crate::http::State;
+use crate::http::dashboard::sign_in_page;
 use crate::http::limits::{self, Limit};
 use crate::http::listener;
 use crate::http::problem::Problem;
@@ -24,8 +25,6 @@ const COOKIE: &str = "iyagi_session";
 const HOME: &str = "/";
 /// Largest body of a sign-in.
 const BODY_BYTES_MAX: u64 = 8 * 1024;
-/// The page has no script, and nobody may frame it to watch what is typed.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// `GET /login?next`
 pub async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -35,7 +34,7 @@ pub async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
         // Whoever comes here is in already.
         return Ok(see_other(next).finish());
     }
-    Ok(shown(HttpResponse::Ok(), next, ""))
+    Ok(sign_in_page(&request, StatusCode::OK, PATH, next, ""))
 }
 
 /// `POST /login` with `token` and `next`, as a form sends them.
@@ -55,18 +54,18 @@ pub async fn sign_in(
         .limits
         .address_of(request.peer_addr(), request.headers());
     if let Err(wait) = state.limits.take(Limit::Operator, peer) {
-        let mut response = HttpResponse::TooManyRequests();
-        response.insert_header((header::RETRY_AFTER, limits::seconds(wait)));
-        return Ok(shown(response, next, "Too many attempts. Wait a little."));
+        let said = "Too many attempts. Wait a little.";
+        let mut response = sign_in_page(&request, StatusCode::TOO_MANY_REQUESTS, PATH, next, said);
+        let seconds = HeaderValue::from(limits::seconds(wait));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        return Ok(response);
     }
     let token = form.text("token").unwrap_or_default().trim_ascii();
     let Some(operator) = state.surface.operators.holder(token) else {
         tracing::warn!(?peer, "an operator's token is refused");
-        return Ok(shown(
-            HttpResponse::Unauthorized(),
-            next,
-            "That token is not known.",
-        ));
+        let said = "That token is not known.";
+        let status = StatusCode::UNAUTHORIZED;
+        return Ok(sign_in_page(&request, status, PATH, next, said));
     };
     let begun = state
         .sessions
@@ -139,44 +138,10 @@ fn see_other(page: &str) -> HttpResponseBuilder {
     response
 }
 
-fn shown(mut response: HttpResponseBuilder, next: &str, said: &str) -> HttpResponse {
-    let next = escaped(next);
-    response
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .content_type("text/html; charset=utf-8")
-        .body(format!(
-            r#"<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>iyagi: sign in</title>
-<main>
-<h1>iyagi</h1>
-<form method="post" action="{PATH}">
-<p role="alert">{said}</p>
-<label>Operator's token <input type="password" name="token" autocomplete="current-password" required autofocus></label>
-<input type="hidden" name="next" value="{next}">
-<button>Sign in</button>
-</form>
-</main>
-</html>
-"#
-        ))
-}
-
-/// Text as the value of an attribute.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('"', "&quot;")
-        .replace('<', "&lt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::problem::Kind;
-    use actix_web::http::header::HeaderValue;
 
     #[test]
     fn nobody_is_taken_elsewhere_by_signing_in() {

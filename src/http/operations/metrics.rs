@@ -229,12 +229,12 @@ fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
         "iyagi_letter_waiting_letters",
         "Dead letters that wait, by job",
     );
-    let mut waiting = std::collections::BTreeMap::<&str, u64>::new();
-    for state in outbox.letters() {
-        *waiting.entry(state.letter.origin.name()).or_default() += 1;
+    let mut waiting = std::collections::BTreeMap::<String, u64>::new();
+    for group in outbox.letter_groups() {
+        *waiting.entry(group.origin).or_default() += group.count;
     }
     for (origin, count) in waiting {
-        family.sample(&[("origin", origin)], count);
+        family.sample(&[("origin", &origin)], count);
     }
     text.counter("iyagi_letter_redriven_total", "Dead letters tried anew")
         .sample(&[], counts.redriven);

@@ -19,6 +19,7 @@ pub mod why_not;
 
 use actix_web::web::{ServiceConfig, delete, post, resource};
 
+use super::dashboard;
 use super::response::{get, otherwise};
 use crate::embedded::graph::wire;
 
@@ -77,7 +78,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(of_platforms)
         .configure(of_backfills)
         .configure(of_dead_letters)
-        .configure(of_journal);
+        .configure(of_journal)
+        .configure(dashboard::routes);
 }
 
 /// The database's own interfaces, which only those reach who reach a database.

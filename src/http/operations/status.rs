@@ -102,13 +102,18 @@ struct Pushes {
 /// `matched = sent + dead + suppressed + pending`, with its columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conservation {
-    matched: u64,
-    sent: u64,
-    dead: u64,
-    suppressed: u64,
-    pending: u64,
+    /// Pushes that were ever requested.
+    pub matched: u64,
+    /// Taken by a gateway.
+    pub sent: u64,
+    /// Given up.
+    pub dead: u64,
+    /// Not sent, for whatever reason.
+    pub suppressed: u64,
+    /// Not settled yet.
+    pub pending: u64,
     /// What the columns do not account for; must be 0.
-    difference: u64,
+    pub difference: u64,
 }
 
 impl Conservation {
@@ -179,10 +184,8 @@ pub async fn status(surface: &Surface) -> Status {
     let platforms = platforms::platforms(surface);
     let outbox = surface.tree.projections.outbox();
     let mut by_origin = BTreeMap::new();
-    for state in outbox.letters() {
-        *by_origin
-            .entry(state.letter.origin.name().to_owned())
-            .or_default() += 1;
+    for group in outbox.letter_groups() {
+        *by_origin.entry(group.origin).or_default() += group.count;
     }
     let counts = outbox.counts.clone();
     Status {

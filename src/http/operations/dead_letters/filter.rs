@@ -1,14 +1,17 @@
 //! Which letters are meant.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
-use iyagi_actors::projections::{LetterState, Outbox, bodies};
+use iyagi_actors::projections::{LetterPlace, LetterState, Outbox, bodies};
 use iyagi_messages::device::Platform;
 use iyagi_messages::ids::{LetterId, PersonId, PushId, TemplateId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::Push;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::http::journalled;
 use crate::http::problem::Problem;
@@ -16,32 +19,39 @@ use crate::http::request::Query;
 use crate::surface::Surface;
 
 /// The parameters of a query that restrict a list of letters.
-pub(super) const PARAMETERS: [&str; 7] = [
+pub(in crate::http) const PARAMETERS: [&str; 7] = [
     "origin", "reason", "template", "person", "platform", "since", "until",
 ];
 
 /// Which letters are meant; what is absent does not restrict. As JSON it is the body's `filter`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Filter {
+pub(in crate::http) struct Filter {
     /// `push`, `thumbnails`, `audio` or `metadata`.
-    pub(super) origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) origin: Option<String>,
     /// Why the job was given up.
-    pub(super) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) reason: Option<String>,
     /// What a push was matched by.
-    pub(super) template: Option<TemplateId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) template: Option<TemplateId>,
     /// Who was to be told by a push.
-    pub(super) person: Option<PersonId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) person: Option<PersonId>,
     /// The push service of a push's phone.
-    pub(super) platform: Option<Platform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) platform: Option<Platform>,
     /// Given up at this moment or later.
-    pub(super) since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) since: Option<Timestamp>,
     /// Given up before this moment.
-    pub(super) until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) until: Option<Timestamp>,
 }
 
 impl Filter {
-    pub(super) fn of(query: &Query) -> Result<Self, Problem> {
+    pub(in crate::http) fn of(query: &Query) -> Result<Self, Problem> {
         let moment = |name| match query.text(name) {
             Some(_) => {
                 let ms = query.number(name, 0..=i64::MAX as u64, 0)?;
@@ -69,16 +79,51 @@ impl Filter {
         })
     }
 
-    /// The waiting letters that are meant.
+    /// The waiting letters that are meant, the newest first, behind a place in the list.
     pub(super) fn among<'o>(
         &self,
         outbox: &'o Outbox,
         pushes: &DeadPushes,
+        behind: Option<LetterPlace>,
     ) -> impl Iterator<Item = &'o LetterState> {
         let fits = move |state: &&LetterState| {
             self.fits(&state.letter) && self.fits_push(pushes.of(&state.letter).map(|push| &**push))
         };
-        outbox.letters().filter(fits)
+        let group = self.origin.as_deref().zip(self.reason.as_deref());
+        outbox
+            .letters_between(group, self.bounds(behind))
+            .filter(fits)
+    }
+
+    /// Where in the list those letters can be.
+    fn bounds(&self, behind: Option<LetterPlace>) -> (Bound<LetterPlace>, Bound<LetterPlace>) {
+        // Newest first: the end of a time is the beginning of its part of the list.
+        let until = self
+            .until
+            .map(|until| LetterPlace(Reverse(until), LetterId(Uuid::max())));
+        let since = self
+            .since
+            .map(|since| LetterPlace(Reverse(since), LetterId(Uuid::max())));
+        let from = until.into_iter().chain(behind).max();
+        (
+            from.map_or(Bound::Unbounded, Bound::Excluded),
+            since.map_or(Bound::Unbounded, Bound::Included),
+        )
+    }
+
+    /// Whether a letter can be chosen only by the push that it stands for.
+    fn asks_for_pushes(&self) -> bool {
+        self.template.is_some() || self.platform.is_some()
+    }
+
+    /// Whether nothing but the kind of job and the reason is asked for.
+    pub(super) fn is_of_groups(&self) -> bool {
+        let group = Self {
+            origin: self.origin.clone(),
+            reason: self.reason.clone(),
+            ..Self::default()
+        };
+        *self == group
     }
 
     fn fits(&self, letter: &Letter) -> bool {
@@ -116,8 +161,11 @@ fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
 pub(super) struct DeadPushes(HashMap<PushId, Arc<Push>>);
 
 impl DeadPushes {
-    /// Those of the waiting letters that a filter lets through, as far as they can be told without them.
+    /// Those that a filter chooses letters by: none, unless it does so by what only pushes have.
     pub(super) async fn behind(surface: &Surface, filter: &Filter) -> Result<Self, Problem> {
+        if !filter.asks_for_pushes() {
+            return Ok(Self::default());
+        }
         let ids: Vec<LetterId> = {
             let outbox = surface.tree.projections.outbox();
             let letters = outbox.letters().map(|state| &state.letter);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use iyagi_actors::projections::{LetterState, Outbox};
+use iyagi_actors::projections::{LetterGroup, LetterPlace, LetterState, Outbox};
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
@@ -33,21 +33,21 @@ const CAUSES_MAX: usize = 16;
 
 /// A letter as operators see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct View {
+pub(in crate::http) struct View {
     #[serde(flatten)]
-    letter: Letter,
+    pub(in crate::http) letter: Letter,
     /// Whether it can still be redriven or purged.
-    waiting: bool,
+    pub(in crate::http) waiting: bool,
     /// The queue's message id, once the queue holds it.
-    message_id: Option<String>,
+    pub(in crate::http) message_id: Option<String>,
     /// The commit or upload that it all began with.
-    corr: String,
+    pub(in crate::http) corr: String,
     /// What a push was matched by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    template: Option<TemplateId>,
+    pub(in crate::http) template: Option<TemplateId>,
     /// The push service of a push's phone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    platform: Option<Platform>,
+    pub(in crate::http) platform: Option<Platform>,
 }
 
 /// Letters of one job that were given up for one reason.
@@ -60,25 +60,60 @@ struct Group {
     newest_at: Timestamp,
 }
 
+/// Some letters, the newest first.
+pub(in crate::http) struct Page {
+    pub(in crate::http) letters: Vec<View>,
+    /// The cursor of the page behind it.
+    pub(in crate::http) next: Option<String>,
+    pub(in crate::http) conservation: Conservation,
+}
+
+/// A letter with everything that led to it and came of it.
+pub(in crate::http) struct Told {
+    pub(in crate::http) view: View,
+    /// In order, from the very beginning.
+    pub(in crate::http) history: Vec<Event>,
+}
+
 /// `GET /v1/ops/dead-letters`, restricted by `PARAMETERS`, in pages
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &[&PARAMETERS[..], &["cursor", "limit"]].concat())?;
     let filter = Filter::of(&query)?;
     let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
-    let behind = query
-        .cursor()?
-        .map(|place| Place::read(&place))
-        .transpose()?;
-    let pushes = DeadPushes::behind(&state.surface, &filter).await?;
-    let (letters, next, conservation) = {
-        let outbox = state.surface.tree.projections.outbox();
-        let (letters, next) = page(&outbox, &pushes, &filter, behind, limit);
-        (letters, next, Conservation::of(&outbox.counts))
-    };
-    let next = next.map(|place| request::sealed_cursor(&place.to_text()));
+    let Page {
+        letters,
+        next,
+        conservation,
+    } = read(&state.surface, &filter, query.cursor()?, limit).await?;
     Ok(response::ok(
         &json!({ "letters": letters, "next": next, "conservation": conservation }),
     ))
+}
+
+/// Letters that a filter lets through, behind a cursor.
+pub(in crate::http) async fn read(
+    surface: &Surface,
+    filter: &Filter,
+    cursor: Option<String>,
+    limit: usize,
+) -> Result<Page, Problem> {
+    let behind = cursor.map(|place| read_place(&place)).transpose()?;
+    let chosen_by = DeadPushes::behind(surface, filter).await?;
+    let (letters, next, conservation) = {
+        let outbox = surface.tree.projections.outbox();
+        let (letters, next) = page(&outbox, &chosen_by, filter, behind, limit);
+        (letters, next, Conservation::of(&outbox.counts))
+    };
+    let ids: Vec<LetterId> = letters.iter().map(|state| state.letter.id).collect();
+    let pushes = DeadPushes::of_letters(surface, &ids).await?;
+    let views = letters
+        .iter()
+        .map(|state| View::of(state, pushes.of(&state.letter).map(|push| &**push)));
+    Ok(Page {
+        letters: views.collect(),
+        next: next.map(|place| request::sealed_cursor(&place_text(place))),
+        conservation,
+    })
 }
 
 /// `GET /v1/ops/dead-letters/groups`, restricted by `PARAMETERS`
@@ -100,8 +135,15 @@ pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResp
 /// `GET /v1/ops/dead-letters/{id}`
 pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let id: LetterId = request::id(request::rest(&request, PREFIX)?, "id", EXPECTED)?;
-    let surface = &state.surface;
+    let Told { view, history } = tell(&state.surface, request::rest(&request, PREFIX)?).await?;
+    let mut shown = json!(view);
+    shown["history"] = json!(history);
+    Ok(response::ok(&shown))
+}
+
+/// A letter with its history.
+pub(in crate::http) async fn tell(surface: &Surface, id: &str) -> Result<Told, Problem> {
+    let id: LetterId = request::id(id, "id", EXPECTED)?;
     let told = events_of(surface, Entity::new("letter", id)).await?;
     let pushes = DeadPushes::of_letters(surface, &[id]).await?;
     let found = {
@@ -123,9 +165,7 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
         let causes = causes_of(surface, first).await?;
         history.splice(0..0, causes);
     }
-    let mut shown = json!(view);
-    shown["history"] = json!(history);
-    Ok(response::ok(&shown))
+    Ok(Told { view, history })
 }
 
 async fn events_of(surface: &Surface, entity: Entity) -> Result<Vec<Event>, Problem> {
@@ -189,54 +229,49 @@ impl View {
     }
 }
 
-/// A letter's place in the list: newest first, the id settling ties.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place(Reverse<Timestamp>, LetterId);
+fn place_text(LetterPlace(Reverse(at), id): LetterPlace) -> String {
+    format!("{}/{id}", at.0)
+}
 
-impl Place {
-    fn of(letter: &Letter) -> Self {
-        Self(Reverse(letter.at), letter.id)
-    }
-
-    fn to_text(self) -> String {
-        format!("{}/{}", self.0.0.0, self.1)
-    }
-
-    fn read(text: &str) -> Result<Self, Problem> {
-        let place = || {
-            let (at, id) = text.split_once('/')?;
-            Some(Self(Reverse(Timestamp(at.parse().ok()?)), id.parse().ok()?))
-        };
-        let detail = "`cursor` is not one that an earlier page of letters gave out";
-        place().ok_or_else(|| Problem::invalid("cursor", detail))
-    }
+fn read_place(text: &str) -> Result<LetterPlace, Problem> {
+    let place = || {
+        let (at, id) = text.split_once('/')?;
+        Some(LetterPlace(
+            Reverse(Timestamp(at.parse().ok()?)),
+            id.parse().ok()?,
+        ))
+    };
+    let detail = "`cursor` is not one that an earlier page of letters gave out";
+    place().ok_or_else(|| Problem::invalid("cursor", detail))
 }
 
 fn page(
     outbox: &Outbox,
     pushes: &DeadPushes,
     filter: &Filter,
-    behind: Option<Place>,
+    behind: Option<LetterPlace>,
     limit: usize,
-) -> (Vec<View>, Option<Place>) {
-    let mut fitting: Vec<(Place, &LetterState)> = filter
-        .among(outbox, pushes)
-        .map(|state| (Place::of(&state.letter), state))
-        .filter(|(place, _)| behind.is_none_or(|behind| *place > behind))
-        .collect();
-    fitting.sort_unstable_by_key(|(place, _)| *place);
+) -> (Vec<LetterState>, Option<LetterPlace>) {
+    let fitting = filter.among(outbox, pushes, behind);
+    let mut fitting: Vec<LetterState> = fitting.take(limit + 1).cloned().collect();
     let more = fitting.len() > limit;
     fitting.truncate(limit);
-    let last = fitting.last().map(|(place, _)| *place).filter(|_| more);
-    let views = fitting
-        .into_iter()
-        .map(|(_, state)| View::of(state, pushes.of(&state.letter).map(|push| &**push)));
-    (views.collect(), last)
+    let last = fitting.last().filter(|_| more);
+    let last = last.map(|state| LetterPlace::of(&state.letter));
+    (fitting, last)
 }
 
 fn grouped(outbox: &Outbox, pushes: &DeadPushes, filter: &Filter) -> Vec<Group> {
+    if filter.is_of_groups() {
+        let meant = |group: &LetterGroup| {
+            let is = |wanted: Option<&String>, found| wanted.is_none_or(|wanted| wanted == found);
+            is(filter.origin.as_ref(), &group.origin) && is(filter.reason.as_ref(), &group.reason)
+        };
+        let groups = outbox.letter_groups().filter(meant);
+        return groups.map(Group::from).collect();
+    }
     let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
-    for state in filter.among(outbox, pushes) {
+    for state in filter.among(outbox, pushes, None) {
         let letter = &state.letter;
         let key = (letter.origin.name(), letter.reason.as_str());
         let group = groups.entry(key).or_insert_with(|| Group {
@@ -251,6 +286,18 @@ fn grouped(outbox: &Outbox, pushes: &DeadPushes, filter: &Filter) -> Vec<Group> 
         group.newest_at = group.newest_at.max(letter.at);
     }
     groups.into_values().collect()
+}
+
+impl From<LetterGroup> for Group {
+    fn from(group: LetterGroup) -> Self {
+        Self {
+            origin: group.origin,
+            reason: group.reason,
+            count: group.count,
+            oldest_at: group.oldest_at,
+            newest_at: group.newest_at,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -308,9 +355,9 @@ mod tests {
                 behind,
                 2,
             );
-            seen.extend(letters.iter().map(|view| view.letter.at.0));
+            seen.extend(letters.iter().map(|state| state.letter.at.0));
             let Some(next) = next else { break };
-            behind = Some(Place::read(&next.to_text()).expect("its own cursor"));
+            behind = Some(read_place(&place_text(next)).expect("its own cursor"));
         }
         assert_eq!(seen, [3, 3, 2, 1]);
     }

@@ -18,6 +18,7 @@ use super::filter::{DeadPushes, Filter};
 use crate::http::State;
 use crate::http::operations::access::Operator;
 use crate::http::operations::order;
+use crate::http::operations::status::Conservation;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -61,6 +62,8 @@ struct Outcome {
     /// In a dry run of a redrive: pushes that would not be sent all the same, by the gate that is closed to them now.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     held: BTreeMap<SuppressReason, u64>,
+    /// What has become of every push, as it stands then.
+    conservation: Conservation,
 }
 
 /// What the keeper is to do with the letters.
@@ -122,6 +125,7 @@ async fn settle(
             letters: waiting,
             skipped_letters: unknown,
             held,
+            conservation: conservation(&state.surface),
         }));
     }
     let order = Order { by, because };
@@ -134,7 +138,12 @@ async fn settle(
         letters: settled.done,
         skipped_letters: settled.skipped,
         held: BTreeMap::new(),
+        conservation: conservation(&state.surface),
     }))
+}
+
+fn conservation(surface: &Surface) -> Conservation {
+    Conservation::of(&surface.tree.projections.outbox().counts)
 }
 
 /// What the gates would say of pushes if they were tried anew at this moment.
@@ -271,7 +280,7 @@ impl Which {
                 let pushes = DeadPushes::behind(surface, &filter).await?;
                 let outbox = surface.tree.projections.outbox();
                 let mut fitting: Vec<_> = filter
-                    .among(&outbox, &pushes)
+                    .among(&outbox, &pushes, None)
                     .map(|state| (state.letter.at, state.letter.id))
                     .collect();
                 fitting.sort_unstable();

@@ -1,0 +1,83 @@
+//! `GET /`: whether all is well, what is not, and how much is done.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::frame::{Frame, Refusal, page};
+use super::look::Look;
+use super::text;
+use super::verdict::{Trouble, troubles};
+use crate::http::State;
+use crate::http::problem::Problem;
+use crate::http::request::Query;
+use crate::http::response;
+
+/// Problems that are shown at once.
+const TROUBLES_MAX: usize = 5;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Page {
+    frame: Frame,
+    now: Now,
+}
+
+/// What the page says of now.
+#[derive(Template)]
+#[template(path = "overview_now.html")]
+pub(super) struct Now {
+    troubles: Vec<Trouble>,
+    figures: Vec<Figure>,
+}
+
+/// What is done a second, and how much was done in all.
+struct Figure {
+    name: &'static str,
+    per_second: String,
+    total: String,
+}
+
+impl Now {
+    pub(super) fn of(look: &Look) -> Self {
+        let rates = &look.rates;
+        let figure = |name, per_second, total| Figure {
+            name,
+            per_second: text::rate(per_second),
+            total: text::number(total),
+        };
+        let totals = &look.totals;
+        Self {
+            troubles: troubles(look),
+            figures: vec![
+                figure("Commits read", rates.commits, totals.commits),
+                figure("Pushes matched", rates.matched, totals.matched),
+                figure("Pushes sent", rates.sent, totals.sent),
+                figure("Files recorded", rates.recorded, totals.recorded),
+                figure("Documents indexed", rates.indexed, totals.indexed),
+            ],
+        }
+    }
+}
+
+/// `GET /`
+pub(super) async fn show(
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    Query::of(&request, &[])?;
+    let look = state.board.refresh().await;
+    page(&Page {
+        frame: Frame::of(&state, &request, "Overview", "/"),
+        now: Now::of(&look),
+    })
+}
+
+/// `GET /v1/ops/history`: what happened in each second of the last hour, in columns.
+pub(super) async fn history(
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    Ok(response::ok(&state.board.columns()))
+}
