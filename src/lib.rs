@@ -18,6 +18,7 @@
 //! - [`rehearsal`]: what the daemon would do, tried out
 //! - [`search_rebuild`]: a search index that is built anew, and put in place
 //! - [`template_tests`]: the tests that a file of templates carries
+//! - [`tell`]: events of the journal in words
 //! - [`quota`]: how often a push service is called, whichever it is
 //! - [`surface`]: what the listeners and the command line speak to
 
@@ -41,4 +42,5 @@ pub mod quota;
 pub mod rehearsal;
 pub mod search_rebuild;
 pub mod surface;
+pub mod tell;
 pub mod template_tests;

@@ -1,5 +1,6 @@
 //! What the listeners and the command line speak to: the running daemon, without its adapters' names where a port will do.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use iyagi_messages::ids::{MemberId, Pos, Timestamp};
 
 use crate::auth::SignIn;
 use crate::auth::operators::Operators;
-use crate::config::Config;
+use crate::config::{Config, Provenance};
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::links::LocalLinks;
 use crate::embedded::objects::EmbeddedObjects;
@@ -43,6 +44,10 @@ const BEHIND_MAX: Duration = Duration::from_secs(2);
 pub struct Surface {
     /// What it was told.
     pub config: Config,
+    /// Where each key's value comes from.
+    pub provenance: BTreeMap<String, Provenance>,
+    /// The configuration's file, if there is one.
+    pub config_file: Option<PathBuf>,
     /// Its actors.
     pub actors: System,
     /// What the other hosts of a fleet know this one as.

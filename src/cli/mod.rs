@@ -4,7 +4,6 @@
 //! - this file: arguments and their commands
 //! - one file a command, or a family of them
 //! - `operations`: how commands reach a live daemon
-//! - `tell`: events of the journal in words
 //! - [`exit`], `failure`, `output`: how a command ends, what went wrong, where results go
 //!
 //! Commands about the journal read its file, so they work on a daemon that is live, stopped or broken.
@@ -30,7 +29,6 @@ mod schema;
 mod search;
 mod status;
 mod tap;
-mod tell;
 mod test;
 mod token;
 mod top;

@@ -48,7 +48,7 @@ pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::inbox::InboxConfig;
 pub use self::limits::LimitsConfig;
-pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
+pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;

@@ -113,6 +113,8 @@ pub struct State {
     pub live: Arc<Live>,
     /// What the dashboard shows.
     pub board: Arc<Board>,
+    /// Address of the public API, on hosts that answer it.
+    pub public: Option<SocketAddr>,
     /// Operators who signed in with a browser.
     pub sessions: Sessions,
     /// How often somebody may ask.
@@ -148,6 +150,7 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         surface,
         live,
         board,
+        public: public_address,
         sessions: Sessions::default(),
         limits,
         requests: Requests::default(),

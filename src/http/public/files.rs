@@ -20,7 +20,7 @@ use crate::http::visible;
 
 const PREFIX: &str = "/v1/files/";
 /// Whoever has a copy asks whether it is still the file.
-pub(super) const ASK_AGAIN: &str = "private, max-age=0";
+pub(in crate::http) const ASK_AGAIN: &str = "private, max-age=0";
 
 /// What is said of a file that was stored.
 #[derive(Debug, Serialize, ToSchema)]
@@ -133,7 +133,7 @@ pub async fn read(
 }
 
 /// Sends a file, or the part of it that is asked for, to whoever does not have it.
-pub(super) async fn send(
+pub(in crate::http) async fn send(
     state: &State,
     request: &HttpRequest,
     key: &ObjectKey,

@@ -51,46 +51,46 @@ const RETRY_SECONDS: u32 = 1;
 /// A page of hits.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SearchPage)]
-pub(crate) struct Listing {
-    hits: Vec<Found>,
+pub(in crate::http) struct Listing {
+    pub(in crate::http) hits: Vec<Found>,
     /// Where the next page begins; null on the last one.
     #[schema(required)]
-    next: Option<String>,
+    pub(in crate::http) next: Option<String>,
     /// As of which operation of the change log, as `commit:op`.
-    index_version: String,
-    took_ms: u64,
+    pub(in crate::http) index_version: String,
+    pub(in crate::http) took_ms: u64,
 }
 
 /// One element that was found.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SearchHit)]
-struct Found {
-    entity_id: ElementId,
-    entity_type: Vec<String>,
+pub(in crate::http) struct Found {
+    pub(in crate::http) entity_id: ElementId,
+    pub(in crate::http) entity_type: Vec<String>,
     document_type: ElementKind,
     /// Who made it; null if nobody did.
     #[schema(required)]
-    owner: Option<PersonId>,
+    pub(in crate::http) owner: Option<PersonId>,
     score: f32,
-    highlight: Vec<Highlight>,
+    pub(in crate::http) highlight: Vec<Highlight>,
 }
 
 /// Where a property has what was searched for.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = SearchHighlight)]
-struct Highlight {
-    property: String,
+pub(in crate::http) struct Highlight {
+    pub(in crate::http) property: String,
     /// Part of the property's text.
-    text: String,
-    ranges: Vec<Span>,
+    pub(in crate::http) text: String,
+    pub(in crate::http) ranges: Vec<Span>,
 }
 
 /// Part of a text in UTF-16 code units, as Dart, Kotlin, Swift's `NSString` and JavaScript count.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = TextRange)]
-struct Span {
-    start: usize,
-    end: usize,
+pub(in crate::http) struct Span {
+    pub(in crate::http) start: usize,
+    pub(in crate::http) end: usize,
 }
 
 /// People and what they made, best first, of which the caller sees what they may.
@@ -116,29 +116,38 @@ pub async fn search(
     caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let began = Instant::now();
     let query = Query::of(&request, &PARAMETERS)?;
     caller.as_named("person", query.text("person"))?;
-    let asked = asked(&query)?;
+    Ok(response::ok(&find(&state, &caller, &query).await?))
+}
+
+/// What a person finds.
+pub(in crate::http) async fn find(
+    state: &State,
+    caller: &Caller,
+    query: &Query,
+) -> Result<Listing, Problem> {
+    let began = Instant::now();
+    let asked = asked(query)?;
     let index = state.surface.search.as_deref().ok_or_else(|| {
         Problem::new(
             Kind::Elsewhere,
             "this daemon keeps no search index: see `search.enabled`",
         )
     })?;
-    if let Some(version) = min_version(&query)? {
+    if let Some(version) = min_version(query)? {
         wait_for(index, version).await?;
     }
-    let mut look = visible::look(&state, &caller);
+    let mut look = visible::look(state, caller);
     let (page, next) = visible_page(index, &mut look, &asked).await?;
     let mut highlighter = Highlighter::default();
     let found = |hit| found(hit, &asked.query, &mut highlighter);
-    Ok(response::ok(&Listing {
+    Ok(Listing {
         index_version: page.as_of.to_string(),
         hits: page.hits.into_iter().map(found).collect(),
         next: next.map(|place| request::sealed_cursor(&place.to_string())),
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-    }))
+    })
 }
 
 fn asked(query: &Query) -> Result<Request, Problem> {

@@ -9,10 +9,8 @@ use iyagi_messages::ids::Timestamp;
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
 use iyagi_messages::push::{DeferReason, PauseReason, SuppressReason};
 
-use super::output::{moment, span};
-
 /// What happened, as a sentence.
-pub(super) fn sentence(event: &Event) -> String {
+pub fn sentence(event: &Event) -> String {
     of_push(&event.fact)
         .or_else(|| of_letter(&event.fact))
         .or_else(|| of_order(&event.fact))
@@ -378,6 +376,25 @@ fn of_daemon(fact: &Fact) -> Option<String> {
 }
 
 /// How long after `start` something happened.
-pub(super) fn since(start: Timestamp, at: Timestamp) -> String {
+pub fn since(start: Timestamp, at: Timestamp) -> String {
     format!("+{}", span(at.since_ms(start)))
+}
+
+/// A moment as people read it, in UTC.
+pub fn moment(at: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(moment) => format!("{moment:.3}"),
+        Err(_) => format!("{} ms", at.0),
+    }
+}
+
+/// A span of time as people read it.
+pub fn span(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{} min {:02} s", ms / 60_000, ms / 1_000 % 60),
+        3_600_000..172_800_000 => format!("{} h {:02} min", ms / 3_600_000, ms / 60_000 % 60),
+        _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
+    }
 }
