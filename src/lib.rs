@@ -13,6 +13,7 @@
 //! - [`ffmpeg`]: recordings that the engine does not decode itself
 //! - [`hindsight`]: the daemon's decisions of the past, explained and tried out anew
 //! - [`http`]: the public and the operations listener
+//! - [`links`]: links that need no sign-in, to read or upload one object
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`rehearsal`]: what the daemon would do, tried out
 //! - [`search_rebuild`]: a search index that is built anew, and put in place
@@ -34,6 +35,8 @@ pub mod fcm;
 pub mod ffmpeg;
 pub mod hindsight;
 pub mod http;
+pub mod links;
+mod own_secret;
 pub mod push_payload;
 pub mod quota;
 pub mod rehearsal;

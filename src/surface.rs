@@ -19,13 +19,20 @@ use crate::auth::SignIn;
 use crate::auth::operators::Operators;
 use crate::config::{Config, Provenance};
 use crate::embedded::graph::EmbeddedGraph;
+use crate::embedded::links::LocalLinks;
+use crate::embedded::objects::EmbeddedObjects;
 use crate::embedded::push_log::PushLog;
+use crate::links::Links;
 
 /// What a service of AWS is elsewhere, and is here within reach.
 #[derive(Clone)]
 pub struct OneMachine {
     /// The graph, which takes commits.
     pub graph: Arc<EmbeddedGraph>,
+    /// Its objects, which uploads come to in pieces.
+    pub objects: Arc<EmbeddedObjects>,
+    /// What signs its links, and knows them again.
+    pub links: Arc<LocalLinks>,
     /// The push gateway that writes down what it accepts, and fails if it is told to.
     pub push_log: Arc<PushLog>,
 }
@@ -65,6 +72,8 @@ pub struct Surface {
     pub gateway: Arc<dyn PushGateway>,
     /// Uploaded and derived files.
     pub store: Arc<dyn ObjectStore>,
+    /// Makes links to them.
+    pub links: Arc<dyn Links>,
     /// What is known about files.
     pub table: Arc<dyn MetadataTable>,
     /// What is searched, if there is an index.

@@ -224,7 +224,9 @@ fn the_configurations_for_aws_are_fit_for_use() {
         .replace("${NamePrefix}", "iyagi")
         .replace("${AWS::Region}", "ap-northeast-2")
         .replace("${BucketName}", "files")
-        .replace("${Key.Arn}", "arn");
+        .replace("${Key.Arn}", "arn")
+        .replace("${UserPool}", "ap-northeast-2_AbCdEfGhI")
+        .replace("${UserPoolClient}", "1example23456789abcdefghij");
     assert!(!value.contains("${"), "{value}");
     check(folder.path(), &value);
 }

@@ -59,7 +59,7 @@ mod shrink;
 mod ycbcr;
 
 pub use colour::Profile;
-pub use digest::sha256;
+pub use digest::{hexadecimal, sha256};
 pub use error::{ProbeError, RenderError};
 pub use format::{Format, sniff};
 pub use limits::{Limits, Quantity};

@@ -18,7 +18,7 @@ macro_rules! text_id {
             Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
         )]
         #[serde(transparent)]
-        #[schema(min_length = 1, max_length = 1024)]
+        #[schema(min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
         pub struct $name(pub String);
 
         impl $name {
@@ -53,7 +53,7 @@ macro_rules! text_id {
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
 )]
 #[serde(transparent)]
-#[schema(value_type = String, min_length = 1, max_length = 1024)]
+#[schema(value_type = String, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
 pub struct ElementId(#[schemars(with = "String")] pub SmolStr);
 
 impl ElementId {

@@ -297,6 +297,7 @@ pub struct AudioFile {
 /// A level or a share with two decimals, so that equal ones are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(from = "f64", into = "f64")]
+#[schema(value_type = f64)]
 pub struct Hundredths(i32);
 
 impl From<f64> for Hundredths {

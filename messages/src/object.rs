@@ -17,6 +17,12 @@ pub const KEY_BYTES_MAX: usize = 1024;
 /// A valid object key. It is bytes: never normalised, so that NFC and NFD spellings stay two objects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(
+    min_length = 1,
+    max_length = 1024,
+    pattern = "^(?!(.*/)?\\.{1,2}(/|$))[^/\\u0000-\\u001f\\u007f-\\u009f]+(/[^/\\u0000-\\u001f\\u007f-\\u009f]+)*$",
+    example = "profile/minji/me.jpg"
+)]
 pub struct ObjectKey(String);
 
 /// A key that no object may have.

@@ -62,6 +62,7 @@ fn is_yes(flag: &bool) -> bool {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Anchor {
     /// Edges that touch a vertex.
+    #[schema(title = "IncidentAnchor")]
     Incident {
         /// The vertex; `@me` in a template is the recipient.
         vertex: ElementId,
@@ -70,11 +71,13 @@ pub enum Anchor {
         dir: Direction,
     },
     /// A vertex or an edge itself: its labels, properties and end.
+    #[schema(title = "ElementAnchor")]
     Element {
         /// The element.
         id: ElementId,
     },
     /// What has to do with someone or something that the recipient follows.
+    #[schema(title = "FollowedAnchor")]
     Followed {
         /// Label of the edges by which the recipient follows.
         via: String,
@@ -83,12 +86,14 @@ pub enum Anchor {
         then: Then,
     },
     /// Edges that touch something that the recipient made.
+    #[schema(title = "OwnedAnchor")]
     Owned {
         /// Which end of the changed edge the owned thing is.
         #[serde(default = "incoming")]
         dir: Direction,
     },
     /// Every element with a label.
+    #[schema(title = "LabelAnchor")]
     Label {
         /// The label.
         label: String,
@@ -136,6 +141,7 @@ pub enum Then {
     Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
 )]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = Condition)]
 pub struct When {
     /// Vertices, edges or both.
     #[serde(skip_serializing_if = "Option::is_none")]

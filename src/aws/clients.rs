@@ -9,6 +9,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, imds};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls;
 use thiserror::Error;
 
@@ -34,6 +35,8 @@ pub struct Clients {
     pub autoscaling: aws_sdk_autoscaling::Client,
     /// The region of all of them.
     pub region: Region,
+    /// As whom all of them ask.
+    pub credentials: Option<SharedCredentialsProvider>,
 }
 
 /// Why there are no clients.
@@ -91,6 +94,7 @@ impl Clients {
             transcribe: aws_sdk_transcribe::Client::new(sdk),
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
             region,
+            credentials: sdk.credentials_provider(),
         })
     }
 }

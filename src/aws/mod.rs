@@ -11,6 +11,7 @@
 //! - [`sns`]: pushes to phones
 //! - [`sqs`]: standard and FIFO queues
 //! - [`s3`]: objects in a bucket
+//! - [`cloudfront`], [`links`]: what lets somebody read a file, or upload one, without signing in
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
 //! - [`transcribe`]: what is said in recordings
@@ -22,10 +23,12 @@
 
 pub mod check;
 pub mod clients;
+pub mod cloudfront;
 pub mod dynamodb;
 pub mod fault;
 pub mod instance;
 pub mod journal;
+pub mod links;
 pub mod names;
 pub mod neptune;
 pub mod provision;

@@ -40,6 +40,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use self::control::ActorName;
 pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::operations::{Operations, OperationsError};
@@ -149,11 +150,11 @@ enum Command {
     /// Check that everything promised holds in the journal.
     Audit,
     /// Let an actor take no more messages.
-    Pause(control::ActorName),
+    Pause(ActorName),
     /// Let a paused actor go on.
-    Resume(control::ActorName),
+    Resume(ActorName),
     /// Rebuild an actor from the journal.
-    Restart(control::ActorName),
+    Restart(ActorName),
     /// Give a pool another number of workers.
     Scale(control::ScaleArguments),
     /// Make a graph known that is older than its change log.
@@ -241,12 +242,18 @@ impl Context {
             Command::Media(command) => media::media(self, &command),
             Command::Journal(command) => journal::journal(self, &command),
             Command::Audit => audit::audit(self),
-            Command::Pause(actor) => control::order(self, &actor.name, control::Order::Pause),
-            Command::Resume(actor) => control::order(self, &actor.name, control::Order::Resume),
-            Command::Restart(actor) => control::order(self, &actor.name, control::Order::Restart),
+            Command::Pause(ActorName { name, reason }) => {
+                control::order(self, &name, control::Order::Pause, &reason)
+            }
+            Command::Resume(ActorName { name, reason }) => {
+                control::order(self, &name, control::Order::Resume, &reason)
+            }
+            Command::Restart(ActorName { name, reason }) => {
+                control::order(self, &name, control::Order::Restart, &reason)
+            }
             Command::Scale(arguments) => {
                 let order = control::Order::Scale(arguments.workers);
-                control::order(self, &arguments.pool, order)
+                control::order(self, &arguments.pool, order, &arguments.reason)
             }
             Command::Backfill(arguments) => backfill::backfill(self, &arguments),
             Command::Token(arguments) => token::token(self, &arguments),

@@ -289,12 +289,17 @@ impl<'s> Layers<'s> {
             .fcm
             .as_mut()
             .and_then(|fcm| fcm.credential_file.as_mut());
+        let cloudfront = config.delivery.cloudfront.as_mut();
         for (key, file) in [
             ("push.templates", push.templates.as_mut()),
             ("push.fcm.credential_file", credential),
             (
                 "auth.cognito.jwks_file",
                 config.auth.cognito.jwks_file.as_mut(),
+            ),
+            (
+                "delivery.cloudfront.private_key_file",
+                cloudfront.map(|one| &mut one.private_key_file),
             ),
             (
                 "operations.token_file",

@@ -14,6 +14,7 @@ use super::gateways::gateways;
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{OpenError, SqliteJournal};
+use crate::embedded::links::LocalLinks;
 use crate::embedded::metadata::EmbeddedMetadata;
 use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
 use crate::embedded::push_log::PushLog;
@@ -76,6 +77,9 @@ pub enum EmbeddedError {
     /// The gateway to Firebase.
     #[error(transparent)]
     Fcm(#[from] FcmError),
+    /// The secret that links are signed with.
+    #[error("the secret of links in the data folder cannot be read or made: {0}")]
+    LinkKey(#[source] io::Error),
 }
 
 /// How often the stores are asked whether they still take writes.
@@ -119,6 +123,7 @@ impl EmbeddedAdapters {
         let files = dir.join("files");
         let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
         let objects = Arc::new(objects.await?);
+        let links = LocalLinks::open(dir, &config.delivery).map_err(EmbeddedError::LinkKey)?;
         let search = config.search.enabled.then(|| dir.join("search"));
         let search = search
             .map(|folder| EmbeddedSearch::open(&folder))
@@ -132,7 +137,12 @@ impl EmbeddedAdapters {
         ];
         Ok(Self {
             journal_path,
-            one_machine: OneMachine { graph, push_log },
+            one_machine: OneMachine {
+                graph,
+                objects: Arc::clone(&objects),
+                links: Arc::new(links),
+                push_log,
+            },
             queues,
             journal,
             objects,

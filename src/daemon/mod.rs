@@ -190,6 +190,7 @@ impl Daemon {
             stream: Arc::clone(&ports.stream),
             gateway: ports.gateway,
             store: ports.store,
+            links: adapters.links(),
             table: ports.table,
             search: ports.search,
             queues: adapters.queues(),

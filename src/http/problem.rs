@@ -59,12 +59,16 @@ kinds! {
     BodyLost = BAD_REQUEST, "body-lost", "The body did not arrive whole";
     /// A commit that is no commit.
     CommitUnreadable = BAD_REQUEST, "commit-unreadable", "The commit cannot be read";
+    /// An upload that is not what was declared.
+    NotAsDeclared = BAD_REQUEST, "not-as-declared", "The upload is not what was declared";
     /// Nobody knows who asks.
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "Nobody is signed in";
     /// Something that is somebody else's to do.
     Forbidden = FORBIDDEN, "forbidden", "That is not for you to do";
     /// Keys that only the daemon writes.
     ReservedKey = FORBIDDEN, "reserved-key", "The object key is reserved";
+    /// A link that was not made here, or has ended.
+    LinkRefused = FORBIDDEN, "link-refused", "The link cannot be followed";
     /// A web page of someone else, or a name that only looks like this machine.
     ForeignOrigin = FORBIDDEN, "foreign-origin", "The request comes from elsewhere";
     /// Nothing of that name.
@@ -93,8 +97,12 @@ kinds! {
     Contended = CONFLICT, "contended", "Others keep changing the same thing";
     /// More than one may have.
     LimitReached = CONFLICT, "limit-reached", "A limit is reached";
+    /// An upload by a link that was used already.
+    AlreadyUploaded = PRECONDITION_FAILED, "already-uploaded", "The link was used already";
     /// A body beyond the limit.
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    /// A file of a type that is not taken.
+    UnsupportedType = UNSUPPORTED_MEDIA_TYPE, "unsupported-type", "Files of that type are not taken";
     /// A part of a file that lies behind its end.
     NoSuchRange = RANGE_NOT_SATISFIABLE, "no-such-range", "The file has no such part";
     /// A commit that was refused whole.

@@ -3,6 +3,7 @@
 #[path = "../http/bearer.rs"]
 mod bearer;
 mod canned;
+mod cloudfront;
 mod cognito;
 mod failing;
 mod fan_out;

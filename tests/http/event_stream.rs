@@ -33,22 +33,32 @@ impl EventStream {
 
     /// The same, for a daemon that may be down.
     pub(crate) fn try_open(to: SocketAddr, bearer: &str, last: Option<u64>) -> Option<Self> {
+        let last = last.map(|last| last.to_string());
+        let last = last.as_deref().map(|last| ("Last-Event-ID", last));
+        let headers: Vec<_> = [("Authorization", bearer)]
+            .into_iter()
+            .chain(last)
+            .collect();
+        let mut stream = Self::at(to, "/v1/inbox/live", &headers)?;
+        (stream.line()? == ": listening").then_some(stream)
+    }
+
+    /// Listens at a path.
+    pub(crate) fn at(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Option<Self> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(PATIENCE))
             .build()
             .into();
-        let mut request = agent.get(format!("http://{to}/v1/inbox/live"));
-        request = request.header("Authorization", bearer);
-        if let Some(last) = last {
-            request = request.header("Last-Event-ID", last.to_string());
+        let mut request = agent.get(format!("http://{to}{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let answer = request.call().ok()?;
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        let mut stream = Self {
+        Some(Self {
             lines: Box::new(BufReader::new(answer.into_body().into_reader())),
             ended_well: false,
-        };
-        (stream.line()? == ": listening").then_some(stream)
+        })
     }
 
     /// The next event; none once the stream has ended, however it did.

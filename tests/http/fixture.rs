@@ -80,6 +80,7 @@ impl Fixture {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(PATIENCE))
+            .max_redirects(0)
             .build();
         Self {
             public,

@@ -1,6 +1,7 @@
 //! Both listeners over loopback, on a whole daemon in a folder of its own.
 
 mod bearer;
+mod dashboard;
 mod devices;
 mod event_stream;
 mod files;
@@ -12,12 +13,16 @@ mod inbox_over_kills;
 mod listeners;
 mod media;
 mod openapi;
+mod openapi_tools;
 mod operations;
 mod pages;
+mod operators;
+mod owasp;
 mod preferences;
 mod search;
 mod settling;
 mod sign_in;
 mod subscriptions;
+mod uploads;
 mod user_pool;
 mod visibility;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use actix_web::dev::{ResourceMap, ServiceResponse};
+use actix_web::dev::ResourceMap;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, rt};
@@ -13,8 +14,10 @@ use serde_json::Value;
 
 use crate::fixture::Fixture;
 
-/// Takes a method and a path to an answer of the public listener's routes.
-type Ask<'a> = &'a dyn AsyncFn(Method, &str) -> ServiceResponse;
+/// A page for people and its files, which are no interface.
+fn is_page(pattern: &str) -> bool {
+    pattern == "/docs" || pattern == "/docs/{name}"
+}
 
 fn described() -> Value {
     serde_json::from_str(&openapi::public_json()).expect("JSON")
@@ -44,16 +47,15 @@ fn example(pattern: &str, name: &str) -> String {
 fn what_is_served_is_described_and_nothing_else_is() {
     rt::System::new().block_on(async {
         let app = init_service(App::new().configure(public::routes)).await;
-        let ask = async |method, path: &str| {
+        let ask = async |method: Method, path: &str| {
             let request = TestRequest::with_uri(path).method(method).to_request();
             call_service(&app, request).await
         };
-        let ask: Ask<'_> = &ask;
         let somewhere = ask(Method::GET, "/nowhere").await;
         let map = somewhere.request().resource_map();
 
         let mut served = BTreeSet::new();
-        for pattern in patterns(map) {
+        for pattern in patterns(map).into_iter().filter(|one| !is_page(one)) {
             let answer = ask(Method::TRACE, &example(&pattern, "x")).await;
             let allowed = answer.headers().get(header::ALLOW);
             let allowed = allowed.unwrap_or_else(|| panic!("{pattern} says what it takes"));
@@ -108,6 +110,17 @@ fn every_change_of_the_interface_is_seen_in_the_committed_document() {
 }
 
 #[test]
+fn the_command_line_prints_it_without_a_daemon() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iyagi"));
+    let output = command.arg("openapi").output().expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8(output.stdout).expect("text"),
+        openapi::public_json()
+    );
+}
+
+#[test]
 fn whoever_has_no_token_yet_can_read_what_there_is() {
     let fixture = Fixture::start();
     let read = |headers: &[(&str, &str)]| {
@@ -117,4 +130,30 @@ fn whoever_has_no_token_yet_can_read_what_there_is() {
     assert_eq!(answer.json(), described());
     let etag = answer.header("etag");
     assert_eq!(read(&[("if-none-match", etag)]).status, 304);
+}
+
+#[test]
+fn the_page_of_the_description_loads_nothing_from_elsewhere_and_runs_no_script_of_a_page() {
+    let fixture = Fixture::start();
+    let read = |path: &str| fixture.send(fixture.public, "GET", path, &[], b"");
+    let page = read("/docs");
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';"),
+        "{policy}"
+    );
+    let html = page.text();
+    let named = html
+        .split("=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    let files: Vec<&str> = named.filter(|name| name.starts_with("docs/")).collect();
+    assert_eq!(files.len(), 3, "{html}");
+    for file in files {
+        let answer = read(&format!("/{file}"));
+        assert_eq!(answer.status, 200, "{file}");
+        assert!(!answer.body.is_empty());
+    }
+    assert!(!html.contains("://"), "{html}");
+    read("/docs/nothing.js").problem(404, "not-found");
 }

@@ -8,6 +8,7 @@
 
 mod body;
 mod fault;
+mod post_form;
 mod presign;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,7 @@ use iyagi_messages::object::ObjectKey;
 use thiserror::Error;
 
 use self::body::Cut;
+pub use self::post_form::{PostForm, PostForms};
 pub use self::presign::Signed;
 use super::sdk_error::reason_of;
 

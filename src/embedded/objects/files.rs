@@ -46,6 +46,16 @@ impl Files {
         durable
     }
 
+    /// Where a write's bytes lie aside.
+    pub(super) fn aside(&self, write_id: &str) -> PathBuf {
+        self.incoming.join(write_id)
+    }
+
+    /// Makes durable that a file is aside, whose bytes are.
+    pub(super) fn sync_aside(&self) -> io::Result<()> {
+        sync_folder(&self.incoming)
+    }
+
     /// The folder is made durable once, when every file in it is.
     fn write_aside(&self, writes: &[(&str, &[u8])]) -> io::Result<()> {
         let mut files = Vec::with_capacity(writes.len());
@@ -56,7 +66,7 @@ impl Files {
         }
         // The first to be made durable takes what the file system knows of all along.
         files.iter().try_for_each(File::sync_all)?;
-        sync_folder(&self.incoming)
+        self.sync_aside()
     }
 
     /// Moves a staged file to its place.

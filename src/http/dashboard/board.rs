@@ -127,6 +127,7 @@ fn look(surface: &Surface, measured: &Mutex<Measured>, probes: Arc<Probes>) -> L
         measured.turn(at, || Counted::of(at, &actors));
         measured.history.note(sample);
         let told = (
+            sample,
             measured.history.rates(&sample),
             measured.history.restarts(&sample),
         );

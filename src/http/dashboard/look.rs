@@ -30,6 +30,8 @@ pub(super) struct Look {
     pub(super) catching_up_since: Option<Timestamp>,
     pub(super) platforms: Vec<PlatformStatus>,
     pub(super) actors: Vec<ActorLook>,
+    /// What was ever counted; that of actors since the daemon came up.
+    pub(super) totals: Sample,
     /// What happens in a second.
     pub(super) rates: Rates,
     /// Restarts of all actors within the last hour.
@@ -151,7 +153,7 @@ impl Look {
         surface: &Surface,
         at: Timestamp,
         actors: Vec<ActorLook>,
-        (rates, restarts): (Rates, u64),
+        (totals, rates, restarts): (Sample, Rates, u64),
         probes: Arc<Probes>,
     ) -> Self {
         let projections = &surface.tree.projections;
@@ -169,6 +171,7 @@ impl Look {
             catching_up_since,
             platforms,
             actors,
+            totals,
             rates,
             restarts,
             probes,

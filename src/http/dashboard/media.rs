@@ -169,7 +169,7 @@ pub(super) async fn file(
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let key = request::object_key(request::rest(&request, FILES)?)?;
-    files::send(&state, &request, &key).await
+    files::send(&state, &request, &key, files::ASK_AGAIN).await
 }
 
 /// A page of files of one sort, and the last that was looked at if there may be more.

@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::frame::{Frame, Refusal, page};
 use super::look::Look;
+use super::text;
 use super::verdict::{Trouble, troubles};
 use crate::http::State;
 use crate::http::problem::Problem;
@@ -27,12 +28,34 @@ struct Page {
 #[template(path = "overview_now.html")]
 pub(super) struct Now {
     troubles: Vec<Trouble>,
+    figures: Vec<Figure>,
+}
+
+/// What is done a second, and how much was done in all.
+struct Figure {
+    name: &'static str,
+    per_second: String,
+    total: String,
 }
 
 impl Now {
     pub(super) fn of(look: &Look) -> Self {
+        let rates = &look.rates;
+        let figure = |name, per_second, total| Figure {
+            name,
+            per_second: text::rate(per_second),
+            total: text::number(total),
+        };
+        let totals = &look.totals;
         Self {
             troubles: troubles(look),
+            figures: vec![
+                figure("Commits read", rates.commits, totals.commits),
+                figure("Pushes matched", rates.matched, totals.matched),
+                figure("Pushes sent", rates.sent, totals.sent),
+                figure("Files recorded", rates.recorded, totals.recorded),
+                figure("Documents indexed", rates.indexed, totals.indexed),
+            ],
         }
     }
 }

@@ -179,7 +179,10 @@ impl Strip {
         let seconds = |seconds: Option<f64>| {
             seconds.map_or_else(
                 || "unknown".to_owned(),
-                |seconds| text::span((seconds * 1_000.0) as u64),
+                |seconds| match (seconds * 1_000.0) as u64 {
+                    0 => "none".to_owned(),
+                    ms => text::span(ms),
+                },
             )
         };
         let probes = &look.probes;

@@ -5,9 +5,9 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// The schemas whose views have a link.
-const LINKED: [&str; 3] = ["Variant", "AudioFile", "RenditionFile"];
+const LINKED: [&str; 4] = ["MetadataItem", "Variant", "AudioFile", "RenditionFile"];
 
-/// Gives derived files their links.
+/// Gives files, and what is derived from them, their links.
 pub(super) struct Links;
 
 impl Modify for Links {
@@ -20,9 +20,7 @@ impl Modify for Links {
             let link = ObjectBuilder::new()
                 .schema_type(Type::String)
                 .format(Some(SchemaFormat::Custom("uri-reference".to_owned())))
-                .description(Some(
-                    "Where it is read, relative to the listener. It may be kept for ever",
-                ));
+                .description(Some("The path that leads to it, of this listener"));
             derived.properties.insert("url".to_owned(), link.into());
             derived.required.push("url".to_owned());
         }

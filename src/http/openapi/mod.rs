@@ -2,14 +2,19 @@
 //!
 //! # Layout
 //! - this file: the public interface, and where clients read it
-//! - [`parameters`], [`requests`]: what several operations take, and what their bodies bring
+//! - [`parameters`], [`requests`], [`events`]: what several operations take, what bodies bring, and what is told as it comes
 //! - [`problems`]: what can go wrong, with which status
+//! - [`absent`]: where null is nothing that a field can be
 //! - [`links`]: what views add to what is stored
+//! - [`viewer`]: the page on which people read it
 
+mod absent;
+pub(crate) mod events;
 mod links;
 pub(crate) mod parameters;
 mod problems;
 pub(crate) mod requests;
+pub mod viewer;
 
 use std::sync::LazyLock;
 
@@ -19,10 +24,14 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use self::absent::Absent;
 use self::links::Links;
 use self::problems::Problems;
 use super::problem::{Kind, Problem};
-use super::public::{devices, files, inbox, keys, media, preferences, search, subscriptions};
+use super::public::{
+    delivery, devices, files, inbox, keys, media, preferences, search, signed, subscriptions,
+    uploads,
+};
 use super::request::Query;
 use super::response;
 
@@ -40,13 +49,15 @@ const BEARER: &str = "bearer";
         description = "What mobile clients read and write: files and what is derived from them, notifications, search.\n\n\
             Moments are milliseconds since the Unix epoch. `GET` paths answer `HEAD` too. Parameters and fields that are \
             not listed are refused by name. Every refusal is a problem document (RFC 9457); its `type` is part of the \
-            interface.",
+            interface. This document is at [`/openapi.json`](/openapi.json).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/", description = "The daemon that serves this document")),
     tags(
         (name = "media", description = "What is known of files, and what is derived from them"),
         (name = "files", description = "Files by key"),
+        (name = "uploads", description = "Files that go straight to the store"),
+        (name = "links", description = "What lets somebody read or upload a file without a token"),
         (name = "inbox", description = "What a person was told"),
         (name = "subscriptions", description = "What a person wants to hear of"),
         (name = "preferences", description = "When, in which language and about whom a person wants to hear"),
@@ -57,11 +68,16 @@ const BEARER: &str = "bearer";
     paths(
         media::list,
         media::item,
+        media::original,
         media::thumbnail,
         media::of_recording,
         files::read,
         files::write,
         files::remove,
+        uploads::grant,
+        delivery::cookies,
+        signed::read,
+        signed::write,
         inbox::list,
         inbox::mark,
         inbox::live::listen,
@@ -79,7 +95,7 @@ const BEARER: &str = "bearer";
         show,
     ),
     security(("bearer" = [])),
-    modifiers(&SignIn, &Links, &Problems),
+    modifiers(&SignIn, &Links, &Absent, &Problems),
 )]
 struct Public;
 
@@ -98,14 +114,15 @@ impl Modify for SignIn {
     }
 }
 
-/// The description of the public interface.
-pub fn public() -> Document {
-    Public::openapi()
+/// Whether a path is for people who have no token yet.
+pub fn has(path: &str) -> bool {
+    path == PATH || viewer::has(path)
 }
 
-/// The same as JSON for people and for diffs.
+/// The description of the public interface, as JSON for people and for diffs.
 pub fn public_json() -> String {
-    let mut text = public().to_pretty_json().expect("it has only text keys");
+    let text = Public::openapi().to_pretty_json();
+    let mut text = text.expect("it has only text keys");
     text.push('\n');
     text
 }
@@ -117,7 +134,11 @@ pub fn public_json() -> String {
     operation_id = "describe",
     tag = "description",
     security(()),
-    responses((status = 200, description = "OpenAPI 3.1", body = Object)),
+    params(("If-None-Match" = Option<String>, Header, description = parameters::IF_NONE_MATCH)),
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object, headers(("ETag" = String), ("Cache-Control" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
     extensions(("x-problems" = json!([Kind::UnknownParameter])))
 )]
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -1,4 +1,4 @@
-//! What several operations take in path, query and headers.
+//! What several operations take in path, query and headers, and what is no JSON.
 
 use utoipa::ToSchema;
 
@@ -7,7 +7,8 @@ pub(crate) const KEY: &str =
 pub(crate) const IF_NONE_MATCH: &str = "Entity tags of what the client has already";
 pub(crate) const RANGE: &str = "The part that is wanted; the whole is sent for several at once";
 pub(crate) const VERSION: &str =
-    "The version, as the item's links have it: with it the answer may be kept for ever";
+    "The version, as the item's links have it: with it the answer may be kept for a while";
+pub(crate) const REDIRECT: &str = "False to be told the link instead of being led to it; a link that begins with a slash is of this listener";
 
 /// Names of what is derived from recordings.
 #[derive(ToSchema)]
@@ -30,3 +31,9 @@ pub(crate) enum DerivedName {
     #[serde(rename = "aac-64k")]
     Aac64k,
 }
+
+/// A file, or a part of it.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it says what a body is")]
+pub(crate) struct Bytes(Vec<u8>);

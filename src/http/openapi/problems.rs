@@ -19,7 +19,7 @@ const LIST: &str = "x-problems";
 /// The document's schema.
 const SCHEMA: &str = "Problem";
 /// What can happen to every request.
-const ALWAYS: [Kind; 2] = [Kind::ForeignOrigin, Kind::Internal];
+const ALWAYS: [Kind; 3] = [Kind::ForeignOrigin, Kind::TooManyRequests, Kind::Internal];
 /// What can happen to every request that says who sends it.
 const SIGNED_IN: [Kind; 3] = [
     Kind::UnknownParameter,
@@ -112,7 +112,7 @@ fn response(kinds: &[Kind]) -> Response {
 }
 
 /// Headers that come with a kind of problem.
-const HEADERS: [(&str, &str, Kind); 5] = [
+const HEADERS: [(&str, &str, Kind); 6] = [
     ("WWW-Authenticate", "`Bearer`", Kind::Unauthenticated),
     (
         "Retry-After",
@@ -123,6 +123,11 @@ const HEADERS: [(&str, &str, Kind); 5] = [
         "Retry-After",
         "Seconds after which it may be asked again",
         Kind::Contended,
+    ),
+    (
+        "Retry-After",
+        "Seconds after which there may be one more",
+        Kind::TooManyRequests,
     ),
     (
         "Retry-After",

@@ -3,8 +3,6 @@
 //! Handlers read bodies field by field, so that a mistake is known by its field; these types only say what they read.
 #![expect(dead_code, reason = "their schemas are used")]
 
-use std::collections::BTreeSet;
-
 use iyagi_messages::device::Platform;
 use iyagi_messages::ids::{ElementId, PersonId, PushId, TemplateId, Timestamp};
 use iyagi_messages::preferences::QuietHours;
@@ -25,6 +23,36 @@ pub(crate) struct Registration {
         example = "ko-KR"
     )]
     locale: String,
+}
+
+/// A file that is to be uploaded, with one checksum of the two.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadDeclaration {
+    /// Its media type.
+    #[schema(example = "image/jpeg")]
+    content_type: String,
+    /// Its bytes.
+    #[schema(minimum = 1)]
+    size: u64,
+    /// Its SHA-256 in Base64.
+    #[schema(example = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=")]
+    checksum_sha256: Option<String>,
+    /// Its CRC-32 in Base64, most significant byte first.
+    #[schema(example = "NSRBwg==")]
+    checksum_crc32: Option<String>,
+    /// How it is sent; PUT if absent. Forms are taken by S3 alone.
+    method: Option<UploadMethod>,
+}
+
+/// How an upload is sent.
+#[derive(ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum UploadMethod {
+    /// The bytes, with the headers of the answer.
+    Put,
+    /// A form, with the fields of the answer and then the bytes.
+    Post,
 }
 
 /// What is read: the `ids`, or all that stand at or before `up_to`, or both: these as far as they stand there.
@@ -108,11 +136,11 @@ pub(crate) struct PreferencesChange {
     /// Whether several notifications may come as one.
     digest: bool,
     /// Categories that are not wanted.
-    opted_out_categories: BTreeSet<String>,
+    opted_out_categories: Vec<String>,
     /// People and things of which nothing is to be heard.
     #[schema(max_items = 1000)]
-    muted: BTreeSet<ElementId>,
+    muted: Vec<ElementId>,
     /// People of whom nothing is to be heard, and who are to hear nothing of this person.
     #[schema(max_items = 1000)]
-    blocked: BTreeSet<PersonId>,
+    blocked: Vec<PersonId>,
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
-use crate::http::openapi::parameters::{IF_NONE_MATCH, KEY, RANGE};
+use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -20,7 +20,7 @@ use crate::http::visible;
 
 const PREFIX: &str = "/v1/files/";
 /// Whoever has a copy asks whether it is still the file.
-const CACHE_CONTROL: &str = "private, max-age=0";
+pub(in crate::http) const ASK_AGAIN: &str = "private, max-age=0";
 
 /// What is said of a file that was stored.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,9 +41,9 @@ pub(crate) struct Stored<'a> {
     path = "/v1/files/{key}",
     operation_id = "writeFile",
     tag = "files",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg")),
+    params(("key" = ObjectKey, Path, description = KEY)),
     request_body(
-        content = Vec<u8>,
+        content = inline(Bytes),
         content_type = "application/octet-stream",
         description = "The file; its `Content-Type` is kept",
     ),
@@ -83,27 +83,23 @@ pub async fn write(
     } else {
         StatusCode::CREATED
     };
-    let ObjectInfo {
-        key,
-        size,
-        etag,
-        version_id,
-        sequencer,
-        ..
-    } = &info;
+    let at = format!("{PREFIX}{}", response::encoded(info.key.as_str()));
     Ok(HttpResponse::build(status)
-        .insert_header((
-            header::LOCATION,
-            format!("{PREFIX}{}", response::encoded(key.as_str())),
-        ))
-        .insert_header((header::ETAG, format!("\"{etag}\"")))
-        .json(Stored {
-            key,
-            size: *size,
-            etag,
-            version_id: version_id.as_deref(),
-            sequencer: sequencer.as_ref(),
-        }))
+        .insert_header((header::LOCATION, at))
+        .insert_header((header::ETAG, format!("\"{}\"", info.etag)))
+        .json(Stored::of(&info)))
+}
+
+impl<'i> Stored<'i> {
+    pub(super) fn of(info: &'i ObjectInfo) -> Self {
+        Self {
+            key: &info.key,
+            size: info.size,
+            etag: &info.etag,
+            version_id: info.version_id.as_deref(),
+            sequencer: info.sequencer.as_ref(),
+        }
+    }
 }
 
 /// A file as it was stored.
@@ -113,13 +109,13 @@ pub async fn write(
     operation_id = "readFile",
     tag = "files",
     params(
-        ("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg"),
+        ("key" = ObjectKey, Path, description = KEY),
         ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
         ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
     ),
     responses(
-        (status = 200, description = "The file", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
-        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 200, description = "The file", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
         (status = 304, description = "The client has it already"),
     ),
     extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound, Kind::NoSuchRange])))
@@ -133,26 +129,27 @@ pub async fn read(
     let key = request::object_key(request::rest(&request, PREFIX)?)?;
     let missing = || problem_of(&StoreFault::NotFound(key.clone()));
     visible::check_file(&state, &caller, &key, missing).await?;
-    send(&state, &request, &key).await
+    send(&state, &request, &key, ASK_AGAIN).await
 }
 
-/// Sends a file, or the part of it that is asked for, to somebody who may see it.
+/// Sends a file, or the part of it that is asked for, to whoever does not have it.
 pub(in crate::http) async fn send(
     state: &State,
     request: &HttpRequest,
     key: &ObjectKey,
+    cache_control: &str,
 ) -> Result<HttpResponse, Problem> {
     let store = &state.surface.store;
     let info = store.head(key).await.map_err(|fault| problem_of(&fault))?;
     if response::client_has(request.headers(), &info.etag) {
-        return Ok(response::tagged(request, &info.etag, CACHE_CONTROL).finish());
+        return Ok(response::tagged(request, &info.etag, cache_control).finish());
     }
     let place = state.transfer().await?;
     let (bytes, info) = store
         .get(key, u64::MAX)
         .await
         .map_err(|fault| problem_of(&fault))?;
-    let mut response = response::tagged(request, &info.etag, CACHE_CONTROL);
+    let mut response = response::tagged(request, &info.etag, cache_control);
     for header in response::HARMLESS {
         response.insert_header(header);
     }
@@ -173,7 +170,7 @@ pub(in crate::http) async fn send(
     path = "/v1/files/{key}",
     operation_id = "removeFile",
     tag = "files",
-    params(("key" = String, Path, min_length = 1, max_length = 1024, description = KEY, example = "profile/minji/me.jpg")),
+    params(("key" = ObjectKey, Path, description = KEY)),
     responses((status = 204, description = "It is not there any more")),
     extensions(("x-problems" = json!([Kind::InvalidKey, Kind::ReservedKey, Kind::Forbidden, Kind::StorageFull])))
 )]

@@ -53,6 +53,8 @@ const RETRY_SECONDS: u32 = 1;
 #[schema(as = SearchPage)]
 pub(in crate::http) struct Listing {
     pub(in crate::http) hits: Vec<Found>,
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
     pub(in crate::http) next: Option<String>,
     /// As of which operation of the change log, as `commit:op`.
     pub(in crate::http) index_version: String,
@@ -61,10 +63,13 @@ pub(in crate::http) struct Listing {
 
 /// One element that was found.
 #[derive(Serialize, ToSchema)]
+#[schema(as = SearchHit)]
 pub(in crate::http) struct Found {
     pub(in crate::http) entity_id: ElementId,
     pub(in crate::http) entity_type: Vec<String>,
     document_type: ElementKind,
+    /// Who made it; null if nobody did.
+    #[schema(required)]
     pub(in crate::http) owner: Option<PersonId>,
     score: f32,
     pub(in crate::http) highlight: Vec<Highlight>,
@@ -72,6 +77,7 @@ pub(in crate::http) struct Found {
 
 /// Where a property has what was searched for.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SearchHighlight)]
 pub(in crate::http) struct Highlight {
     pub(in crate::http) property: String,
     /// Part of the property's text.
@@ -81,6 +87,7 @@ pub(in crate::http) struct Highlight {
 
 /// Part of a text in UTF-16 code units, as Dart, Kotlin, Swift's `NSString` and JavaScript count.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TextRange)]
 pub(in crate::http) struct Span {
     pub(in crate::http) start: usize,
     pub(in crate::http) end: usize,
@@ -157,6 +164,10 @@ fn asked(query: &Query) -> Result<Request, Problem> {
         );
         return Err(Problem::invalid("type", detail));
     }
+    let owner = query.text("owner");
+    if let Some(owner) = owner {
+        request::check_text("owner", owner)?;
+    }
     let after = query
         .cursor()?
         .map(|place| place.parse::<Place>())
@@ -164,7 +175,7 @@ fn asked(query: &Query) -> Result<Request, Problem> {
     Ok(Request {
         query: searched.map_err(|error| Problem::invalid("q", error.to_string()))?,
         types,
-        owner: query.text("owner").map(PersonId::from),
+        owner: owner.map(PersonId::from),
         limit: query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
         after: after.map_err(|error| Problem::invalid("cursor", error.to_string()))?,
     })

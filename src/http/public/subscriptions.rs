@@ -165,7 +165,9 @@ pub async fn create(
     }
 }
 
-/// Changes a subscription by a merge patch (RFC 7396): null brings a default back.
+/// Changes a subscription.
+///
+/// The body is a merge patch (RFC 7396): null brings a default back.
 #[utoipa::path(
     patch,
     path = "/v1/subscriptions/{id}",
@@ -197,7 +199,9 @@ pub async fn change(
     Ok(response::ok(&changed))
 }
 
-/// Ends a subscription; `template:<id>` opts the person out of a default notification.
+/// Ends a subscription, or opts the person out of a default notification.
+///
+/// The id of a default notification is `template:` and its template.
 #[utoipa::path(
     delete,
     path = "/v1/subscriptions/{id}",

@@ -249,7 +249,8 @@ function doneIn({ done, skipped, conservation: law }) {
 }
 
 function askFirst() {
-  for (const button of all("[data-act]")) button.disabled = false;
+  // Until then the style hides what would do nothing.
+  page.classList.add("acts-here");
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-act]");
     if (button) confirmed(button);
@@ -350,19 +351,23 @@ function drawn(element, columns) {
   const series = element.dataset.series.split(",").map((one) => one.split(":"));
   const grid = { stroke: colour("grid"), width: 1 };
   const axis = { stroke: colour("muted"), grid, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+  const colours = series.map((_, index) => colour(`series-${index + 1}`));
+  const clock = (at, seconds) =>
+    new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined });
+  const times = (_, ticks) => ticks.map((at) => clock(at, ticks[1] - ticks[0] < 60));
   const options = {
     width: element.clientWidth,
     height: 220,
     padding: [8, 8, 0, 0],
     cursor: { points: { size: 6 }, drag: { x: true, y: false } },
-    legend: { live: true },
+    legend: { live: true, markers: { width: 0, fill: (_, index) => colours[index - 1] } },
     scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 44 }],
+    axes: [{ ...axis, values: times, size: 32, space: 72 }, { ...axis, size: 40 }],
     series: [
-      { value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
+      { label: "At", value: (_, at) => (at == null ? "–" : clock(at, true)) },
       ...series.map(([, label], index) => ({
         label,
-        stroke: colour(`series-${index + 1}`),
+        stroke: colours[index],
         width: 2,
         points: { show: false },
         value: (_, rate) => (rate == null ? "–" : `${rate.toFixed(1)}/s`),

@@ -41,6 +41,7 @@ pub(crate) struct Listing<'a> {
     unread: u64,
     entries: Vec<Shown>,
     /// Where the next page begins; null on the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 
