@@ -76,9 +76,6 @@ impl Fixture {
         };
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            // An answer is looked at as it is, not where it leads to.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
             .timeout_global(Some(PATIENCE))
             .max_redirects(0)
             .build();
