@@ -13,6 +13,7 @@
 //! - [`s3`]: objects in a bucket
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
+//! - [`opensearch`]: the search index
 //! - [`transcribe`]: what is said in recordings
 //! - [`instance`]: what the instance is told about its end
 //! - [`provision`]: creates and repairs what a configuration needs
@@ -28,6 +29,7 @@ pub mod instance;
 pub mod journal;
 pub mod names;
 pub mod neptune;
+pub mod opensearch;
 pub mod provision;
 pub mod s3;
 mod sdk_error;

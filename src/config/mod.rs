@@ -46,7 +46,7 @@ pub use self::inbox::InboxConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
-pub use self::search::SearchConfig;
+pub use self::search::{OpenSearchConfig, OpenSearchService, SearchConfig, SearchEngine};
 pub use self::semantics::Fault;
 pub use self::templates::{
     BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,

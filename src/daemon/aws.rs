@@ -24,6 +24,7 @@ use crate::aws::instance::Instance;
 use crate::aws::journal::{self, Parts, Reachable, SharedJournal};
 use crate::aws::names::Names;
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
+use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::aws::s3::{OpenBucketError, S3Objects};
 use crate::aws::sns::{Applications, ApplicationsError, DynamoEndpoints, SnsGateway, SnsSettings};
 use crate::aws::sqs::{OpenQueueError, SqsQueue};
@@ -83,6 +84,9 @@ pub enum AwsError {
     /// The gateway to Firebase.
     #[error(transparent)]
     Fcm(#[from] FcmError),
+    /// The search index.
+    #[error(transparent)]
+    Search(#[from] OpenSearchError),
     /// This host's name.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -170,6 +174,7 @@ impl AwsAdapters {
             );
             Arc::new(transcribe) as Arc<dyn Transcriber>
         });
+        let search = OpenSearch::open(config, clock).await?;
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
             // Every host has the whole journal in its copy, and so every inbox.
@@ -190,7 +195,7 @@ impl AwsAdapters {
             thumbnails: Arc::clone(&thumbnails),
             audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
-            search: None,
+            search: search.map(|index| Arc::new(index) as _),
             decoder: ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: ffmpeg.map(|ffmpeg| ffmpeg as _),
             transcriber,

@@ -24,7 +24,7 @@ pub(super) const PARAMETERS: [&str; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Filter {
-    /// `push`, `thumbnails`, `audio` or `metadata`.
+    /// `push`, `thumbnails`, `audio`, `metadata` or `document`.
     pub(super) origin: Option<String>,
     /// Why the job was given up.
     pub(super) reason: Option<String>,
@@ -84,7 +84,7 @@ impl Filter {
     fn fits(&self, letter: &Letter) -> bool {
         let person = match &letter.origin {
             Origin::Push { recipient, .. } => Some(recipient),
-            Origin::Object { .. } => None,
+            Origin::Object { .. } | Origin::Document { .. } => None,
         };
         self.origin
             .as_deref()
@@ -150,6 +150,6 @@ impl DeadPushes {
 fn push_id(letter: &Letter) -> Option<PushId> {
     match &letter.origin {
         Origin::Push { push, .. } => Some(*push),
-        Origin::Object { .. } => None,
+        Origin::Object { .. } | Origin::Document { .. } => None,
     }
 }
