@@ -5,7 +5,7 @@ mod bmp;
 mod gif;
 pub(crate) mod jpeg;
 pub(crate) mod png;
-mod tiff;
+pub(crate) mod tiff;
 mod webp;
 
 use image::metadata::Orientation;
