@@ -205,10 +205,8 @@ impl AudioWorker {
                 .collect(),
         };
         context.derived.claim(&self.me, claim).await?;
-        for file in files {
-            let put = context.store.put(&file.key, file.bytes, file.options).await;
-            put.map_err(|fault| store_down(&fault))?;
-        }
+        let put = context.store.put_all(files).await;
+        put.map_err(|fault| store_down(&fault))?;
         audio.renditions = self.stored(&wanted).await?;
         audio.transcript = self.known_transcript(recording).await?;
         let analysis = AudioAnalysed {
