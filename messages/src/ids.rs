@@ -11,6 +11,9 @@ use thiserror::Error;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::change::ElementKind;
+use crate::cursor::Cursor;
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -185,6 +188,16 @@ impl LetterId {
     /// The letter of a media job: one per consumer, object and version.
     pub fn of_object(consumer: &str, key: &str, sequencer: &str) -> Self {
         let name = format!("letter|{consumer}|{}:{key}|{sequencer}", key.len());
+        Self(Uuid::new_v5(&NAME_SPACE, name.as_bytes()))
+    }
+
+    /// The letter of a document: one per element and operation.
+    pub fn of_document(kind: ElementKind, element: &ElementId, as_of: Cursor) -> Self {
+        let kind = match kind {
+            ElementKind::Vertex => "vertex",
+            ElementKind::Edge => "edge",
+        };
+        let name = format!("letter|document|{kind}|{element}|{as_of}");
         Self(Uuid::new_v5(&NAME_SPACE, name.as_bytes()))
     }
 }

@@ -12,7 +12,7 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::fact::*;
 use iyagi_messages::fleet::FleetMember;
-use iyagi_messages::ids::{LetterId, MemberId, Pos, PushId, Timestamp};
+use iyagi_messages::ids::{ElementId, LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::{AudioFile, RenditionFile, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
@@ -146,6 +146,24 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
         by: by(),
         because: Some("nobody wants it any more".to_owned()),
     };
+    let element = ElementId::from("story-1");
+    let as_of = Cursor::new(17, 3);
+    let requested = LetterRequested {
+        letter: Letter {
+            id: LetterId::of_document(ElementKind::Vertex, &element, as_of),
+            generation: 1,
+            origin: Origin::Document {
+                kind: ElementKind::Vertex,
+                element,
+                as_of,
+            },
+            reason: "mapping".to_owned(),
+            detail: "mapper_parsing_exception: failed to parse field [predicates.age.value]"
+                .to_owned(),
+            attempts: 1,
+            at: Timestamp(1_767_225_600_123),
+        },
+    };
     let because = || Some("the graph is being repaired".to_owned());
     let actor = || "push-3".to_owned();
     let facts: [Fact; 12] = [
@@ -217,7 +235,9 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
         }
         .into(),
     ];
-    facts.into_iter().map(|fact| ("because", fact)).collect()
+    let mut samples: Vec<_> = facts.into_iter().map(|fact| ("because", fact)).collect();
+    samples.push(("document", requested.into()));
+    samples
 }
 
 /// One fact per kind with every optional field filled in that was there from the beginning, in the order of [`KINDS`].

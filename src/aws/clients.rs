@@ -33,6 +33,8 @@ pub struct Clients {
     pub transcribe: aws_sdk_transcribe::Client,
     /// The group of hosts that this one belongs to.
     pub autoscaling: aws_sdk_autoscaling::Client,
+    /// Who all of them ask for credentials, for requests that no client makes.
+    pub credentials: Option<SharedCredentialsProvider>,
     /// The region of all of them.
     pub region: Region,
     /// As whom all of them ask.
@@ -93,6 +95,7 @@ impl Clients {
             dynamodb: aws_sdk_dynamodb::Client::new(sdk),
             transcribe: aws_sdk_transcribe::Client::new(sdk),
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
+            credentials: sdk.credentials_provider(),
             region,
             credentials: sdk.credentials_provider(),
         })

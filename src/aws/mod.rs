@@ -14,6 +14,7 @@
 //! - [`cloudfront`], [`links`]: what lets somebody read a file, or upload one, without signing in
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
+//! - [`opensearch`]: the search index
 //! - [`transcribe`]: what is said in recordings
 //! - [`instance`]: what the instance is told about its end
 //! - [`provision`]: creates and repairs what a configuration needs
@@ -31,6 +32,7 @@ pub mod journal;
 pub mod links;
 pub mod names;
 pub mod neptune;
+pub mod opensearch;
 pub mod provision;
 pub mod s3;
 mod sdk_error;

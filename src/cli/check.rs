@@ -5,8 +5,10 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
+use iyagi_actors::ports::Clock;
 use serde::Serialize;
 use serde_json::json;
 
@@ -15,6 +17,7 @@ use super::{Context, Exit, Failure, RunFlags};
 use crate::auth::operators::Operators;
 use crate::aws;
 use crate::aws::clients::Clients;
+use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Loaded};
 use crate::fcm::ServiceAccount;
 
@@ -79,6 +82,9 @@ pub(super) fn check(context: &mut Context, arguments: &CheckArguments) -> Result
     if arguments.aws {
         looked.extend(on_aws(&loaded.config)?);
     }
+    if !arguments.offline {
+        looked.extend(search_index(&loaded.config)?);
+    }
     let ok = looked.iter().all(|looked| looked.ok);
     if context.output.json() {
         context.output.document(&json!({
@@ -106,6 +112,11 @@ fn on_aws(config: &Config) -> Result<Vec<Looked>, Failure> {
         let looked = aws::check::check(&clients, config).await;
         Ok(looked.into_iter().map(Looked::from).collect())
     })
+}
+
+fn search_index(config: &Config) -> Result<Option<Looked>, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    block_on(async { Ok(aws::check::search(config, &clock).await.map(Looked::from)) })
 }
 
 impl From<aws::check::Looked> for Looked {

@@ -52,7 +52,7 @@ pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
-pub use self::search::SearchConfig;
+pub use self::search::{OpenSearchConfig, OpenSearchService, SearchConfig, SearchEngine};
 pub use self::semantics::Fault;
 pub use self::templates::{
     BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,

@@ -66,6 +66,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     super::transcripts::check(config, &mut faults);
     super::delivery::check(config, &mut faults);
     super::push::check(&config.push, &mut faults);
+    super::search::check(&config.search, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
     super::aws::check(&config.aws, &mut faults);
     faults

@@ -26,6 +26,7 @@ use crate::aws::journal::{self, Parts, Reachable, SharedJournal};
 use crate::aws::links::AwsLinks;
 use crate::aws::names::Names;
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
+use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::aws::s3::{OpenBucketError, S3Objects};
 use crate::aws::sns::{Applications, ApplicationsError, DynamoEndpoints, SnsGateway, SnsSettings};
 use crate::aws::sqs::{OpenQueueError, SqsQueue};
@@ -90,6 +91,9 @@ pub enum AwsError {
     /// The key that links are signed with.
     #[error(transparent)]
     DeliveryKey(#[from] KeyError),
+    /// The search index.
+    #[error(transparent)]
+    Search(#[from] OpenSearchError),
     /// This host's name.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -178,6 +182,7 @@ impl AwsAdapters {
             Arc::new(transcribe) as Arc<dyn Transcriber>
         });
         let links = AwsLinks::open(&config.delivery, &clients, Arc::clone(&store))?;
+        let search = OpenSearch::open(config, clock).await?;
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
             // Every host has the whole journal in its copy, and so every inbox.
@@ -198,7 +203,7 @@ impl AwsAdapters {
             thumbnails: Arc::clone(&thumbnails),
             audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
-            search: None,
+            search: search.map(|index| Arc::new(index) as _),
             decoder: ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: ffmpeg.map(|ffmpeg| ffmpeg as _),
             transcriber,

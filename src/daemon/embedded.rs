@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention};
+use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention, SearchIndex};
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
 use super::adapters::ffmpeg;
 use super::gateways::gateways;
+use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{OpenError, SqliteJournal};
@@ -44,7 +45,7 @@ pub struct EmbeddedAdapters {
     metadata: Arc<dyn Queue>,
     dead_letters: Arc<dyn Queue>,
     ffmpeg: Option<Arc<Ffmpeg>>,
-    search: Option<EmbeddedSearch>,
+    search: Option<Arc<dyn SearchIndex>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -66,6 +67,9 @@ pub enum EmbeddedError {
     /// The search index.
     #[error(transparent)]
     Search(#[from] SearchOpenError),
+    /// The search index on OpenSearch.
+    #[error(transparent)]
+    OpenSearch(#[from] OpenSearchError),
     /// The push gateway's log.
     #[error("{} cannot be written to: {source}", .path.display())]
     PushLog {
@@ -124,10 +128,7 @@ impl EmbeddedAdapters {
         let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
         let objects = Arc::new(objects.await?);
         let links = LocalLinks::open(dir, &config.delivery).map_err(EmbeddedError::LinkKey)?;
-        let search = config.search.enabled.then(|| dir.join("search"));
-        let search = search
-            .map(|folder| EmbeddedSearch::open(&folder))
-            .transpose()?;
+        let search = search_index(config, clock).await?;
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -179,7 +180,7 @@ impl EmbeddedAdapters {
             metadata: Arc::clone(&self.metadata),
             decoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
-            search: self.search.clone().map(|index| Arc::new(index) as _),
+            search: self.search.clone(),
             transcriber: None,
             clock: Arc::clone(&self.clock),
         }
@@ -206,6 +207,19 @@ impl EmbeddedAdapters {
             reason = others => reason,
         }
     }
+}
+
+async fn search_index(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn SearchIndex>>, EmbeddedError> {
+    if !config.search.enabled {
+        return Ok(None);
+    }
+    Ok(Some(match OpenSearch::open(config, clock).await? {
+        Some(index) => Arc::new(index),
+        None => Arc::new(EmbeddedSearch::open(&config.data.dir.join("search"))?),
+    }))
 }
 
 async fn open_journal(

@@ -98,21 +98,34 @@ impl Files {
 
     /// Reads a file of known size; `None` if it is not there.
     pub(super) fn read(&self, stored: &Stored, size: u64) -> io::Result<Option<Vec<u8>>> {
+        // One byte more would show that something else has changed the file.
+        let bytes = self.read_start(stored, size.saturating_add(1))?;
+        if bytes
+            .as_ref()
+            .is_some_and(|bytes| bytes.len() as u64 != size)
+        {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the file was changed outside the store",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads the first bytes of a file, at most so many; `None` if it is not there.
+    pub(super) fn read_start(
+        &self,
+        stored: &Stored,
+        bytes_max: u64,
+    ) -> io::Result<Option<Vec<u8>>> {
         for path in self.places(stored) {
             let file = match File::open(path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            // One byte more would show that something else has changed the file.
-            file.take(size.saturating_add(1)).read_to_end(&mut bytes)?;
-            if bytes.len() as u64 != size {
-                return Err(io::Error::new(
-                    ErrorKind::InvalidData,
-                    "the file was changed outside the store",
-                ));
-            }
+            let mut bytes = Vec::with_capacity(usize::try_from(bytes_max).unwrap_or(0));
+            file.take(bytes_max).read_to_end(&mut bytes)?;
             return Ok(Some(bytes));
         }
         Ok(None)

@@ -141,6 +141,16 @@ impl ObjectStore for EmbeddedObjects {
             .await
     }
 
+    async fn get_start(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        let key = key.clone();
+        self.blocking(move |store, _| store.get_start(&key, bytes))
+            .await
+    }
+
     async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault> {
         let wanted = key.clone();
         let found = self

@@ -65,10 +65,7 @@ impl Store {
         key: &ObjectKey,
         bytes_max: u64,
     ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
-        for _ in 0..READ_ATTEMPTS_MAX {
-            let found = self.database.read_blocking(|c| index::find(c, key));
-            let found = found.map_err(|error| from_database(&error))?;
-            let (info, stored) = found.ok_or_else(|| StoreFault::NotFound(key.clone()))?;
+        self.read(key, |stored, info| {
             if info.size > bytes_max {
                 return Err(StoreFault::TooLarge {
                     key: key.clone(),
@@ -76,11 +73,34 @@ impl Store {
                     max: bytes_max,
                 });
             }
-            match self.files.read(&stored, info.size) {
-                Ok(Some(bytes)) => return Ok((bytes, info)),
-                // Replaced since the index was read: look again.
-                Ok(None) => {}
-                Err(error) => return Err(StoreFault::Unavailable(format!("{key}: {error}"))),
+            let whole = self.files.read(stored, info.size);
+            whole.map_err(|error| unreadable(key, &error))
+        })
+    }
+
+    pub(super) fn get_start(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        self.read(key, |stored, info| {
+            let start = self.files.read_start(stored, info.size.min(bytes));
+            start.map_err(|error| unreadable(key, &error))
+        })
+    }
+
+    fn read(
+        &self,
+        key: &ObjectKey,
+        read: impl Fn(&Stored, &ObjectInfo) -> Result<Option<Vec<u8>>, StoreFault>,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        for _ in 0..READ_ATTEMPTS_MAX {
+            let found = self.database.read_blocking(|c| index::find(c, key));
+            let found = found.map_err(|error| from_database(&error))?;
+            let (info, stored) = found.ok_or_else(|| StoreFault::NotFound(key.clone()))?;
+            // None if it was replaced since the index was read: look again.
+            if let Some(bytes) = read(&stored, &info)? {
+                return Ok((bytes, info));
             }
         }
         Err(StoreFault::Unavailable(format!(
@@ -289,6 +309,10 @@ fn send(
         ..Outgoing::default()
     });
     runtime.block_on(queue.send(messages.collect()))
+}
+
+fn unreadable(key: &ObjectKey, error: &io::Error) -> StoreFault {
+    StoreFault::Unavailable(format!("{key}: {error}"))
 }
 
 pub(super) fn from_database(error: &DatabaseError) -> StoreFault {
