@@ -71,6 +71,8 @@ struct Field {
 
 struct Row {
     id: String,
+    /// As much of the id as tells it from its neighbours.
+    short: String,
     href: String,
     origin: String,
     reason: String,
@@ -137,6 +139,7 @@ impl Row {
     fn of(view: &View, now: Timestamp) -> Self {
         let letter = &view.letter;
         Self {
+            short: letter.id.to_string().chars().take(8).collect(),
             id: letter.id.to_string(),
             href: format!("{PREFIX}{}", letter.id),
             origin: letter.origin.name().to_owned(),

@@ -63,6 +63,15 @@ pub(super) fn span(ms: u64) -> String {
     }
 }
 
+/// How late something is, if that is known.
+pub(super) fn delay(seconds: Option<f64>) -> String {
+    match seconds.map(|seconds| (seconds * 1_000.0) as u64) {
+        None => "unknown".to_owned(),
+        Some(0) => "none".to_owned(),
+        Some(ms) => span(ms),
+    }
+}
+
 /// A duration in microseconds, in the unit that fits.
 pub(super) fn micros(us: u64) -> String {
     match us {
