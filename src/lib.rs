@@ -13,10 +13,12 @@
 //! - [`ffmpeg`]: recordings that the engine does not decode itself
 //! - [`hindsight`]: the daemon's decisions of the past, explained and tried out anew
 //! - [`http`]: the public and the operations listener
+//! - [`links`]: links that need no sign-in, to read or upload one object
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`rehearsal`]: what the daemon would do, tried out
 //! - [`search_rebuild`]: a search index that is built anew, and put in place
 //! - [`template_tests`]: the tests that a file of templates carries
+//! - [`tell`]: events of the journal in words
 //! - [`quota`]: how often a push service is called, whichever it is
 //! - [`surface`]: what the listeners and the command line speak to
 
@@ -33,9 +35,12 @@ pub mod fcm;
 pub mod ffmpeg;
 pub mod hindsight;
 pub mod http;
+pub mod links;
+mod own_secret;
 pub mod push_payload;
 pub mod quota;
 pub mod rehearsal;
 pub mod search_rebuild;
 pub mod surface;
+pub mod tell;
 pub mod template_tests;

@@ -15,12 +15,16 @@ use iyagi_search::document::DocumentId;
 use iyagi_search::projection::Scope;
 use thiserror::Error;
 
+use crate::aws::clients::{Clients, ClientsError};
+use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
+use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, SearchEngine};
 use crate::daemon::{DataLock, LockError};
 use crate::embedded::graph::EmbeddedGraph;
-use crate::embedded::search::{Beside, EmbeddedSearch, SearchOpenError};
+use crate::embedded::search::{EmbeddedSearch, SearchOpenError};
 use crate::embedded::sqlite::DatabaseError;
+use crate::{aws, embedded};
 
 /// What an index was built from, and how much is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +40,10 @@ pub struct Rebuilt {
 /// Why no index was built.
 #[derive(Debug, Error)]
 pub enum RebuildError {
-    /// On AWS there is none.
-    #[error("there is no search index on AWS yet: `iyagi search` is for one machine")]
+    /// A host on AWS has none of its own.
+    #[error(
+        "`search.engine` is \"embedded\", and a host on AWS keeps no index of its own: set it to \"opensearch\""
+    )]
     OnAws,
     /// There is to be none.
     #[error("`search.enabled` is false: there is no search index to rebuild")]
@@ -63,9 +69,18 @@ pub enum RebuildError {
     /// Questions to it.
     #[error(transparent)]
     Graph(#[from] GraphFault),
+    /// The graph's address is not configured.
+    #[error("`aws.neptune_endpoint` is missing: the graph's change log is read there")]
+    NoGraph,
+    /// Who speaks to the graph.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
     /// The folder of the index.
     #[error(transparent)]
     Open(#[from] SearchOpenError),
+    /// OpenSearch.
+    #[error(transparent)]
+    OpenSearch(#[from] OpenSearchError),
     /// The index.
     #[error(transparent)]
     Index(#[from] SearchFault),
@@ -96,76 +111,154 @@ pub enum Difference {
 
 /// Elements that are compared in one go.
 const PAGE: u32 = 5_000;
+/// How often a graph that changes meanwhile is compared anew.
+const ROUNDS_MAX: usize = 5;
 
 /// A new index, not yet in place.
 pub struct Rebuild {
-    graph: Arc<EmbeddedGraph>,
-    index: EmbeddedSearch,
-    beside: Beside,
+    graph: Arc<dyn GraphQueries>,
+    log: Arc<dyn ChangeStream>,
+    index: NewIndex,
     config: Config,
     clock: Arc<dyn Clock>,
-    _lock: DataLock,
+    counts: Arc<SearchCounts>,
+    /// Nobody else writes the graph while this is held; on AWS others do.
+    lock: Option<DataLock>,
+}
+
+/// Where the new index is.
+enum NewIndex {
+    /// In a folder.
+    Folder(EmbeddedSearch, embedded::search::Beside),
+    /// On OpenSearch.
+    OpenSearch(OpenSearch, aws::opensearch::Beside),
+}
+
+impl NewIndex {
+    async fn beside(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, RebuildError> {
+        if let Some(searched) = OpenSearch::open(config, clock).await? {
+            let (index, beside) = searched.beside().await?;
+            return Ok(Self::OpenSearch(index, beside));
+        }
+        let (index, beside) = EmbeddedSearch::beside(&config.data.dir.join("search"))?;
+        Ok(Self::Folder(index, beside))
+    }
+
+    fn port(&self) -> Arc<dyn SearchIndex> {
+        match self {
+            Self::Folder(index, _) => Arc::new(index.clone()),
+            Self::OpenSearch(index, _) => Arc::new(index.clone()),
+        }
+    }
+
+    async fn documents(&self) -> Result<u64, SearchFault> {
+        match self {
+            Self::Folder(index, _) => Ok(index.documents()),
+            Self::OpenSearch(index, _) => index.documents().await,
+        }
+    }
 }
 
 impl Rebuild {
-    /// Opens the graph, and begins an index. No daemon may run meanwhile: two must not write to one data folder.
-    pub fn begin(config: Config) -> Result<Self, RebuildError> {
-        if config.aws.enabled {
-            return Err(RebuildError::OnAws);
-        }
+    /// Opens the graph, and begins an index. On one machine no daemon may run meanwhile: two must not write to one data
+    /// folder. On AWS the daemons go on, and go over to the new index once it is in place.
+    pub async fn begin(config: Config) -> Result<Self, RebuildError> {
         if !config.search.enabled {
             return Err(RebuildError::Disabled);
         }
+        if config.aws.enabled && config.search.engine == SearchEngine::Embedded {
+            return Err(RebuildError::OnAws);
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let dir = &config.data.dir;
-        let lock = DataLock::take(dir)?;
-        let graph = Arc::new(EmbeddedGraph::open(
-            &dir.join("graph.db"),
-            Arc::clone(&clock),
-        )?);
-        let (index, beside) = EmbeddedSearch::beside(&dir.join("search"))?;
+        let (graph, log, lock): (Arc<dyn GraphQueries>, Arc<dyn ChangeStream>, _) =
+            if config.aws.enabled {
+                let clients = Clients::new(&config.aws).await?;
+                let neptune = clients.neptune.ok_or(RebuildError::NoGraph)?;
+                let log = Arc::new(NeptuneStream::new(neptune.clone()));
+                (Arc::new(NeptuneGraph::new(neptune)), log, None)
+            } else {
+                let dir = &config.data.dir;
+                let lock = DataLock::take(dir)?;
+                let graph = EmbeddedGraph::open(&dir.join("graph.db"), Arc::clone(&clock))?;
+                let graph = Arc::new(graph);
+                (Arc::clone(&graph) as _, graph, Some(lock))
+            };
+        let index = NewIndex::beside(&config, &clock).await?;
         Ok(Self {
             graph,
+            log,
             index,
-            beside,
             config,
             clock,
-            _lock: lock,
+            counts: Arc::default(),
+            lock,
         })
     }
 
     /// Folds the whole log into the index. `progress` is told as of which operation it is.
     pub async fn build(&self, progress: impl FnMut(Cursor)) -> Result<Rebuilt, RebuildError> {
-        let head = self.graph.head().await?.unwrap_or(Cursor::START);
-        if let Some(oldest) = self.graph.oldest().await?
+        if let Some(oldest) = self.log.oldest().await?
             && oldest.event_id.commit > 1
         {
             let oldest = oldest.event_id;
             return Err(RebuildError::Trimmed { oldest });
         }
+        self.fill_to(self.head().await?, progress).await?;
+        let rejected = self.counts.rejected_by_reason().into_iter();
+        Ok(Rebuilt {
+            as_of: self.index.port().cursor().await?,
+            documents: self.index.documents().await?,
+            rejected: rejected.filter(|(_, count)| *count > 0).collect(),
+        })
+    }
+
+    async fn head(&self) -> Result<Cursor, RebuildError> {
+        Ok(self.log.head().await?.unwrap_or(Cursor::START))
+    }
+
+    async fn fill_to(
+        &self,
+        head: Cursor,
+        progress: impl FnMut(Cursor),
+    ) -> Result<(), RebuildError> {
         let target = IndexTarget {
-            index: Arc::new(self.index.clone()),
+            index: self.index.port(),
             projection: self.config.projection(),
-            counts: Arc::new(SearchCounts::default()),
+            counts: Arc::clone(&self.counts),
+            letters: None,
         };
         let log = LogSource {
-            stream: Arc::clone(&self.graph) as _,
+            stream: Arc::clone(&self.log),
             health: Arc::new(Health::default()),
             dependency: LOG,
             clock: Arc::clone(&self.clock),
             pace: self.config.stream,
         };
-        fill(log, &target, head, progress).await?;
-        let rejected = target.counts.rejected_by_reason().into_iter();
-        Ok(Rebuilt {
-            as_of: self.index.cursor().await?,
-            documents: self.index.documents(),
-            rejected: rejected.filter(|(_, count)| *count > 0).collect(),
-        })
+        Ok(fill(log, &target, head, progress).await?)
     }
 
-    /// Compares every document with the graph itself, which keeps what it is apart from how it became so.
+    /// Compares every document with the graph itself, which keeps what it is apart from how it became so. A graph that
+    /// others write meanwhile is compared again with what they wrote.
     pub async fn verify(&self) -> Result<(), RebuildError> {
+        for _ in 1..ROUNDS_MAX {
+            let before = self.head().await?;
+            match self.compare_all().await {
+                Err(RebuildError::Differs(_))
+                    if self.is_shared() && self.head().await? > before =>
+                {
+                    self.fill_to(self.head().await?, |_| {}).await?;
+                }
+                compared => return compared,
+            }
+        }
+        self.compare_all().await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    async fn compare_all(&self) -> Result<(), RebuildError> {
         let mut elements = 0;
         let mut after: Option<ElementId> = None;
         loop {
@@ -186,7 +279,7 @@ impl Rebuild {
                 self.compare(ElementKind::Edge, page.collect()).await?;
             }
         }
-        let documents = self.index.documents();
+        let documents = self.index.documents().await?;
         if documents == elements {
             Ok(())
         } else {
@@ -206,7 +299,13 @@ impl Rebuild {
             .iter()
             .map(|(element, _)| DocumentId::of(kind, element))
             .collect();
-        let mut standing = self.index.standing(&ids).await?.into_iter().peekable();
+        let mut standing = self
+            .index
+            .port()
+            .standing(&ids)
+            .await?
+            .into_iter()
+            .peekable();
         for (element, mut graph) in elements {
             // What stands comes in the order in which it was asked for.
             let found = standing.next_if(|found| found.document.entity_id == element);
@@ -227,7 +326,18 @@ impl Rebuild {
     }
 
     /// Puts the index in the place of the one that was searched.
-    pub fn publish(self) -> Result<(), RebuildError> {
-        Ok(self.beside.publish()?)
+    pub async fn publish(self) -> Result<(), RebuildError> {
+        match self.index {
+            NewIndex::Folder(_, beside) => Ok(beside.publish()?),
+            NewIndex::OpenSearch(_, beside) => Ok(beside.publish().await?),
+        }
+    }
+
+    /// Leaves the one that was searched in its place. In a folder the next start takes away what this leaves.
+    pub async fn discard(self) -> Result<(), RebuildError> {
+        match self.index {
+            NewIndex::Folder(..) => Ok(()),
+            NewIndex::OpenSearch(_, beside) => Ok(beside.discard().await?),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What the listeners and the command line speak to: the running daemon, without its adapters' names where a port will do.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +17,22 @@ use iyagi_messages::ids::{MemberId, Pos, Timestamp};
 
 use crate::auth::SignIn;
 use crate::auth::operators::Operators;
-use crate::config::Config;
+use crate::config::{Config, Provenance};
 use crate::embedded::graph::EmbeddedGraph;
+use crate::embedded::links::LocalLinks;
+use crate::embedded::objects::EmbeddedObjects;
 use crate::embedded::push_log::PushLog;
+use crate::links::Links;
 
 /// What a service of AWS is elsewhere, and is here within reach.
 #[derive(Clone)]
 pub struct OneMachine {
     /// The graph, which takes commits.
     pub graph: Arc<EmbeddedGraph>,
+    /// Its objects, which uploads come to in pieces.
+    pub objects: Arc<EmbeddedObjects>,
+    /// What signs its links, and knows them again.
+    pub links: Arc<LocalLinks>,
     /// The push gateway that writes down what it accepts, and fails if it is told to.
     pub push_log: Arc<PushLog>,
 }
@@ -36,6 +44,10 @@ const BEHIND_MAX: Duration = Duration::from_secs(2);
 pub struct Surface {
     /// What it was told.
     pub config: Config,
+    /// Where each key's value comes from.
+    pub provenance: BTreeMap<String, Provenance>,
+    /// The configuration's file, if there is one.
+    pub config_file: Option<PathBuf>,
     /// Its actors.
     pub actors: System,
     /// What the other hosts of a fleet know this one as.
@@ -60,6 +72,8 @@ pub struct Surface {
     pub gateway: Arc<dyn PushGateway>,
     /// Uploaded and derived files.
     pub store: Arc<dyn ObjectStore>,
+    /// Makes links to them.
+    pub links: Arc<dyn Links>,
     /// What is known about files.
     pub table: Arc<dyn MetadataTable>,
     /// What is searched, if there is an index.

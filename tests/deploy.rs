@@ -213,9 +213,9 @@ fn the_configurations_for_aws_are_fit_for_use() {
     let template = text("deploy/cloudformation.yaml");
     let lines = template.lines();
     let value = lines
-        .skip_while(|line| *line != "      Value: !Sub |")
-        .skip(1)
-        .take_while(|line| line.starts_with("        "));
+        .skip_while(|line| *line != "      Value: !Sub")
+        .skip(2)
+        .take_while(|line| line.starts_with("          "));
     let value: Vec<_> = value.map(str::trim).collect();
     assert!(value.len() > 10, "{value:?}");
     let value = value
@@ -224,7 +224,11 @@ fn the_configurations_for_aws_are_fit_for_use() {
         .replace("${NamePrefix}", "iyagi")
         .replace("${AWS::Region}", "ap-northeast-2")
         .replace("${BucketName}", "files")
-        .replace("${Key.Arn}", "arn");
+        .replace("${Key.Arn}", "arn")
+        .replace("${UserPool}", "ap-northeast-2_AbCdEfGhI")
+        .replace("${UserPoolClient}", "1example23456789abcdefghij")
+        .replace("${SearchEngine}", "opensearch")
+        .replace("${SearchEndpoint}", "https://search.example");
     assert!(!value.contains("${"), "{value}");
     check(folder.path(), &value);
 }

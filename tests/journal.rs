@@ -299,10 +299,28 @@ async fn a_reader_next_to_the_writer_sees_what_was_acknowledged() {
         kinds: vec!["push.attempted".to_owned()],
         after: Pos(5),
         newest_first: true,
+        ..Filter::default()
     };
-    let found = reader.find(&filter, 3).expect("readable");
-    let positions: Vec<_> = found.iter().map(|event| event.pos.0).collect();
-    assert_eq!(positions, [50, 49, 48]);
+    let positions = |filter: &Filter| -> Vec<u64> {
+        let found = reader.find(filter, 3).expect("readable");
+        found.iter().map(|event| event.pos.0).collect()
+    };
+    assert_eq!(positions(&filter), [50, 49, 48]);
+    let second_page = Filter {
+        before: Some(Pos(48)),
+        ..filter.clone()
+    };
+    assert_eq!(positions(&second_page), [47, 46, 45]);
+    let of_one_origin = Filter {
+        corr: Some(event(6).corr),
+        ..Filter::default()
+    };
+    assert_eq!(positions(&of_one_origin), [7]);
+    let of_nobody = Filter {
+        actor_prefix: Some("nobody".to_owned()),
+        ..filter
+    };
+    assert_eq!(positions(&of_nobody), [0; 0]);
     let none = Filter {
         kinds: vec!["push.failed".to_owned()],
         ..Filter::default()

@@ -17,7 +17,7 @@ use crate::fleet::lanes::owner_of;
 use crate::projections::{Counts, Members, Outbox};
 
 /// Where uploads are worked on, unless the configuration says otherwise, which a journal does not know.
-const PREFIXES: [&str; 2] = ["profile/", "posts/"];
+const PREFIXES: [&str; 3] = ["profile/", "posts/", "uploads/"];
 
 /// Checks a journal's events in order.
 #[derive(Default)]

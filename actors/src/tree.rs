@@ -148,7 +148,7 @@ pub async fn plant(
         ingest::poller_and_matcher(&ingest, &shared);
     }
     let index = ports.search.as_ref().filter(|_| settings.roles.ingest);
-    let search = index.map(|index| search::search_group(&search, index, &shared));
+    let search = index.map(|index| search::search_group(&search, index, &shared, &dlq));
     if let Some(queue) = ports.redrive.as_ref().filter(|_| settings.roles.push) {
         push::redriver(&redrive, queue, &shared, &dlq);
     }

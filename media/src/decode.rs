@@ -19,7 +19,7 @@ use crate::libwebp;
 use crate::limits::{Limits, Quantity};
 use crate::picture::Picture;
 use crate::png::PlainPng;
-use crate::probe::{Colour, Probe};
+use crate::probe::{Colour, Probe, tiff};
 use crate::raster::{Raster, blank};
 
 /// What is to be made of a picture. Sizes are as stored.
@@ -88,11 +88,20 @@ pub(crate) fn decode(
             decode.first_visible(decoder.into_frames())
         }
         Format::Bmp => decode.still(BmpDecoder::new(source)),
-        Format::Tiff => {
-            let mut decoder = decode.checked(TiffDecoder::new(source))?;
-            decode.checked(decoder.set_limits(decode.allocation()))?;
-            decode.still(Ok(decoder))
+        Format::Tiff if probe.colour == Colour::Indexed => {
+            let page = tiff::indexed(bytes);
+            let page = page.ok_or_else(|| decode.corrupt("its palette is cut short"))?;
+            let mut raster = decode.tiff(Interruptible {
+                bytes: Cursor::new(&page.file),
+                cancel,
+            })?;
+            for pixel in raster.samples.as_chunks_mut().0 {
+                let [index, _, _] = *pixel;
+                *pixel = page.palette[usize::from(index)];
+            }
+            Ok(raster)
         }
+        Format::Tiff => decode.tiff(source),
         found => Err(RenderError::NotAPicture { found }),
     };
     pixels.map(Picture::Pixels)
@@ -155,6 +164,12 @@ impl Decode<'_> {
         let mut samples = vec![0; decoder.total_bytes() as usize];
         self.checked(decoder.read_image(&mut samples))?;
         Ok(Raster::new(width, height, colour, samples))
+    }
+
+    fn tiff(&self, source: Interruptible<'_>) -> Result<Raster, RenderError> {
+        let mut decoder = self.checked(TiffDecoder::new(source))?;
+        self.checked(decoder.set_limits(self.allocation()))?;
+        self.still(Ok(decoder))
     }
 
     fn first_visible(&self, frames: Frames<'_>) -> Result<Raster, RenderError> {

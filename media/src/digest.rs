@@ -9,7 +9,8 @@ pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+/// Bytes as text.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     let text = String::with_capacity(bytes.len() * 2);
     bytes.iter().fold(text, |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes all that is written");

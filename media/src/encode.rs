@@ -31,7 +31,7 @@ pub(crate) enum WebPMethod {
     /// For many pixels.
     Fast = 2,
     /// Two and a half times the work for a fiftieth of the size, and more likeness.
-    Thorough = 3,
+    Thorough = 4,
 }
 
 /// What libwebp is told.

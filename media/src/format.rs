@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How many leading bytes [`sniff`] looks at, at most. Enough for the brands of an ISO media file
 /// and for the comment that an SVG often begins with.
-const SNIFF_BYTES: usize = 512;
+pub const SNIFF_BYTES: usize = 512;
 
 /// A file format that iyagi recognises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 //! [`sniff`] alone says what any file is, by its content and never by its name.
 //!
 //! There is no actor, store, clock or thread here. A deadline enters as a closure that says whether
-//! to go on, and what a job may cost is known beforehand as [`Probe::estimated_decode_bytes`].
+//! to go on, and what a job may cost is known beforehand by [`estimated_bytes`].
 //!
 //! # Layout
 //!
@@ -59,12 +59,12 @@ mod shrink;
 mod ycbcr;
 
 pub use colour::Profile;
-pub use digest::sha256;
+pub use digest::{hexadecimal, sha256};
 pub use error::{ProbeError, RenderError};
-pub use format::{Format, sniff};
+pub use format::{Format, SNIFF_BYTES, sniff};
 pub use limits::{Limits, Quantity};
 pub use preset::{
     Crop, ENGINE_VERSION, Fit, FocalPoint, FocalPointError, OutputFormat, Preset, PresetError,
 };
 pub use probe::{Colour, Probe, probe};
-pub use render::{Facts, Rendered, Variant, render};
+pub use render::{Facts, Rendered, Variant, estimated_bytes, render};

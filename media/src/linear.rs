@@ -36,29 +36,14 @@ where
     P: PixelTrait + InnerPixel<Component = u16> + Default,
 {
     const FITS: &str = "the samples are as many as the size says";
-    /// What the mean of whole pixels leaves to the filter, at least. The filter then hides that
-    /// the mean is a coarser one.
-    const LEFT_TO_FILTER: u32 = 3;
-    let factor = (source.width / width).min(source.height / height) / LEFT_TO_FILTER;
-    let factor = factor.max(1) as usize;
-    let shrunk = shrunk::<CHANNELS>(source, factor);
-    let columns = (source.width as usize).div_ceil(factor) as u32;
-    let rows = (source.height as usize).div_ceil(factor) as u32;
-    let pixels: Vec<P> = shrunk
-        .as_chunks::<CHANNELS>()
-        .0
-        .iter()
-        .map(|channels| {
-            let mut pixel = P::default();
-            let components = P::components_mut(std::slice::from_mut(&mut pixel));
-            components.copy_from_slice(channels);
-            pixel
-        })
-        .collect();
+    let factor = factor(source.size(), (width, height));
+    let columns = source.width.div_ceil(factor);
+    let rows = source.height.div_ceil(factor);
+    let pixels = shrunk::<P, CHANNELS>(source, factor as usize);
     let from = TypedImageRef::<P>::new(columns, rows, &pixels).expect(FITS);
     let mut to = TypedImage::<P>::new(width, height);
     // The last column and row may be means of fewer pixels than the others, and so are narrower.
-    let exact = |side: u32| f64::from(side) / factor as f64;
+    let exact = |side: u32| f64::from(side) / f64::from(factor);
     let options = ResizeOptions::new().use_alpha(false).crop(
         0.0,
         0.0,
@@ -82,11 +67,35 @@ where
     }
 }
 
+/// How many pixels across and down make one before the filter sees them.
+fn factor(from: (u32, u32), to: (u32, u32)) -> u32 {
+    /// What the mean of whole pixels leaves to the filter, at least. The filter then hides that
+    /// the mean is a coarser one.
+    const LEFT_TO_FILTER: u32 = 3;
+    ((from.0 / to.0).min(from.1 / to.1) / LEFT_TO_FILTER).max(1)
+}
+
+/// Memory that [`resize`] takes at its peak, beside its source, as foreseen for pixels with alpha.
+pub(crate) fn estimated_bytes(from: (u32, u32), to: (u32, u32)) -> u64 {
+    const LIGHT_BYTES: u64 = 4 * size_of::<u16>() as u64;
+    const SAMPLE_BYTES: u64 = 4;
+    let factor = factor(from, to);
+    let columns = u64::from(from.0.div_ceil(factor));
+    let rows = u64::from(from.1.div_ceil(factor));
+    let (width, height) = (u64::from(to.0), u64::from(to.1));
+    // The filter goes across first, and then down.
+    let light = columns * rows + width * rows + width * height;
+    light * LIGHT_BYTES + width * height * SAMPLE_BYTES
+}
+
 /// The mean light of squares of pixels.
-fn shrunk<const CHANNELS: usize>(source: &Raster, factor: usize) -> Vec<u16> {
+fn shrunk<P, const CHANNELS: usize>(source: &Raster, factor: usize) -> Vec<P>
+where
+    P: PixelTrait + InnerPixel<Component = u16> + Default,
+{
     let width = source.width as usize;
     let columns = width.div_ceil(factor);
-    let mut means = Vec::with_capacity(columns * source.height as usize / factor * CHANNELS);
+    let mut means = Vec::with_capacity(columns * (source.height as usize).div_ceil(factor));
     let mut sums = vec![[0u64; CHANNELS]; columns];
     let pixels = source.samples.as_chunks::<CHANNELS>().0;
     for rows in pixels.chunks(width * factor) {
@@ -105,7 +114,12 @@ fn shrunk<const CHANNELS: usize>(source: &Raster, factor: usize) -> Vec<u16> {
         for (column, sum) in sums.iter().enumerate() {
             let across = factor.min(width - column * factor);
             let count = (across * down) as u64;
-            means.extend(sum.map(|sum| ((sum + count / 2) / count) as u16));
+            let mut mean = P::default();
+            let light = P::components_mut(std::slice::from_mut(&mut mean));
+            for (light, sum) in light.iter_mut().zip(sum) {
+                *light = ((sum + count / 2) / count) as u16;
+            }
+            means.push(mean);
         }
     }
     means

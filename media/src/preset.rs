@@ -16,7 +16,7 @@ use crate::digest::hexadecimal;
 
 /// Raised by whoever changes the bytes of a thumbnail: another filter, another encoder or another
 /// default of one. Files of an earlier version stay right; a backfill replaces them.
-pub const ENGINE_VERSION: u32 = 3;
+pub const ENGINE_VERSION: u32 = 4;
 
 /// A kind of thumbnail, as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -5,7 +5,7 @@ mod bmp;
 mod gif;
 pub(crate) mod jpeg;
 pub(crate) mod png;
-mod tiff;
+pub(crate) mod tiff;
 mod webp;
 
 use image::metadata::Orientation;
@@ -41,8 +41,7 @@ pub struct Probe {
     pub profile_bytes: u64,
     /// Whether the file goes on to its own end. A truncated one does not.
     pub complete: bool,
-    /// Memory that decoding takes at its peak, as foreseen. Admission adds these up over all
-    /// decodes in flight.
+    /// Memory that decoding takes at its peak, as foreseen.
     pub estimated_decode_bytes: u64,
 }
 

@@ -138,6 +138,23 @@ pub fn render(
     })
 }
 
+/// Returns the memory that rendering a picture takes at its peak, as foreseen: its decode, and what
+/// presets in linear light need beside it. Thumbnails themselves are small, and not counted.
+pub fn estimated_bytes(probe: &Probe, presets: &[Preset]) -> u64 {
+    let plan = Plan::new(probe, presets);
+    let whole = (probe.width, probe.height);
+    // One after the other.
+    let light = plan.linear.iter();
+    let light = light
+        .map(|size| linear::estimated_bytes(whole, *size))
+        .max();
+    let beside = light.map_or(0, |light| light + probe.pixels() * PIXEL_BYTES);
+    probe.estimated_decode_bytes.saturating_add(beside)
+}
+
+/// Of a pixel that planes became, at most.
+const PIXEL_BYTES: u64 = 3;
+
 /// Makes colours of a file those of sRGB.
 type Convert<'a> = dyn Fn(Picture) -> Picture + 'a;
 

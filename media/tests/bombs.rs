@@ -1,6 +1,6 @@
 //! Nine small files made to cost a decoder its memory or its time, and their like: each is refused
-//! with a reason of its own before it costs anything. In a process of their own, so that what is
-//! allocated is theirs.
+//! with a reason of its own before it costs anything; and what is not refused costs no more than was
+//! foreseen. In a process of their own, so that what is allocated is theirs.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +12,8 @@ use std::sync::Mutex;
 
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc, FlushCompress};
-use iyagi_media::{Limits, OutputFormat, Preset, RenderError, render};
+use iyagi_media::{Limits, OutputFormat, Preset, RenderError, estimated_bytes, probe, render};
+use jpeg_encoder::{ColorType, Encoder};
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -131,6 +132,43 @@ fn gif(side: u16, frames: usize) -> Vec<u8> {
 fn webp(chunks: &[u8]) -> Vec<u8> {
     let length = (chunks.len() as u32 + 4).to_le_bytes();
     [b"RIFF", &length[..], b"WEBP", chunks].concat()
+}
+
+#[test]
+fn what_linear_light_takes_is_foreseen() {
+    const OTHERS_MIB: f32 = 16.0;
+    let (width, height) = (3_000, 2_000);
+    let mut file = Vec::new();
+    let pixels = vec![90; 3 * width * height];
+    Encoder::new(&mut file, 80)
+        .encode(&pixels, width as u16, height as u16, ColorType::Rgb)
+        .unwrap();
+    drop(pixels);
+    let plain = Preset::new("plain", 1_500, &[OutputFormat::Jpeg]);
+    let linear = Preset {
+        linear: true,
+        ..plain.clone()
+    };
+    let probe = probe(&file).unwrap();
+    let foreseen = |preset: &Preset| {
+        let bytes = estimated_bytes(&probe, std::slice::from_ref(preset));
+        bytes as f32 / MIB as f32
+    };
+    assert!(foreseen(&plain) < foreseen(&linear) / 4.0);
+    for preset in [plain, linear] {
+        let foreseen = foreseen(&preset);
+        let alone = ALONE.lock();
+        HEAP.reset_peak_usage();
+        let before = HEAP.current_usage_as_mb();
+        render(&file, None, &[preset], &Limits::default(), &|| false).unwrap();
+        let took = HEAP.peak_usage_as_mb() - before;
+        drop(alone);
+        let room = foreseen + OTHERS_MIB;
+        assert!(
+            took < room,
+            "{took:.0} MiB where {foreseen:.0} were foreseen"
+        );
+    }
 }
 
 #[test]

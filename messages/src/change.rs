@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::cursor::Cursor;
 use crate::ids::{ElementId, Timestamp};
@@ -41,6 +42,7 @@ impl Commit {
     Serialize,
     Deserialize,
     schemars::JsonSchema,
+    ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ElementKind {
@@ -63,6 +65,7 @@ pub enum ElementKind {
     Serialize,
     Deserialize,
     schemars::JsonSchema,
+    ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {

@@ -352,6 +352,9 @@ facts! {
         reason: PauseReason,
         /// Who asked for it, or what was found.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// Hosts send by a push service again.
     "platform.resumed" v 1 => PlatformResumed {
@@ -359,6 +362,9 @@ facts! {
         platform: Platform,
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// The change log is read so late that nobody is told at once of what it says, but for what is urgent.
     "catch_up.begun" v 1 => CatchUpBegun {
@@ -532,6 +538,9 @@ facts! {
         dry_run: bool,
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// It is known how much a backfill has to do.
     "backfill.counted" v 1 => BackfillCounted {
@@ -551,11 +560,17 @@ facts! {
     "backfill.paused" v 1 => BackfillPaused {
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// A backfill goes on.
     "backfill.resumed" v 1 => BackfillResumed {
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// A backfill has looked at everything.
     "backfill.completed" v 1 => BackfillCompleted {
@@ -586,6 +601,9 @@ facts! {
         actor: String,
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// An actor was told to take messages again.
     "actor.resumed" v 1 => ActorResumed {
@@ -593,6 +611,19 @@ facts! {
         actor: String,
         /// Who asked for it.
         by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    }
+    /// An actor was told to begin anew. What comes of it is `actor.restarted`.
+    "restart.requested" v 1 => RestartRequested {
+        /// The actor.
+        actor: String,
+        /// Who asked for it.
+        by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     }
     /// A pool has another number of workers.
     "pool.resized" v 1 => PoolResized {
@@ -602,6 +633,30 @@ facts! {
         from: u32,
         /// Workers now.
         to: u32,
+        /// Who asked for it.
+        by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    }
+    /// The push gateway of one machine was told to fail pushes.
+    "fault.injected" v 1 => FaultInjected {
+        /// The phone whose pushes fail; all of them if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<DeviceToken>,
+        /// How they fail, in the gateway's word.
+        class: String,
+        /// How many fail; for ever if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        times: Option<u32>,
+        /// Who asked for it.
+        by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    }
+    /// The push gateway of one machine was told to fail no more pushes.
+    "faults.cleared" v 1 => FaultsCleared {
         /// Who asked for it.
         by: String,
     }

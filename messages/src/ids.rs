@@ -8,15 +8,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use thiserror::Error;
+use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::change::ElementKind;
+use crate::cursor::Cursor;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
-            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
         )]
         #[serde(transparent)]
+        #[schema(min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
         pub struct $name(pub String);
 
         impl $name {
@@ -48,9 +53,10 @@ macro_rules! text_id {
 
 /// A vertex or an edge of the graph. Most are short, and then cost no allocation: a page has three a record.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
 )]
 #[serde(transparent)]
+#[schema(value_type = String, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
 pub struct ElementId(#[schemars(with = "String")] pub SmolStr);
 
 impl ElementId {
@@ -119,7 +125,7 @@ macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
         )]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
@@ -184,11 +190,32 @@ impl LetterId {
         let name = format!("letter|{consumer}|{}:{key}|{sequencer}", key.len());
         Self(Uuid::new_v5(&NAME_SPACE, name.as_bytes()))
     }
+
+    /// The letter of a document: one per element and operation.
+    pub fn of_document(kind: ElementKind, element: &ElementId, as_of: Cursor) -> Self {
+        let kind = match kind {
+            ElementKind::Vertex => "vertex",
+            ElementKind::Edge => "edge",
+        };
+        let name = format!("letter|document|{kind}|{element}|{as_of}");
+        Self(Uuid::new_v5(&NAME_SPACE, name.as_bytes()))
+    }
 }
 
 /// A position in the journal: global, gapless, from 1. Zero is before the first event.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    ToSchema,
 )]
 #[serde(transparent)]
 pub struct Pos(pub u64);
@@ -226,6 +253,7 @@ impl fmt::Display for Seq {
     Serialize,
     Deserialize,
     JsonSchema,
+    ToSchema,
 )]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);

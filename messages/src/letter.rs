@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{LetterId, PersonId, PushId, Timestamp};
+use crate::change::ElementKind;
+use crate::cursor::Cursor;
+use crate::ids::{ElementId, LetterId, PersonId, PushId, Timestamp};
 
 /// A job that was given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,15 @@ pub enum Origin {
         /// The queue message to send again.
         message: String,
     },
+    /// A document that the search index does not take.
+    Document {
+        /// Vertex or edge.
+        kind: ElementKind,
+        /// The element that it is of.
+        element: ElementId,
+        /// As of which operation of the change log it was.
+        as_of: Cursor,
+    },
 }
 
 impl Origin {
@@ -53,6 +64,7 @@ impl Origin {
         match self {
             Self::Push { .. } => "push",
             Self::Object { consumer, .. } => consumer,
+            Self::Document { .. } => "document",
         }
     }
 }

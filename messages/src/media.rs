@@ -1,12 +1,13 @@
 //! What is known about an uploaded file.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::Timestamp;
 use crate::object::{ObjectKey, Sequencer};
 
 /// One file's entry in the metadata table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MetadataItem {
     /// The object's key.
     pub key: ObjectKey,
@@ -104,7 +105,7 @@ impl From<Audio> for Derived {
 }
 
 /// Pixels across and down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dimensions {
     /// Pixels across.
     pub width: u32,
@@ -113,7 +114,7 @@ pub struct Dimensions {
 }
 
 /// The pictures derived from one write of an object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Thumbnails {
     /// The write that they were made from.
     pub sequencer: Sequencer,
@@ -127,7 +128,7 @@ pub struct Thumbnails {
 }
 
 /// One derived picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Variant {
     /// The preset's name.
     pub preset: String,
@@ -144,7 +145,7 @@ pub struct Variant {
 }
 
 /// What one write of a recording is and how it sounds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Audio {
     /// The write that was analysed.
     pub sequencer: Sequencer,
@@ -197,7 +198,7 @@ pub struct Audio {
 }
 
 /// What is said in a recording, by a job of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transcript {
     /// The job's name.
     pub job: String,
@@ -207,7 +208,7 @@ pub struct Transcript {
 }
 
 /// How far a transcript is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TranscriptState {
     /// The job was begun.
@@ -233,7 +234,7 @@ pub enum TranscriptState {
 }
 
 /// A copy of a recording for delivery: at a fixed bit rate, as loud as all others, without its tags.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rendition {
     /// `opus-32k` or `aac-64k`.
     pub name: String,
@@ -245,7 +246,7 @@ pub struct Rendition {
 }
 
 /// Where the making of a rendition stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum RenditionState {
     /// It is to be made.
@@ -262,7 +263,7 @@ pub enum RenditionState {
 }
 
 /// A rendition that is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RenditionFile {
     /// Where it is stored.
     pub key: ObjectKey,
@@ -281,7 +282,7 @@ pub struct RenditionFile {
 }
 
 /// One file derived from a recording.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AudioFile {
     /// `waveform.json` and `waveform.dat` as audiowaveform writes them, `waveform.svg`, or `fingerprint.json`.
     pub name: String,
@@ -294,8 +295,9 @@ pub struct AudioFile {
 }
 
 /// A level or a share with two decimals, so that equal ones are equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(from = "f64", into = "f64")]
+#[schema(value_type = f64)]
 pub struct Hundredths(i32);
 
 impl From<f64> for Hundredths {

@@ -9,13 +9,20 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// Longest key that S3 accepts, in bytes of UTF-8.
 pub const KEY_BYTES_MAX: usize = 1024;
 
 /// A valid object key. It is bytes: never normalised, so that NFC and NFD spellings stay two objects.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(
+    min_length = 1,
+    max_length = 1024,
+    pattern = "^(?!(.*/)?\\.{1,2}(/|$))[^/\\u0000-\\u001f\\u007f-\\u009f]+(/[^/\\u0000-\\u001f\\u007f-\\u009f]+)*$",
+    example = "profile/minji/me.jpg"
+)]
 pub struct ObjectKey(String);
 
 /// A key that no object may have.
@@ -113,7 +120,7 @@ impl<'de> Deserialize<'de> for ObjectKey {
 }
 
 /// The order of writes to one key: a hexadecimal number of any length, compared as a number.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Sequencer(pub String);
 

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use smol_str::SmolStr;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::stream::{DataType, Scalar, TypedValue};
 
 /// A condition on one property. It holds if some value that the commit took away or brought is as it says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Predicate {
     /// The property.
@@ -33,7 +34,7 @@ pub struct Predicate {
 }
 
 /// How a value compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
     /// It is this one.
@@ -53,8 +54,11 @@ pub enum Comparison {
 }
 
 /// Which values of a changed property are looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PredicateSide)]
 pub enum Side {
     /// Those that the commit brought.
     #[default]

@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::ids::{ElementId, PersonId};
 
 /// One person's wishes; the default is what somebody has who never said anything.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Preferences {
     /// Language of the texts, such as `ko` or `en-GB`; that of each phone if absent.
@@ -49,7 +50,7 @@ impl Default for Preferences {
 }
 
 /// A part of each day in the person's own time; one that ends before it begins goes over midnight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuietHours {
     /// When it begins.
     pub from: TimeOfDay,
@@ -57,11 +58,10 @@ pub struct QuietHours {
     pub to: TimeOfDay,
 }
 
-/// A moment of the day by a clock on the wall, to the minute, such as `22:30`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TimeOfDay {
-    minutes: u16,
-}
+/// A moment of the day by a clock on the wall, in minutes since midnight, written such as `22:30`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "22:30")]
+pub struct TimeOfDay(u16);
 
 /// A text that is no time of day.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
@@ -71,19 +71,17 @@ pub struct NotATimeOfDay(pub String);
 impl TimeOfDay {
     /// A time of day; nothing beyond `23:59`.
     pub fn new(hour: u8, minute: u8) -> Option<Self> {
-        (hour < 24 && minute < 60).then(|| Self {
-            minutes: u16::from(hour) * 60 + u16::from(minute),
-        })
+        (hour < 24 && minute < 60).then(|| Self(u16::from(hour) * 60 + u16::from(minute)))
     }
 
     /// The hour, 0 to 23.
     pub fn hour(self) -> u8 {
-        (self.minutes / 60) as u8
+        (self.0 / 60) as u8
     }
 
     /// The minute, 0 to 59.
     pub fn minute(self) -> u8 {
-        (self.minutes % 60) as u8
+        (self.0 % 60) as u8
     }
 }
 

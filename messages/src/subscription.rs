@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::change::{ChangeKind, ElementKind};
 use crate::cursor::Cursor;
@@ -9,7 +10,7 @@ use crate::ids::{ElementId, PersonId, SubscriptionId, TemplateId, Timestamp};
 use crate::predicate::Predicate;
 
 /// A person's explicit subscription.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subscription {
     /// The subscription's id.
@@ -36,6 +37,7 @@ pub struct Subscription {
     /// The operation after which changes count, so that a replay matches the same.
     #[serde(default, with = "effective_after")]
     #[schemars(with = "EffectiveAfter")]
+    #[schema(value_type = EffectiveAfter)]
     pub effective_after: Cursor,
 }
 
@@ -56,10 +58,11 @@ fn is_yes(flag: &bool) -> bool {
 }
 
 /// Where changes are looked for. In a template, people are relative to the recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Anchor {
     /// Edges that touch a vertex.
+    #[schema(title = "IncidentAnchor")]
     Incident {
         /// The vertex; `@me` in a template is the recipient.
         vertex: ElementId,
@@ -68,11 +71,13 @@ pub enum Anchor {
         dir: Direction,
     },
     /// A vertex or an edge itself: its labels, properties and end.
+    #[schema(title = "ElementAnchor")]
     Element {
         /// The element.
         id: ElementId,
     },
     /// What has to do with someone or something that the recipient follows.
+    #[schema(title = "FollowedAnchor")]
     Followed {
         /// Label of the edges by which the recipient follows.
         via: String,
@@ -81,12 +86,14 @@ pub enum Anchor {
         then: Then,
     },
     /// Edges that touch something that the recipient made.
+    #[schema(title = "OwnedAnchor")]
     Owned {
         /// Which end of the changed edge the owned thing is.
         #[serde(default = "incoming")]
         dir: Direction,
     },
     /// Every element with a label.
+    #[schema(title = "LabelAnchor")]
     Label {
         /// The label.
         label: String,
@@ -98,7 +105,9 @@ fn incoming() -> Direction {
 }
 
 /// Which end of an edge a vertex is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The edge points to it.
@@ -111,7 +120,9 @@ pub enum Direction {
 }
 
 /// What of a followed vertex is heard of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
     /// Edges that point to it.
@@ -126,8 +137,11 @@ pub enum Then {
 }
 
 /// Conditions that all must hold; an empty list does not restrict.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = Condition)]
 pub struct When {
     /// Vertices, edges or both.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,7 +168,7 @@ impl Subscription {
 }
 
 /// An operation, or a whole commit as older journals have it.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(untagged)]
 enum EffectiveAfter {
     Commit(u64),

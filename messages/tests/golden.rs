@@ -12,7 +12,7 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::fact::*;
 use iyagi_messages::fleet::FleetMember;
-use iyagi_messages::ids::{LetterId, MemberId, Pos, PushId, Timestamp};
+use iyagi_messages::ids::{ElementId, LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::{AudioFile, RenditionFile, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
@@ -146,7 +146,98 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
         by: by(),
         because: Some("nobody wants it any more".to_owned()),
     };
-    vec![("because", redriven.into()), ("because", purged.into())]
+    let element = ElementId::from("story-1");
+    let as_of = Cursor::new(17, 3);
+    let requested = LetterRequested {
+        letter: Letter {
+            id: LetterId::of_document(ElementKind::Vertex, &element, as_of),
+            generation: 1,
+            origin: Origin::Document {
+                kind: ElementKind::Vertex,
+                element,
+                as_of,
+            },
+            reason: "mapping".to_owned(),
+            detail: "mapper_parsing_exception: failed to parse field [predicates.age.value]"
+                .to_owned(),
+            attempts: 1,
+            at: Timestamp(1_767_225_600_123),
+        },
+    };
+    let because = || Some("the graph is being repaired".to_owned());
+    let actor = || "push-3".to_owned();
+    let facts: [Fact; 12] = [
+        redriven.into(),
+        purged.into(),
+        PlatformPaused {
+            platform: Platform::Apns,
+            reason: PauseReason::Operator,
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        PlatformResumed {
+            platform: Platform::Apns,
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        BackfillBegun {
+            preset: "small".to_owned(),
+            digest: "01234567".to_owned(),
+            dry_run: false,
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        BackfillPaused {
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        BackfillResumed {
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        ActorPaused {
+            actor: actor(),
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        ActorResumed {
+            actor: actor(),
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        RestartRequested {
+            actor: actor(),
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        PoolResized {
+            pool: "push".to_owned(),
+            from: 2,
+            to: 8,
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        FaultInjected {
+            device: None,
+            class: "dead".to_owned(),
+            times: None,
+            by: by(),
+            because: because(),
+        }
+        .into(),
+    ];
+    let mut samples: Vec<_> = facts.into_iter().map(|fact| ("because", fact)).collect();
+    samples.push(("document", requested.into()));
+    samples
 }
 
 /// One fact per kind with every optional field filled in that was there from the beginning, in the order of [`KINDS`].
@@ -365,11 +456,13 @@ fn samples() -> Vec<Fact> {
             platform: Platform::Apns,
             reason: PauseReason::DyingTokens,
             by: "7 of 120 tokens dead in 5 minutes".to_owned(),
+            because: None,
         }
         .into(),
         PlatformResumed {
             platform: Platform::Apns,
             by: by(),
+            because: None,
         }
         .into(),
         CatchUpBegun {
@@ -497,6 +590,7 @@ fn samples() -> Vec<Fact> {
             digest: "01234567".to_owned(),
             dry_run: true,
             by: by(),
+            because: None,
         }
         .into(),
         BackfillCounted {
@@ -509,8 +603,16 @@ fn samples() -> Vec<Fact> {
             offered: 2,
         }
         .into(),
-        BackfillPaused { by: by() }.into(),
-        BackfillResumed { by: by() }.into(),
+        BackfillPaused {
+            by: by(),
+            because: None,
+        }
+        .into(),
+        BackfillResumed {
+            by: by(),
+            because: None,
+        }
+        .into(),
         BackfillCompleted { offered: 3 }.into(),
         ActorRestarted {
             actor: actor(),
@@ -527,11 +629,19 @@ fn samples() -> Vec<Fact> {
         ActorPaused {
             actor: actor(),
             by: by(),
+            because: None,
         }
         .into(),
         ActorResumed {
             actor: actor(),
             by: by(),
+            because: None,
+        }
+        .into(),
+        RestartRequested {
+            actor: actor(),
+            by: by(),
+            because: None,
         }
         .into(),
         PoolResized {
@@ -539,8 +649,18 @@ fn samples() -> Vec<Fact> {
             from: 2,
             to: 8,
             by: by(),
+            because: None,
         }
         .into(),
+        FaultInjected {
+            device: Some("token-1".into()),
+            class: "transient".to_owned(),
+            times: Some(3),
+            by: by(),
+            because: None,
+        }
+        .into(),
+        FaultsCleared { by: by() }.into(),
         FleetLed {
             epoch: 7,
             leader: MemberId::new("host-a", 3),

@@ -72,6 +72,12 @@ impl Version {
         Ok(Self((operation.commit << OPERATION_BITS) | operation.op))
     }
 
+    /// The operation that has it.
+    pub fn operation(self) -> Cursor {
+        let op = self.0 & ((1 << OPERATION_BITS) - 1);
+        Cursor::new(self.0 >> OPERATION_BITS, op)
+    }
+
     /// As an index keeps it.
     pub fn number(self) -> u64 {
         self.0
@@ -298,6 +304,7 @@ mod tests {
         assert!(log.map(|(commit, op)| version(commit, op).ok()).is_sorted());
         let last = version((1 << 43) - 1, (1 << 20) - 1).expect("a version");
         assert_eq!(last.number(), i64::MAX as u64);
+        assert_eq!(last.operation(), Cursor::new((1 << 43) - 1, (1 << 20) - 1));
         assert!(version(1 << 43, 1).is_err() && version(1, 1 << 20).is_err());
     }
 }

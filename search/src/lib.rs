@@ -11,6 +11,7 @@
 //! - [`projection`]: from the change log to documents
 //! - [`hits`]: what is asked of an index, and what it answers
 //! - [`index`]: the embedded index
+//! - [`spaced`]: texts and queries for an index elsewhere
 
 pub mod document;
 pub mod highlight;
@@ -18,4 +19,5 @@ pub mod hits;
 pub mod index;
 pub mod projection;
 pub mod query;
+pub mod spaced;
 pub mod text;

@@ -2,6 +2,7 @@
 
 use iyagi_search::highlight::Highlighter;
 use iyagi_search::query::Query;
+use iyagi_search::spaced::{Asked, BEGINNING_CHARACTERS_MAX, units};
 use iyagi_search::text::Tokens;
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -15,6 +16,33 @@ fn terms(text: &str) -> String {
 fn finds(query: &str, text: &str) -> bool {
     let query = Query::parse(query).expect("a query");
     !Highlighter::default().ranges(&query, text).is_empty()
+}
+
+/// Whether an index that parts texts at spaces finds a text.
+fn finds_spaced(query: &str, text: &str) -> bool {
+    let query = Query::parse(query).expect("a query");
+    let texts = units(text);
+    let texts: Vec<&str> = texts.split_whitespace().collect();
+    let words = Tokens::of(text);
+    let found = |asked: Asked| match asked {
+        Asked::Word(word) => words.iter().any(|token| token.term() == word),
+        Asked::Units(asked) => {
+            let asked: Vec<&str> = asked.split_whitespace().collect();
+            let mut places = texts.windows(asked.len());
+            places.any(|place| {
+                place
+                    .iter()
+                    .zip(&asked)
+                    .all(|(unit, asked)| begins(unit, asked))
+            })
+        }
+    };
+    let mut phrases = query.clauses.iter().flat_map(|clause| &clause.any);
+    phrases.any(|phrase| found(Asked::of(phrase)))
+}
+
+fn begins(unit: &str, asked: &str) -> bool {
+    unit == asked || (unit.starts_with(asked) && asked.chars().count() <= BEGINNING_CHARACTERS_MAX)
 }
 
 #[test]
@@ -121,6 +149,13 @@ proptest! {
         let composed: String = text.nfc().collect();
         let decomposed: String = text.nfd().collect();
         prop_assert_eq!(terms(&composed), terms(&decomposed));
+    }
+
+    #[test]
+    fn an_index_that_parts_texts_at_spaces_finds_the_same(text in "[가나다고를은이a-c1漢#👍🏽\" ]{0,24}", typed in "[가나다고를은이a-c1漢#👍🏽\" ]{1,8}") {
+        if Query::parse(&typed).is_ok() {
+            prop_assert_eq!(finds_spaced(&typed, &text), finds(&typed, &text));
+        }
     }
 
     #[test]

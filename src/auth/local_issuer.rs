@@ -3,8 +3,7 @@
 //! Whoever can read the data folder can sign in as anybody, and could read everything there anyway. That is why this is for
 //! one machine: the public listener stays on loopback with it.
 
-use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use pem::Pem;
 use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
+
+use crate::own_secret;
 
 /// Who makes the tokens.
 pub const ISSUER: &str = "urn:iyagi:local";
@@ -46,9 +47,6 @@ pub enum LocalIssuerError {
     /// Its file holds something else.
     #[error("{} holds no RSA key: remove it, and a new one is made; tokens of the old one end then", .0.display())]
     Unsound(PathBuf),
-    /// The library refused.
-    #[error("no key could be made")]
-    NotMade,
 }
 
 #[derive(Serialize)]
@@ -67,19 +65,11 @@ impl LocalIssuer {
     /// The data folder's key, made if it has none.
     pub fn open(data_dir: &Path) -> Result<Self, LocalIssuerError> {
         let path = data_dir.join(FILE);
-        let file = |source| LocalIssuerError::File {
+        let pem = own_secret::read_or_make(data_dir, FILE, new_key);
+        let pem = pem.map_err(|source| LocalIssuerError::File {
             path: path.clone(),
             source,
-        };
-        let pem = match fs::read(&path) {
-            Ok(pem) => pem,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                keep(data_dir, &path, &new_key()?).map_err(file)?;
-                // Somebody else may have been first.
-                fs::read(&path).map_err(file)?
-            }
-            Err(error) => return Err(file(error)),
-        };
+        })?;
         Self::of(&pem).ok_or(LocalIssuerError::Unsound(path))
     }
 
@@ -125,21 +115,9 @@ impl LocalIssuer {
     }
 }
 
-fn new_key() -> Result<String, LocalIssuerError> {
-    let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| LocalIssuerError::NotMade)?;
-    let der = key.as_der().map_err(|_| LocalIssuerError::NotMade)?;
-    Ok(pem::encode(&Pem::new("PRIVATE KEY", der.as_ref())))
-}
-
-/// Writes it whole or not at all, readable to nobody else, and never over another one.
-fn keep(dir: &Path, path: &Path, pem: &str) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(pem.as_bytes())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => fs::File::open(dir)?.sync_all(),
-        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(lost) => Err(lost.error),
-    }
+fn new_key() -> io::Result<Vec<u8>> {
+    let not_made = |_| io::Error::other("the library made no key");
+    let key = KeyPair::generate(KeySize::Rsa2048).map_err(not_made)?;
+    let der = key.as_der().map_err(not_made)?;
+    Ok(pem::encode(&Pem::new("PRIVATE KEY", der.as_ref())).into_bytes())
 }

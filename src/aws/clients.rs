@@ -9,6 +9,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, imds};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls;
 use thiserror::Error;
 
@@ -32,8 +33,12 @@ pub struct Clients {
     pub transcribe: aws_sdk_transcribe::Client,
     /// The group of hosts that this one belongs to.
     pub autoscaling: aws_sdk_autoscaling::Client,
+    /// Who all of them ask for credentials, for requests that no client makes.
+    pub credentials: Option<SharedCredentialsProvider>,
     /// The region of all of them.
     pub region: Region,
+    /// As whom all of them ask.
+    pub credentials: Option<SharedCredentialsProvider>,
 }
 
 /// Why there are no clients.
@@ -90,7 +95,9 @@ impl Clients {
             dynamodb: aws_sdk_dynamodb::Client::new(sdk),
             transcribe: aws_sdk_transcribe::Client::new(sdk),
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
+            credentials: sdk.credentials_provider(),
             region,
+            credentials: sdk.credentials_provider(),
         })
     }
 }

@@ -11,8 +11,10 @@
 //! - [`sns`]: pushes to phones
 //! - [`sqs`]: standard and FIFO queues
 //! - [`s3`]: objects in a bucket
+//! - [`cloudfront`], [`links`]: what lets somebody read a file, or upload one, without signing in
 //! - [`dynamodb`]: tables, metadata, leases
 //! - [`journal`]: the journal of a fleet
+//! - [`opensearch`]: the search index
 //! - [`transcribe`]: what is said in recordings
 //! - [`instance`]: what the instance is told about its end
 //! - [`provision`]: creates and repairs what a configuration needs
@@ -22,12 +24,15 @@
 
 pub mod check;
 pub mod clients;
+pub mod cloudfront;
 pub mod dynamodb;
 pub mod fault;
 pub mod instance;
 pub mod journal;
+pub mod links;
 pub mod names;
 pub mod neptune;
+pub mod opensearch;
 pub mod provision;
 pub mod s3;
 mod sdk_error;

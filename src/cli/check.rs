@@ -5,15 +5,19 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
+use iyagi_actors::ports::Clock;
 use serde::Serialize;
 use serde_json::json;
 
 use super::provision::{block_on, needs_aws};
 use super::{Context, Exit, Failure, RunFlags};
+use crate::auth::operators::Operators;
 use crate::aws;
 use crate::aws::clients::Clients;
+use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Loaded};
 use crate::fcm::ServiceAccount;
 
@@ -32,8 +36,8 @@ pub(super) struct CheckArguments {
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Looked {
-    /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `push.fcm.credential_file`, `drop_folder`, or something on
-    /// AWS.
+    /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `operations.operators`, `push.fcm.credential_file`,
+    /// `drop_folder`, or something on AWS.
     at: Cow<'static, str>,
     ok: bool,
     /// How it is.
@@ -78,6 +82,9 @@ pub(super) fn check(context: &mut Context, arguments: &CheckArguments) -> Result
     if arguments.aws {
         looked.extend(on_aws(&loaded.config)?);
     }
+    if !arguments.offline {
+        looked.extend(search_index(&loaded.config)?);
+    }
     let ok = looked.iter().all(|looked| looked.ok);
     if context.output.json() {
         context.output.document(&json!({
@@ -105,6 +112,11 @@ fn on_aws(config: &Config) -> Result<Vec<Looked>, Failure> {
         let looked = aws::check::check(&clients, config).await;
         Ok(looked.into_iter().map(Looked::from).collect())
     })
+}
+
+fn search_index(config: &Config) -> Result<Option<Looked>, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    block_on(async { Ok(aws::check::search(config, &clock).await.map(Looked::from)) })
 }
 
 impl From<aws::check::Looked> for Looked {
@@ -172,6 +184,7 @@ fn surroundings(config: &Config) -> Vec<Looked> {
     let mut looked = vec![data_folder(dir), data_lock(dir)];
     looked.push(port("http.public", config.http.public));
     looked.push(port("http.operations", config.http.operations));
+    looked.extend(operators(config));
     looked.extend(fcm_key(config));
     if let Some(folder) = &config.media.drop_folder {
         looked.push(match std::fs::read_dir(folder) {
@@ -188,6 +201,26 @@ fn surroundings(config: &Config) -> Vec<Looked> {
         });
     }
     looked
+}
+
+/// Whether everybody who may use the operations listener has a token that can be read.
+fn operators(config: &Config) -> Option<Looked> {
+    let at = "operations.operators";
+    let operators = &config.operations.operators;
+    if operators.is_empty() {
+        return None;
+    }
+    Some(match Operators::load(&config.operations) {
+        Ok(_) => {
+            let names: Vec<_> = operators.iter().map(|one| one.name.as_str()).collect();
+            Looked::good(at, format!("{} have tokens", names.join(", ")))
+        }
+        Err(error) => Looked::bad(
+            at,
+            error.to_string(),
+            "docs/security.md says how an operator gets a token",
+        ),
+    })
 }
 
 /// Whether the key that pushes to Android phones are signed for with can be read and signs.

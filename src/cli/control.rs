@@ -13,6 +13,15 @@ pub(super) struct ActorName {
     /// The actor's name, as `iyagi top` shows it; or `fcm` or `apns`, to hold up or let go what is sent by a push service.
     #[arg(value_name = "ACTOR")]
     pub(super) name: String,
+    #[command(flatten)]
+    pub(super) reason: Reason,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reason {
+    /// Why, for whoever reads the journal.
+    #[arg(long, value_name = "WHY")]
+    because: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -22,6 +31,8 @@ pub(super) struct ScaleArguments {
     /// How many workers it is to have.
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) workers: u32,
+    #[command(flatten)]
+    pub(super) reason: Reason,
 }
 
 /// What is wanted of an actor.
@@ -40,13 +51,21 @@ struct Actor {
     size: Option<u64>,
 }
 
-pub(super) fn order(context: &mut Context, name: &str, order: Order) -> Result<Exit, Failure> {
-    let (verb, body) = match order {
+pub(super) fn order(
+    context: &mut Context,
+    name: &str,
+    order: Order,
+    reason: &Reason,
+) -> Result<Exit, Failure> {
+    let (verb, mut body) = match order {
         Order::Pause => ("pause", json!({})),
         Order::Resume => ("resume", json!({})),
         Order::Restart => ("restart", json!({})),
         Order::Scale(size) => ("scale", json!({ "size": size })),
     };
+    if let Some(because) = &reason.because {
+        body["because"] = json!(because);
+    }
     let what = match order {
         Order::Pause | Order::Resume if name.parse::<Platform>().is_ok() => "platforms",
         _ => "actors",

@@ -30,7 +30,7 @@ pub(super) enum DlqCommand {
 #[derive(Debug, Args)]
 #[group(id = "filter", multiple = true)]
 struct Filter {
-    /// Only of this job: push, thumbnails, audio or metadata.
+    /// Only of this job: push, thumbnails, audio, metadata or document.
     #[arg(long)]
     origin: Option<String>,
     /// Only given up for this reason, such as poison.
@@ -99,5 +99,6 @@ fn job(origin: &Origin) -> String {
     match origin {
         Origin::Push { recipient, .. } => format!("to {recipient}"),
         Origin::Object { key, .. } => key.clone(),
+        Origin::Document { element, .. } => element.to_string(),
     }
 }

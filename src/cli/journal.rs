@@ -1,6 +1,5 @@
 //! `iyagi journal`: the journal's file, read beside its writer or at rest.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,10 +10,9 @@ use iyagi_messages::fact::KINDS;
 use iyagi_messages::ids::{EventId, Pos};
 use serde_json::json;
 
-use super::output::moment;
-use super::tell::sentence;
 use super::{Context, Exit, Failure};
 use crate::embedded::journal::{Filter, JournalReader, Report, TraceNode};
+use crate::tell::{moment, sentence};
 
 /// Events that are read at once.
 const PAGE: usize = 10_000;
@@ -125,29 +123,15 @@ fn ls(context: &mut Context, arguments: &LsArguments) -> Result<Exit, Failure> {
 fn select(journal: &JournalReader, arguments: &LsArguments) -> Result<Vec<Event>, Failure> {
     let after = Pos(arguments.after.unwrap_or(0));
     let latest = arguments.after.is_none();
-    let mut events = if let Some(corr) = &arguments.corr {
-        let kinds: HashSet<&str> = arguments.kind.iter().map(String::as_str).collect();
-        let mut events = journal.by_corr(corr)?;
-        events.retain(|event| {
-            let prefix = arguments.entity.as_deref().unwrap_or("");
-            event.pos > after
-                && event.entity.0.starts_with(prefix)
-                && (kinds.is_empty() || kinds.contains(event.fact.kind()))
-        });
-        if latest {
-            events.reverse();
-        }
-        events.truncate(arguments.limit);
-        events
-    } else {
-        let filter = Filter {
-            entity_prefix: arguments.entity.clone(),
-            kinds: arguments.kind.clone(),
-            after,
-            newest_first: latest,
-        };
-        journal.find(&filter, arguments.limit)?
+    let filter = Filter {
+        entity_prefix: arguments.entity.clone(),
+        kinds: arguments.kind.clone(),
+        corr: arguments.corr.clone(),
+        after,
+        newest_first: latest,
+        ..Filter::default()
     };
+    let mut events = journal.find(&filter, arguments.limit)?;
     events.sort_by_key(|event| event.pos);
     Ok(events)
 }

@@ -4,7 +4,6 @@
 //! - this file: arguments and their commands
 //! - one file a command, or a family of them
 //! - `operations`: how commands reach a live daemon
-//! - `tell`: events of the journal in words
 //! - [`exit`], `failure`, `output`: how a command ends, what went wrong, where results go
 //!
 //! Commands about the journal read its file, so they work on a daemon that is live, stopped or broken.
@@ -21,6 +20,7 @@ mod failure;
 mod init;
 mod journal;
 mod media;
+mod openapi;
 mod operations;
 mod output;
 mod provision;
@@ -29,7 +29,6 @@ mod schema;
 mod search;
 mod status;
 mod tap;
-mod tell;
 mod test;
 mod token;
 mod top;
@@ -41,6 +40,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use self::control::ActorName;
 pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::operations::{Operations, OperationsError};
@@ -150,11 +150,11 @@ enum Command {
     /// Check that everything promised holds in the journal.
     Audit,
     /// Let an actor take no more messages.
-    Pause(control::ActorName),
+    Pause(ActorName),
     /// Let a paused actor go on.
-    Resume(control::ActorName),
+    Resume(ActorName),
     /// Rebuild an actor from the journal.
-    Restart(control::ActorName),
+    Restart(ActorName),
     /// Give a pool another number of workers.
     Scale(control::ScaleArguments),
     /// Make a graph known that is older than its change log.
@@ -166,6 +166,8 @@ enum Command {
     Search(search::SearchCommand),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
+    /// Print the description of the public HTTP interface (OpenAPI 3.1).
+    Openapi,
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -240,17 +242,24 @@ impl Context {
             Command::Media(command) => media::media(self, &command),
             Command::Journal(command) => journal::journal(self, &command),
             Command::Audit => audit::audit(self),
-            Command::Pause(actor) => control::order(self, &actor.name, control::Order::Pause),
-            Command::Resume(actor) => control::order(self, &actor.name, control::Order::Resume),
-            Command::Restart(actor) => control::order(self, &actor.name, control::Order::Restart),
+            Command::Pause(ActorName { name, reason }) => {
+                control::order(self, &name, control::Order::Pause, &reason)
+            }
+            Command::Resume(ActorName { name, reason }) => {
+                control::order(self, &name, control::Order::Resume, &reason)
+            }
+            Command::Restart(ActorName { name, reason }) => {
+                control::order(self, &name, control::Order::Restart, &reason)
+            }
             Command::Scale(arguments) => {
                 let order = control::Order::Scale(arguments.workers);
-                control::order(self, &arguments.pool, order)
+                control::order(self, &arguments.pool, order, &arguments.reason)
             }
             Command::Backfill(arguments) => backfill::backfill(self, &arguments),
             Command::Token(arguments) => token::token(self, &arguments),
             Command::Search(command) => search::search(self, &command),
             Command::Provision(arguments) => provision::provision(self, &arguments),
+            Command::Openapi => openapi::openapi(self),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),
         }

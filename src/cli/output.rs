@@ -87,25 +87,6 @@ impl Output {
     }
 }
 
-/// A moment as people read it, in UTC.
-pub(super) fn moment(at: Timestamp) -> String {
-    match jiff::Timestamp::from_millisecond(at.0) {
-        Ok(moment) => format!("{moment:.3}"),
-        Err(_) => format!("{} ms", at.0),
-    }
-}
-
-/// A span of time as people read it.
-pub(super) fn span(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        60_000..3_600_000 => format!("{} min {:02} s", ms / 60_000, ms / 1_000 % 60),
-        3_600_000..172_800_000 => format!("{} h {:02} min", ms / 3_600_000, ms / 60_000 % 60),
-        _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
-    }
-}
-
 /// Reads a moment: one of a calendar, or how long ago it was, such as `90m` or `2 days`.
 pub(super) fn moment_of(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {

@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, flags: &RunFlags) -> Result<Exit, Failure> 
         file = file.as_deref().unwrap_or("none, the built-in one"),
         "configuration"
     );
-    daemon::run(loaded.config, loaded.templates)?;
+    daemon::run(loaded)?;
     Ok(Exit::Done)
 }
 

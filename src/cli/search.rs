@@ -18,7 +18,8 @@ pub(super) enum SearchCommand {
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "The daemon keeps the index in step by itself, and makes it anew where it is damaged or of an older \
-        format. This is for who doubts what it finds. The daemon must be stopped meanwhile."
+        format. This is for who doubts what it finds. On one machine the daemon must be stopped meanwhile; on AWS the \
+        daemons go on, and go over to the new index."
 )]
 pub(super) struct RebuildArguments {
     /// Compare every document with the graph before the index is put in place.
@@ -33,7 +34,7 @@ pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<E
     let SearchCommand::Rebuild(arguments) = command;
     let config = context.load(&RunFlags::default())?.config;
     block_on(async {
-        let rebuild = Rebuild::begin(config)?;
+        let rebuild = Rebuild::begin(config).await?;
         let errors = io::stderr();
         let built = rebuild
             .build(|as_of| {
@@ -46,12 +47,22 @@ pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<E
         if errors.is_terminal() {
             writeln!(&errors).ok();
         }
-        let built = built?;
-        if arguments.verify {
-            rebuild.verify().await?;
-        }
-        if !arguments.dry_run {
-            rebuild.publish()?;
+        let built = match (built, arguments.verify) {
+            (Ok(built), true) => rebuild.verify().await.map(|()| built),
+            (built, _) => built,
+        };
+        let built = match built {
+            Ok(built) => built,
+            Err(error) => {
+                // Why it was not built says more than why it was not taken away.
+                rebuild.discard().await.ok();
+                return Err(error.into());
+            }
+        };
+        if arguments.dry_run {
+            rebuild.discard().await?;
+        } else {
+            rebuild.publish().await?;
         }
         let out = &mut context.output;
         if out.json() {
@@ -83,7 +94,7 @@ pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<E
             out.line(if arguments.dry_run {
                 "the index that was there is left: this was a dry run"
             } else {
-                "it is in place, and searched when the daemon starts"
+                "it is in place"
             })?;
         }
         Ok(Exit::Done)

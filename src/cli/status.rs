@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::output::span;
 use super::{Context, Exit, Failure, Output};
+use crate::tell::span;
 
 /// What is shown of the daemon's own document.
 #[derive(Debug, Deserialize)]

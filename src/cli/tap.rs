@@ -5,9 +5,9 @@ use std::io::{self, BufRead};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
-use super::output::moment;
 use super::{Context, Exit, Failure};
 use crate::embedded::push_log::Accepted;
+use crate::tell::moment;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TapCommand {

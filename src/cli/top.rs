@@ -8,8 +8,8 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::output::span;
 use super::{Context, Exit, Failure};
+use crate::tell::span;
 
 #[derive(Debug, Args)]
 pub(super) struct TopArguments {

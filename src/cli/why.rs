@@ -7,10 +7,9 @@ use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Pos};
 use serde_json::json;
 
-use super::output::moment;
-use super::tell::{sentence, since};
 use super::{Context, Exit, Failure, Output};
 use crate::embedded::journal::{JournalReader, TraceNode};
+use crate::tell::{moment, sentence, since};
 
 #[derive(Debug, Args)]
 pub(super) struct WhyArguments {

@@ -5,12 +5,11 @@ use iyagi_actors::subscription_matcher::explaining::{FalseClause, Verdict};
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::PersonId;
 
-use super::output::moment;
 use super::provision::block_on;
-use super::tell::{sentence, since};
 use super::{Context, Exit, Failure, Output, RunFlags};
 use crate::hindsight::Hindsight;
 use crate::hindsight::why_not::{About, Answer, PushFate, Question, ToldChange};
+use crate::tell::{moment, sentence, since};
 
 /// Changes of one commit that are all told of; of more only those that some rule looks at.
 const CHANGES_MAX: usize = 3;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::semantics::Fault;
+use super::upload_prefixes;
 
 /// What is made of recordings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +33,7 @@ pub struct AudioConfig {
 impl Default for AudioConfig {
     fn default() -> Self {
         Self {
-            prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
+            prefixes: upload_prefixes(),
             workers: 2,
             deadline_ms: 60_000,
             ffmpeg: None,

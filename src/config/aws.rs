@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::semantics::Fault;
+use super::upload_prefixes;
 
 /// The services of AWS.
 ///
@@ -54,7 +55,7 @@ impl Default for AwsConfig {
             name_prefix: "iyagi".to_owned(),
             neptune_endpoint: None,
             kms_key_arn: None,
-            upload_prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
+            upload_prefixes: upload_prefixes(),
             call_timeout_ms: 10_000,
             publish_per_second: 1_200,
             endpoint_calls_per_second: 120,

@@ -54,6 +54,8 @@ pub enum Provenance {
     Environment(String),
     /// This flag.
     Flag(&'static str),
+    /// The program that started the daemon, such as the demo.
+    Program,
 }
 
 /// A configuration that is fit for use.
@@ -114,6 +116,29 @@ impl Sources {
             }
         }
         Ok(None)
+    }
+}
+
+impl Loaded {
+    /// A configuration that a program made.
+    pub fn made(config: Config, templates: Templates) -> Self {
+        let schema = json_schema();
+        let [made, built_in] = [&config, &Config::default()]
+            .map(|config| serde_json::to_value(config).expect("it has only text keys"));
+        let provenance = leaves(&schema).into_iter().map(|(key, _)| {
+            let from = if value_at(&made, &key) == value_at(&built_in, &key) {
+                Provenance::Default
+            } else {
+                Provenance::Program
+            };
+            (key, from)
+        });
+        Self {
+            provenance: provenance.collect(),
+            config,
+            templates,
+            file: None,
+        }
     }
 }
 
@@ -264,12 +289,17 @@ impl<'s> Layers<'s> {
             .fcm
             .as_mut()
             .and_then(|fcm| fcm.credential_file.as_mut());
+        let cloudfront = config.delivery.cloudfront.as_mut();
         for (key, file) in [
             ("push.templates", push.templates.as_mut()),
             ("push.fcm.credential_file", credential),
             (
                 "auth.cognito.jwks_file",
                 config.auth.cognito.jwks_file.as_mut(),
+            ),
+            (
+                "delivery.cloudfront.private_key_file",
+                cloudfront.map(|one| &mut one.private_key_file),
             ),
             (
                 "operations.token_file",
@@ -300,7 +330,7 @@ impl<'s> Layers<'s> {
         let set = keys.iter().find_map(|key| {
             let leaf = key.split('[').next().unwrap_or(key);
             match self.provenance.get(leaf)? {
-                Provenance::Default => None,
+                Provenance::Default | Provenance::Program => None,
                 Provenance::File => Some(self.document.as_ref()?.place(key)),
                 Provenance::Environment(variable) => Some(Place::Environment(variable.clone())),
                 Provenance::Flag(name) => Some(Place::Flag(name)),
@@ -309,6 +339,12 @@ impl<'s> Layers<'s> {
         // A test holds that the defaults alone are fit for use.
         set.unwrap_or_else(|| Place::Whole(self.path.clone().unwrap_or_else(|| "defaults".into())))
     }
+}
+
+/// The value of a key in a configuration as JSON, if it has one.
+pub fn value_at<'c>(config: &'c Value, key: &str) -> Option<&'c Value> {
+    let pointer = format!("/{}", key.replace('.', "/"));
+    config.pointer(&pointer).filter(|value| !value.is_null())
 }
 
 /// A table that says only that `key` is `value`.

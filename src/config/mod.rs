@@ -3,8 +3,8 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `fleet`, `inbox`, `operations`, `push`, `search`,
-//!   `transcripts`: those of their sections
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `delivery`, `fleet`, `inbox`, `limits`, `operations`, `push`,
+//!   `search`, `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -14,11 +14,13 @@
 mod audio;
 mod auth;
 mod aws;
+mod delivery;
 mod document;
 mod environment;
 mod finding;
 mod fleet;
 mod inbox;
+mod limits;
 mod load;
 mod operations;
 mod push;
@@ -41,14 +43,16 @@ use serde::{Deserialize, Serialize};
 pub use self::audio::AudioConfig;
 pub use self::auth::{AuthConfig, AuthMode, CognitoConfig};
 pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
+pub use self::delivery::{CloudFrontConfig, DeliveryConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::inbox::InboxConfig;
-pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources};
+pub use self::limits::LimitsConfig;
+pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
-pub use self::search::SearchConfig;
+pub use self::search::{OpenSearchConfig, OpenSearchService, SearchConfig, SearchEngine};
 pub use self::semantics::Fault;
 pub use self::templates::{
     BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,
@@ -85,6 +89,8 @@ pub struct Config {
     pub search: SearchConfig,
     /// What is made of uploaded files.
     pub media: MediaConfig,
+    /// Links to files.
+    pub delivery: DeliveryConfig,
     /// What is written to the log.
     pub log: LogConfig,
     /// How the daemon stops.
@@ -136,6 +142,8 @@ pub struct HttpConfig {
     pub operations: SocketAddr,
     /// Largest body of a JSON request, in bytes.
     pub body_bytes_max: usize,
+    /// How often the public API may be asked.
+    pub limits: LimitsConfig,
 }
 
 impl Default for HttpConfig {
@@ -145,6 +153,7 @@ impl Default for HttpConfig {
             public: loopback(8080),
             operations: loopback(9090),
             body_bytes_max: 64 * 1024 * 1024,
+            limits: LimitsConfig::default(),
         }
     }
 }
@@ -191,7 +200,7 @@ impl Default for MediaConfig {
             bucket: "iyagi".to_owned(),
             drop_folder: None,
             file_bytes_max: 200 * 1024 * 1024,
-            thumbnail_prefixes: vec!["profile/".to_owned(), "posts/".to_owned()],
+            thumbnail_prefixes: upload_prefixes(),
             thumbnail_workers: 2,
             metadata_workers: 2,
             lookahead: 512,
@@ -208,6 +217,11 @@ impl Default for MediaConfig {
             ],
         }
     }
+}
+
+/// Where files land that something is made of.
+fn upload_prefixes() -> Vec<String> {
+    ["profile/", "posts/", "uploads/"].map(str::to_owned).into()
 }
 
 /// What is written to the log.

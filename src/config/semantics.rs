@@ -60,10 +60,13 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
     super::auth::check(config, &mut faults);
+    super::limits::check(&config.http.limits, &mut faults);
     super::operations::check(&config.operations, &mut faults);
     super::audio::check(&config.media.audio, &mut faults);
     super::transcripts::check(config, &mut faults);
+    super::delivery::check(config, &mut faults);
     super::push::check(&config.push, &mut faults);
+    super::search::check(&config.search, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
     super::aws::check(&config.aws, &mut faults);
     faults

@@ -16,6 +16,7 @@ use crate::aws::clients::ClientsError;
 use crate::aws::instance::Instance;
 use crate::config::Config;
 use crate::ffmpeg::Ffmpeg;
+use crate::links::Links;
 use crate::surface::OneMachine;
 
 /// Every adapter of a daemon.
@@ -47,6 +48,7 @@ impl AdapterError {
                 AwsError::Clients(ClientsError::NoRegion)
                     | AwsError::NoGraph
                     | AwsError::Fcm(_)
+                    | AwsError::DeliveryKey(_)
                     | AwsError::Overlap { .. }
             ),
         }
@@ -110,6 +112,14 @@ impl Adapters {
         match self {
             Self::Embedded(adapters) => Some(adapters.one_machine.clone()),
             Self::Aws(_) => None,
+        }
+    }
+
+    /// What makes links to files.
+    pub fn links(&self) -> Arc<dyn Links> {
+        match self {
+            Self::Embedded(adapters) => Arc::clone(&adapters.one_machine.links) as _,
+            Self::Aws(adapters) => adapters.links(),
         }
     }
 

@@ -18,12 +18,15 @@ use super::host::{HostError, host_of};
 use super::on_threads::OnThreads;
 use crate::aws::check::Overlap;
 use crate::aws::clients::{Clients, ClientsError};
+use crate::aws::cloudfront::key::KeyError;
 use crate::aws::dynamodb::leases::DynamoLeases;
 use crate::aws::dynamodb::metadata::DynamoMetadata;
 use crate::aws::instance::Instance;
 use crate::aws::journal::{self, Parts, Reachable, SharedJournal};
+use crate::aws::links::AwsLinks;
 use crate::aws::names::Names;
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
+use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::aws::s3::{OpenBucketError, S3Objects};
 use crate::aws::sns::{Applications, ApplicationsError, DynamoEndpoints, SnsGateway, SnsSettings};
 use crate::aws::sqs::{OpenQueueError, SqsQueue};
@@ -31,6 +34,7 @@ use crate::aws::transcribe::AmazonTranscribe;
 use crate::config::{Config, Role};
 use crate::embedded::journal::{OpenError, SqliteJournal};
 use crate::fcm::FcmError;
+use crate::links::Links;
 
 /// Every adapter on AWS.
 pub struct AwsAdapters {
@@ -39,6 +43,7 @@ pub struct AwsAdapters {
     /// Every queue, for its depth.
     pub queues: Vec<Arc<dyn Queue>>,
     ports: Ports,
+    links: Arc<dyn Links>,
     copy: Arc<SqliteJournal>,
     journal: Arc<SharedJournal>,
     leases: Arc<dyn Leases>,
@@ -83,6 +88,12 @@ pub enum AwsError {
     /// The gateway to Firebase.
     #[error(transparent)]
     Fcm(#[from] FcmError),
+    /// The key that links are signed with.
+    #[error(transparent)]
+    DeliveryKey(#[from] KeyError),
+    /// The search index.
+    #[error(transparent)]
+    Search(#[from] OpenSearchError),
     /// This host's name.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -170,6 +181,8 @@ impl AwsAdapters {
             );
             Arc::new(transcribe) as Arc<dyn Transcriber>
         });
+        let links = AwsLinks::open(&config.delivery, &clients, Arc::clone(&store))?;
+        let search = OpenSearch::open(config, clock).await?;
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
             // Every host has the whole journal in its copy, and so every inbox.
@@ -190,7 +203,7 @@ impl AwsAdapters {
             thumbnails: Arc::clone(&thumbnails),
             audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
-            search: None,
+            search: search.map(|index| Arc::new(index) as _),
             decoder: ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: ffmpeg.map(|ffmpeg| ffmpeg as _),
             transcriber,
@@ -200,6 +213,7 @@ impl AwsAdapters {
             journal_path,
             queues: vec![thumbnails, audio, metadata, dead_letters, redrive, feedback],
             ports,
+            links: Arc::new(links),
             copy,
             journal,
             leases,
@@ -213,6 +227,11 @@ impl AwsAdapters {
     /// The adapters as the actors see them.
     pub fn ports(&self) -> Ports {
         self.ports.clone()
+    }
+
+    /// What makes links to files.
+    pub(super) fn links(&self) -> Arc<dyn Links> {
+        Arc::clone(&self.links)
     }
 
     /// What others know this start of the daemon as.

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention};
+use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention, SearchIndex};
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
 use super::adapters::ffmpeg;
 use super::gateways::gateways;
+use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{OpenError, SqliteJournal};
+use crate::embedded::links::LocalLinks;
 use crate::embedded::metadata::EmbeddedMetadata;
 use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
 use crate::embedded::push_log::PushLog;
@@ -43,7 +45,7 @@ pub struct EmbeddedAdapters {
     metadata: Arc<dyn Queue>,
     dead_letters: Arc<dyn Queue>,
     ffmpeg: Option<Arc<Ffmpeg>>,
-    search: Option<EmbeddedSearch>,
+    search: Option<Arc<dyn SearchIndex>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -65,6 +67,9 @@ pub enum EmbeddedError {
     /// The search index.
     #[error(transparent)]
     Search(#[from] SearchOpenError),
+    /// The search index on OpenSearch.
+    #[error(transparent)]
+    OpenSearch(#[from] OpenSearchError),
     /// The push gateway's log.
     #[error("{} cannot be written to: {source}", .path.display())]
     PushLog {
@@ -76,6 +81,9 @@ pub enum EmbeddedError {
     /// The gateway to Firebase.
     #[error(transparent)]
     Fcm(#[from] FcmError),
+    /// The secret that links are signed with.
+    #[error("the secret of links in the data folder cannot be read or made: {0}")]
+    LinkKey(#[source] io::Error),
 }
 
 /// How often the stores are asked whether they still take writes.
@@ -119,10 +127,8 @@ impl EmbeddedAdapters {
         let files = dir.join("files");
         let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
         let objects = Arc::new(objects.await?);
-        let search = config.search.enabled.then(|| dir.join("search"));
-        let search = search
-            .map(|folder| EmbeddedSearch::open(&folder))
-            .transpose()?;
+        let links = LocalLinks::open(dir, &config.delivery).map_err(EmbeddedError::LinkKey)?;
+        let search = search_index(config, clock).await?;
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -132,7 +138,12 @@ impl EmbeddedAdapters {
         ];
         Ok(Self {
             journal_path,
-            one_machine: OneMachine { graph, push_log },
+            one_machine: OneMachine {
+                graph,
+                objects: Arc::clone(&objects),
+                links: Arc::new(links),
+                push_log,
+            },
             queues,
             journal,
             objects,
@@ -169,7 +180,7 @@ impl EmbeddedAdapters {
             metadata: Arc::clone(&self.metadata),
             decoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
-            search: self.search.clone().map(|index| Arc::new(index) as _),
+            search: self.search.clone(),
             transcriber: None,
             clock: Arc::clone(&self.clock),
         }
@@ -196,6 +207,19 @@ impl EmbeddedAdapters {
             reason = others => reason,
         }
     }
+}
+
+async fn search_index(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn SearchIndex>>, EmbeddedError> {
+    if !config.search.enabled {
+        return Ok(None);
+    }
+    Ok(Some(match OpenSearch::open(config, clock).await? {
+        Some(index) => Arc::new(index),
+        None => Arc::new(EmbeddedSearch::open(&config.data.dir.join("search"))?),
+    }))
 }
 
 async fn open_journal(

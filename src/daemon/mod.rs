@@ -37,7 +37,7 @@ use crate::auth::operators::{Operators, OperatorsError};
 use crate::auth::{SignIn, SignInError};
 use crate::aws::instance::{Instance, Notice};
 use crate::clock::SystemClock;
-use crate::config::{Config, Role};
+use crate::config::{Config, Loaded, Role};
 use crate::http::{HttpError, Listeners, serve};
 use crate::surface::Surface;
 
@@ -92,9 +92,9 @@ pub enum DaemonError {
 }
 
 /// Runs a daemon until it is told to stop, or until it cannot go on.
-pub fn run(config: Config, templates: Templates) -> Result<(), DaemonError> {
+pub fn run(loaded: Loaded) -> Result<(), DaemonError> {
     block_on(async {
-        let daemon = Daemon::start(config, templates).await?;
+        let daemon = Daemon::start_loaded(loaded).await?;
         daemon.announce();
         let instance = daemon.adapters.instance();
         let end = tokio::select! {
@@ -130,8 +130,19 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, DaemonError>>) -> Resu
 }
 
 impl Daemon {
-    /// Opens every store, folds the journal, starts the actors and listens.
+    /// The same with a configuration that a program made.
     pub async fn start(config: Config, templates: Templates) -> Result<Self, DaemonError> {
+        Self::start_loaded(Loaded::made(config, templates)).await
+    }
+
+    /// Opens every store, folds the journal, starts the actors and listens.
+    pub async fn start_loaded(loaded: Loaded) -> Result<Self, DaemonError> {
+        let Loaded {
+            config,
+            templates,
+            provenance,
+            file: config_file,
+        } = loaded;
         let lock = DataLock::take(&config.data.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started_at = clock.now();
@@ -165,6 +176,8 @@ impl Daemon {
         );
         let surface = Arc::new(Surface {
             config,
+            provenance,
+            config_file,
             sign_in,
             operators,
             sight,
@@ -177,6 +190,7 @@ impl Daemon {
             stream: Arc::clone(&ports.stream),
             gateway: ports.gateway,
             store: ports.store,
+            links: adapters.links(),
             table: ports.table,
             search: ports.search,
             queues: adapters.queues(),

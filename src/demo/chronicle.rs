@@ -117,7 +117,7 @@ impl Chronicle {
             Fact::LetterRequested(requested) => {
                 let push = match requested.letter.origin {
                     Origin::Push { push, .. } => Some(push),
-                    Origin::Object { .. } => None,
+                    Origin::Object { .. } | Origin::Document { .. } => None,
                 };
                 self.letters.insert(requested.letter.id, push);
                 self.letters_written += 1;

@@ -4,6 +4,7 @@ pub mod drop_folder;
 pub mod graph;
 pub mod journal;
 pub mod leases;
+pub mod links;
 pub mod metadata;
 pub mod objects;
 pub mod push_log;

@@ -163,6 +163,11 @@ impl SearchIndex for EmbeddedSearch {
         self.written(move |writer| writer.commit(cursor)).await
     }
 
+    async fn retry(&self, _: &DocumentId) -> Result<Outcome, SearchFault> {
+        // It rejects nothing, so whatever there is stands as it is.
+        Ok(Outcome::Newer)
+    }
+
     async fn search(&self, request: Request) -> Result<Page, SearchFault> {
         let reader = self.reader.clone();
         aside(move || reader.search(&request)).await

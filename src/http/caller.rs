@@ -11,17 +11,23 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use iyagi_actors::visibility::Viewer;
 use iyagi_messages::ids::PersonId;
 
+use super::openapi;
 use super::problem::{Kind, Problem};
 use super::request::{Fields, check_text};
 use crate::auth::{Caller, Refused, SignIn};
+use crate::embedded::links;
 
-/// What a request without a token may have: the keys that tokens are verified with.
-pub const OPEN_PATHS: [&str; 1] = [KEYS_PATH];
 /// The keys of tokens that this machine makes.
 pub const KEYS_PATH: &str = "/.well-known/jwks.json";
 
 /// Seconds after which the keys of a user pool are asked for again.
 const RETRY_SECONDS: u32 = 10;
+
+/// Whether a request without a token may have it: the keys that tokens are verified with, what there is to ask for, and what a
+/// link lets through.
+pub fn is_open(path: &str) -> bool {
+    path == KEYS_PATH || openapi::has(path) || path.starts_with(links::PATH)
+}
 
 /// Finds out who sent a request.
 pub async fn identify(headers: &HeaderMap, sign_in: &SignIn) -> Result<Caller, Problem> {

@@ -17,8 +17,11 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, we
 
 use super::State;
 use super::caller;
+use super::limits::Limit;
+use super::openapi;
 use super::operations::access;
 use super::problem::{Kind, Problem};
+use crate::embedded::links;
 use crate::surface::Surface;
 
 /// One of the two listeners.
@@ -77,7 +80,12 @@ impl Side {
             "/v1/inbox",
             "/v1/devices",
             "/v1/search",
+            "/v1/uploads",
+            "/v1/delivery",
+            links::PATH,
             caller::KEYS_PATH,
+            openapi::PATH,
+            openapi::viewer::PAGE,
         ];
         let begins = |prefix: &&str| path.starts_with(*prefix);
         match self {
@@ -124,10 +132,11 @@ pub async fn attend<B: MessageBody + 'static>(
         Some(state) => refuse(&request, state, side).await,
         None => None,
     };
-    let response = match refused {
+    let mut response = match refused {
         Some(refusal) => request.into_response(refusal).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
     };
+    protect(response.headers_mut(), side);
     let status = response.status();
     if let Some(state) = state {
         state.requests.count(side, status);
@@ -135,6 +144,26 @@ pub async fn attend<B: MessageBody + 'static>(
     let ms = began.elapsed().as_millis() as u64;
     tracing::debug!(listener = %side, %method, path, status = status.as_u16(), ms, "request");
     Ok(response)
+}
+
+/// What a browser must know of every answer: that it is what it says to be, and nothing that runs, that others may frame or
+/// are told of. A page says for itself what it needs.
+fn protect(headers: &mut HeaderMap, side: Side) {
+    let mut say = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    say(header::REFERRER_POLICY, "no-referrer");
+    say(
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    );
+    if side == Side::Public {
+        // Without TLS browsers pass it over.
+        say(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
 }
 
 /// Answers on paths that nobody serves.
@@ -163,16 +192,30 @@ async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<H
     if side == Side::Operations {
         return access::admit(request, state).err();
     }
-    if caller::OPEN_PATHS.contains(&request.path()) {
-        return None;
+    let admitted = admit(request, state).await;
+    admitted.err().map(|problem| problem.error_response())
+}
+
+/// Lets a request to the public listener through, with its caller, as long as neither they nor their address ask too often.
+async fn admit(request: &ServiceRequest, state: &State) -> Result<(), Problem> {
+    let (headers, limits) = (request.headers(), &state.limits);
+    let address = limits.address_of(request.peer_addr(), headers);
+    limits.check(Limit::Address, address)?;
+    if caller::is_open(request.path()) {
+        return Ok(());
     }
-    match caller::identify(headers, &state.surface.sign_in).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            None
+    let caller = match caller::identify(headers, &state.surface.sign_in).await {
+        Ok(caller) => caller,
+        Err(problem) => {
+            if problem.kind() == Kind::Unauthenticated {
+                limits.check(Limit::Refused, address)?;
+            }
+            return Err(problem);
         }
-        Err(problem) => Some(problem.error_response()),
-    }
+    };
+    limits.check(Limit::Person, &caller.person)?;
+    request.extensions_mut().insert(caller);
+    Ok(())
 }
 
 /// Whether a request calls this machine by a name that leads nowhere else.

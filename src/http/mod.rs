@@ -7,9 +7,10 @@
 //! - [`problem`], [`request`], [`response`], [`range`]: refusals, strict reading, what many answers have in common, parts of files
 //! - [`journalled`]: writes what is asked for before it is true
 //! - [`caller`]: who a request speaks for
-//! - [`limits`]: how often they may ask
+//! - [`limits`], [`origin`]: how often they may ask, and where they ask from
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
+//! - [`openapi`]: the public interface in the words of OpenAPI
 //! - [`dashboard`]: what an operator looks at in a browser
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway
@@ -22,7 +23,9 @@ pub mod dashboard;
 pub mod journalled;
 pub mod limits;
 pub mod listener;
+pub mod openapi;
 pub mod operations;
+pub mod origin;
 pub mod problem;
 pub mod public;
 pub mod range;
@@ -32,7 +35,6 @@ pub mod visible;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +46,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::dashboard::Board;
-use self::limits::{Limiter, Rate};
+use self::limits::Limits;
 use self::listener::{Requests, Side};
 use self::operations::sessions::Sessions;
 use self::problem::Problem;
@@ -60,11 +62,6 @@ const STOP_SECONDS: u64 = 5;
 const CONNECTIONS_MAX: usize = 2_048;
 /// Threads for blocking calls of one listener.
 const BLOCKING_THREADS: usize = 16;
-/// Tokens that one network may try at the operations listener: a slip of the finger now and then, and no search.
-const GUESSES: Rate = Rate {
-    burst: NonZeroU32::new(10).expect("ten"),
-    per_minute: NonZeroU32::new(10).expect("ten"),
-};
 
 /// Both listeners, up and running.
 pub struct Listeners {
@@ -116,10 +113,12 @@ pub struct State {
     pub live: Arc<Live>,
     /// What the dashboard shows.
     pub board: Arc<Board>,
+    /// Address of the public API, on hosts that answer it.
+    pub public: Option<SocketAddr>,
     /// Operators who signed in with a browser.
     pub sessions: Sessions,
-    /// Tokens that are tried at the operations listener.
-    pub guesses: Limiter,
+    /// How often somebody may ask.
+    pub limits: Limits,
     /// Turns true when the listeners stop, so that endless answers end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -143,6 +142,7 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
     let patience = Duration::from_millis(inbox.live_patience_ms);
     let live = Live::new(inbox.live_connections_max, patience);
     live.follow(&*surface.tree.inbox.store, &*surface.journal);
+    let limits = Limits::new(&addresses.limits);
     let board = Board::new(Arc::clone(&surface)).await;
     actors.spawn_named("board", Arc::clone(&board).watch(told.clone()));
     actors.spawn_named("board-probes", Arc::clone(&board).probe(told.clone()));
@@ -150,8 +150,9 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         surface,
         live,
         board,
+        public: public_address,
         sessions: Sessions::default(),
-        guesses: Limiter::new(GUESSES),
+        limits,
         requests: Requests::default(),
         transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
         stopping: told,

@@ -6,6 +6,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// Media type of a problem document.
@@ -18,6 +19,9 @@ macro_rules! kinds {
         pub enum Kind { $( $(#[$doc])* $name, )* }
 
         impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[ $( Self::$name, )* ];
+
             /// The HTTP status that goes with it.
             pub fn status(self) -> StatusCode {
                 match self { $( Self::$name => StatusCode::$status, )* }
@@ -36,6 +40,12 @@ macro_rules! kinds {
     };
 }
 
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.slug())
+    }
+}
+
 kinds! {
     /// A field or a parameter that cannot be.
     InvalidField = BAD_REQUEST, "invalid-field", "A field is invalid";
@@ -49,12 +59,16 @@ kinds! {
     BodyLost = BAD_REQUEST, "body-lost", "The body did not arrive whole";
     /// A commit that is no commit.
     CommitUnreadable = BAD_REQUEST, "commit-unreadable", "The commit cannot be read";
+    /// An upload that is not what was declared.
+    NotAsDeclared = BAD_REQUEST, "not-as-declared", "The upload is not what was declared";
     /// Nobody knows who asks.
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "Nobody is signed in";
     /// Something that is somebody else's to do.
     Forbidden = FORBIDDEN, "forbidden", "That is not for you to do";
     /// Keys that only the daemon writes.
     ReservedKey = FORBIDDEN, "reserved-key", "The object key is reserved";
+    /// A link that was not made here, or has ended.
+    LinkRefused = FORBIDDEN, "link-refused", "The link cannot be followed";
     /// A web page of someone else, or a name that only looks like this machine.
     ForeignOrigin = FORBIDDEN, "foreign-origin", "The request comes from elsewhere";
     /// Nothing of that name.
@@ -83,8 +97,12 @@ kinds! {
     Contended = CONFLICT, "contended", "Others keep changing the same thing";
     /// More than one may have.
     LimitReached = CONFLICT, "limit-reached", "A limit is reached";
+    /// An upload by a link that was used already.
+    AlreadyUploaded = PRECONDITION_FAILED, "already-uploaded", "The link was used already";
     /// A body beyond the limit.
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    /// A file of a type that is not taken.
+    UnsupportedType = UNSUPPORTED_MEDIA_TYPE, "unsupported-type", "Files of that type are not taken";
     /// A part of a file that lies behind its end.
     NoSuchRange = RANGE_NOT_SATISFIABLE, "no-such-range", "The file has no such part";
     /// A commit that was refused whole.
@@ -99,6 +117,13 @@ kinds! {
     StillRunning = GATEWAY_TIMEOUT, "still-running", "It takes longer than a request may";
     /// A disk without room.
     StorageFull = INSUFFICIENT_STORAGE, "storage-full", "Nothing more can be stored";
+}
+
+impl Kind {
+    /// The `type` of its documents.
+    pub fn urn(self) -> String {
+        format!("urn:iyagi:problem:{}", self.slug())
+    }
 }
 
 /// A refusal, ready to be sent.
@@ -170,7 +195,7 @@ impl Problem {
     /// The document.
     pub fn to_json(&self) -> Value {
         let mut document = json!({
-            "type": format!("urn:iyagi:problem:{}", self.kind.slug()),
+            "type": self.kind.urn(),
             "title": self.kind.title(),
             "status": self.kind.status().as_u16(),
             "detail": self.detail,

@@ -19,7 +19,8 @@ pub enum Wanted {
     Nothing,
 }
 
-/// What of a file of `size` bytes a request asks for.
+/// What of a file of `size` bytes a request asks for. Of an empty file every part is the whole: players ask all files for
+/// their beginning.
 pub fn wanted(request: &HttpRequest, etag: &str, size: usize) -> Wanted {
     let text = |name: HeaderName| {
         let mut all = request.headers().get_all(name);
@@ -30,7 +31,7 @@ pub fn wanted(request: &HttpRequest, etag: &str, size: usize) -> Wanted {
     let conditional = request.headers().contains_key(header::IF_RANGE);
     let current = || text(header::IF_RANGE).is_some_and(|known| known == format!("\"{etag}\""));
     let same = !conditional || current();
-    if *request.method() != Method::GET || !same {
+    if *request.method() != Method::GET || !same || size == 0 {
         return Wanted::Whole;
     }
     let asked = text(header::RANGE).and_then(|range| part(range, size));
@@ -103,7 +104,7 @@ mod tests {
         ] {
             assert_eq!(asked(&[("range", range)], 10), expected, "{range}");
         }
-        assert_eq!(asked(&[("range", "bytes=0-")], 0), Wanted::Nothing);
+        assert_eq!(asked(&[("range", "bytes=0-")], 0), Wanted::Whole);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
-use actix_web::web::Payload;
+use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt;
 use iyagi_messages::ids::Pos;
 use iyagi_messages::object::ObjectKey;
@@ -307,19 +307,7 @@ pub async fn body(
     }
     // A length that is only claimed takes no memory beyond this.
     let mut body = Vec::with_capacity(stated.unwrap_or(0).min(ROOM_BYTES) as usize);
-    loop {
-        let piece = tokio::time::timeout(BODY_STALL_MAX, payload.next()).await;
-        let piece = piece.map_err(|_| {
-            let seconds = BODY_STALL_MAX.as_secs();
-            Problem::new(
-                Kind::BodyStalled,
-                format!("nothing of the body arrived for {seconds} seconds; send it again"),
-            )
-        })?;
-        let Some(piece) = piece else { return Ok(body) };
-        let piece = piece.map_err(|error| {
-            Problem::new(Kind::BodyLost, format!("the body broke off: {error}"))
-        })?;
+    while let Some(piece) = piece(&mut payload).await? {
         if (body.len() + piece.len()) as u64 > bytes_max {
             drop(body);
             discard(payload).await;
@@ -327,6 +315,21 @@ pub async fn body(
         }
         body.extend_from_slice(&piece);
     }
+    Ok(body)
+}
+
+/// The next piece of a body, if there is one.
+pub async fn piece(payload: &mut Payload) -> Result<Option<Bytes>, Problem> {
+    let piece = tokio::time::timeout(BODY_STALL_MAX, payload.next()).await;
+    let piece = piece.map_err(|_| {
+        let seconds = BODY_STALL_MAX.as_secs();
+        Problem::new(
+            Kind::BodyStalled,
+            format!("nothing of the body arrived for {seconds} seconds; send it again"),
+        )
+    })?;
+    let lost = |error| Problem::new(Kind::BodyLost, format!("the body broke off: {error}"));
+    piece.transpose().map_err(lost)
 }
 
 fn too_large(bytes_max: u64) -> Problem {
@@ -338,7 +341,7 @@ fn too_large(bytes_max: u64) -> Problem {
 }
 
 /// Reads on for a moment, because most clients look for an answer only after they have sent everything.
-async fn discard(mut payload: Payload) {
+pub async fn discard(mut payload: Payload) {
     const BYTES_MAX: usize = 16 * 1024 * 1024;
     const WITHIN: Duration = Duration::from_secs(2);
     let read = async {

@@ -10,7 +10,6 @@ use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use actix_web::{Route, guard};
 use futures_util::stream;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,6 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::problem::Problem;
 use super::range::{self, Wanted};
 use super::request;
+/// A key or an id as it stands in a path, slashes kept.
+pub use crate::links::escaped as encoded;
 
 /// Bytes that are handed to a connection at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -167,17 +168,6 @@ pub const HARMLESS: [(HeaderName, &str); 2] = [
         "default-src 'none'; sandbox",
     ),
 ];
-
-/// A key or an id as it stands in a path, slashes kept.
-pub fn encoded(text: &str) -> String {
-    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'/')
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~');
-    utf8_percent_encode(text, KEPT).to_string()
-}
 
 /// A route of GET, which answers HEAD too.
 pub fn get<F, Args>(handler: F) -> Route

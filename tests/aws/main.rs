@@ -3,15 +3,23 @@
 #[path = "../http/bearer.rs"]
 mod bearer;
 mod canned;
+mod cloudfront;
 mod cognito;
 mod failing;
 mod fan_out;
 mod faults;
+#[allow(
+    dead_code,
+    reason = "the tests of the public API, whose fixture it is, use the rest"
+)]
+#[path = "../http/fixture.rs"]
+mod fixture;
 mod instance;
 mod journal;
 mod matrix;
 mod neptune;
 mod objects;
+mod opensearch;
 mod provision;
 mod push;
 mod queues;

@@ -1,5 +1,6 @@
 //! Objects in S3.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
@@ -10,9 +11,12 @@ use aws_sdk_s3::types::{
 };
 use iyagi::aws::s3::{OpenBucketError, S3Objects};
 use iyagi::aws::sqs::SqsQueue;
+use iyagi::clock::SystemClock;
+use iyagi::links::{Checksum, Upload};
 use iyagi_actors::media_job::{Reading, read_write};
 use iyagi_actors::ports::contract::object_store as contract;
-use iyagi_actors::ports::{ObjectStore, PutOptions, Queue, StoreFault};
+use iyagi_actors::ports::{Clock, ObjectStore, PutOptions, Queue, StoreFault};
+use iyagi_messages::ids::Timestamp;
 use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey};
 
 use crate::queues::{CALL_TIMEOUT, Sqs};
@@ -68,6 +72,10 @@ impl S3 {
         let request = request.notification_configuration(configuration);
         request.send().await.expect("notifications are set up");
     }
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
 }
 
 /// Only what lies under a prefix.
@@ -274,7 +282,12 @@ async fn a_listing_leaves_out_keys_that_iyagi_does_not_use_and_loses_none_behind
 }
 
 /// Sends a signed request and yields its status and body.
-fn send(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> (u16, Vec<u8>) {
+fn send(
+    method: &str,
+    url: &str,
+    headers: &BTreeMap<String, String>,
+    body: &[u8],
+) -> (u16, Vec<u8>) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
@@ -298,23 +311,25 @@ async fn a_signed_request_does_what_it_was_signed_for_and_nothing_else() {
     for server in servers() {
         let store = S3::on(server).await.open().await;
         let key = key("posts/1/한글 +%.jpg");
-        let put = store.presign_put(&key, "image/jpeg", Some(5), HOUR).await;
+        let upload = Upload {
+            key: key.clone(),
+            content_type: "image/jpeg".to_owned(),
+            size: 5,
+            checksum: Checksum::Crc32(crc32fast::hash(b"12345").to_be_bytes()),
+        };
+        let put = store.presign_put(&upload, now(), HOUR).await;
         let put = put.expect("signs");
-        let send = |method: &str, url: &str, headers: &[(String, String)], body: &[u8]| {
+        let send = |method: &str, url: &str, headers: &BTreeMap<String, String>, body: &[u8]| {
             tokio::task::block_in_place(|| send(method, url, headers, body))
         };
-        let content_length = |headers: &[(String, String)]| {
-            let length = headers.iter().find(|(name, _)| name == "content-length");
-            length.map(|(_, value)| value.clone())
-        };
-        assert_eq!(content_length(&put.headers).as_deref(), Some("5"));
+        assert_eq!(put.headers["content-length"], "5");
         let (status, body) = send("PUT", &put.url, &put.headers, b"12345");
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         let (bytes, info) = store.get(&key, BYTES_MAX).await.expect("is there");
         assert_eq!(bytes, b"12345");
         assert_eq!(info.options.content_type.as_deref(), Some("image/jpeg"));
 
-        let get = store.presign_get(&key, HOUR).await.expect("signs");
+        let get = store.presign_get(&key, now(), HOUR).await.expect("signs");
         assert_eq!(
             send("GET", &get.url, &get.headers, b""),
             (200, b"12345".to_vec())
@@ -333,7 +348,7 @@ async fn a_signed_request_does_what_it_was_signed_for_and_nothing_else() {
 async fn a_signature_lasts_a_week_at_most() {
     let store = S3::on(ministack()).await.open().await;
     let too_long = store
-        .presign_get(&key("posts/a"), Duration::from_hours(24 * 7 + 1))
+        .presign_get(&key("posts/a"), now(), Duration::from_hours(24 * 7 + 1))
         .await;
     assert!(too_long.is_err());
 }

@@ -94,6 +94,7 @@ impl World {
             projections,
             queue: Arc::new(dead_letters.clone()),
             consumers: vec![Arc::new(thumbnails.clone())],
+            search: None,
         });
         let dlq = group.child(ChildSpec::new("dlq-keeper"), move |me| {
             std::future::ready(Ok(DlqKeeper::new(me, Arc::clone(&context))))

@@ -417,7 +417,43 @@ fn actors_are_watched_and_told_what_to_do() {
         "--kind",
         "pool.resized",
     ]);
-    assert!(kinds.contains("push-sender has 3 workers"), "{kinds}");
+    assert!(kinds.contains("push-sender was given 3 workers"), "{kinds}");
+    assert_eq!(live.stop(), Some(0));
+}
+
+#[test]
+fn a_daemon_that_asks_for_a_token_obeys_an_admins_and_says_where_one_is_missing() {
+    let secrets = tempfile::tempdir().expect("a folder");
+    let token_file = |name: &str, token: &str| {
+        let path = secrets.path().join(name);
+        fs::write(&path, token).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let admin = token_file("admin", &"a".repeat(32));
+    let read_only = token_file("read-only", &"b".repeat(32));
+    let operators = format!(
+        r#"[{{name = "oncall", role = "admin", token_file = "{admin}"}}, {{name = "wall", role = "read_only", token_file = "{read_only}"}}]"#
+    );
+    let mut live = Live::start_with(|command| {
+        command.env("IYAGI_OPERATIONS_OPERATORS", operators);
+    });
+    let without = live.iyagi(&["status"]);
+    assert_eq!(without.status, 1);
+    assert!(without.err.contains("--token-file"), "{}", without.err);
+    let looks = live.iyagi(&["status", "--token-file", &read_only]);
+    assert_eq!(looks.status, 0, "{}", looks.err);
+    let pause = ["pause", "stream-poller", "--because", "repairs"];
+    let refused = live.iyagi(&[&pause[..], &["--token-file", &read_only]].concat());
+    assert_eq!(refused.status, 1);
+    assert!(refused.err.contains("\"admin\""), "{}", refused.err);
+    let paused = live.iyagi(&[&pause[..], &["--token-file", &admin]].concat());
+    assert_eq!(paused.status, 0, "{}", paused.err);
+    let told = live.done(&["journal", "ls", "--kind", "actor.paused"]);
+    assert!(told.contains("was paused by oncall"), "{told}");
+    assert!(told.contains("repairs"), "{told}");
+    let missing = live.iyagi(&["status", "--token-file", "nowhere"]);
+    assert_eq!(missing.status, 78);
+    assert!(missing.err.contains("nowhere"), "{}", missing.err);
     assert_eq!(live.stop(), Some(0));
 }
 

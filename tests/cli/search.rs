@@ -77,7 +77,7 @@ async fn an_index_that_is_not_what_the_graph_is_is_not_put_in_place() {
     let mut config = Config::default();
     config.data.dir = folder.path().join("data");
     with_past(&config.data.dir).await;
-    let rebuild = Rebuild::begin(config.clone()).expect("begins");
+    let rebuild = Rebuild::begin(config.clone()).await.expect("begins");
     rebuild.build(|_| {}).await.expect("builds");
     rebuild.verify().await.expect("the same");
     // What nobody else can do while the folder is locked.
@@ -122,7 +122,7 @@ async fn a_daemon_that_runs_keeps_its_index_to_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = Config::default();
     config.data.dir = folder.path().join("data");
-    let _rebuild = Rebuild::begin(config).expect("begins");
+    let _rebuild = Rebuild::begin(config).await.expect("begins");
     let answer = iyagi(folder.path(), &["search", "rebuild"]);
     assert_eq!(answer.status, 75, "{}", answer.err);
 }

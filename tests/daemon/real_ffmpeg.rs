@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use iyagi_media::audio::{AudioLimits, analyse};
+use iyagi_media::audio::{AudioLimits, TRUE_PEAK_MAX_DBTP, analyse};
 use tempfile::TempDir;
 
 use crate::renditions::{both, made, settled, tone, upload};
@@ -132,6 +132,7 @@ fn recordings_that_say_where_they_were_made_have_renditions_that_do_not() {
                     "{name}: {} bytes, {off_ms} ms off, {loudness:.2} LUFS of {gained:.2}, {peak:.2} dBTP",
                     file.size
                 );
+                assert!(peak <= TRUE_PEAK_MAX_DBTP, "{name}: {peak:.2} dBTP");
                 let stored = world.daemon.surface.store.get(&file.key, 1_000_000).await;
                 let (stored, _) = stored.expect("stored");
                 for mark in [PLACE, TITLE, "GPSLatitude", "APETAGEX"] {

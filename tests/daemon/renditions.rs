@@ -405,7 +405,7 @@ fn a_recording_that_is_removed_takes_its_renditions_with_it_even_those_in_work()
         let audio = item(&world, &key).await.and_then(|item| item.audio);
         let folder = audio.expect("analysed").files[0].key.to_string();
         let (folder, _) = folder.rsplit_once('/').expect("a folder");
-        let late = ObjectKey::new(format!("{folder}/rendition-1-opus-32k.opus")).expect("a key");
+        let late = ObjectKey::new(format!("{folder}/rendition-2-opus-32k.opus")).expect("a key");
         store.delete(&key).await.expect("deleted");
         eventually("the item is gone", async || {
             item(&world, &key).await.is_none()

@@ -162,6 +162,7 @@ fn a_service_that_a_person_pauses_sends_nothing_until_it_is_resumed() {
                 platform,
                 reason,
                 by: by.clone(),
+                because: None,
             };
             world.append("platform", "fcm", paused.into()).await;
             world.follow("daniel", "minji").await;
@@ -170,7 +171,12 @@ fn a_service_that_a_person_pauses_sends_nothing_until_it_is_resumed() {
                 .await;
             assert_eq!(world.shown("minji-iphone").len(), 1);
             assert_eq!((world.shown("minji").len(), world.counts().pending), (0, 1));
-            let resumed = PlatformResumed { platform, by };
+            let because = None;
+            let resumed = PlatformResumed {
+                platform,
+                by,
+                because,
+            };
             world.append("platform", "fcm", resumed.into()).await;
             world.settle().await;
             assert_eq!(world.shown("minji").len(), 1);
@@ -230,6 +236,7 @@ fn a_wave_of_dead_tokens_stops_the_service_and_not_the_phones() {
         let resumed = PlatformResumed {
             platform: Platform::Fcm,
             by: "test".to_owned(),
+            because: None,
         };
         world.append("platform", "fcm", resumed.into()).await;
         world.settle().await;
@@ -306,10 +313,16 @@ fn a_token_from_its_registration_to_its_death() {
                         platform,
                         reason,
                         by,
+                        because: None,
                     }
                     .into()
                 } else {
-                    PlatformResumed { platform, by }.into()
+                    PlatformResumed {
+                        platform,
+                        by,
+                        because: None,
+                    }
+                    .into()
                 };
                 world.append("platform", "fcm", fact).await;
             };

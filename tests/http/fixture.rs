@@ -77,6 +77,7 @@ impl Fixture {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
+            .max_redirects(0)
             .build();
         Self {
             public,

@@ -8,7 +8,7 @@ use iyagi::daemon::{self, Daemon, DaemonError};
 
 use crate::fixture::{Fixture, config};
 
-fn refusal(change: impl FnOnce(&mut Config)) -> String {
+pub(crate) fn refusal(change: impl FnOnce(&mut Config)) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = config(folder.path());
     change(&mut config);

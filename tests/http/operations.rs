@@ -88,6 +88,7 @@ fn metric_names_and_labels_stay_what_they_are() {
         "dependency",
         "invariant",
         "le",
+        "limit",
         "listener",
         "outcome",
         "platform",
@@ -164,7 +165,7 @@ fn a_push_service_is_held_up_and_let_go_by_order() {
     });
     let status = fixture.operations("GET", "/v1/ops/status", "").json();
     assert_eq!(status["platforms"][0]["platform"], "fcm");
-    assert_eq!(status["platforms"][0]["paused"]["by"], "operations");
+    assert_eq!(status["platforms"][0]["paused"]["by"], "local");
     assert_eq!(order("fcm/resume").json()["paused"], Value::Null);
     fixture.until("the push", |fixture| {
         (fixture.surface.tree.projections.outbox().counts.sent == 1).then_some(())
@@ -235,7 +236,7 @@ fn orders_are_in_the_journal_and_carried_out() {
         .iter()
         .map(|event| (&event["kind"], &event["body"]["by"]))
         .collect();
-    let by = json!("operations");
+    let by = json!("local");
     assert_eq!(
         told,
         [

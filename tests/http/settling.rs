@@ -200,7 +200,7 @@ fn the_journal_knows_who_settled_a_letter_and_why() {
     };
     assert_eq!(
         body_of("letter.redriven"),
-        json!({"generation": 1, "by": "operations"})
+        json!({"generation": 1, "by": "local"})
     );
     assert_eq!(
         body_of("letter.purged"),

@@ -228,6 +228,18 @@ async fn keys_at_hand_hold_while_the_pool_answers_nothing_of_use() {
 }
 
 #[tokio::test]
+async fn api10_an_answer_of_a_service_is_held_against_its_bounds_before_anybody_believes_it() {
+    let keys = issuer().0.key_set().to_owned();
+    let padded = format!("{keys}{}", " ".repeat(70_000));
+    for (status, body) in [(302, keys.as_str()), (200, &padded), (200, &keys[1..])] {
+        let scene = Scene::begin();
+        scene.server.answers(status, body);
+        assert_eq!(scene.signs_in(&scene.issuer).await, Err(Refused::NoKeys));
+        assert_eq!(scene.server.asked(), 1, "no redirect is followed");
+    }
+}
+
+#[tokio::test]
 async fn a_pool_that_cannot_be_reached_at_first_is_asked_again() {
     let scene = Scene::begin();
     scene.server.answers(503, "");

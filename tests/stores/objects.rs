@@ -11,11 +11,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use iyagi::embedded::objects::EmbeddedObjects;
 use iyagi::embedded::queues::{EmbeddedQueues, QueueConfig};
+use iyagi_actors::media_job::{Reading, read_write_of};
 use iyagi_actors::ports::contract;
 use iyagi_actors::ports::{
     Clock, NewObject, ObjectStore, Outgoing, PutOptions, Queue, QueueDepth, QueueFault, Received,
     Sent, StoreFault,
 };
+use iyagi_media::Format;
 use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey};
 
 use crate::TokioClock;
@@ -87,6 +89,40 @@ async fn keep_the_contract() {
     let queue = queue(folder.path(), &clock);
     let store = open(folder.path(), Some(Arc::clone(&queue)), &clock).await;
     contract::object_store::all(&store, &*queue, "under/test/").await;
+}
+
+#[tokio::test]
+async fn what_is_of_another_kind_is_not_read_however_large_it_is() {
+    const BYTES_MAX: u64 = 2_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = TokioClock::start();
+    let queue = queue(folder.path(), &clock);
+    let store = open(folder.path(), Some(Arc::clone(&queue)), &clock).await;
+    let recording = [&b"OggS"[..], &[0; 9_996]].concat();
+    let picture = b"GIF89a".to_vec();
+    let mut told = Vec::new();
+    for bytes in [recording, picture] {
+        let put = store
+            .put(&key("posts/1"), bytes, PutOptions::default())
+            .await;
+        put.expect("stores");
+        told.push(events(&*queue).await.remove(0));
+        let read = |kind| read_write_of(&store, &told[told.len() - 1], BYTES_MAX, kind);
+        let as_picture = read(Format::is_picture).await.expect("reads");
+        let as_recording = read(Format::is_recording).await.expect("reads");
+        if told.len() == 1 {
+            assert_eq!(as_picture, None);
+            let fault = matches!(as_recording, Some(Reading::Unread { .. }));
+            assert!(fault, "{as_recording:?}");
+        } else {
+            assert!(matches!(as_picture, Some(Reading::Whole { .. })));
+            assert_eq!(as_recording, None);
+        }
+    }
+    let removed = store.delete(&key("posts/1")).await;
+    removed.expect("removes");
+    let late = read_write_of(&store, &told[1], BYTES_MAX, Format::is_recording).await;
+    assert_eq!(late, Ok(Some(Reading::Superseded)));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use iyagi_messages::media::{Audio, AudioFile, DERIVED_PREFIX};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
 use super::analysing::Analysed;
-use crate::ports::PutOptions;
+use crate::ports::{NewObject, PutOptions};
 
 /// How long phones and caches may keep a derived file: its key changes with its content.
 pub(super) const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
@@ -22,15 +22,8 @@ pub const FILE_NAMES: [&str; 4] = [
     "fingerprint.json",
 ];
 
-/// A file to store.
-pub(super) struct Derivative {
-    pub(super) key: ObjectKey,
-    pub(super) bytes: Vec<u8>,
-    pub(super) options: PutOptions,
-}
-
 /// The facts of a recording, without its renditions, and the files in the order in which the facts list them.
-pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<Derivative>) {
+pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<NewObject>) {
     let Analysed {
         sha256,
         codec,
@@ -47,7 +40,7 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
         ("image/svg+xml", waveform.svg().into()),
         ("application/json", words),
     ];
-    let (files, derivatives) = FILE_NAMES
+    let (files, objects) = FILE_NAMES
         .into_iter()
         .zip(made)
         .map(|(name, (content_type, bytes))| file(sha256, name, content_type, bytes))
@@ -75,7 +68,7 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
         renditions: Vec::new(),
         transcript: None,
     };
-    (audio, derivatives)
+    (audio, objects)
 }
 
 /// Where a file is stored that is derived from bytes with this digest.
@@ -84,7 +77,7 @@ pub(super) fn derived_key(sha256: &str, name: &str) -> ObjectKey {
     ObjectKey::new(key).expect("a digest and a plain name make a valid key")
 }
 
-fn file(sha256: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> (AudioFile, Derivative) {
+fn file(sha256: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> (AudioFile, NewObject) {
     let (stem, ending) = name.split_once('.').expect("every name has an ending");
     let key = derived_key(sha256, &format!("{stem}-{FILES_VERSION}.{ending}"));
     let described = AudioFile {
@@ -98,10 +91,10 @@ fn file(sha256: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> (AudioF
         cache_control: Some(CACHE_CONTROL.to_owned()),
         ..PutOptions::default()
     };
-    let derivative = Derivative {
+    let object = NewObject {
         key,
         bytes,
         options,
     };
-    (described, derivative)
+    (described, object)
 }

@@ -31,8 +31,8 @@ mod transcribing;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iyagi_media::Format;
 use iyagi_media::audio::AudioError;
-use iyagi_media::sniff;
 use iyagi_messages::fact::{AudioAnalysed, AudioRefused, Fact};
 use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::media::{Audio, Claim};
@@ -46,7 +46,7 @@ use self::files::derive;
 use self::renditions::wanted;
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
-    read_write, store_down, table_down,
+    read_write, read_write_of, store_down, table_down,
 };
 use crate::ports::{DecoderFault, MetadataTable, ObjectStore, StoreFault, Transcriber, Written};
 use crate::queue_intake::Delivery;
@@ -128,8 +128,18 @@ impl AudioWorker {
             return Ok(worked);
         }
         let bytes_max = context.analysing.limits.bytes_max;
-        let reading = read_write(&*context.store, event, bytes_max).await;
-        let (bytes, sequencer) = match reading.map_err(|fault| store_down(&fault))? {
+        let reading = if claims_to_be_a_recording(key) {
+            read_write(&*context.store, event, bytes_max)
+                .await
+                .map(Some)
+        } else {
+            read_write_of(&*context.store, event, bytes_max, Format::is_recording).await
+        };
+        let Some(reading) = reading.map_err(|fault| store_down(&fault))? else {
+            // A picture beside the recordings of a post: somebody else's work.
+            return Ok(Worked::Whole);
+        };
+        let (bytes, sequencer) = match reading {
             Reading::Whole {
                 bytes, sequencer, ..
             } => (Arc::new(bytes), sequencer),
@@ -152,10 +162,6 @@ impl AudioWorker {
                 return Ok(Worked::Whole);
             }
         };
-        if !sniff(&bytes).is_recording() && !claims_to_be_a_recording(key) {
-            // A picture beside the recordings of a post: somebody else's work.
-            return Ok(Worked::Whole);
-        }
         match context.analysing.analyse(bytes).await {
             Ok(analysed) => {
                 let recording = Recording {
@@ -199,10 +205,8 @@ impl AudioWorker {
                 .collect(),
         };
         context.derived.claim(&self.me, claim).await?;
-        for file in files {
-            let put = context.store.put(&file.key, file.bytes, file.options).await;
-            put.map_err(|fault| store_down(&fault))?;
-        }
+        let put = context.store.put_all(files).await;
+        put.map_err(|fault| store_down(&fault))?;
         audio.renditions = self.stored(&wanted).await?;
         audio.transcript = self.known_transcript(recording).await?;
         let analysis = AudioAnalysed {

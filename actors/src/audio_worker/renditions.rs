@@ -13,7 +13,7 @@ use super::files::{CACHE_CONTROL, derived_key};
 use crate::ports::{ObjectInfo, PutOptions};
 
 /// Part of every key. To be raised when a rendition is made in another way, or caches keep the old ones for a year.
-const RENDITIONS_VERSION: u32 = 1;
+const RENDITIONS_VERSION: u32 = 2;
 
 const DURATION_MS: &str = "iyagi-duration-ms";
 const BIT_RATE: &str = "iyagi-bit-rate";
@@ -139,8 +139,8 @@ mod tests {
         assert_eq!(
             keys,
             [
-                format!("{folder}/rendition-1-opus-32k.opus"),
-                format!("{folder}/rendition-1-aac-64k.m4a"),
+                format!("{folder}/rendition-2-opus-32k.opus"),
+                format!("{folder}/rendition-2-aac-64k.m4a"),
             ]
         );
     }

@@ -49,13 +49,16 @@ impl DeadLetter {
     }
 }
 
-/// Letters of one recipient, or one object, are redriven in order; nobody else waits for them.
+/// Letters of one recipient, object or element are redriven in order; nobody else waits for them.
 pub fn group_id(letter: &Letter) -> String {
     match &letter.origin {
         Origin::Push { recipient, .. } => {
             format!("r:{}", EventId::root("recipient", recipient.as_str()))
         }
         Origin::Object { key, .. } => format!("o:{}", EventId::root("object", key)),
+        Origin::Document { element, .. } => {
+            format!("d:{}", EventId::root("document", element.as_str()))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod message;
 mod reply;
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,14 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, LetterDeadLettered, LetterPurged, LetterRedriven};
 use iyagi_messages::ids::LetterId;
 use iyagi_messages::letter::Origin;
+use iyagi_search::document::DocumentId;
 use serde::Serialize;
 
 pub use message::{DeadLetter, deduplication_id, group_id};
 pub use reply::Reply;
 
 use crate::journal::{Draft, Journal};
-use crate::ports::{Outgoing, Queue, QueueFault};
+use crate::ports::{Outcome, Outgoing, Queue, QueueFault, Rejection, SearchIndex};
 use crate::projections::{LetterState, Projections};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 
@@ -77,7 +79,7 @@ pub struct Order {
 pub struct Settled {
     /// Letters that were redriven or purged.
     pub done: Vec<LetterId>,
-    /// Letters that were not, because they are unknown or no longer wait.
+    /// Letters that were not: they are unknown, no longer wait, or their document was rejected once more.
     pub skipped: Vec<LetterId>,
 }
 
@@ -91,6 +93,8 @@ pub struct DlqKeeperContext {
     pub queue: Arc<dyn Queue>,
     /// Queues of the consumers of objects, for redriven media jobs.
     pub consumers: Vec<Arc<dyn Queue>>,
+    /// Where redriven documents go, if there is an index.
+    pub search: Option<Arc<dyn SearchIndex>>,
 }
 
 /// How long a letter is hidden while the keeper looks at it.
@@ -170,14 +174,21 @@ impl DlqKeeper {
                 settled.skipped.push(*id);
                 continue;
             };
-            let origin = &state.letter.origin;
-            if let Origin::Object {
-                consumer, message, ..
-            } = origin
-            {
-                // Sent first: a crash before the append repeats the job, which is a no-op; the other way round it
-                // would be lost.
-                self.send_to_consumer(consumer, message).await?;
+            // Done first: a crash before the append repeats the job, which is a no-op; the other way round it would be
+            // lost.
+            match &state.letter.origin {
+                Origin::Push { .. } => {}
+                Origin::Object {
+                    consumer, message, ..
+                } => self.send_to_consumer(consumer, message).await?,
+                Origin::Document { kind, element, .. } => {
+                    let document = DocumentId::of(*kind, element);
+                    if let Some(rejection) = self.index(&document).await? {
+                        tracing::warn!(letter = %id, %rejection, "a document is rejected once more, and its letter waits on");
+                        settled.skipped.push(*id);
+                        continue;
+                    }
+                }
             }
             let generation = state.letter.generation;
             self.append(
@@ -226,6 +237,23 @@ impl DlqKeeper {
         draft.follow(state.last_event, entity, fact);
         self.context.journal.append(draft.finish()).await?;
         Ok(())
+    }
+
+    /// Has the index try a document once more, and says why it does not take it if it does not.
+    async fn index(&self, document: &DocumentId) -> Result<Option<Rejection>, Fault> {
+        let index = self.context.search.as_ref();
+        let index = index.ok_or_else(|| Fault::job("there is no search index here"))?;
+        // An index that does not answer fails this order only: letters about everything else go on.
+        let failed = |reason: &dyn Display| Fault::job(format!("{document}: {reason}"));
+        match index
+            .retry(document)
+            .await
+            .map_err(|fault| failed(&fault))?
+        {
+            Outcome::Written | Outcome::Newer => Ok(None),
+            Outcome::Rejected(rejection) => Ok(Some(rejection)),
+            Outcome::Throttled => Err(failed(&"the search index has too much to do")),
+        }
     }
 
     async fn send_to_consumer(&self, consumer: &str, message: &str) -> Result<(), Fault> {

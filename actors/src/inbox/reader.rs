@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use iyagi_messages::ids::{PersonId, Pos, PushId, TemplateId, Timestamp};
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::entry::{Entry, View};
 use crate::ports::{GraphFault, Inbox, InboxFault};
@@ -43,7 +44,8 @@ pub struct Page {
 }
 
 /// An entry as its person sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = InboxEntry)]
 pub struct Shown {
     /// What the phone knows it by, as `tag` and `apns-collapse-id`.
     pub id: PushId,
@@ -82,7 +84,7 @@ pub struct Shown {
 }
 
 /// A person or a thing, by id and by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Thing {
     /// The vertex.
     pub id: String,

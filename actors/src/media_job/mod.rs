@@ -29,7 +29,7 @@ pub use self::budget::{DecodeBudget, Share};
 pub use self::candidate::is_candidate;
 pub use self::derived::{DerivedFiles, Gone};
 pub use self::offer::{Offers, is_offer};
-pub use self::reading::{Reading, read_write};
+pub use self::reading::{Reading, read_write, read_write_of};
 pub use self::watch::Watch;
 use crate::dlq_keeper::DlqMessage;
 use crate::journal::{Draft, Journal, JournalFault};

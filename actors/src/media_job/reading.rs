@@ -11,6 +11,7 @@
 //!   write has a notification of its own, so this one is done. S3 promises that only of buckets with versions; in others
 //!   two writes at the same moment may raise a single notification.
 
+use iyagi_media::{Format, SNIFF_BYTES, sniff};
 use iyagi_messages::object::{ObjectEvent, Sequencer};
 
 use crate::ports::{ObjectInfo, ObjectStore, StoreFault};
@@ -41,6 +42,29 @@ pub enum Reading {
     },
     /// Removed or replaced meanwhile, which has an event of its own.
     Superseded,
+}
+
+/// Reads the object that an event tells of; none if it is not of this kind by its content, which costs its first bytes.
+pub async fn read_write_of(
+    store: &dyn ObjectStore,
+    event: &ObjectEvent,
+    bytes_max: u64,
+    kind: fn(Format) -> bool,
+) -> Result<Option<Reading>, StoreFault> {
+    match store.get_start(&event.key, SNIFF_BYTES as u64).await {
+        Ok((start, info)) if !kind(sniff(&start)) && sequencer_of(event, &info).is_some() => {
+            return Ok(None);
+        }
+        Err(fault @ (StoreFault::Full(_) | StoreFault::Unavailable(_))) => return Err(fault),
+        // What there is to say of it is said by whoever reads it whole.
+        Ok(_) | Err(_) => {}
+    }
+    let reading = read_write(store, event, bytes_max).await?;
+    Ok(match reading {
+        // Replaced between the two reads.
+        Reading::Whole { bytes, .. } if !kind(sniff(&bytes)) => None,
+        reading => Some(reading),
+    })
 }
 
 /// Reads the object that an event tells of.

@@ -30,5 +30,5 @@ pub use push_gateway::{
 pub use queue::{Outgoing, Queue, QueueDepth, QueueFault, Received, Sent};
 pub use recording_decoder::{DecoderFault, RecordingDecoder};
 pub use recording_encoder::{EncodeOrder, EncoderFault, RecordingEncoder};
-pub use search_index::{Outcome, SearchFault, SearchIndex};
+pub use search_index::{Outcome, Rejection, RejectionClass, SearchFault, SearchIndex};
 pub use transcriber::{Progress, Transcriber, TranscriberFault, TranscriptJob};

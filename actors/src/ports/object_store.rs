@@ -17,6 +17,13 @@ pub trait ObjectStore: Send + Sync + 'static {
         bytes_max: u64,
     ) -> Result<(Vec<u8>, ObjectInfo), StoreFault>;
 
+    /// An object's first bytes, at most so many, and the facts of the whole. What is larger costs no more.
+    async fn get_start(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault>;
+
     /// An object's facts.
     async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault>;
 

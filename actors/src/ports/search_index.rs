@@ -13,6 +13,11 @@ use thiserror::Error;
 /// An index of documents.
 #[async_trait]
 pub trait SearchIndex: Send + Sync + 'static {
+    /// Where to go on writing. Whoever writes asks this first, and again after a fault: the index may be another one by then.
+    async fn begin(&self) -> Result<Cursor, SearchFault> {
+        self.cursor().await
+    }
+
     /// As of which operation of the change log the index is; [`Cursor::START`] of an empty one.
     async fn cursor(&self) -> Result<Cursor, SearchFault>;
 
@@ -25,6 +30,9 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// Makes all that was written found, and durable together with the cursor.
     async fn commit(&self, cursor: Cursor) -> Result<(), SearchFault>;
 
+    /// Tries a document once more that was rejected, as it stands now.
+    async fn retry(&self, id: &DocumentId) -> Result<Outcome, SearchFault>;
+
     /// The best hits of what is committed.
     async fn search(&self, request: Request) -> Result<Page, SearchFault>;
 }
@@ -36,10 +44,43 @@ pub enum Outcome {
     Written,
     /// The index has the same or a newer one.
     Newer,
-    /// The index will never take it, and says why.
-    Rejected(String),
+    /// The index does not take it as it is, and says why. It stands all the same, if the index can keep what it does not
+    /// index, so that what comes next is not folded onto less.
+    Rejected(Rejection),
     /// The index has too much to do: the same again, later.
     Throttled,
+}
+
+/// Why an index does not take a document.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{detail}")]
+pub struct Rejection {
+    /// What kind of trouble that is.
+    pub class: RejectionClass,
+    /// What the index says.
+    pub detail: String,
+}
+
+/// Troubles with a document that are mended in different ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RejectionClass {
+    /// A property is of another type than it was, or there is one too many: a rebuild, or another limit, mends it.
+    Mapping,
+    /// It is more than the index takes in one request.
+    TooLarge,
+    /// Anything else.
+    Refused,
+}
+
+impl RejectionClass {
+    /// As a stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mapping => "mapping",
+            Self::TooLarge => "too_large",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Why the index does not answer.

@@ -334,8 +334,11 @@ impl Outbox {
             Fact::LetterRedriven(_) => {
                 self.counts.redriven += 1;
                 let origin = self.advance_letter(event, |letter| letter.waiting = false);
-                if let Some(Origin::Push { push, .. }) = origin {
-                    self.advance_push(push, event, None);
+                match origin {
+                    Some(Origin::Push { push, .. }) => self.advance_push(push, event, None),
+                    // It is in the index by then.
+                    Some(Origin::Document { .. }) => self.forget_letter_of(event),
+                    Some(Origin::Object { .. }) | None => {}
                 }
             }
             Fact::LetterPurged(_) => {
@@ -346,10 +349,8 @@ impl Outbox {
                         self.open.remove(&push);
                         self.forget_letter(LetterId::of_push(push));
                     }
-                    Some(Origin::Object { .. }) => {
-                        if let Some(id) = key_of(event, "letter/") {
-                            self.forget_letter(LetterId(id));
-                        }
+                    Some(Origin::Object { .. } | Origin::Document { .. }) => {
+                        self.forget_letter_of(event);
                     }
                     None => {}
                 }
@@ -412,6 +413,12 @@ impl Outbox {
     fn forget_letter(&mut self, id: LetterId) {
         if self.letters.get(&id).is_some_and(|state| !state.waiting) {
             self.letters.remove(&id);
+        }
+    }
+
+    fn forget_letter_of(&mut self, event: &Event) {
+        if let Some(id) = key_of(event, "letter/") {
+            self.forget_letter(LetterId(id));
         }
     }
 

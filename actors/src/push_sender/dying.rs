@@ -35,6 +35,7 @@ pub fn dying_tokens(
             platform,
             reason,
             by,
+            because: None,
         }
         .into()
     });

@@ -93,7 +93,8 @@ impl Batch {
                 match outcome {
                     Outcome::Throttled => later.push(write),
                     Outcome::Written => self.uncommitted += 1,
-                    Outcome::Newer | Outcome::Rejected(_) => {}
+                    Outcome::Newer => {}
+                    Outcome::Rejected(rejection) => target.give_up(&write, &rejection).await?,
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use iyagi_search::projection::{Reason, Rejected, Write};
 
-use crate::ports::Outcome;
+use crate::ports::{Outcome, RejectionClass};
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub struct SearchCounts {
     deleted: Count,
     newer: Count,
     throttled: Count,
+    mapping: Count,
+    too_large: Count,
     refused: Count,
     unversioned: Count,
     unindexable_value: Count,
@@ -50,9 +52,11 @@ impl SearchCounts {
     }
 
     /// Why records, or documents as a whole, are not in the index.
-    pub fn rejected_by_reason(&self) -> [(&'static str, u64); 3] {
+    pub fn rejected_by_reason(&self) -> [(&'static str, u64); 5] {
         [
+            ("mapping", &self.mapping),
             ("refused", &self.refused),
+            ("too_large", &self.too_large),
             ("unindexable_value", &self.unindexable_value),
             ("unversioned", &self.unversioned),
         ]
@@ -65,9 +69,13 @@ impl SearchCounts {
             (Write::Delete { .. }, Outcome::Written) => &self.deleted,
             (_, Outcome::Newer) => &self.newer,
             (_, Outcome::Throttled) => &self.throttled,
-            (_, Outcome::Rejected(reason)) => {
-                tracing::error!(document = %write.id(), reason, "the search index will never take a document");
-                &self.refused
+            (_, Outcome::Rejected(rejection)) => {
+                tracing::error!(document = %write.id(), %rejection, "the search index does not take a document");
+                match rejection.class {
+                    RejectionClass::Mapping => &self.mapping,
+                    RejectionClass::TooLarge => &self.too_large,
+                    RejectionClass::Refused => &self.refused,
+                }
             }
         };
         count.count(1);

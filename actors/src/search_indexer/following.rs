@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Timestamp;
-use iyagi_search::projection::Projection;
+use iyagi_search::projection::{Projection, Write};
 
 use super::batch::Batch;
 use super::counts::SearchCounts;
-use crate::ports::{Clock, SearchFault, SearchIndex};
+use super::letters::DocumentLetters;
+use crate::ports::{Clock, Rejection, SearchFault, SearchIndex};
 use crate::stream_poller::reading::{LogReader, LogSource, More, Reading};
 
 /// Where documents go.
@@ -21,6 +22,24 @@ pub struct IndexTarget {
     pub projection: Projection,
     /// What became of records and documents.
     pub counts: Arc<SearchCounts>,
+    /// Writes letters about documents that the index does not take; without it they are counted only.
+    pub letters: Option<Arc<DocumentLetters>>,
+}
+
+impl IndexTarget {
+    /// Writes a document off that the index does not take. That is durable before the cursor moves on.
+    pub(super) async fn give_up(
+        &self,
+        write: &Write,
+        rejection: &Rejection,
+    ) -> Result<(), SearchFault> {
+        let (Some(letters), Write::Index(standing)) = (&self.letters, write) else {
+            return Ok(());
+        };
+        let written = letters.write(standing, rejection).await;
+        // What is not in the journal is read, and rejected, again.
+        written.map_err(|fault| SearchFault::Unavailable(fault.to_string()))
+    }
 }
 
 /// A commit costs a tenth of a second however little is in it, so there are few of them.
@@ -65,7 +84,7 @@ pub async fn fill(
 impl Following {
     /// Goes on where the index is.
     pub(super) async fn begin(log: LogSource, target: &IndexTarget) -> Result<Self, SearchFault> {
-        let cursor = target.index.cursor().await?;
+        let cursor = target.index.begin().await?;
         Ok(Self {
             clock: Arc::clone(&log.clock),
             batch: Batch::behind(cursor, log.pace),

@@ -1,15 +1,16 @@
 //! `SearchIndexer`: keeps the search index in step with the graph.
 //!
 //! Reads the change log by itself, from where the index says that it is: an index that is slow or away holds up nobody's
-//! pushes, and the log keeps what it has missed. Told: [`Step`], by itself. Writes nothing to the journal: the index is a
-//! fold of the log, and its cursor is in it.
+//! pushes, and the log keeps what it has missed. Told: [`Step`], by itself. Writes `letter.requested` about documents that
+//! the index does not take, and nothing else: the index is a fold of the log, and its cursor is in it.
 //!
-//! **Invariant:** the cursor moves only past records that are in the index, or that were counted and reported because no
-//! document can show them. No more than one page of the log is in hand.
+//! **Invariant:** the cursor moves only past records that are in the index, or whose document has a letter, or that were
+//! counted and reported because no document can show them. No more than one page of the log is in hand.
 
 mod batch;
 mod counts;
 mod following;
+mod letters;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use self::counts::SearchCounts;
 use self::following::Following;
 pub use self::following::{IndexTarget, fill};
+pub use self::letters::DocumentLetters;
 use crate::fleet::Fleet;
 use crate::ports::SearchFault;
 use crate::runtime::{Cx, Done, Failure, Fault, Worker};

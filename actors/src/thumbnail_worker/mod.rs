@@ -18,7 +18,7 @@ mod rendering;
 
 use std::sync::Arc;
 
-use iyagi_media::{FocalPoint, Preset, RenderError, Rendered, sniff};
+use iyagi_media::{FocalPoint, Format, Preset, RenderError, Rendered};
 use iyagi_messages::fact::{ThumbnailFailed, ThumbnailRendered};
 use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::media::{Claim, Thumbnails, Variant};
@@ -29,7 +29,7 @@ use self::files::{Look, Wanted, presets_of, wanted};
 pub use self::rendering::{Foreseen, Rendering, Unrendered};
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
-    read_write, store_down, table_down,
+    read_write, read_write_of, store_down, table_down,
 };
 use crate::ports::{MetadataTable, NewObject, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
@@ -98,9 +98,18 @@ impl ThumbnailWorker {
         {
             return Ok(());
         }
+        let store = &*self.context.store;
         let bytes_max = self.context.rendering.limits.bytes_max;
-        let reading = read_write(&*self.context.store, event, bytes_max).await;
-        let picture = match reading.map_err(|fault| store_down(&fault))? {
+        let reading = if claims_to_be_a_picture(&event.key) {
+            read_write(store, event, bytes_max).await.map(Some)
+        } else {
+            read_write_of(store, event, bytes_max, Format::is_picture).await
+        };
+        let Some(reading) = reading.map_err(|fault| store_down(&fault))? else {
+            // A recording among the pictures of a post: somebody else's work.
+            return Ok(());
+        };
+        let picture = match reading {
             Reading::Whole {
                 bytes,
                 info,
@@ -129,10 +138,6 @@ impl ThumbnailWorker {
                 return derived.release(&self.me, &event.key, gone).await;
             }
         };
-        if !sniff(&picture.bytes).is_picture() && !claims_to_be_a_picture(&event.key) {
-            // A recording among the pictures of a post: somebody else's work.
-            return Ok(());
-        }
         match self.make(delivery, &picture).await {
             Ok(thumbnails) => self.attach(&picture, thumbnails).await,
             Err(Failed::ForGood(why)) => self.fail(delivery, event, &picture.sequencer, why).await,
@@ -147,10 +152,7 @@ impl ThumbnailWorker {
         } = &*self.context;
         let looked = rendering.look(Arc::clone(&picture.bytes), picture.sha256.clone());
         let looked = looked.await;
-        let Foreseen {
-            sha256,
-            decode_bytes,
-        } = looked.map_err(|error| failed(error.into(), delivery))?;
+        let Foreseen { sha256, probe } = looked.map_err(|error| failed(error.into(), delivery))?;
         let files = wanted(&sha256, presets, picture.focal_point);
         let claim = Claim {
             sha256,
@@ -175,7 +177,7 @@ impl ThumbnailWorker {
             let presets = presets_of(&lacking, presets);
             let bytes = Arc::clone(&picture.bytes);
             let focal_point = picture.focal_point;
-            let rendered = rendering.render(bytes, decode_bytes, focal_point, presets);
+            let rendered = rendering.render(bytes, probe.as_ref(), focal_point, presets);
             let rendered = rendered.await;
             let rendered = rendered.map_err(|unrendered| failed(unrendered, delivery))?;
             self.context.derived.claim(&self.me, claim).await?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_media::{FocalPoint, Limits, Preset, RenderError, Rendered, probe, render};
+use iyagi_media::{
+    FocalPoint, Limits, Preset, Probe, RenderError, Rendered, estimated_bytes, probe, render,
+};
 
 use crate::media_job::{DecodeBudget, Watch};
 use crate::runtime::{CpuError, CpuPool};
@@ -26,8 +28,8 @@ pub struct Rendering {
 pub struct Foreseen {
     /// SHA-256 of its bytes, hexadecimal.
     pub sha256: String,
-    /// Memory that its decode takes, in bytes.
-    pub decode_bytes: u64,
+    /// What its headers claim. What cannot be probed is refused by the render before it takes any memory.
+    pub probe: Option<Probe>,
 }
 
 /// Why a picture was not rendered.
@@ -50,26 +52,26 @@ impl Rendering {
     ) -> Result<Foreseen, CpuError> {
         let work = move || Foreseen {
             sha256: sha256.unwrap_or_else(|| iyagi_media::sha256(&bytes)),
-            // What cannot be probed is refused by the render before it takes any memory.
-            decode_bytes: probe(&bytes).map_or(0, |probe| probe.estimated_decode_bytes),
+            probe: probe(&bytes).ok(),
         };
         self.cpu.run(self.deadline, work).await
     }
 
-    /// Makes every thumbnail of a picture whose decode is to take so much memory. Its share of that is held for as long
-    /// as the work really takes.
+    /// Makes every thumbnail of a picture that was probed. Its share of the memory is held for as long as the work really
+    /// takes.
     pub async fn render(
         &self,
         bytes: Arc<Vec<u8>>,
-        decode_bytes: u64,
+        probe: Option<&Probe>,
         focal_point: Option<FocalPoint>,
         presets: Vec<Preset>,
     ) -> Result<Rendered, Unrendered> {
         // What is beyond the limits is refused by the render, too.
-        let share = if decode_bytes > self.limits.decode_bytes_max {
-            None
-        } else {
-            Some(self.budget.share(decode_bytes).await)
+        let affordable =
+            probe.filter(|probe| probe.estimated_decode_bytes <= self.limits.decode_bytes_max);
+        let share = match affordable {
+            Some(probe) => Some(self.budget.share(estimated_bytes(probe, &presets)).await),
+            None => None,
         };
         let watch = Watch::default();
         let (late, limits) = (watch.ended(), self.limits.clone());
@@ -85,6 +87,7 @@ impl Rendering {
 mod tests {
     use std::time::Instant;
 
+    use futures_util::FutureExt;
     use iyagi_media::OutputFormat;
 
     use super::*;
@@ -119,7 +122,7 @@ mod tests {
         let presets = vec![Preset::new("large", 1080, &[OutputFormat::WebP])];
         let picture = Arc::clone(picture);
         rendering
-            .render(picture, foreseen.decode_bytes, None, presets)
+            .render(picture, foreseen.probe.as_ref(), None, presets)
             .await
     }
 
@@ -133,7 +136,7 @@ mod tests {
         let hasty = rendering(Duration::from_millis(1));
         let began = Instant::now();
         let presets = vec![Preset::new("large", 1080, &[OutputFormat::WebP])];
-        let cut = hasty.render(picture, 0, None, presets).await;
+        let cut = hasty.render(picture, None, None, presets).await;
         let cut = cut.map(drop).unwrap_err();
         assert!(
             matches!(cut, Unrendered::Work(CpuError::TimedOut { .. })),
@@ -158,5 +161,33 @@ mod tests {
             "{refused}"
         );
         drop(everything);
+    }
+
+    #[tokio::test]
+    async fn what_linear_light_takes_is_taken_from_the_budget() {
+        let mut rendering = rendering(Duration::from_mins(5));
+        let picture = picture(64);
+        let foreseen = rendering.look(Arc::clone(&picture), None).await;
+        let probe = foreseen.expect("looks").probe.expect("a picture");
+        let plain = Preset::new("small", 32, &[OutputFormat::Jpeg]);
+        let linear = Preset {
+            linear: true,
+            ..plain.clone()
+        };
+        let bytes = estimated_bytes(&probe, std::slice::from_ref(&linear));
+        rendering.budget = DecodeBudget::new(bytes);
+        // Room is left for the decode alone.
+        let rest = bytes - probe.estimated_decode_bytes;
+        let others = rendering.budget.share(rest).await;
+        let render = |preset: &Preset| {
+            let presets = vec![preset.clone()];
+            rendering.render(Arc::clone(&picture), Some(&probe), None, presets)
+        };
+        assert!(render(&plain).await.is_ok());
+        let mut waiting = Box::pin(render(&linear));
+        assert!((&mut waiting).now_or_never().is_none());
+        assert_eq!(rendering.cpu.busy(), 0, "it takes what others have");
+        drop(others);
+        assert!(waiting.await.is_ok());
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn dead_letters(group: &Group, shared: &Shared<'_>) -> Mailbox<DlqMes
             Arc::clone(&ports.audio),
             Arc::clone(&ports.metadata),
         ],
+        search: ports.search.clone(),
     });
     let dlq = group.child(on("push", ChildSpec::new("dlq-keeper")), move |me| {
         let context = Arc::clone(&context);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::child::{on, tell_now};
+use crate::dlq_keeper::DlqMessage;
 use crate::ports::SearchIndex;
-use crate::runtime::{ChildSpec, Group};
+use crate::runtime::{ChildSpec, Group, Mailbox};
 use crate::search_indexer::{
-    IndexTarget, LOG, SearchCounts, SearchIndexer, SearchIndexerContext, Step,
+    DocumentLetters, IndexTarget, LOG, SearchCounts, SearchIndexer, SearchIndexerContext, Step,
 };
 use crate::stream_poller::reading::LogSource;
 
@@ -15,9 +16,16 @@ pub(super) fn search_group(
     group: &Group,
     index: &Arc<dyn SearchIndex>,
     shared: &Shared<'_>,
+    dlq: &Mailbox<DlqMessage>,
 ) -> Arc<SearchCounts> {
     let (ports, settings) = (shared.ports, shared.settings);
     let counts = Arc::new(SearchCounts::default());
+    let letters = DocumentLetters {
+        journal: Arc::clone(&ports.journal),
+        projections: Arc::clone(shared.projections),
+        dlq: dlq.for_sender("search-indexer"),
+        clock: Arc::clone(&ports.clock),
+    };
     let context = Arc::new(SearchIndexerContext {
         log: LogSource {
             stream: Arc::clone(&ports.stream),
@@ -30,6 +38,7 @@ pub(super) fn search_group(
             index: Arc::clone(index),
             projection: settings.search.clone(),
             counts: Arc::clone(&counts),
+            letters: Some(Arc::new(letters)),
         },
         fleet: shared.fleet.clone(),
     });

@@ -9,7 +9,8 @@ use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::Health;
 use iyagi_actors::journal::MemoryJournal;
 use iyagi_actors::ports::{
-    ChangeStream, Clock, Outcome, Position, SearchFault, SearchIndex, StreamFault,
+    ChangeStream, Clock, Outcome, Position, Rejection, RejectionClass, SearchFault, SearchIndex,
+    StreamFault,
 };
 use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::runtime::{ChildSpec, Intensity, Strategy, System, Unobserved};
@@ -143,9 +144,10 @@ impl SearchIndex for Index {
         };
         let one = |(at, write): (usize, Write)| match write {
             _ if at >= taken => Outcome::Throttled,
-            _ if at == 0 && matches!(mood, Some(Mood::Refuses)) => {
-                Outcome::Rejected("mapper_parsing_exception".to_owned())
-            }
+            _ if at == 0 && matches!(mood, Some(Mood::Refuses)) => Outcome::Rejected(Rejection {
+                class: RejectionClass::Mapping,
+                detail: "mapper_parsing_exception".to_owned(),
+            }),
             Write::Index(standing) => {
                 let known = state
                     .written
@@ -164,6 +166,10 @@ impl SearchIndex for Index {
         state.cursor = cursor;
         state.commits.push(cursor);
         Ok(())
+    }
+
+    async fn retry(&self, _: &DocumentId) -> Result<Outcome, SearchFault> {
+        unreachable!("nobody redrives")
     }
 
     async fn search(&self, _: Request) -> Result<Page, SearchFault> {
@@ -211,6 +217,7 @@ async fn given(
                     authored_labels: Vec::new(),
                 },
                 counts: Arc::clone(&counts),
+                letters: None,
             },
             fleet: Fleet::alone(projections),
         });
@@ -290,7 +297,13 @@ async fn what_the_index_or_a_document_cannot_take_is_counted_and_the_rest_goes_o
     let seen = when(log, &[Mood::Refuses]).await;
     assert_eq!(seen.state.committed.len(), 9);
     assert_eq!(seen.state.cursor, Cursor::new(11, 1));
-    let rejected = [("refused", 1), ("unindexable_value", 1), ("unversioned", 0)];
+    let rejected = [
+        ("mapping", 1),
+        ("refused", 0),
+        ("too_large", 0),
+        ("unindexable_value", 1),
+        ("unversioned", 0),
+    ];
     assert_eq!(seen.counts.rejected_by_reason(), rejected);
     assert_eq!(seen.counts.documents()[0], ("indexed", 9));
 }

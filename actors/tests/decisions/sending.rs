@@ -143,6 +143,7 @@ fn more_dead_tokens_than_are_believed_pause_the_service_once_and_spare_the_phone
     let resumed = PlatformResumed {
         platform: FCM,
         by: "op".to_owned(),
+        because: None,
     };
     let resumed = paused.when(NOW, 1, &resumed.into());
     assert_eq!((resumed.tokens(NOW), of(&resumed).spares), ((0, 0), false));
@@ -155,6 +156,7 @@ fn what_a_person_paused_removes_dead_phones_all_the_same() {
         platform: FCM,
         reason: PauseReason::Operator,
         by: "op".to_owned(),
+        because: None,
     };
     let given = Given::default().when(NOW, 1, &paused.into());
     let tokens = given.0.tokens(FCM, NOW).and_one_dead();

@@ -7,8 +7,8 @@ use super::loudness::Loudness;
 /// What voices are brought to: the level of podcasts (AES TD1008 recommends -16 to -18 for speech).
 const TARGET_LUFS: f64 = -16.0;
 
-/// What peaks stay below, so that a lossy encoder after this has room.
-const TRUE_PEAK_MAX_DBTP: f64 = -1.5;
+/// What peaks stay below, in dBTP, those of renditions too.
+pub const TRUE_PEAK_MAX_DBTP: f64 = -1.5;
 
 /// The gain to play a recording with. It is a fact beside the recording, which is not touched.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -21,7 +21,7 @@ mod true_peak;
 mod waveform;
 mod webm;
 
-pub use delivery::Delivery;
+pub use delivery::{Delivery, TRUE_PEAK_MAX_DBTP};
 pub use error::AudioError;
 pub use fingerprint::Fingerprint;
 pub use limits::{AudioLimits, AudioQuantity};

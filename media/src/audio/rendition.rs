@@ -7,6 +7,7 @@ mod plainness;
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::TRUE_PEAK_MAX_DBTP;
 use super::error::AudioError;
 use super::limits::AudioLimits;
 use super::probe::Codec;
@@ -97,11 +98,12 @@ impl Rendition {
         }
     }
 
-    /// Measures what is said to be this rendition of a recording, and returns what it is: as long
-    /// as the recording, as loud as its gain makes it, and without a word about it.
+    /// Measures what is said to be this rendition of a recording with this gain, and returns what it
+    /// is: as long as the recording, as loud as the gain makes it, and without a word about it.
     pub fn check(
         self,
         original: &Analysis,
+        gain_db: f64,
         bytes: &[u8],
         cancel: &dyn Fn() -> bool,
     ) -> Result<RenditionFacts, RenditionError> {
@@ -129,7 +131,7 @@ impl Rendition {
         let got_lufs = made.loudness.integrated_lufs;
         let comparable = wanted.duration_ms >= COMPARABLE_MS_MIN && !original.loudness.near_silent;
         if let (Some(measured), true) = (original.loudness.integrated_lufs, comparable) {
-            let wanted_lufs = measured + original.delivery.gain_db;
+            let wanted_lufs = measured + gain_db;
             let near = |lufs: f64| (lufs - wanted_lufs).abs() <= LOUDNESS_TOLERANCE_LU;
             if !got_lufs.is_some_and(near) {
                 return Err(RenditionError::Loudness {
@@ -158,6 +160,14 @@ pub struct RenditionFacts {
     pub integrated_lufs: Option<f64>,
     /// True peak, in dBTP: that of the recording after its gain, and what the encoder added.
     pub true_peak_dbtp: Option<f64>,
+}
+
+impl RenditionFacts {
+    /// Returns by how many dB its peaks are above [`TRUE_PEAK_MAX_DBTP`].
+    pub fn excess_db(&self) -> Option<f64> {
+        let excess = self.true_peak_dbtp? - TRUE_PEAK_MAX_DBTP;
+        (excess > 0.0).then_some(excess)
+    }
 }
 
 /// Why some bytes are not the rendition of a recording.

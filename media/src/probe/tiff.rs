@@ -15,6 +15,7 @@ const STRIP_OFFSETS: u16 = 273;
 const ORIENTATION: u16 = 274;
 const SAMPLES_PER_PIXEL: u16 = 277;
 const STRIP_BYTE_COUNTS: u16 = 279;
+const COLOUR_MAP: u16 = 320;
 const TILE_OFFSETS: u16 = 324;
 const TILE_BYTE_COUNTS: u16 = 325;
 const SAMPLE_FORMAT: u16 = 339;
@@ -30,9 +31,10 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
     let (colour, colours) = match number(PHOTOMETRIC, 1) {
         0 | 1 => (Colour::Gray, 1),
         2 => (Colour::Rgb, 3),
+        3 => (Colour::Indexed, 1),
         5 => (Colour::Cmyk, 4),
         _ => {
-            let why = "its colours are none of grey, RGB and CMYK; save it as PNG";
+            let why = "its colours are none of grey, RGB, a palette and CMYK; save it as PNG";
             return Err(Fault::Unsupported(why));
         }
     };
@@ -40,6 +42,10 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
     if !matches!(bits, 1 | 8 | 16) || !whole_numbers || !(colours..=colours + 1).contains(&samples)
     {
         let why = "its samples are not of 8 or 16 bits, or too many; save it as PNG";
+        return Err(Fault::Unsupported(why));
+    }
+    if colour == Colour::Indexed && (bits, samples) != (8, 1) {
+        let why = "its palette is not of 8 bits a pixel; save it as PNG";
         return Err(Fault::Unsupported(why));
     }
     let pixels = u64::from(width) * u64::from(height);
@@ -61,8 +67,11 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
         scans: 1,
         profile_bytes: page.bytes(PROFILE).map_or(0, |data| data.len() as u64),
         complete: page.pixels_inside(),
-        // The decoder's buffer, the copy handed out, and grey spread to three channels.
-        estimated_decode_bytes: pixels.saturating_mul(2 * stored + 4),
+        // The decoder's buffer, the copy handed out, and grey or indices spread to three channels;
+        // and the file, which is copied to show its indices.
+        estimated_decode_bytes: pixels
+            .saturating_mul(2 * stored + 4)
+            .saturating_add(bytes.len() as u64),
     })
 }
 
@@ -73,22 +82,70 @@ pub(super) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
     page.bytes(PROFILE).map(<[u8]>::to_vec)
 }
 
+/// A picture whose pixels are indices into its palette.
+pub(crate) struct Indexed {
+    /// The same file, but for saying that the indices are shades of grey: what decodes the one
+    /// decodes the other.
+    pub(crate) file: Vec<u8>,
+    /// Red, green and blue of each index.
+    pub(crate) palette: Box<[[u8; 3]; 256]>,
+}
+
+/// The first page as indices and palette; none if it has no whole palette.
+pub(crate) fn indexed(bytes: &[u8]) -> Option<Indexed> {
+    const COLOURS: usize = 256;
+    const BLACK_IS_ZERO: u16 = 1;
+    let file = File::open(bytes).ok()?;
+    let page = file.first_page().ok()?;
+    let map = page.entry(COLOUR_MAP)?;
+    let shades: Vec<u32> = (0..3 * COLOURS).map_while(|at| map.number(at)).collect();
+    if shades.len() < 3 * COLOURS {
+        return None;
+    }
+    // Old writers filled the palette with bytes where TIFF has 16 bits; libtiff takes them for it, too.
+    let bits = if shades.iter().any(|shade| *shade > 255) {
+        16
+    } else {
+        8
+    };
+    let palette = std::array::from_fn(|index| {
+        [0, 1, 2].map(|channel| (shades[channel * COLOURS + index] >> (bits - 8)) as u8)
+    });
+    let photometric = page.entry(PHOTOMETRIC).filter(|entry| entry.size == 2)?.at;
+    let mut grey = bytes.to_vec();
+    let value = grey.get_mut(photometric..photometric.checked_add(2)?)?;
+    value.copy_from_slice(&if file.little_endian {
+        BLACK_IS_ZERO.to_le_bytes()
+    } else {
+        BLACK_IS_ZERO.to_be_bytes()
+    });
+    Some(Indexed {
+        file: grey,
+        palette: Box::new(palette),
+    })
+}
+
 struct File<'a> {
     bytes: &'a [u8],
     little_endian: bool,
+    /// Whether counts and offsets have 64 bits, as they have in BigTIFF.
+    big: bool,
 }
 
 impl<'a> File<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let little_endian = bytes.starts_with(b"II");
         let file = Self {
             bytes,
-            little_endian,
+            little_endian: bytes.starts_with(b"II"),
+            big: false,
         };
-        match file.u16(2) {
-            Some(42) => Ok(file),
-            Some(_) => Err(Fault::Unsupported("it is a BigTIFF; save it as PNG")),
-            None => Err(Fault::Corrupt("it ends before it says its size")),
+        match (file.u16(2), file.u16(4), file.u16(6)) {
+            (Some(42), _, _) => Ok(file),
+            (Some(43), Some(8), Some(0)) => Ok(Self { big: true, ..file }),
+            (Some(_), Some(_), Some(_)) => {
+                Err(Fault::Corrupt("its offsets have no size that is known"))
+            }
+            _ => Err(Fault::Corrupt("it ends before it says its size")),
         }
     }
 
@@ -110,45 +167,82 @@ impl<'a> File<'a> {
         })
     }
 
-    fn first_page(&self) -> Result<Directory<'_>, Fault> {
-        const CUT: Fault = Fault::Corrupt("its directory is cut short");
-        let at = self.u32(4).ok_or(CUT)? as usize;
-        let entries = self.u16(at).ok_or(CUT)?;
-        let end = at + 2 + ENTRY_LEN * usize::from(entries);
-        self.bytes.get(at..end).ok_or(CUT)?;
-        Ok(Directory {
+    fn u64(&self, at: usize) -> Option<u64> {
+        let bytes = array(self.bytes, at)?;
+        Some(if self.little_endian {
+            u64::from_le_bytes(bytes)
+        } else {
+            u64::from_be_bytes(bytes)
+        })
+    }
+
+    /// A count or an offset.
+    fn word(&self, at: usize) -> Option<usize> {
+        if self.big {
+            usize::try_from(self.u64(at)?).ok()
+        } else {
+            self.u32(at).map(|word| word as usize)
+        }
+    }
+
+    fn word_len(&self) -> usize {
+        if self.big { 8 } else { 4 }
+    }
+
+    fn first_directory(&self) -> Option<usize> {
+        self.word(if self.big { 8 } else { 4 })
+    }
+
+    fn directory(&self, at: usize) -> Option<Directory<'_>> {
+        let (entries, first_entry) = if self.big {
+            (usize::try_from(self.u64(at)?).ok()?, at.checked_add(8)?)
+        } else {
+            (usize::from(self.u16(at)?), at.checked_add(2)?)
+        };
+        let end = first_entry.checked_add(entries.checked_mul(self.entry_len())?)?;
+        self.bytes.get(first_entry..end)?;
+        Some(Directory {
             file: self,
-            first_entry: at + 2,
+            first_entry,
             entries,
         })
     }
 
+    /// A tag, a type, how many values, and these or where they are.
+    fn entry_len(&self) -> usize {
+        4 + 2 * self.word_len()
+    }
+
+    fn first_page(&self) -> Result<Directory<'_>, Fault> {
+        let first = self.first_directory();
+        let first = first.and_then(|at| self.directory(at));
+        first.ok_or(Fault::Corrupt("its directory is cut short"))
+    }
+
     /// How many directories the chain has; more than any file has if it goes in a circle.
     fn pages(&self) -> u32 {
-        let directory = |at: usize| {
-            let entries = usize::from(self.u16(at)?);
-            let next = self.u32(at + 2 + ENTRY_LEN * entries)?;
-            Some(next as usize)
+        let next = |at: usize| {
+            let directory = self.directory(at)?;
+            self.word(directory.first_entry + self.entry_len() * directory.entries)
         };
-        let first = self.u32(4).map(|at| at as usize);
         // A chain that leads out of the file ends there.
-        let chain = std::iter::successors(first, |at| directory(*at).filter(|next| *next > 0));
+        let chain = std::iter::successors(self.first_directory(), |at| {
+            next(*at).filter(|next| *next > 0)
+        });
         chain.take(PAGES_COUNTED_MAX as usize).count() as u32
     }
 }
 
-const ENTRY_LEN: usize = 12;
-
 struct Directory<'a> {
     file: &'a File<'a>,
     first_entry: usize,
-    entries: u16,
+    entries: usize,
 }
 
 impl<'a> Directory<'a> {
     fn entry(&self, tag: u16) -> Option<Entry<'a>> {
-        (0..usize::from(self.entries))
-            .map(|entry| self.first_entry + ENTRY_LEN * entry)
+        (0..self.entries)
+            .map(|entry| self.first_entry + self.file.entry_len() * entry)
             .find(|&at| self.file.u16(at) == Some(tag))
             .and_then(|at| Entry::read(self.file, at))
     }
@@ -201,16 +295,13 @@ impl<'a> Entry<'a> {
         let size = match file.u16(at + 2)? {
             3 | 8 => 2,
             4 | 9 | 11 => 4,
-            5 | 10 | 12 => 8,
+            5 | 10 | 12 | 16 | 17 | 18 => 8,
             _ => 1,
         };
-        let count = file.u32(at + 4)? as usize;
-        let inline = count.checked_mul(size)? <= 4;
-        let at = if inline {
-            at + 8
-        } else {
-            file.u32(at + 8)? as usize
-        };
+        let count = file.word(at + 4)?;
+        let values = at + 4 + file.word_len();
+        let inline = count.checked_mul(size)? <= file.word_len();
+        let at = if inline { values } else { file.word(values)? };
         Some(Self {
             file,
             count,
@@ -228,7 +319,8 @@ impl<'a> Entry<'a> {
             1 => self.file.bytes.get(at).map(|byte| u32::from(*byte)),
             2 => self.file.u16(at).map(u32::from),
             4 => self.file.u32(at),
-            _ => None,
+            // No file that is read is longer than 32 bits can say.
+            _ => self.file.u64(at)?.try_into().ok(),
         }
     }
 }

@@ -7,8 +7,8 @@ use iyagi_media::{Colour, Format, Limits, OutputFormat, RenderError, probe, rend
 use webp::{AnimEncoder, AnimFrame, WebPConfig};
 
 use crate::sample::{
-    BOTH, CORNERS, YELLOW, assert_corners, decoded, file, gif, jpeg, png, preset, quadrants,
-    rendered, thumbnails, webp,
+    BOTH, CORNERS, YELLOW, assert_corners, big_tiff, decoded, file, gif, jpeg, palette_tiff, png,
+    preset, quadrants, rendered, thumbnails, webp,
 };
 
 #[test]
@@ -30,6 +30,9 @@ fn every_format_and_depth_gives_the_same_thumbnails() {
             "tiff, 16 bits and alpha",
             file(&transparent, ImageFormat::Tiff),
         ),
+        ("tiff, 64-bit offsets", big_tiff(&picture)),
+        ("tiff, palette", quadrants_by_palette(16)),
+        ("tiff, palette of bytes", quadrants_by_palette(8)),
     ] {
         let thumbnails = thumbnails(&bytes);
         assert!(
@@ -41,6 +44,39 @@ fn every_format_and_depth_gives_the_same_thumbnails() {
             assert_corners(&decoded(variant), CORNERS, case);
         }
     }
+}
+
+/// A TIFF whose colours stand at both ends of its palette.
+fn quadrants_by_palette(bits: u8) -> Vec<u8> {
+    let picture = quadrants(160, 120).to_rgb8();
+    let mut palette = [[0; 3]; 256];
+    let at = [0, 1, 254, 255];
+    for (index, colour) in at.into_iter().zip(CORNERS) {
+        palette[index] = colour;
+    }
+    let indices: Vec<u8> = picture
+        .pixels()
+        .map(|pixel| {
+            palette
+                .iter()
+                .position(|colour| *colour == pixel.0)
+                .unwrap() as u8
+        })
+        .collect();
+    palette_tiff((160, 120), &indices, palette, bits)
+}
+
+#[test]
+fn a_palette_that_is_cut_short_is_refused() {
+    let mut tiff = quadrants_by_palette(16);
+    let map = tiff
+        .windows(2)
+        .rposition(|tag| tag == 320u16.to_le_bytes())
+        .unwrap();
+    tiff[map + 4..map + 8].copy_from_slice(&700u32.to_le_bytes());
+    let refusal = rendered(&tiff, &[]).unwrap_err();
+    assert_eq!(refusal.reason_code(), "corrupt");
+    assert!(refusal.to_string().contains("palette"), "{refusal}");
 }
 
 #[test]

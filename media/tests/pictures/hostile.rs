@@ -9,8 +9,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::colour::{ink_profile, png_profile};
 use crate::sample::{
-    BOTH, exif, file, gif, jpeg, jpeg_exif, png, png_chunk, preset, quadrants, tiff_with, webp,
-    webp_chunk, with_jpeg_segments, with_png_chunks, with_webp_chunks,
+    BOTH, big_tiff, exif, file, gif, jpeg, jpeg_exif, palette_tiff, png, png_chunk, preset,
+    quadrants, tiff_with, webp, webp_chunk, with_jpeg_segments, with_png_chunks, with_webp_chunks,
 };
 use crate::scans::{self, Quantised};
 
@@ -275,6 +275,8 @@ fn mutations_of_tiff_are_survived() {
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     mutations_are_survived(&[
         tiff_with(&picture, 6, &p3),
+        big_tiff(&picture),
+        palette_tiff((40, 30), &[7; 40 * 30], [[1, 2, 3]; 256], 16),
         file(&picture, ImageFormat::Tiff),
         file(&picture.to_rgba16().into(), ImageFormat::Tiff),
         file(&picture.to_luma8().into(), ImageFormat::Tiff),

@@ -146,41 +146,108 @@ pub(crate) fn with_webp_chunks(webp: &[u8], flags: u8, chunks: &[Vec<u8>]) -> Ve
 
 /// A TIFF of one strip, 8 bits a channel, with an orientation and a colour profile.
 pub(crate) fn tiff_with(picture: &DynamicImage, orientation: u16, icc: &[u8]) -> Vec<u8> {
-    const SHORT: u16 = 3;
-    const LONG: u16 = 4;
-    const UNDEFINED: u16 = 7;
+    tiff(false, picture, orientation, icc)
+}
+
+/// The same with counts and offsets of 64 bits.
+pub(crate) fn big_tiff(picture: &DynamicImage) -> Vec<u8> {
+    tiff(true, picture, 1, &[])
+}
+
+fn tiff(big: bool, picture: &DynamicImage, orientation: u16, icc: &[u8]) -> Vec<u8> {
     let rgb = picture.to_rgb8();
-    let strip_at = 8u32;
-    let bits_at = strip_at + rgb.len() as u32;
-    let icc_at = bits_at + 6;
-    let entries = [
-        (256, LONG, 1, rgb.width()),
-        (257, LONG, 1, rgb.height()),
-        (258, SHORT, 3, bits_at),
-        (259, SHORT, 1, 1),
-        (262, SHORT, 1, 2),
-        (273, LONG, 1, strip_at),
-        (274, SHORT, 1, u32::from(orientation)),
-        (277, SHORT, 1, 3),
-        (278, LONG, 1, rgb.height()),
-        (279, LONG, 1, rgb.len() as u32),
-        (34_675, UNDEFINED, icc.len() as u32, icc_at),
+    let mut tags = vec![
+        (258, shorts(&[8; 3])),
+        (262, shorts(&[2])),
+        (274, shorts(&[orientation])),
+        (277, shorts(&[3])),
     ];
-    let entries = &entries[..entries.len() - usize::from(icc.is_empty())];
-    let mut file = b"II*\0".to_vec();
-    file.extend((icc_at + icc.len() as u32).to_le_bytes());
-    file.extend(rgb.as_raw());
-    file.extend([8, 0, 8, 0, 8, 0]);
-    file.extend(icc);
-    file.extend((entries.len() as u16).to_le_bytes());
-    for (tag, kind, count, value) in entries {
-        file.extend(u16::to_le_bytes(*tag));
-        file.extend(kind.to_le_bytes());
-        file.extend(u32::to_le_bytes(*count));
-        file.extend(value.to_le_bytes());
+    if !icc.is_empty() {
+        tags.push((34_675, (TIFF_BYTE, icc.to_vec())));
     }
-    file.extend([0; 4]);
-    file
+    tiff_strip(big, rgb.dimensions(), rgb.as_raw(), tags)
+}
+
+/// A TIFF of indices into a palette of 256 colours, whose shades have 16 bits, or 8 as old writers have it.
+pub(crate) fn palette_tiff(
+    size: (u32, u32),
+    indices: &[u8],
+    palette: [[u8; 3]; 256],
+    bits: u8,
+) -> Vec<u8> {
+    let shade = |shade: u8| u16::from(shade) * if bits == 16 { 257 } else { 1 };
+    let map = [0, 1, 2].map(|channel| palette.map(|colour| shade(colour[channel])));
+    let tags = vec![
+        (258, shorts(&[8])),
+        (262, shorts(&[3])),
+        (277, shorts(&[1])),
+        (320, shorts(&map.concat())),
+    ];
+    tiff_strip(false, size, indices, tags)
+}
+
+const TIFF_BYTE: u16 = 1;
+const TIFF_SHORT: u16 = 3;
+const TIFF_LONG: u16 = 4;
+
+/// The type of a tag, and its values.
+type TiffValues = (u16, Vec<u8>);
+
+fn shorts(values: &[u16]) -> TiffValues {
+    (
+        TIFF_SHORT,
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+    )
+}
+
+fn long(value: u32) -> TiffValues {
+    (TIFF_LONG, value.to_le_bytes().to_vec())
+}
+
+fn tiff_strip(
+    big: bool,
+    (width, height): (u32, u32),
+    pixels: &[u8],
+    mut tags: Vec<(u16, TiffValues)>,
+) -> Vec<u8> {
+    let word_len = if big { 8 } else { 4 };
+    let word = |value: usize| (value as u64).to_le_bytes()[..word_len].to_vec();
+    let mut body = vec![0; 2 * word_len];
+    tags.extend([
+        (256, long(width)),
+        (257, long(height)),
+        (259, shorts(&[1])),
+        (273, long(body.len() as u32)),
+        (278, long(height)),
+        (279, long(pixels.len() as u32)),
+    ]);
+    tags.sort();
+    body.extend(pixels);
+    let mut directory = (tags.len() as u64).to_le_bytes()[..if big { 8 } else { 2 }].to_vec();
+    for (tag, (kind, mut values)) in tags {
+        let size = [1, 1, 2, 4][usize::from(kind) - 1];
+        let count = word(values.len() / size);
+        if values.len() > word_len {
+            let at = word(body.len());
+            body.extend(std::mem::replace(&mut values, at));
+        }
+        values.resize(word_len, 0);
+        directory.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+        directory.extend([count, values].concat());
+    }
+    directory.extend(word(0));
+    let header = if big {
+        &b"II\x2b\0\x08\0\0\0"[..]
+    } else {
+        b"II\x2a\0"
+    };
+    let header = [header, &word(body.len())].concat();
+    body[..header.len()].copy_from_slice(&header);
+    body.extend(directory);
+    body
 }
 
 pub(crate) fn preset(name: &str, longest_side: u32, formats: &[OutputFormat]) -> Preset {

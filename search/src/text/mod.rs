@@ -11,4 +11,4 @@ mod tokens;
 pub use tokens::{Token, Tokens};
 
 pub(crate) use scan::{Run, RunKind, Scan, Word};
-pub(crate) use tokens::{TAG, WORD, bigrams, is_kept, prefix_of};
+pub(crate) use tokens::{PREFIX_CHARACTERS_MAX, TAG, WORD, bigrams, is_kept, prefix_of};

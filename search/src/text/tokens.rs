@@ -44,7 +44,7 @@ pub(crate) const WORD: &str = "=";
 pub(crate) const TAG: &str = "#";
 
 /// Beginnings of words are kept up to this many characters: nobody types more and waits for suggestions.
-const PREFIX_CHARACTERS_MAX: usize = 16;
+pub(crate) const PREFIX_CHARACTERS_MAX: usize = 16;
 /// Longer words are not kept whole: they are links and keys, and nobody types them.
 const WORD_CHARACTERS_MAX: usize = 64;
 

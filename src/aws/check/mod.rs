@@ -10,15 +10,18 @@
 //! - `overlap`: whether the bucket tells us of what we write ourselves; a daemon looks at it when it starts, too
 //! - `push`: the platform applications
 //! - `graph`: Neptune and its change log
+//! - `search`: the search index on OpenSearch
 
 mod graph;
 mod overlap;
 mod permissions;
 mod push;
+mod search;
 
 use std::collections::HashSet;
 
 pub use self::overlap::Overlap;
+pub use self::search::check as search;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 

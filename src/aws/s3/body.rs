@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
+use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::aws::sdk_error::chain;
@@ -13,14 +14,16 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(5);
 const ADVANCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why there is no whole body.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
 pub(super) enum Cut {
     /// There is more of it than is wanted.
+    #[error("{size} bytes came, more than were asked for")]
     TooLarge {
         /// What had come until then.
         size: u64,
     },
     /// It ended too early, or is not what was sent.
+    #[error("{0}")]
     Broken(String),
 }
 

@@ -8,6 +8,7 @@
 
 mod body;
 mod fault;
+mod post_form;
 mod presign;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,9 +16,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, ChecksumAlgorithm, EncodingType, Object};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use iyagi_actors::ports::{
     ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
@@ -27,6 +30,7 @@ use iyagi_messages::object::ObjectKey;
 use thiserror::Error;
 
 use self::body::Cut;
+pub use self::post_form::{PostForm, PostForms};
 pub use self::presign::Signed;
 use super::sdk_error::reason_of;
 
@@ -125,7 +129,7 @@ impl S3Objects {
             .key(key.as_str())
             .send()
             .await;
-        let object = sent.map_err(|error| fault::of_get(key, &error))?;
+        let mut object = sent.map_err(|error| fault::of_get(key, &error))?;
         let announced = object.content_length.and_then(|n| u64::try_from(n).ok());
         let too_large = |size| StoreFault::TooLarge {
             key: key.clone(),
@@ -135,19 +139,13 @@ impl S3Objects {
         if let Some(size) = announced.filter(|size| *size > bytes_max) {
             return Err(too_large(size));
         }
-        let bytes = match body::read(object.body, announced, bytes_max).await {
+        let body = std::mem::take(&mut object.body);
+        let bytes = match body::read(body, announced, bytes_max).await {
             Ok(bytes) => bytes,
             Err(Cut::TooLarge { size }) => return Err(too_large(size)),
             Err(Cut::Broken(reason)) => return Ok(Read::Broken(reason)),
         };
-        let facts = Facts {
-            etag: object.e_tag,
-            version_id: object.version_id,
-            content_type: object.content_type,
-            cache_control: object.cache_control,
-            metadata: object.metadata,
-        };
-        let info = facts.info(key, bytes.len() as u64);
+        let info = Facts::of(object).info(key, bytes.len() as u64);
         Ok(Read::Whole(bytes, info))
     }
 }
@@ -168,6 +166,16 @@ struct Facts {
 }
 
 impl Facts {
+    fn of(object: GetObjectOutput) -> Self {
+        Self {
+            etag: object.e_tag,
+            version_id: object.version_id,
+            content_type: object.content_type,
+            cache_control: object.cache_control,
+            metadata: object.metadata,
+        }
+    }
+
     fn info(self, key: &ObjectKey, size: u64) -> ObjectInfo {
         ObjectInfo {
             key: key.clone(),
@@ -208,6 +216,36 @@ impl ObjectStore for S3Objects {
         Err(StoreFault::Unavailable(format!(
             "object `{key}` broke off {READ_ATTEMPTS_MAX} times while it was read: {reason}"
         )))
+    }
+
+    async fn get_start(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        let sent = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key.as_str())
+            .range(format!("bytes=0-{}", bytes.saturating_sub(1)))
+            .send()
+            .await;
+        let mut object = match sent {
+            Ok(object) => object,
+            // An object without any bytes has no first ones either.
+            Err(error) if error.code() == Some("InvalidRange") => {
+                return Ok((Vec::new(), self.head(key).await?));
+            }
+            Err(error) => return Err(fault::of_get(key, &error)),
+        };
+        let size = object.content_range.as_deref().and_then(size_of_whole);
+        let size = size.ok_or_else(|| fault::incomplete(key, "range"))?;
+        let announced = object.content_length.and_then(|n| u64::try_from(n).ok());
+        let body = std::mem::take(&mut object.body);
+        let start = body::read(body, announced, bytes).await;
+        let start = start.map_err(|cut| StoreFault::Unavailable(format!("`{key}`: {cut}")))?;
+        Ok((start, Facts::of(object).info(key, size)))
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault> {
@@ -355,6 +393,11 @@ fn decoded(key: &str) -> String {
 
 fn headers(metadata: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
     (!metadata.is_empty()).then(|| metadata.clone().into_iter().collect())
+}
+
+/// What stands behind the slash of `bytes 0-511/36812`.
+fn size_of_whole(content_range: &str) -> Option<u64> {
+    content_range.rsplit_once('/')?.1.parse().ok()
 }
 
 /// S3 writes an entity tag as HTTP does, and leaves the quotes out in its notifications.

@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Filter, job};
-use crate::cli::output::moment;
-use crate::cli::tell::sentence;
 use crate::cli::{Context, Exit, Failure, Operations, Output};
+use crate::tell::{moment, sentence};
 
 /// Letters that are asked for at once.
 const PAGE: usize = 1_000;

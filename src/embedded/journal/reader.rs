@@ -32,8 +32,14 @@ pub struct Filter {
     pub entity_prefix: Option<String>,
     /// One of these kinds.
     pub kinds: Vec<String>,
+    /// What the writer begins with, such as `push-sender`.
+    pub actor_prefix: Option<String>,
+    /// The commit or upload that it all began with.
+    pub corr: Option<String>,
     /// Only what is behind this position.
     pub after: Pos,
+    /// Only what is ahead of this position.
+    pub before: Option<Pos>,
     /// From the newest event backwards.
     pub newest_first: bool,
 }
@@ -100,21 +106,33 @@ impl JournalReader {
 
     /// Events that pass a filter, at most `limit`.
     pub fn find(&self, filter: &Filter, limit: usize) -> Result<Vec<Event>, JournalFault> {
+        let mut wanted = String::from("pos > ?");
         let mut values = vec![Value::from(filter.after.0 as i64)];
-        let mut entity = "";
-        if let Some(prefix) = &filter.entity_prefix {
-            entity = "AND substr(entity, 1, length(?)) = ?";
-            values.extend([Value::from(prefix.clone()), Value::from(prefix.clone())]);
+        if let Some(before) = filter.before {
+            wanted.push_str(" AND pos < ?");
+            values.push(Value::from(before.0 as i64));
         }
-        let mut kind = String::new();
+        for (column, prefix) in [
+            ("entity", &filter.entity_prefix),
+            ("actor", &filter.actor_prefix),
+        ] {
+            if let Some(prefix) = prefix {
+                wanted += &format!(" AND substr({column}, 1, length(?)) = ?");
+                values.extend([Value::from(prefix.clone()), Value::from(prefix.clone())]);
+            }
+        }
+        if let Some(corr) = &filter.corr {
+            wanted.push_str(" AND corr = ?");
+            values.push(Value::from(corr.clone()));
+        }
         if !filter.kinds.is_empty() {
-            kind = format!("AND kind IN ({})", vec!["?"; filter.kinds.len()].join(", "));
+            let places = vec!["?"; filter.kinds.len()].join(", ");
+            wanted += &format!(" AND kind IN ({places})");
             values.extend(filter.kinds.iter().cloned().map(Value::from));
         }
         let order = if filter.newest_first { "DESC" } else { "ASC" };
-        let sql = format!(
-            "SELECT {COLUMNS} FROM event WHERE pos > ? {entity} {kind} ORDER BY pos {order} LIMIT ?"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} FROM event WHERE {wanted} ORDER BY pos {order} LIMIT ?");
         values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
         queries::events_of(&self.connection, &sql, params_from_iter(values), 0)
     }

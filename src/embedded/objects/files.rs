@@ -46,6 +46,16 @@ impl Files {
         durable
     }
 
+    /// Where a write's bytes lie aside.
+    pub(super) fn aside(&self, write_id: &str) -> PathBuf {
+        self.incoming.join(write_id)
+    }
+
+    /// Makes durable that a file is aside, whose bytes are.
+    pub(super) fn sync_aside(&self) -> io::Result<()> {
+        sync_folder(&self.incoming)
+    }
+
     /// The folder is made durable once, when every file in it is.
     fn write_aside(&self, writes: &[(&str, &[u8])]) -> io::Result<()> {
         let mut files = Vec::with_capacity(writes.len());
@@ -56,7 +66,7 @@ impl Files {
         }
         // The first to be made durable takes what the file system knows of all along.
         files.iter().try_for_each(File::sync_all)?;
-        sync_folder(&self.incoming)
+        self.sync_aside()
     }
 
     /// Moves a staged file to its place.
@@ -88,21 +98,34 @@ impl Files {
 
     /// Reads a file of known size; `None` if it is not there.
     pub(super) fn read(&self, stored: &Stored, size: u64) -> io::Result<Option<Vec<u8>>> {
+        // One byte more would show that something else has changed the file.
+        let bytes = self.read_start(stored, size.saturating_add(1))?;
+        if bytes
+            .as_ref()
+            .is_some_and(|bytes| bytes.len() as u64 != size)
+        {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the file was changed outside the store",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads the first bytes of a file, at most so many; `None` if it is not there.
+    pub(super) fn read_start(
+        &self,
+        stored: &Stored,
+        bytes_max: u64,
+    ) -> io::Result<Option<Vec<u8>>> {
         for path in self.places(stored) {
             let file = match File::open(path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            // One byte more would show that something else has changed the file.
-            file.take(size.saturating_add(1)).read_to_end(&mut bytes)?;
-            if bytes.len() as u64 != size {
-                return Err(io::Error::new(
-                    ErrorKind::InvalidData,
-                    "the file was changed outside the store",
-                ));
-            }
+            let mut bytes = Vec::with_capacity(usize::try_from(bytes_max).unwrap_or(0));
+            file.take(bytes_max).read_to_end(&mut bytes)?;
             return Ok(Some(bytes));
         }
         Ok(None)

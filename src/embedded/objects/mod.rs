@@ -7,6 +7,7 @@
 //! up is either not begun or done and notified.
 
 mod files;
+mod incoming;
 mod index;
 mod layout;
 mod store;
@@ -25,6 +26,7 @@ use rusqlite::Connection;
 use thiserror::Error;
 use tokio::runtime::Handle;
 
+pub use self::incoming::{Incoming, Received};
 use self::store::Store;
 use crate::embedded::sqlite::DatabaseError;
 
@@ -87,6 +89,23 @@ impl EmbeddedObjects {
         self.store.database.has_stopped()
     }
 
+    /// Begins an object whose bytes come in pieces.
+    pub fn receive(&self) -> Incoming {
+        self.store.receive(self.clock.now())
+    }
+
+    /// Makes what has come an object, and raises its notification.
+    pub async fn put_received(
+        &self,
+        received: Received,
+        key: &ObjectKey,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault> {
+        let (key, at) = (key.clone(), self.clock.now());
+        self.blocking(move |store, runtime| store.put_received(runtime, received, key, options, at))
+            .await
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store, &Handle) -> Result<T, StoreFault> + Send + 'static,
@@ -119,6 +138,16 @@ impl ObjectStore for EmbeddedObjects {
     ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
         let key = key.clone();
         self.blocking(move |store, _| store.get(&key, bytes_max))
+            .await
+    }
+
+    async fn get_start(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        let key = key.clone();
+        self.blocking(move |store, _| store.get_start(&key, bytes))
             .await
     }
 

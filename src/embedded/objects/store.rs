@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use iyagi_actors::ports::queue::BATCH_MAX;
-use iyagi_actors::ports::{NewObject, ObjectInfo, Outgoing, Queue, QueueFault, Sent, StoreFault};
-use iyagi_media::sha256;
+use iyagi_actors::ports::{
+    NewObject, ObjectInfo, Outgoing, PutOptions, Queue, QueueFault, Sent, StoreFault,
+};
+use iyagi_media::{hexadecimal, sha256};
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::object::ObjectKey;
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
 use super::files::{Files, Stored};
+use super::incoming::{Incoming, Received};
 use super::{ObjectsError, index, layout};
 use crate::embedded::sqlite::{Database, DatabaseError, Schema, WriteFault};
 use crate::embedded::unique_id::unique_id;
@@ -62,10 +65,7 @@ impl Store {
         key: &ObjectKey,
         bytes_max: u64,
     ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
-        for _ in 0..READ_ATTEMPTS_MAX {
-            let found = self.database.read_blocking(|c| index::find(c, key));
-            let found = found.map_err(|error| from_database(&error))?;
-            let (info, stored) = found.ok_or_else(|| StoreFault::NotFound(key.clone()))?;
+        self.read(key, |stored, info| {
             if info.size > bytes_max {
                 return Err(StoreFault::TooLarge {
                     key: key.clone(),
@@ -73,11 +73,34 @@ impl Store {
                     max: bytes_max,
                 });
             }
-            match self.files.read(&stored, info.size) {
-                Ok(Some(bytes)) => return Ok((bytes, info)),
-                // Replaced since the index was read: look again.
-                Ok(None) => {}
-                Err(error) => return Err(StoreFault::Unavailable(format!("{key}: {error}"))),
+            let whole = self.files.read(stored, info.size);
+            whole.map_err(|error| unreadable(key, &error))
+        })
+    }
+
+    pub(super) fn get_start(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        self.read(key, |stored, info| {
+            let start = self.files.read_start(stored, info.size.min(bytes));
+            start.map_err(|error| unreadable(key, &error))
+        })
+    }
+
+    fn read(
+        &self,
+        key: &ObjectKey,
+        read: impl Fn(&Stored, &ObjectInfo) -> Result<Option<Vec<u8>>, StoreFault>,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        for _ in 0..READ_ATTEMPTS_MAX {
+            let found = self.database.read_blocking(|c| index::find(c, key));
+            let found = found.map_err(|error| from_database(&error))?;
+            let (info, stored) = found.ok_or_else(|| StoreFault::NotFound(key.clone()))?;
+            // None if it was replaced since the index was read: look again.
+            if let Some(bytes) = read(&stored, &info)? {
+                return Ok((bytes, info));
             }
         }
         Err(StoreFault::Unavailable(format!(
@@ -94,12 +117,50 @@ impl Store {
     ) -> Result<Vec<ObjectInfo>, StoreFault> {
         let (writes, bytes): (Vec<_>, Vec<_>) = objects
             .into_iter()
-            .map(|object| write_of(object, at))
+            .map(|object| {
+                let (size, sha256) = (object.bytes.len() as u64, sha256(&object.bytes));
+                let write = write_of(object.key, write_id(at), size, sha256, object.options);
+                (write, object.bytes)
+            })
             .unzip();
-        let stored: Vec<Stored> = writes.iter().map(|write| write.stored.clone()).collect();
-        let names = stored.iter().map(|stored| stored.write_id.as_str());
+        let names = writes.iter().map(|write| write.stored.write_id.as_str());
         let staged: Vec<_> = names.zip(bytes.iter().map(Vec::as_slice)).collect();
         self.files.stage(&staged).map_err(|error| from_io(&error))?;
+        self.index(runtime, writes, at)
+    }
+
+    /// Makes a file that came in pieces an object.
+    pub(super) fn put_received(
+        &self,
+        runtime: &Handle,
+        received: Received,
+        key: ObjectKey,
+        options: PutOptions,
+        at: Timestamp,
+    ) -> Result<ObjectInfo, StoreFault> {
+        self.files.sync_aside().map_err(|error| from_io(&error))?;
+        let (size, sha256) = (received.size, hexadecimal(&received.sha256));
+        let write_id = received.keep();
+        let write = write_of(key, write_id, size, sha256, options);
+        let mut put = self.index(runtime, vec![write], at)?;
+        Ok(put.pop().expect("one was stored"))
+    }
+
+    /// Begins a write whose bytes come in pieces.
+    pub(super) fn receive(&self, at: Timestamp) -> Incoming {
+        let write_id = write_id(at);
+        let path = self.files.aside(&write_id);
+        Incoming::begin(write_id, path)
+    }
+
+    /// Makes what is durable aside the current writes of their objects.
+    fn index(
+        &self,
+        runtime: &Handle,
+        writes: Vec<index::Write>,
+        at: Timestamp,
+    ) -> Result<Vec<ObjectInfo>, StoreFault> {
+        let stored: Vec<Stored> = writes.iter().map(|write| write.stored.clone()).collect();
         let change = self.change(at);
         // If this fails, nobody knows whether it reached the disk, so the staged files stay until the next start.
         let put = self.write(runtime, move |c| {
@@ -250,6 +311,10 @@ fn send(
     runtime.block_on(queue.send(messages.collect()))
 }
 
+fn unreadable(key: &ObjectKey, error: &io::Error) -> StoreFault {
+    StoreFault::Unavailable(format!("{key}: {error}"))
+}
+
 pub(super) fn from_database(error: &DatabaseError) -> StoreFault {
     match error {
         DatabaseError::Stopped { .. } => StoreFault::Full(error.to_string()),
@@ -257,7 +322,7 @@ pub(super) fn from_database(error: &DatabaseError) -> StoreFault {
     }
 }
 
-fn from_io(error: &io::Error) -> StoreFault {
+pub(super) fn from_io(error: &io::Error) -> StoreFault {
     match error.kind() {
         ErrorKind::StorageFull
         | ErrorKind::QuotaExceeded
@@ -268,26 +333,27 @@ fn from_io(error: &io::Error) -> StoreFault {
     }
 }
 
-/// An object as a write, and its bytes.
-fn write_of(object: NewObject, at: Timestamp) -> (index::Write, Vec<u8>) {
-    let NewObject {
-        key,
-        bytes,
-        options,
-    } = object;
-    let write_id = unique_id(at).simple().to_string();
-    let sha256 = sha256(&bytes);
-    let write = index::Write {
+fn write_id(at: Timestamp) -> String {
+    unique_id(at).simple().to_string()
+}
+
+fn write_of(
+    key: ObjectKey,
+    write_id: String,
+    size: u64,
+    sha256: String,
+    options: PutOptions,
+) -> index::Write {
+    index::Write {
         stored: Stored {
             file: layout::file_of(&key, &write_id),
             write_id,
         },
         key,
-        size: bytes.len() as u64,
+        size,
         // As long as S3's.
         etag: sha256[..ETAG_DIGITS].to_owned(),
         sha256,
         options,
-    };
-    (write, bytes)
+    }
 }

@@ -43,6 +43,20 @@ pub enum FaultClass {
     TimeoutAfterAccept,
 }
 
+impl FaultClass {
+    /// Its word in requests and in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled => "throttled",
+            Self::Dead => "dead",
+            Self::Poison => "poison",
+            Self::ApplicationBroken => "application_broken",
+            Self::TimeoutAfterAccept => "timeout_after_accept",
+        }
+    }
+}
+
 /// What becomes of a push.
 pub(super) enum Verdict {
     Accept,

@@ -100,16 +100,23 @@ impl Frame {
 }
 
 fn theme(request: &HttpRequest) -> &'static str {
+    match cookie(request, THEME_COOKIE) {
+        Some("dark") => "dark",
+        Some("light") => "light",
+        _ => "",
+    }
+}
+
+/// A cookie that a request brings.
+pub(super) fn cookie<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     let cookies = request.headers().get_all(header::COOKIE);
     let pairs = cookies
         .filter_map(|cookies| cookies.to_str().ok())
         .flat_map(|cookies| cookies.split(';'));
     let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-    match pairs.find(|(name, _)| *name == THEME_COOKIE) {
-        Some((_, "dark")) => "dark",
-        Some((_, "light")) => "light",
-        _ => "",
-    }
+    pairs
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
 }
 
 /// A page.

@@ -11,7 +11,10 @@
 //! - `verdict`: what of it is trouble, in words, the worst first
 //! - `live`, `topic`: the parts of pages that change, told to whoever has one open
 //! - `text`, `bar`, `event`: numbers and moments, fill levels, events of the journal as people read them
-//! - `overview`, `actors`, `pipelines`, `dead_letters`, `sign_in`: a page each, or two
+//! - `lanes`: a causal trace as a picture
+//! - `session`: whose eyes the search page looks with
+//! - `overview`, `actors`, `pipelines`, `dead_letters`, `media`, `journal`, `why_not`, `search`, `config`, `sign_in`: a page
+//!   each, or two
 //!
 //! **Invariant:** whatever a page shows is escaped by its template; what is marked as safe is another template.
 
@@ -19,20 +22,27 @@ mod actors;
 mod assets;
 mod bar;
 mod board;
+mod config;
 mod dead_letters;
 mod event;
 mod frame;
 mod history;
+mod journal;
+mod lanes;
 mod live;
 mod look;
+mod media;
 mod overview;
 mod pipelines;
+mod search;
+mod session;
 mod sign_in;
 mod text;
 mod topic;
 mod verdict;
+mod why_not;
 
-use actix_web::web::{ServiceConfig, resource};
+use actix_web::web::{ServiceConfig, post, resource};
 
 pub use self::assets::PREFIX as ASSETS;
 pub use self::board::Board;
@@ -52,7 +62,7 @@ pub(super) struct Entry {
 }
 
 /// Every page that the rail leads to, from top to bottom.
-pub(super) const NAV: [Entry; 4] = [
+pub(super) const NAV: [Entry; 8] = [
     Entry {
         path: "/",
         title: "Overview",
@@ -77,6 +87,30 @@ pub(super) const NAV: [Entry; 4] = [
         key: 'd',
         icon: "M3 6h18v12H3zM3 7l9 6 9-6",
     },
+    Entry {
+        path: "/media",
+        title: "Media",
+        key: 'm',
+        icon: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5h.01",
+    },
+    Entry {
+        path: "/journal",
+        title: "Journal",
+        key: 'j',
+        icon: "M6 4h12v16H6zM9.5 8.5h5M9.5 12h5M9.5 15.5h3",
+    },
+    Entry {
+        path: "/search",
+        title: "Search",
+        key: 's',
+        icon: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14M16 16l4.5 4.5",
+    },
+    Entry {
+        path: "/config",
+        title: "Configuration",
+        key: 'c',
+        icon: "M4 7h10M18 7h2M4 17h2M10 17h10M14 5v4M10 15v4",
+    },
 ];
 
 /// Every path of the dashboard.
@@ -86,6 +120,14 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(
             resource("/")
                 .route(get(overview::show))
+                .default_service(otherwise(READ)),
+        )
+        .configure(of_media)
+        .configure(of_journal)
+        .configure(of_search)
+        .service(
+            resource("/config")
+                .route(get(config::show))
                 .default_service(otherwise(READ)),
         )
         .service(
@@ -127,5 +169,64 @@ pub(super) fn routes(config: &mut ServiceConfig) {
             resource("/assets/{version}/{name}")
                 .route(get(assets::send))
                 .default_service(otherwise(READ)),
+        );
+}
+
+fn of_media(config: &mut ServiceConfig) {
+    const READ: &str = "GET, HEAD";
+    config
+        .service(
+            resource("/media")
+                .route(get(media::show))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/media/files/{key:.*}")
+                .route(get(media::file))
+                .default_service(otherwise(READ)),
+        );
+}
+
+fn of_journal(config: &mut ServiceConfig) {
+    const READ: &str = "GET, HEAD";
+    config
+        .service(
+            resource("/journal")
+                .route(get(journal::list))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/journal/export.jsonl")
+                .route(get(journal::export))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/journal/why-not")
+                .route(get(why_not::show))
+                .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/journal/{id}")
+                .route(get(journal::one))
+                .default_service(otherwise(READ)),
+        );
+}
+
+fn of_search(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource("/search")
+                .route(get(search::show))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/search/sign-in")
+                .route(post().to(session::sign_in))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/search/sign-out")
+                .route(post().to(session::sign_out))
+                .default_service(otherwise("POST")),
         );
 }

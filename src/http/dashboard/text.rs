@@ -72,6 +72,17 @@ pub(super) fn delay(seconds: Option<f64>) -> String {
     }
 }
 
+/// A size, in the unit that fits.
+pub(super) fn bytes(size: u64) -> String {
+    let unit = |divisor: f64, name: &str| format!("{:.1} {name}", size as f64 / divisor);
+    match size {
+        0..1_000 => format!("{size} B"),
+        1_000..1_000_000 => unit(1e3, "kB"),
+        1_000_000..1_000_000_000 => unit(1e6, "MB"),
+        _ => unit(1e9, "GB"),
+    }
+}
+
 /// A duration in microseconds, in the unit that fits.
 pub(super) fn micros(us: u64) -> String {
     match us {
@@ -138,6 +149,13 @@ mod tests {
         }
         assert_eq!(micros(127), "127 µs");
         assert_eq!(micros(4_095), "4.1 ms");
+    }
+
+    #[test]
+    fn sizes_are_in_the_unit_that_fits() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(45_200), "45.2 kB");
+        assert_eq!(bytes(2_000_000), "2.0 MB");
     }
 
     #[test]

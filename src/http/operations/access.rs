@@ -15,7 +15,7 @@ use super::login;
 use crate::http::State;
 use crate::http::caller::bearer;
 use crate::http::dashboard;
-use crate::http::limits;
+use crate::http::limits::Limit;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::check_text;
 use crate::http::response;
@@ -75,18 +75,20 @@ fn unknown(request: &ServiceRequest, state: &State) -> Problem {
         let detail = "send `Authorization: Bearer` with an operator's token; the command line takes it from --token-file";
         return Problem::new(Kind::Unauthenticated, detail);
     }
-    let peer = request.peer_addr().map(|peer| limits::network(peer.ip()));
-    if let Err(wait) = state.guesses.take(peer) {
-        return limits::too_many("too many tokens that are no operator's", wait);
+    let peer = state
+        .limits
+        .address_of(request.peer_addr(), request.headers());
+    if let Err(problem) = state.limits.check(Limit::Operator, peer) {
+        return problem;
     }
     tracing::warn!(?peer, "an operator's token is refused");
     Problem::new(Kind::Unauthenticated, "the token is no operator's")
 }
 
-/// Whether a person opens a page, whom a problem document would not help.
+/// Whether a person opens a page, whom a problem document would not help. Who brings a token is no browser.
 fn navigates(method: &Method, headers: &HeaderMap) -> bool {
     let (_, named) = response::wanted(headers, "text/html");
-    *method == Method::GET && named
+    *method == Method::GET && named && !headers.contains_key(header::AUTHORIZATION)
 }
 
 /// The operator as the journal is to name them. Who is at the other end is taken at its word as long as that is all there is;

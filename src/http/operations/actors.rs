@@ -4,11 +4,11 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, ControlError};
 use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{ActorPaused, ActorResumed, Fact, PoolResized};
+use iyagi_messages::fact::{ActorPaused, ActorResumed, Fact, PoolResized, RestartRequested};
 use serde_json::json;
 
 use super::WRITER;
-use super::order;
+use super::order::{self, BECAUSE};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -67,16 +67,17 @@ pub async fn order(
 ) -> Result<HttpResponse, Problem> {
     let order = order::read(&request, payload, (PREFIX, "name"), &ORDERS).await?;
     let wish = Wish::read(order.verb, order.fields)?;
-    let actor = give(&state.surface, &order.name, wish, &order.by).await?;
+    let (by, because) = (&order.by, order.because.as_deref());
+    let actor = give(&state.surface, &order.name, wish, by, because).await?;
     Ok(response::ok(&actor))
 }
 
 impl Wish {
     fn read(verb: Verb, mut fields: Fields) -> Result<Self, Problem> {
-        let mut known: &[&str] = &[];
+        let mut known: &[&str] = &[BECAUSE];
         let wish = match verb {
             Verb::Scale => {
-                known = &["size"];
+                known = &["size", BECAUSE];
                 let size: u64 = fields.required("size")?;
                 let size = u32::try_from(size)
                     .ok()
@@ -92,26 +93,29 @@ impl Wish {
         Ok(wish)
     }
 
-    /// What the order is in the journal; a restart stands there as what comes of it.
-    fn fact(self, actor: &ActorSnapshot, by: &str) -> Option<Fact> {
-        let (name, by) = (actor.name.clone(), by.to_owned());
-        match self {
-            Self::Pause => Some(ActorPaused { actor: name, by }.into()),
-            Self::Resume => Some(ActorResumed { actor: name, by }.into()),
+    /// What the order is in the journal.
+    fn fact(self, snapshot: &ActorSnapshot, by: &str, because: Option<&str>) -> Option<Fact> {
+        let (actor, by) = (snapshot.name.clone(), by.to_owned());
+        let because = because.map(str::to_owned);
+        Some(match self {
+            Self::Pause => ActorPaused { actor, by, because }.into(),
+            Self::Resume => ActorResumed { actor, by, because }.into(),
+            Self::Restart => RestartRequested { actor, by, because }.into(),
             Self::Scale(to) => {
-                let from = u32::try_from(actor.size.unwrap_or(0)).unwrap_or(u32::MAX);
-                (from != to).then(|| {
-                    PoolResized {
-                        pool: name,
-                        from,
-                        to,
-                        by,
-                    }
-                    .into()
-                })
+                let from = u32::try_from(snapshot.size.unwrap_or(0)).unwrap_or(u32::MAX);
+                if from == to {
+                    return None;
+                }
+                PoolResized {
+                    pool: actor,
+                    from,
+                    to,
+                    by,
+                    because,
+                }
+                .into()
             }
-            Self::Restart => None,
-        }
+        })
     }
 }
 
@@ -121,19 +125,20 @@ async fn give(
     name: &str,
     wish: Wish,
     by: &str,
+    because: Option<&str>,
 ) -> Result<ActorSnapshot, Problem> {
     let entity = Entity::new("actor", name);
     journalled::settle(&*surface.journal, async || {
         let actor = find(surface, name)?;
         check(&actor, wish)?;
-        let Some(fact) = wish.fact(&actor, by) else {
+        let Some(fact) = wish.fact(&actor, by, because) else {
             return Ok(Decision::nothing(()));
         };
         let seen = journalled::seq_of(&*surface.journal, &entity).await?;
         Ok(Decision::next(WRITER, entity.clone(), seen, fact, ()))
     })
     .await?;
-    tracing::info!(actor = name, order = ?wish, by, "an operator's order");
+    tracing::info!(actor = name, order = ?wish, by, because, "an operator's order");
     let actors = &surface.actors;
     let done = match wish {
         Wish::Scale(size) => actors.scale(name, size as usize).map(|_| ()),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::WRITER;
 use super::access::Operator;
-use super::order::{self, Order, PAUSE_OR_RESUME};
+use super::order::{self, BECAUSE, Order, PAUSE_OR_RESUME};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -48,7 +48,8 @@ pub async fn begin(
     let mut fields = order::body(&request, payload).await?;
     let preset: String = fields.required("preset")?;
     let dry_run = fields.optional("dry_run")?.unwrap_or(false);
-    fields.end(&["preset", "dry_run"])?;
+    let because = order::because(&mut fields)?;
+    fields.end(&["preset", "dry_run", BECAUSE])?;
     let surface = &state.surface;
     let digest = digest_of(surface, &preset)?;
     write(surface, &preset, |before| {
@@ -62,11 +63,18 @@ pub async fn begin(
             digest: digest.clone(),
             dry_run,
             by: by.clone(),
+            because: because.clone(),
         };
         Ok(Some(begun.into()))
     })
     .await?;
-    tracing::info!(preset, dry_run, by, "an operator begins a backfill");
+    tracing::info!(
+        preset,
+        dry_run,
+        by,
+        because,
+        "an operator begins a backfill"
+    );
     answer(surface, &preset).await
 }
 
@@ -82,20 +90,27 @@ pub async fn order(
         verb: pause,
         fields,
         by,
+        because,
     } = order::read(&request, payload, at, &PAUSE_OR_RESUME).await?;
-    fields.end(&[])?;
+    fields.end(&[BECAUSE])?;
     let surface = &state.surface;
     write(surface, &preset, |before| {
         let stage = before.ok_or_else(|| none(&preset))?.stage;
-        let by = by.clone();
+        let (by, because) = (by.clone(), because.clone());
         Ok(match (stage, pause) {
-            (BackfillStage::Running, true) => Some(BackfillPaused { by }.into()),
-            (BackfillStage::Paused, false) => Some(BackfillResumed { by }.into()),
+            (BackfillStage::Running, true) => Some(BackfillPaused { by, because }.into()),
+            (BackfillStage::Paused, false) => Some(BackfillResumed { by, because }.into()),
             _ => None,
         })
     })
     .await?;
-    tracing::info!(preset, pause, by, "an operator's order to a backfill");
+    tracing::info!(
+        preset,
+        pause,
+        by,
+        because,
+        "an operator's order to a backfill"
+    );
     answer(surface, &preset).await
 }
 

@@ -8,18 +8,25 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{self, Stream};
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::{Fact, FaultInjected, FaultsCleared};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
+use super::WRITER;
+use super::access::Operator;
+use super::order::{self, BECAUSE};
 use crate::embedded::push_log::{Accepted, FaultRule, PushLog};
 use crate::http::State;
+use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
+use crate::surface::Surface;
 
-const FIELDS: [&str; 4] = ["device", "class", "times", "retry_after_seconds"];
+const FIELDS: [&str; 5] = ["device", "class", "times", "retry_after_seconds", BECAUSE];
 /// Largest body of a rule.
 const BODY_BYTES_MAX: u64 = 16 * 1024;
 /// Pushes that a tap may begin with.
@@ -39,13 +46,22 @@ pub async fn faults(state: Data<State>, request: HttpRequest) -> Result<HttpResp
 pub async fn add_fault(
     state: Data<State>,
     request: HttpRequest,
+    Operator { name: by, .. }: Operator,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
-    let rule = read(&body)?;
-    tracing::info!(?rule, "the push gateway is told to fail");
+    let (rule, because) = read(&body)?;
     let log = log(&state)?;
+    tracing::info!(?rule, by, because, "the push gateway is told to fail");
+    let injected = FaultInjected {
+        device: rule.device.clone(),
+        class: rule.class.as_str().to_owned(),
+        times: rule.times,
+        by,
+        because,
+    };
+    write(&state.surface, injected.into()).await?;
     log.add_fault(rule);
     let faults = log.faults();
     Ok(response::json(
@@ -58,10 +74,13 @@ pub async fn add_fault(
 pub async fn clear_faults(
     state: Data<State>,
     request: HttpRequest,
+    Operator { name: by, .. }: Operator,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    tracing::info!("the push gateway is told to work");
-    log(&state)?.clear_faults();
+    let log = log(&state)?;
+    tracing::info!(by, "the push gateway is told to work");
+    write(&state.surface, FaultsCleared { by }.into()).await?;
+    log.clear_faults();
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -116,7 +135,23 @@ fn log(state: &State) -> Result<&PushLog, Problem> {
     })
 }
 
-fn read(body: &[u8]) -> Result<FaultRule, Problem> {
+/// Journals what the gateway is about to be told.
+async fn write(surface: &Surface, fact: Fact) -> Result<(), Problem> {
+    let entity = Entity::new("gateway", "log");
+    journalled::settle(&*surface.journal, async || {
+        let seen = journalled::seq_of(&*surface.journal, &entity).await?;
+        Ok(Decision::next(
+            WRITER,
+            entity.clone(),
+            seen,
+            fact.clone(),
+            (),
+        ))
+    })
+    .await
+}
+
+fn read(body: &[u8]) -> Result<(FaultRule, Option<String>), Problem> {
     let mut fields = Fields::parse(body)?;
     let rule = FaultRule {
         device: fields.optional("device")?,
@@ -124,12 +159,13 @@ fn read(body: &[u8]) -> Result<FaultRule, Problem> {
         times: fields.optional("times")?,
         retry_after_seconds: fields.optional("retry_after_seconds")?,
     };
+    let because = order::because(&mut fields)?;
     fields.end(&FIELDS)?;
     if rule.times == Some(0) {
         let detail = "`times` is at least 1; leave it out for as long as nobody clears the rule";
         return Err(Problem::invalid("times", detail));
     }
-    Ok(rule)
+    Ok((rule, because))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,8 @@ const PREFIX: &str = "/v1/ops/journal/";
 /// Events in a page that names no limit, and the most there can be.
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 10_000;
-const EXPECTED: &str = "an event id, which has 32 hexadecimal digits";
+/// What an id of an event looks like.
+pub(in crate::http) const EXPECTED: &str = "an event id, which has 32 hexadecimal digits";
 
 /// Some events in order.
 #[derive(Debug, PartialEq, Serialize)]
@@ -36,7 +37,6 @@ struct Page {
 #[derive(Debug, PartialEq)]
 struct Wanted {
     filter: Filter,
-    corr: Option<String>,
     limit: usize,
 }
 
@@ -70,17 +70,7 @@ impl Wanted {
     fn read(query: &str) -> Result<Self, Problem> {
         let known = ["after", "limit", "kind", "entity", "corr", "order"];
         let query = Query::parse(query, &known)?;
-        let kinds: Vec<String> = query
-            .text("kind")
-            .map(|kinds| kinds.split(',').map(str::to_owned).collect())
-            .unwrap_or_default();
-        for kind in &kinds {
-            if !KINDS.iter().any(|(known, _)| known == kind) {
-                let hint = request::did_you_mean(kind, KINDS.iter().map(|(known, _)| *known));
-                let detail = format!("there is no kind `{kind}`{hint}");
-                return Err(Problem::invalid("kind", detail));
-            }
-        }
+        let kinds = kinds(&query)?;
         let newest_first = match query.text("order") {
             None | Some("oldest") => false,
             Some("newest") => true,
@@ -95,8 +85,9 @@ impl Wanted {
                 kinds,
                 after: Pos(query.number("after", 0..=i64::MAX as u64, 0)?),
                 newest_first,
+                corr: query.text("corr").map(str::to_owned),
+                ..Filter::default()
             },
-            corr: query.text("corr").map(str::to_owned),
             limit: query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
         })
     }
@@ -104,10 +95,7 @@ impl Wanted {
     fn page(self, journal: &JournalReader) -> Result<Page, JournalFault> {
         let newest_first = self.filter.newest_first;
         // One more than asked for tells whether there are more.
-        let mut events = match &self.corr {
-            Some(corr) => self.of_one_origin(journal.by_corr(corr)?),
-            None => journal.find(&self.filter, self.limit + 1)?,
-        };
+        let mut events = journal.find(&self.filter, self.limit + 1)?;
         let more = events.len() > self.limit;
         events.truncate(self.limit);
         let last = events.last().map(|event| event.pos);
@@ -117,30 +105,26 @@ impl Wanted {
             head: journal.head()?,
         })
     }
+}
 
-    /// One commit or upload has few events, so they are filtered here.
-    fn of_one_origin(&self, mut events: Vec<Event>) -> Vec<Event> {
-        let Filter {
-            entity_prefix,
-            kinds,
-            after,
-            newest_first,
-        } = &self.filter;
-        events.retain(|event| {
-            let entity = entity_prefix.as_ref();
-            event.pos > *after
-                && entity.is_none_or(|prefix| event.entity.0.starts_with(prefix.as_str()))
-                && (kinds.is_empty() || kinds.iter().any(|kind| kind == event.fact.kind()))
-        });
-        if *newest_first {
-            events.reverse();
+/// The kinds that a query names, all of which there are.
+pub(in crate::http) fn kinds(query: &Query) -> Result<Vec<String>, Problem> {
+    let kinds: Vec<String> = query
+        .text("kind")
+        .map(|kinds| kinds.split(',').map(str::to_owned).collect())
+        .unwrap_or_default();
+    for kind in &kinds {
+        if !KINDS.iter().any(|(known, _)| known == kind) {
+            let hint = request::did_you_mean(kind, KINDS.iter().map(|(known, _)| *known));
+            let detail = format!("there is no kind `{kind}`{hint}");
+            return Err(Problem::invalid("kind", detail));
         }
-        events
     }
+    Ok(kinds)
 }
 
 /// Reads on a connection of its own, off the listener's thread.
-async fn read<T: Send + 'static>(
+pub(in crate::http) async fn read<T: Send + 'static>(
     surface: &Surface,
     query: impl FnOnce(&JournalReader) -> Result<T, JournalFault> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -154,7 +138,8 @@ async fn read<T: Send + 'static>(
     read.map_err(|error| Problem::internal("reading the journal", &error))?
 }
 
-fn unknown(id: EventId) -> Problem {
+/// What is answered where there is no such event.
+pub(in crate::http) fn unknown(id: EventId) -> Problem {
     Problem::new(
         Kind::NotFound,
         format!("there is no event {id} in the journal"),

@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::sessions::LIFETIME_SECONDS;
 use crate::http::State;
 use crate::http::dashboard::sign_in_page;
-use crate::http::limits;
+use crate::http::limits::{self, Limit};
 use crate::http::listener;
 use crate::http::problem::Problem;
 use crate::http::request::{self, Query};
@@ -50,8 +50,10 @@ pub async fn sign_in(
     let form = Query::parse(form, &["token", "next"])?;
     let next = own_page(form.text("next"))?;
     // Attempts are counted, not failures: one that is not compared tells nothing.
-    let peer = request.peer_addr().map(|peer| limits::network(peer.ip()));
-    if let Err(wait) = state.guesses.take(peer) {
+    let peer = state
+        .limits
+        .address_of(request.peer_addr(), request.headers());
+    if let Err(wait) = state.limits.take(Limit::Operator, peer) {
         let said = "Too many attempts. Wait a little.";
         let mut response = sign_in_page(&request, StatusCode::TOO_MANY_REQUESTS, PATH, next, said);
         let seconds = HeaderValue::from(limits::seconds(wait));

@@ -19,6 +19,7 @@ use super::health::{self, Readiness};
 use super::platforms::{self, PlatformStatus};
 use super::status::{self, QueueStatus, StreamStatus};
 use crate::http::State;
+use crate::http::limits::{Limit, Limits};
 use crate::http::listener::{Requests, Side};
 use crate::http::problem::Problem;
 use crate::http::public::inbox::{Live, LiveEnd};
@@ -86,7 +87,7 @@ async fn render(state: &State) -> String {
     search::of_search(&mut text, searched, surface.tree.search.as_deref());
     of_queues(&mut text, &queues);
     of_inbox(&mut text, surface.tree.inbox.store.counts(), &state.live);
-    of_requests(&mut text, &state.requests);
+    of_requests(&mut text, &state.requests, &state.limits);
     let devices = surface.tree.projections.audience().device_count();
     text.gauge("iyagi_audience_devices", "Registered phones")
         .sample(&[], devices);
@@ -499,7 +500,7 @@ fn of_queues(text: &mut Exposition, queues: &[QueueStatus]) {
     }
 }
 
-fn of_requests(text: &mut Exposition, requests: &Requests) {
+fn of_requests(text: &mut Exposition, requests: &Requests, limits: &Limits) {
     let mut family = text.counter(
         "iyagi_http_requests_total",
         "Requests by listener and class of status",
@@ -511,5 +512,12 @@ fn of_requests(text: &mut Exposition, requests: &Requests) {
         {
             family.sample(&[("listener", side.as_str()), ("status", class)], count);
         }
+    }
+    let mut family = text.counter(
+        "iyagi_http_limited_total",
+        "Requests that were refused because somebody asked too often",
+    );
+    for limit in Limit::ALL {
+        family.sample(&[("limit", limit.as_str())], limits.reached(limit));
     }
 }

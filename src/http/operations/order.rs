@@ -10,6 +10,8 @@ use crate::http::request::{self, Fields, Query};
 /// Pauses what it is given to, or lets it go on.
 pub(super) const PAUSE_OR_RESUME: [(&str, bool); 2] = [("pause", true), ("resume", false)];
 
+/// The field that says why.
+pub(super) const BECAUSE: &str = "because";
 /// Largest body of an order.
 const BODY_BYTES_MAX: u64 = 4 * 1024;
 
@@ -23,6 +25,8 @@ pub(super) struct Order<V> {
     pub(super) fields: Fields,
     /// Who gives it.
     pub(super) by: String,
+    /// Why, in their words.
+    pub(super) because: Option<String>,
 }
 
 /// Reads an order to one of the things under `prefix`, whose names are `field`s.
@@ -35,10 +39,12 @@ pub(super) async fn read<V: Copy>(
     Query::of(request, &[])?;
     let path = request::rest(request, prefix)?;
     let (name, verb) = path.split_once('/').unwrap_or((path, ""));
+    let mut fields = body(request, payload).await?;
     Ok(Order {
         name: request::decoded(name, field)?,
         verb: known(verb, verbs)?,
-        fields: body(request, payload).await?,
+        because: because(&mut fields)?,
+        fields,
         by: Operator::of(request)?.name,
     })
 }
@@ -46,6 +52,15 @@ pub(super) async fn read<V: Copy>(
 /// Reads what is said of an order.
 pub(super) async fn body(request: &HttpRequest, payload: Payload) -> Result<Fields, Problem> {
     Fields::parse(&request::body(request, payload, BODY_BYTES_MAX).await?)
+}
+
+/// Takes the reason that an operator gives.
+pub(super) fn because(fields: &mut Fields) -> Result<Option<String>, Problem> {
+    let because: Option<String> = fields.optional(BECAUSE)?;
+    if let Some(because) = &because {
+        request::check_text(BECAUSE, because)?;
+    }
+    Ok(because)
 }
 
 fn known<V: Copy>(name: &str, verbs: &[(&str, V)]) -> Result<V, Problem> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::WRITER;
-use super::order::{self, PAUSE_OR_RESUME};
+use super::order::{self, BECAUSE, Order, PAUSE_OR_RESUME};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
 use crate::http::problem::{Kind, Problem};
@@ -51,10 +51,16 @@ pub async fn order(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let at = (PREFIX, "platform");
-    let order = order::read(&request, payload, at, &PAUSE_OR_RESUME).await?;
-    order.fields.end(&[])?;
-    let platform = known(&order.name)?;
-    give(&state.surface, platform, order.verb, order.by).await?;
+    let Order {
+        name,
+        verb: pause,
+        fields,
+        by,
+        because,
+    } = order::read(&request, payload, at, &PAUSE_OR_RESUME).await?;
+    fields.end(&[BECAUSE])?;
+    let platform = known(&name)?;
+    give(&state.surface, platform, pause, by, because).await?;
     Ok(response::ok(&platform_status(&state.surface, platform)))
 }
 
@@ -83,6 +89,7 @@ async fn give(
     platform: Platform,
     pause: bool,
     by: String,
+    because: Option<String>,
 ) -> Result<(), Problem> {
     let entity = Services::entity(platform);
     journalled::settle(&*surface.journal, async || {
@@ -95,23 +102,29 @@ async fn give(
         if paused == pause {
             return Ok(Decision::nothing(()));
         }
-        let by = by.clone();
+        let (by, because) = (by.clone(), because.clone());
         let fact: Fact = if pause {
             let reason = PauseReason::Operator;
             PlatformPaused {
                 platform,
                 reason,
                 by,
+                because,
             }
             .into()
         } else {
-            PlatformResumed { platform, by }.into()
+            PlatformResumed {
+                platform,
+                by,
+                because,
+            }
+            .into()
         };
         let seen = journalled::seq_of(&*surface.journal, &entity).await?;
         Ok(Decision::next(WRITER, entity.clone(), seen, fact, ()))
     })
     .await?;
-    tracing::info!(%platform, pause, by, "an operator's order");
+    tracing::info!(%platform, pause, by, because, "an operator's order");
     Ok(())
 }
 

@@ -89,7 +89,7 @@ mod tests {
         assert_ne!(id, other);
         assert_eq!(sessions.holder(&id, NOW), Some(operator("oncall")));
         assert_eq!(sessions.holder(&id[1..], NOW), None);
-        let over = NOW.plus(LIFETIME);
+        let over = NOW.plus_ms(LIFETIME_SECONDS * 1_000);
         assert_eq!(sessions.holder(&id, over), None);
         sessions.end(&id);
         assert_eq!(sessions.holder(&id, NOW), None);

@@ -8,17 +8,29 @@ use iyagi_actors::subscription_matcher::{GRAPH_SNAPSHOT, GRAPH_VERSION};
 use iyagi_messages::ids::PersonId;
 
 use crate::embedded::journal::JournalReader;
-use crate::hindsight::why_not::{About, Question};
+use crate::hindsight::why_not::{About, Answer, Question};
 use crate::hindsight::{Hindsight, PastFault};
 use crate::http::State;
 use crate::http::journalled;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
 use crate::http::response;
+use crate::surface::Surface;
+
+/// What a question consists of.
+pub(in crate::http) const PARAMETERS: [&str; 3] = ["person", "commit", "element"];
 
 /// `GET /v1/ops/why-not?person&commit|element`
 pub async fn answer(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request, &["person", "commit", "element"])?;
+    let query = Query::of(&request, &PARAMETERS)?;
+    Ok(response::ok(&explained(&state.surface, &query).await?))
+}
+
+/// The answer to a query of [`PARAMETERS`].
+pub(in crate::http) async fn explained(
+    surface: &Surface,
+    query: &Query,
+) -> Result<Answer, Problem> {
     let person = PersonId::from(query.required("person")?);
     let about = match (query.text("commit"), query.text("element")) {
         (Some(_), None) => About::Commit(query.number("commit", 1..=i64::MAX as u64, 1)?),
@@ -28,7 +40,6 @@ pub async fn answer(state: Data<State>, request: HttpRequest) -> Result<HttpResp
             return Err(Problem::invalid("commit", detail));
         }
     };
-    let surface = &state.surface;
     let newest = surface.journal.snapshot(GRAPH_SNAPSHOT, GRAPH_VERSION);
     let newest = newest
         .await
@@ -55,7 +66,7 @@ pub async fn answer(state: Data<State>, request: HttpRequest) -> Result<HttpResp
         .await
         .map_err(|error| Problem::internal("looking back", &error))?;
     match answered {
-        Ok(Some(answer)) => Ok(response::ok(&answer)),
+        Ok(Some(answer)) => Ok(answer),
         Ok(None) => Err(Problem::new(
             Kind::NotFound,
             format!("the change log has no change of {what}"),

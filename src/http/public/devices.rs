@@ -11,7 +11,8 @@ use iyagi_messages::ids::DeviceToken;
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
-use crate::http::problem::Problem;
+use crate::http::openapi::requests::Registration;
+use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
 use crate::surface::Surface;
@@ -23,7 +24,23 @@ const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// Why a phone is removed here.
 const SIGNED_OUT: &str = "signed_out";
 
-/// `PUT /v1/devices/{token}`
+/// Registers a phone, also one that was somebody else's.
+#[utoipa::path(
+    put,
+    path = "/v1/devices/{token}",
+    operation_id = "registerDevice",
+    tag = "devices",
+    params(("token" = DeviceToken, Path, description = "What the push service calls the phone")),
+    request_body = Registration,
+    responses(
+        (status = 201, description = "A new phone", body = Device),
+        (status = 200, description = "A known phone", body = Device),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
+        Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn register(
     state: Data<State>,
     caller: Caller,
@@ -38,7 +55,16 @@ pub async fn register(
     Ok(response::json(status, &device))
 }
 
-/// `DELETE /v1/devices/{token}`: a phone that somebody else has taken over stays theirs.
+/// Signs a phone out; one that somebody else has taken over stays theirs.
+#[utoipa::path(
+    delete,
+    path = "/v1/devices/{token}",
+    operation_id = "removeDevice",
+    tag = "devices",
+    params(("token" = DeviceToken, Path, description = "What the push service calls the phone")),
+    responses((status = 204, description = "It is not the caller's any more")),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn remove(
     state: Data<State>,
     caller: Caller,

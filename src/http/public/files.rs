@@ -8,9 +8,11 @@ use iyagi_actors::ports::{ObjectInfo, PutOptions, StoreFault};
 use iyagi_messages::media::{DERIVED_PREFIX, owner_of_key};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -18,11 +20,12 @@ use crate::http::visible;
 
 const PREFIX: &str = "/v1/files/";
 /// Whoever has a copy asks whether it is still the file.
-const CACHE_CONTROL: &str = "private, max-age=0";
+pub(in crate::http) const ASK_AGAIN: &str = "private, max-age=0";
 
 /// What is said of a file that was stored.
-#[derive(Debug, Serialize)]
-struct Stored<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredFile)]
+pub(crate) struct Stored<'a> {
     key: &'a ObjectKey,
     size: u64,
     etag: &'a str,
@@ -32,7 +35,27 @@ struct Stored<'a> {
     sequencer: Option<&'a Sequencer>,
 }
 
-/// `PUT /v1/files/{key}`
+/// Stores a file under a key of the caller's own.
+#[utoipa::path(
+    put,
+    path = "/v1/files/{key}",
+    operation_id = "writeFile",
+    tag = "files",
+    params(("key" = ObjectKey, Path, description = KEY)),
+    request_body(
+        content = inline(Bytes),
+        content_type = "application/octet-stream",
+        description = "The file; its `Content-Type` is kept",
+    ),
+    responses(
+        (status = 201, description = "It is stored", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
+        (status = 200, description = "It is stored in place of another one", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::InvalidKey, Kind::InvalidField, Kind::BodyLost, Kind::ReservedKey, Kind::Forbidden, Kind::BodyStalled,
+        Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn write(
     state: Data<State>,
     caller: Caller,
@@ -60,30 +83,43 @@ pub async fn write(
     } else {
         StatusCode::CREATED
     };
-    let ObjectInfo {
-        key,
-        size,
-        etag,
-        version_id,
-        sequencer,
-        ..
-    } = &info;
+    let at = format!("{PREFIX}{}", response::encoded(info.key.as_str()));
     Ok(HttpResponse::build(status)
-        .insert_header((
-            header::LOCATION,
-            format!("{PREFIX}{}", response::encoded(key.as_str())),
-        ))
-        .insert_header((header::ETAG, format!("\"{etag}\"")))
-        .json(Stored {
-            key,
-            size: *size,
-            etag,
-            version_id: version_id.as_deref(),
-            sequencer: sequencer.as_ref(),
-        }))
+        .insert_header((header::LOCATION, at))
+        .insert_header((header::ETAG, format!("\"{}\"", info.etag)))
+        .json(Stored::of(&info)))
 }
 
-/// `GET /v1/files/{key}`
+impl<'i> Stored<'i> {
+    pub(super) fn of(info: &'i ObjectInfo) -> Self {
+        Self {
+            key: &info.key,
+            size: info.size,
+            etag: &info.etag,
+            version_id: info.version_id.as_deref(),
+            sequencer: info.sequencer.as_ref(),
+        }
+    }
+}
+
+/// A file as it was stored.
+#[utoipa::path(
+    get,
+    path = "/v1/files/{key}",
+    operation_id = "readFile",
+    tag = "files",
+    params(
+        ("key" = ObjectKey, Path, description = KEY),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+        ("Range" = Option<String>, Header, description = RANGE, example = "bytes=0-65535"),
+    ),
+    responses(
+        (status = 200, description = "The file", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Cache-Control" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "A part of it", body = inline(Bytes), content_type = "*/*", headers(("ETag" = String), ("Content-Range" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound, Kind::NoSuchRange])))
+)]
 pub async fn read(
     state: Data<State>,
     caller: Caller,
@@ -93,24 +129,34 @@ pub async fn read(
     let key = request::object_key(request::rest(&request, PREFIX)?)?;
     let missing = || problem_of(&StoreFault::NotFound(key.clone()));
     visible::check_file(&state, &caller, &key, missing).await?;
+    send(&state, &request, &key, ASK_AGAIN).await
+}
+
+/// Sends a file, or the part of it that is asked for, to whoever does not have it.
+pub(in crate::http) async fn send(
+    state: &State,
+    request: &HttpRequest,
+    key: &ObjectKey,
+    cache_control: &str,
+) -> Result<HttpResponse, Problem> {
     let store = &state.surface.store;
-    let info = store.head(&key).await.map_err(|fault| problem_of(&fault))?;
+    let info = store.head(key).await.map_err(|fault| problem_of(&fault))?;
     if response::client_has(request.headers(), &info.etag) {
-        return Ok(response::tagged(&request, &info.etag, CACHE_CONTROL).finish());
+        return Ok(response::tagged(request, &info.etag, cache_control).finish());
     }
     let place = state.transfer().await?;
     let (bytes, info) = store
-        .get(&key, u64::MAX)
+        .get(key, u64::MAX)
         .await
         .map_err(|fault| problem_of(&fault))?;
-    let mut response = response::tagged(&request, &info.etag, CACHE_CONTROL);
+    let mut response = response::tagged(request, &info.etag, cache_control);
     for header in response::HARMLESS {
         response.insert_header(header);
     }
     let content_type = info.options.content_type.as_deref();
     response.content_type(content_type.unwrap_or("application/octet-stream"));
     Ok(response::file(
-        &request,
+        request,
         &mut response,
         &info.etag,
         bytes,
@@ -118,7 +164,16 @@ pub async fn read(
     ))
 }
 
-/// `DELETE /v1/files/{key}`
+/// Removes a file of the caller's own; one that is not there is removed already.
+#[utoipa::path(
+    delete,
+    path = "/v1/files/{key}",
+    operation_id = "removeFile",
+    tag = "files",
+    params(("key" = ObjectKey, Path, description = KEY)),
+    responses((status = 204, description = "It is not there any more")),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::ReservedKey, Kind::Forbidden, Kind::StorageFull])))
+)]
 pub async fn remove(
     state: Data<State>,
     caller: Caller,

@@ -1,9 +1,10 @@
 //! What is known of files, and what is derived from them.
 //!
-//! A link to a derived file names its version and may be kept for ever; the same path without a version is asked again every
-//! time, because the file behind a key can change.
+//! The files themselves are reached by redirect: to a link that needs no sign-in, so that what shows pictures and plays sound
+//! can follow it, wherever it leads. A path with the version of what is derived may be kept for a while; the same path without
+//! one is asked again every time, because the file behind a key can change.
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::media_job::is_candidate;
@@ -11,16 +12,20 @@ use iyagi_actors::projections::LetterState;
 use iyagi_actors::thumbnail_worker::claims_to_be_a_picture;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, ThumbnailFailed};
-use iyagi_messages::ids::LetterId;
+use iyagi_messages::ids::{LetterId, PersonId};
 use iyagi_messages::media::{MetadataItem, Variant};
 use iyagi_messages::object::ObjectKey;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::recordings::{DERIVED, Stored};
-use super::{files, recordings};
+use super::delivery::Told;
+use super::recordings::DERIVED;
+use super::{delivery, owned, recordings};
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled;
+use crate::http::openapi::parameters::{DerivedName, IF_NONE_MATCH, KEY, REDIRECT, VERSION};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -32,8 +37,10 @@ const PREFIX: &str = "/v1/media/";
 const THUMBNAILS: &str = "/thumbnails/";
 /// Whoever has a copy asks whether it is still right.
 const ASK_AGAIN: &str = "private, max-age=0";
-/// The version is in the link, so that what it shows never changes.
-const FOR_EVER: &str = "private, max-age=31536000, immutable";
+/// What separates a key from the word for the file itself.
+const ORIGINAL: &str = "/original";
+/// Parameters of paths that lead to a file.
+const LEADING: [&str; 2] = ["v", "redirect"];
 /// Items in a page that names no limit, and the most there can be.
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 1_000;
@@ -44,30 +51,62 @@ const CONSUMER: &str = "thumbnails";
 #[derive(Debug, PartialEq, Eq)]
 enum Named {
     Item(ObjectKey),
+    Original(ObjectKey),
     Thumbnail { key: ObjectKey, preset: String },
     OfRecording { key: ObjectKey, name: String },
 }
 
-/// `GET /v1/media?prefix&cursor&limit`: a page of what the caller may see among `limit` items. It may be empty and have
-/// another one behind it.
+/// A page of what is known of files.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MediaPage)]
+pub(crate) struct Listing {
+    #[schema(value_type = Vec<MetadataItem>)]
+    items: Vec<Value>,
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// A page of what is known of files, in order of key.
+///
+/// It has what the caller may see among `limit` items: it may be short, or empty, and have another one behind it.
+#[utoipa::path(
+    get,
+    path = "/v1/media",
+    operation_id = "listMedia",
+    tag = "media",
+    params(
+        ("owner" = Option<PersonId>, Query, description = "Whose files: those under `profile/<owner>/` and `uploads/<owner>/`"),
+        ("prefix" = Option<String>, Query, description = "What the keys begin with", example = "posts/"),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Items that are looked at; 100 if absent"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = Listing, headers(("ETag" = String), ("Cache-Control" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidField])))
+)]
 pub async fn list(
     state: Data<State>,
     caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request, &["prefix", "cursor", "limit"])?;
+    let query = Query::of(&request, &["owner", "prefix", "cursor", "limit"])?;
     let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as u32;
     let after = query.cursor()?.map(ObjectKey::new).transpose();
     let after = after.map_err(|error| Problem::invalid("cursor", error.to_string()))?;
     let prefix = query.text("prefix").unwrap_or_default();
-    let page = state
-        .surface
-        .table
-        .list(prefix, after.as_ref(), limit)
-        .await;
+    let prefixes = match query.text("owner") {
+        Some(owner) => owned::prefixes(owner, prefix)?,
+        None => vec![prefix.to_owned()],
+    };
+    let table = &*state.surface.table;
+    let page = owned::page(table, &prefixes, after.as_ref(), limit).await;
     let page = page.map_err(|fault| Problem::internal("the metadata table", &fault))?;
     let mut look = visible::look(&state, &caller);
-    let mut items: Vec<Value> = Vec::new();
+    let mut items = Vec::new();
     for item in &page.items {
         let visible = look.sees_file(&item.key).await;
         if visible.map_err(|fault| visible::unanswered(&fault))? {
@@ -75,10 +114,10 @@ pub async fn list(
         }
     }
     let next = page.next.map(|key| request::sealed_cursor(key.as_str()));
-    Ok(response::ok(&json!({ "items": items, "next": next })))
+    Ok(asked_again(&request, &Listing { items, next }))
 }
 
-/// `GET /v1/media/{key}`, `GET /v1/media/{key}/thumbnails/{preset}` and `GET /v1/media/{key}/derived/{name}`
+/// Everything under `/v1/media/`: what is meant is known by how the path ends.
 pub async fn one(
     state: Data<State>,
     caller: Caller,
@@ -86,6 +125,7 @@ pub async fn one(
 ) -> Result<HttpResponse, Problem> {
     match Named::parse(request::rest(&request, PREFIX)?)? {
         Named::Item(key) => item(&state, &caller, &request, &key).await,
+        Named::Original(key) => original(&state, &caller, &request, &key).await,
         Named::Thumbnail { key, preset } => {
             thumbnail(&state, &caller, &request, &key, &preset).await
         }
@@ -95,26 +135,95 @@ pub async fn one(
     }
 }
 
-async fn item(
+/// What is known of a file.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}",
+    operation_id = "readMedia",
+    tag = "media",
+    params(
+        ("key" = ObjectKey, Path, description = KEY),
+        ("If-None-Match" = Option<String>, Header, description = IF_NONE_MATCH),
+    ),
+    responses(
+        (status = 200, description = "The item", body = MetadataItem, headers(("ETag" = String), ("Cache-Control" = String))),
+        (status = 304, description = "The client has it already"),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::NotFound])))
+)]
+pub(crate) async fn item(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
     key: &ObjectKey,
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
-    let body = described(&find(state, caller, key).await?).to_string();
-    let mut response = response::tagged(request, &response::digest([body.as_bytes()]), ASK_AGAIN);
-    Ok(response.content_type("application/json").body(body))
+    let item = find(state, caller, key).await?;
+    Ok(asked_again(request, &described(&item)))
 }
 
-async fn thumbnail(
+/// JSON for whoever does not have it, which is known by its content.
+fn asked_again(request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
+    let body = serde_json::to_string(value).expect("it has only text keys");
+    let mut response = response::tagged(request, &response::digest([body.as_bytes()]), ASK_AGAIN);
+    response.content_type("application/json").body(body)
+}
+
+/// The file itself, by a link that needs no token.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/original",
+    operation_id = "findOriginal",
+    tag = "media",
+    params(
+        ("key" = ObjectKey, Path, description = KEY),
+        ("redirect" = Option<bool>, Query, description = REDIRECT),
+    ),
+    responses(
+        (status = 307, description = "Where the file is read", headers(("Location" = String), ("Cache-Control" = String))),
+        (status = 200, description = "The same, for clients that cannot see where they are led", body = Told, headers(("Cache-Control" = String))),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::InvalidField, Kind::NotFound])))
+)]
+pub(crate) async fn original(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    key: &ObjectKey,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::of(request, &["redirect"])?;
+    find(state, caller, key).await?;
+    lead(state, &query, key, None, None).await
+}
+
+/// A picture made smaller, as a preset says.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/thumbnails/{preset}",
+    operation_id = "readThumbnail",
+    tag = "media",
+    params(
+        ("key" = ObjectKey, Path, description = KEY),
+        ("preset" = String, Path, min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", description = "One of the configured presets", example = "small"),
+        ("v" = Option<String>, Query, description = VERSION),
+        ("redirect" = Option<bool>, Query, description = REDIRECT),
+    ),
+    responses(
+        (status = 307, description = "Where the picture is read, as WebP for those who name it in `Accept`", headers(("Location" = String), ("Cache-Control" = String), ("Vary" = String))),
+        (status = 200, description = "The same, for clients that cannot see where they are led", body = Told, headers(("Cache-Control" = String), ("Vary" = String))),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::InvalidKey, Kind::InvalidField, Kind::NotFound, Kind::UnknownPreset, Kind::NoThumbnail, Kind::NotAcceptable,
+    ])))
+)]
+pub(crate) async fn thumbnail(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
     key: &ObjectKey,
     preset: &str,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::of(request, &["v"])?;
+    let query = Query::of(request, &LEADING)?;
     check_preset(&state.surface, preset)?;
     let item = find(state, caller, key).await?;
     let variants = variants_of(&item, preset);
@@ -122,58 +231,85 @@ async fn thumbnail(
         return Err(why_none(&state.surface, &item).await?);
     }
     let variant = negotiated(request, &variants)?;
-    let current = query.text("v") == Some(version_of(&variants).as_str());
-    let derived = Stored {
-        key: &variant.key,
-        content_type: &variant.content_type,
-    };
-    send(state, request, &derived, current, Some("Accept")).await
+    let version = version_of(&variants);
+    lead(state, &query, &variant.key, Some(version), Some("Accept")).await
 }
 
-async fn of_recording(
+/// What is derived from a recording.
+#[utoipa::path(
+    get,
+    path = "/v1/media/{key}/derived/{name}",
+    operation_id = "readDerived",
+    tag = "media",
+    params(
+        ("key" = ObjectKey, Path, description = KEY),
+        ("name" = inline(DerivedName), Path),
+        ("v" = Option<String>, Query, description = VERSION),
+        ("redirect" = Option<bool>, Query, description = REDIRECT),
+    ),
+    responses(
+        (status = 307, description = "Where the file is read", headers(("Location" = String), ("Cache-Control" = String))),
+        (status = 200, description = "The same, for clients that cannot see where they are led", body = Told, headers(("Cache-Control" = String))),
+    ),
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::InvalidField, Kind::NotFound])))
+)]
+pub(crate) async fn of_recording(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
     key: &ObjectKey,
     name: &str,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::of(request, &["v"])?;
+    let query = Query::of(request, &LEADING)?;
     let item = find(state, caller, key).await?;
     let derived = recordings::find(&item, name)?;
-    let current = query.text("v") == Some(derived.version().as_str());
-    send(state, request, &derived, current, None).await
+    lead(
+        state,
+        &query,
+        derived,
+        Some(recordings::version(derived)),
+        None,
+    )
+    .await
 }
 
-/// Sends a derived file, `current` if the request names its version.
-async fn send(
+/// Leads to a file by a link, or tells it to clients that are kept from seeing where they are led.
+async fn lead(
     state: &State,
-    request: &HttpRequest,
-    derived: &Stored<'_>,
-    current: bool,
+    query: &Query,
+    key: &ObjectKey,
+    version: Option<String>,
     vary: Option<&'static str>,
 ) -> Result<HttpResponse, Problem> {
-    let cache_control = if current { FOR_EVER } else { ASK_AGAIN };
-    // The derived key names the content and the recipe, so it serves as entity tag before a byte is read.
-    let etag = response::digest([derived.key.as_str().as_bytes()]);
-    let mut response = response::tagged(request, &etag, cache_control);
+    let told = query.text("redirect").is_some() && !query.flag("redirect")?;
+    let current = version.is_some() && query.text("v") == version.as_deref();
+    let link = delivery::link(state, key).await?;
+    let mut response = HttpResponse::build(if told {
+        StatusCode::OK
+    } else {
+        StatusCode::TEMPORARY_REDIRECT
+    });
     if let Some(header) = vary {
         response.insert_header((header::VARY, header));
     }
-    if response::client_has(request.headers(), &etag) {
-        return Ok(response.finish());
+    if current {
+        // Half of what a link holds at least: whoever kept it has the other half to follow it.
+        let seconds = state.surface.config.delivery.link_seconds / 2;
+        let kept = format!("private, max-age={seconds}");
+        response.insert_header((header::CACHE_CONTROL, kept));
+    } else {
+        response.insert_header((header::CACHE_CONTROL, ASK_AGAIN));
     }
-    let place = state.transfer().await?;
-    let read = state.surface.store.get(derived.key, u64::MAX).await;
-    let (bytes, _) = read.map_err(|fault| files::problem_of(&fault))?;
-    for header in response::HARMLESS {
-        response.insert_header(header);
+    if told {
+        return Ok(response.json(Told::from(link)));
     }
-    response.content_type(derived.content_type);
-    Ok(response::file(request, &mut response, &etag, bytes, place))
+    Ok(response
+        .insert_header((header::LOCATION, link.url))
+        .finish())
 }
 
 impl Named {
-    /// A key that itself ends in `/thumbnails/<word>` or `/derived/<name>` is written with that slash as `%2F`.
+    /// A key that itself ends in `/original`, `/thumbnails/<word>` or `/derived/<name>` is written with that slash as `%2F`.
     fn parse(raw: &str) -> Result<Self, Problem> {
         if let Some((key, name)) = raw.rsplit_once(DERIVED)
             && recordings::has_name(name)
@@ -182,6 +318,9 @@ impl Named {
                 key: request::object_key(key)?,
                 name: name.to_owned(),
             });
+        }
+        if let Some(key) = raw.strip_suffix(ORIGINAL) {
+            return request::object_key(key).map(Self::Original);
         }
         match raw.rsplit_once(THUMBNAILS) {
             Some((key, preset)) if !preset.contains('/') => Ok(Self::Thumbnail {
@@ -219,6 +358,7 @@ fn described(item: &MetadataItem) -> Value {
         variant["url"] = format!("{PREFIX}{key}{THUMBNAILS}{preset}?v={version}").into();
     }
     let at = format!("{PREFIX}{}", response::encoded(item.key.as_str()));
+    view["url"] = format!("{at}{ORIGINAL}").into();
     recordings::link(item, &at, &mut view);
     view
 }
@@ -376,6 +516,11 @@ mod tests {
                 name: "opus-32k".to_owned(),
             })
         );
+        assert_eq!(
+            Named::parse("posts/1/a.m4a/original"),
+            Ok(Named::Original(key("posts/1/a.m4a")))
+        );
+        assert_eq!(Named::parse("a/b%2Foriginal"), item("a/b/original"));
         assert_eq!(Named::parse("a/derived/b.m4a"), item("a/derived/b.m4a"));
         assert_eq!(
             Named::parse("a/derived%2Fwaveform.svg"),

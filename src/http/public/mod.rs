@@ -1,18 +1,23 @@
 //! The public API. A request speaks for whoever its token names.
 
+pub mod delivery;
 pub mod devices;
 pub mod files;
 pub mod inbox;
 pub mod keys;
 pub mod media;
+mod owned;
 pub mod preferences;
 mod recordings;
 pub mod search;
+pub mod signed;
 pub mod subscriptions;
+pub mod uploads;
 
 use actix_web::web::{ServiceConfig, resource};
 
 use super::caller;
+use super::openapi::{self, viewer};
 use super::response::{get, otherwise};
 
 /// Every path of the public listener.
@@ -35,6 +40,22 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(put().to(files::write))
                 .route(delete().to(files::remove))
                 .default_service(otherwise("GET, HEAD, PUT, DELETE")),
+        )
+        .service(
+            resource("/v1/uploads")
+                .route(post().to(uploads::grant))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/v1/delivery/cookies")
+                .route(post().to(delivery::cookies))
+                .default_service(otherwise("POST")),
+        )
+        .service(
+            resource("/v1/signed/{key:.*}")
+                .route(get(signed::read))
+                .route(put().to(signed::write))
+                .default_service(otherwise("GET, HEAD, PUT")),
         )
         .service(
             resource("/v1/subscriptions")
@@ -84,6 +105,21 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             resource(caller::KEYS_PATH)
                 .route(get(keys::show))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource(openapi::PATH)
+                .route(get(openapi::show))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource(viewer::PAGE)
+                .route(get(viewer::page))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/docs/{name}")
+                .route(get(viewer::file))
                 .default_service(otherwise("GET, HEAD")),
         );
 }

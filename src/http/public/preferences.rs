@@ -11,10 +11,12 @@ use iyagi_messages::preferences::Preferences;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
+use crate::http::openapi::requests::PreferencesChange;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -36,14 +38,24 @@ const BODY_BYTES_MAX: u64 = 1024 * 1024;
 const LIST_MAX: usize = 1_000;
 
 /// A person's preferences as they are shown.
-#[derive(Serialize)]
-struct Shown<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PreferencesOfPerson)]
+pub(crate) struct Shown<'a> {
     person: &'a PersonId,
     #[serde(flatten)]
     preferences: &'a Preferences,
 }
 
-/// `GET /v1/preferences/{person}`
+/// What a person wants; who never said anything has the default.
+#[utoipa::path(
+    get,
+    path = "/v1/preferences/{person}",
+    operation_id = "readPreferences",
+    tag = "preferences",
+    params(("person" = PersonId, Path, description = "The caller", example = "minji")),
+    responses((status = 200, description = "All of them", body = Shown<'_>)),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound])))
+)]
 pub async fn show(
     state: Data<State>,
     caller: Caller,
@@ -55,7 +67,20 @@ pub async fn show(
     Ok(shown(&person, &preferences))
 }
 
-/// `PUT /v1/preferences/{person}`: what is left out is as if nothing had ever been said of it.
+/// Sets preferences; what is left out is as if nothing had ever been said of it.
+#[utoipa::path(
+    put,
+    path = "/v1/preferences/{person}",
+    operation_id = "replacePreferences",
+    tag = "preferences",
+    params(("person" = PersonId, Path, description = "The caller", example = "minji")),
+    request_body = PreferencesChange,
+    responses((status = 200, description = "All of them", body = Shown<'_>)),
+    extensions(("x-problems" = json!([
+        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
+        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn replace(
     state: Data<State>,
     caller: Caller,
@@ -68,7 +93,20 @@ pub async fn replace(
     .await
 }
 
-/// `PATCH /v1/preferences/{person}`: what is left out stays as it is.
+/// Changes preferences; what is left out stays as it is.
+#[utoipa::path(
+    patch,
+    path = "/v1/preferences/{person}",
+    operation_id = "changePreferences",
+    tag = "preferences",
+    params(("person" = PersonId, Path, description = "The caller", example = "minji")),
+    request_body = PreferencesChange,
+    responses((status = 200, description = "All of them", body = Shown<'_>)),
+    extensions(("x-problems" = json!([
+        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
+        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn amend(
     state: Data<State>,
     caller: Caller,

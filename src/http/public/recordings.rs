@@ -15,18 +15,9 @@ use crate::http::response;
 /// What separates a key from the name of what is derived from it.
 pub(super) const DERIVED: &str = "/derived/";
 
-/// A derived file that is stored.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stored<'i> {
-    pub(super) key: &'i ObjectKey,
-    pub(super) content_type: &'i str,
-}
-
-impl Stored<'_> {
-    /// What a link has in it, so that what it shows never changes.
-    pub(super) fn version(&self) -> String {
-        response::digest([self.key.as_str().as_bytes()])
-    }
+/// What a link has in it, so that what it shows never changes.
+pub(super) fn version(derived: &ObjectKey) -> String {
+    response::digest([derived.as_str().as_bytes()])
 }
 
 /// Whether anything that is derived from recordings has this name.
@@ -36,7 +27,7 @@ pub(super) fn has_name(name: &str) -> bool {
 }
 
 /// The file of this name, or why there is none and whether waiting helps.
-pub(super) fn find<'i>(item: &'i MetadataItem, name: &str) -> Result<Stored<'i>, Problem> {
+pub(super) fn find<'i>(item: &'i MetadataItem, name: &str) -> Result<&'i ObjectKey, Problem> {
     let key = &item.key;
     let none = |reason: &str, detail: String| {
         Problem::new(Kind::NotFound, detail)
@@ -73,26 +64,20 @@ pub(super) fn link(item: &MetadataItem, at: &str, view: &mut Value) {
         for file in files.into_iter().flatten() {
             let name = file["name"].as_str().unwrap_or_default();
             if let Some(stored) = stored(audio, name) {
-                let version = stored.version();
+                let version = version(stored);
                 file["url"] = format!("{at}{DERIVED}{name}?v={version}").into();
             }
         }
     }
 }
 
-fn stored<'i>(audio: &'i Audio, name: &str) -> Option<Stored<'i>> {
+fn stored<'i>(audio: &'i Audio, name: &str) -> Option<&'i ObjectKey> {
     let file = audio.files.iter().find(|file| file.name == name);
-    let file = file.map(|file| Stored {
-        key: &file.key,
-        content_type: &file.content_type,
-    });
+    let file = file.map(|file| &file.key);
     file.or_else(|| {
         let rendition = audio.renditions.iter().find(|one| one.name == name)?;
         match &rendition.state {
-            RenditionState::Made(file) => Some(Stored {
-                key: &file.key,
-                content_type: &rendition.content_type,
-            }),
+            RenditionState::Made(file) => Some(&file.key),
             _ => None,
         }
     })

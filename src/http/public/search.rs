@@ -15,6 +15,7 @@ use iyagi_search::hits::{Hit, Page, Place, Request};
 use iyagi_search::query::Query as Searched;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
@@ -48,71 +49,105 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 const RETRY_SECONDS: u32 = 1;
 
 /// A page of hits.
-#[derive(Serialize)]
-struct Listing {
-    hits: Vec<Found>,
-    next: Option<String>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchPage)]
+pub(in crate::http) struct Listing {
+    pub(in crate::http) hits: Vec<Found>,
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
+    pub(in crate::http) next: Option<String>,
     /// As of which operation of the change log, as `commit:op`.
-    index_version: String,
-    took_ms: u64,
+    pub(in crate::http) index_version: String,
+    pub(in crate::http) took_ms: u64,
 }
 
 /// One element that was found.
-#[derive(Serialize)]
-struct Found {
-    entity_id: ElementId,
-    entity_type: Vec<String>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchHit)]
+pub(in crate::http) struct Found {
+    pub(in crate::http) entity_id: ElementId,
+    pub(in crate::http) entity_type: Vec<String>,
     document_type: ElementKind,
-    owner: Option<PersonId>,
+    /// Who made it; null if nobody did.
+    #[schema(required)]
+    pub(in crate::http) owner: Option<PersonId>,
     score: f32,
-    highlight: Vec<Highlight>,
+    pub(in crate::http) highlight: Vec<Highlight>,
 }
 
 /// Where a property has what was searched for.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Highlight {
-    property: String,
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SearchHighlight)]
+pub(in crate::http) struct Highlight {
+    pub(in crate::http) property: String,
     /// Part of the property's text.
-    text: String,
-    ranges: Vec<Span>,
+    pub(in crate::http) text: String,
+    pub(in crate::http) ranges: Vec<Span>,
 }
 
 /// Part of a text in UTF-16 code units, as Dart, Kotlin, Swift's `NSString` and JavaScript count.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Span {
-    start: usize,
-    end: usize,
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TextRange)]
+pub(in crate::http) struct Span {
+    pub(in crate::http) start: usize,
+    pub(in crate::http) end: usize,
 }
 
-/// `GET /v1/search?person&q&type&owner&limit&cursor&min_version`
+/// People and what they made, best first, of which the caller sees what they may.
+#[utoipa::path(
+    get,
+    path = "/v1/search",
+    operation_id = "search",
+    tag = "search",
+    params(
+        ("q" = Option<String>, Query, description = "What to look for; everything if absent", example = "밤 기차"),
+        ("type" = Option<String>, Query, description = "Labels, at most 16, with commas between", example = "Story"),
+        ("owner" = Option<PersonId>, Query, description = "Who made it"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Hits on a page; 20 if absent"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("min_version" = Option<String>, Query, pattern = "^[0-9]+:[0-9]+$", description = "What the client knows to be written, as `commit:operation`: the answer waits for it, up to two seconds", example = "17:3"),
+        ("person" = Option<PersonId>, Query, description = "The caller, who need not be named"),
+    ),
+    responses((status = 200, description = "A page", body = Listing)),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound, Kind::Elsewhere])))
+)]
 pub async fn search(
     state: Data<State>,
     caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let began = Instant::now();
     let query = Query::of(&request, &PARAMETERS)?;
     caller.as_named("person", query.text("person"))?;
-    let asked = asked(&query)?;
+    Ok(response::ok(&find(&state, &caller, &query).await?))
+}
+
+/// What a person finds.
+pub(in crate::http) async fn find(
+    state: &State,
+    caller: &Caller,
+    query: &Query,
+) -> Result<Listing, Problem> {
+    let began = Instant::now();
+    let asked = asked(query)?;
     let index = state.surface.search.as_deref().ok_or_else(|| {
         Problem::new(
             Kind::Elsewhere,
             "this daemon keeps no search index: see `search.enabled`",
         )
     })?;
-    if let Some(version) = min_version(&query)? {
+    if let Some(version) = min_version(query)? {
         wait_for(index, version).await?;
     }
-    let mut look = visible::look(&state, &caller);
+    let mut look = visible::look(state, caller);
     let (page, next) = visible_page(index, &mut look, &asked).await?;
     let mut highlighter = Highlighter::default();
     let found = |hit| found(hit, &asked.query, &mut highlighter);
-    Ok(response::ok(&Listing {
+    Ok(Listing {
         index_version: page.as_of.to_string(),
         hits: page.hits.into_iter().map(found).collect(),
         next: next.map(|place| request::sealed_cursor(&place.to_string())),
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-    }))
+    })
 }
 
 fn asked(query: &Query) -> Result<Request, Problem> {
@@ -129,6 +164,10 @@ fn asked(query: &Query) -> Result<Request, Problem> {
         );
         return Err(Problem::invalid("type", detail));
     }
+    let owner = query.text("owner");
+    if let Some(owner) = owner {
+        request::check_text("owner", owner)?;
+    }
     let after = query
         .cursor()?
         .map(|place| place.parse::<Place>())
@@ -136,7 +175,7 @@ fn asked(query: &Query) -> Result<Request, Problem> {
     Ok(Request {
         query: searched.map_err(|error| Problem::invalid("q", error.to_string()))?,
         types,
-        owner: query.text("owner").map(PersonId::from),
+        owner: owner.map(PersonId::from),
         limit: query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
         after: after.map_err(|error| Problem::invalid("cursor", error.to_string()))?,
     })

@@ -20,6 +20,7 @@ use iyagi_messages::fact::{
 use iyagi_messages::ids::{PersonId, SubscriptionId, TemplateId};
 use iyagi_messages::subscription::Subscription;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::terms::{Terms, known_default};
 
@@ -27,6 +28,7 @@ use crate::auth::Caller;
 use crate::embedded::unique_id::unique_id;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
+use crate::http::openapi::requests::{SubscriptionChange, SubscriptionRequest};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -41,20 +43,31 @@ const BODY_BYTES_MAX: u64 = 64 * 1024;
 const PER_PERSON_MAX: usize = 1_000;
 
 /// Everything that a person hears of.
-#[derive(Debug, PartialEq, Serialize)]
-struct Listing<'a> {
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = SubscriptionListing)]
+pub(crate) struct Listing<'a> {
     owner: &'a PersonId,
     subscriptions: Vec<Subscription>,
     defaults: Vec<Notification<'a>>,
 }
 
 /// A default notification, and whether the person still gets it.
-#[derive(Debug, PartialEq, Serialize)]
-struct Notification<'a> {
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = DefaultNotification)]
+pub(crate) struct Notification<'a> {
     id: String,
     template: &'a TemplateId,
     category: &'a str,
     enabled: bool,
+}
+
+/// What a request led to that made no new subscription.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it says what the answers look like")]
+pub(crate) enum Subscribed<'a> {
+    Known(Subscription),
+    Default(Notification<'a>),
 }
 
 /// What a request asks for.
@@ -70,7 +83,16 @@ enum Wanted {
     },
 }
 
-/// `GET /v1/subscriptions?owner=`
+/// Everything that a person hears of.
+#[utoipa::path(
+    get,
+    path = "/v1/subscriptions",
+    operation_id = "listSubscriptions",
+    tag = "subscriptions",
+    params(("owner" = Option<PersonId>, Query, description = "The caller, who need not be named")),
+    responses((status = 200, description = "Subscriptions and default notifications", body = Listing<'_>)),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound])))
+)]
 pub async fn list(
     state: Data<State>,
     caller: Caller,
@@ -90,7 +112,22 @@ pub async fn list(
     )))
 }
 
-/// `POST /v1/subscriptions`
+/// Subscribes to changes, or enables a default notification again.
+#[utoipa::path(
+    post,
+    path = "/v1/subscriptions",
+    operation_id = "subscribe",
+    tag = "subscriptions",
+    request_body = SubscriptionRequest,
+    responses(
+        (status = 201, description = "A new subscription", body = Subscription, headers(("Location" = String))),
+        (status = 200, description = "The same as the person has already, or the default notification", body = inline(Subscribed<'_>)),
+    ),
+    extensions(("x-problems" = json!([
+        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
+        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn create(
     state: Data<State>,
     caller: Caller,
@@ -128,7 +165,25 @@ pub async fn create(
     }
 }
 
-/// `PATCH /v1/subscriptions/{id}?owner=`
+/// Changes a subscription.
+///
+/// The body is a merge patch (RFC 7396): null brings a default back.
+#[utoipa::path(
+    patch,
+    path = "/v1/subscriptions/{id}",
+    operation_id = "changeSubscription",
+    tag = "subscriptions",
+    params(
+        ("id" = SubscriptionId, Path),
+        ("owner" = Option<PersonId>, Query, description = "The caller, who need not be named"),
+    ),
+    request_body = SubscriptionChange,
+    responses((status = 200, description = "The whole subscription", body = Subscription)),
+    extensions(("x-problems" = json!([
+        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
+        Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn change(
     state: Data<State>,
     caller: Caller,
@@ -144,7 +199,21 @@ pub async fn change(
     Ok(response::ok(&changed))
 }
 
-/// `DELETE /v1/subscriptions/{id}?owner=`
+/// Ends a subscription, or opts the person out of a default notification.
+///
+/// The id of a default notification is `template:` and its template.
+#[utoipa::path(
+    delete,
+    path = "/v1/subscriptions/{id}",
+    operation_id = "unsubscribe",
+    tag = "subscriptions",
+    params(
+        ("id" = SubscriptionId, Path),
+        ("owner" = Option<PersonId>, Query, description = "The caller, who need not be named"),
+    ),
+    responses((status = 204, description = "Nothing more comes of it")),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn remove(
     state: Data<State>,
     caller: Caller,

@@ -5,7 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Installation, Phones};
 use crate::bearer::bearer;
@@ -26,6 +29,8 @@ picture = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlE
 for key in sys.argv[2:]:
     boto3.client("s3").put_object(Bucket=sys.argv[1], Key=key, Body=picture, ContentType="image/png")
 "#;
+
+type Answer = ureq::http::Response<ureq::Body>;
 
 /// A running daemon of an installation.
 struct Running<'i> {
@@ -96,6 +101,27 @@ impl<'i> Running<'i> {
         }
     }
 
+    /// A request to the public listener in somebody's name, and what it is answered with. Redirects are not followed.
+    fn ask(&self, person: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let bearer = bearer(&self.installation.folder.path().join("data"), person, &[]);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.public))
+            .header("Authorization", bearer);
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(10)))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .build();
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let answer = ureq::Agent::from(agent).run(request.body(body).expect("a request"));
+        answer.expect("the daemon answers")
+    }
+
     fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let status = status.expect("it runs");
@@ -157,6 +183,136 @@ async fn a_picture_by_boto3_has_thumbnails_and_an_item_on_localemu() {
     if let Some(server) = localemu() {
         a_picture_is_described(server, Phones::Apns).await;
     }
+}
+
+/// A picture that the engine takes.
+fn picture() -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(folder.join("docs/images/cat.jpg")).expect("a picture")
+}
+
+fn declared(bytes: &[u8], method: &str) -> Value {
+    json!({
+        "content_type": "image/jpeg",
+        "size": bytes.len(),
+        "checksum_sha256": STANDARD.encode(Sha256::digest(bytes)),
+        "method": method,
+    })
+}
+
+/// What a browser sends for a form whose last field is a file.
+fn form(fields: &Value, file: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields.as_object().expect("fields") {
+        let value = value.as_str().expect("text");
+        let part =
+            format!("--part\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    let head = "--part\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nContent-Type: image/jpeg\r\n\r\n";
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(file);
+    body.extend_from_slice(b"\r\n--part--\r\n");
+    body
+}
+
+/// Sends a request with no token, straight to the store.
+fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let agent = ureq::Agent::config_builder().http_status_as_error(false);
+    let agent = ureq::Agent::from(agent.build());
+    let sent = match method {
+        "GET" => agent.run(request.body(()).expect("a request")),
+        _ => agent.run(request.body(body).expect("a request")),
+    };
+    sent.expect("the server answers")
+}
+
+#[test]
+fn an_upload_goes_to_the_bucket_itself_and_the_whole_way_from_there() {
+    let server = ministack();
+    let installation = Installation::on(server, Phones::Fcm);
+    installation.done(&["provision"]);
+    let running = Running::start(&installation);
+    running.put_with_boto3(server, &["posts/0/a.png".to_owned()]);
+    running.until_described("posts/0/a.png");
+    let picture = picture();
+    for method in ["PUT", "POST"] {
+        let mut granted = running.ask("minji", "POST", "/v1/uploads", &declared(&picture, method));
+        assert_eq!(granted.status(), 200);
+        let grant: Value = granted.body_mut().read_json().expect("JSON");
+        let url = grant["url"].as_str().expect("an address");
+        assert!(url.starts_with(server.url()), "{url}");
+        let mut larger = picture.clone();
+        larger.push(0);
+        let upload = |bytes: &[u8]| match method {
+            "PUT" => {
+                let headers = grant["headers"].as_object().expect("headers");
+                let headers = headers.iter().filter(|(name, _)| *name != "content-length");
+                let headers: Vec<_> = headers
+                    .map(|(name, value)| (name.as_str(), value.as_str().expect("text")))
+                    .collect();
+                send("PUT", url, &headers, bytes.to_vec())
+            }
+            _ => {
+                let headers = [("content-type", "multipart/form-data; boundary=part")];
+                send("POST", url, &headers, form(&grant["fields"], bytes))
+            }
+        };
+        let refused = upload(&larger);
+        assert!(
+            matches!(refused.status().as_u16(), 400 | 403),
+            "{method}: {refused:?}"
+        );
+        let mut stored = upload(&picture);
+        let told = stored.body_mut().read_to_string().unwrap_or_default();
+        assert!(
+            stored.status().is_success(),
+            "{method}: {} {told}",
+            stored.status()
+        );
+        if method == "PUT" {
+            let second = upload(&picture);
+            assert_eq!(second.status(), 412, "If-None-Match is signed");
+        }
+
+        let key = grant["key"].as_str().expect("a key");
+        assert!(key.starts_with("uploads/minji/"), "{key}");
+        running.until_described(key);
+        let path = format!("/v1/media/{key}");
+        let mut owned = running.ask("minji", "GET", &path, &Value::Null);
+        let item: Value = owned.body_mut().read_json().expect("JSON");
+        assert_eq!(
+            (&item["owner"], &item["size"]),
+            (&"minji".into(), &picture.len().into())
+        );
+        let foreign = running.ask("grace", "GET", &path, &Value::Null);
+        assert_eq!(foreign.status(), 404);
+
+        let small = item["thumbnails"]["variants"][0]["url"]
+            .as_str()
+            .expect("a path");
+        let led = running.ask("minji", "GET", small, &Value::Null);
+        assert_eq!(led.status(), 307);
+        let link = led.headers()["location"].to_str().expect("text").to_owned();
+        let mut shown = send("GET", &link, &[], Vec::new());
+        assert_eq!(shown.status(), 200);
+        let cached = shown.headers()["cache-control"].to_str().expect("text");
+        assert_eq!(cached, "public, max-age=31536000, immutable");
+        assert!(shown.headers().contains_key("etag"));
+        let bytes = shown.body_mut().read_to_vec().expect("a picture");
+        assert_eq!(
+            Some(bytes.len() as u64),
+            item["thumbnails"]["variants"][0]["size"].as_u64()
+        );
+        let altered = link.replace("X-Amz-Expires=", "X-Amz-Expires=1");
+        assert_ne!(altered, link);
+        assert_eq!(send("GET", &altered, &[], Vec::new()).status(), 403);
+    }
+    running.stop();
 }
 
 #[test]

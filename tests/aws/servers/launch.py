@@ -52,6 +52,13 @@ def localemu(port):
     main()
 
 
+def osmem(port):
+    from osmem_server import resolve_binary
+
+    # It would end with the input of whoever started it, which here is nothing.
+    os.execv(resolve_binary(), ["osmem", "-addr", f"{LOOPBACK}:{port}", "-no-stdin-watch"])
+
+
 def microburst(port, upstream):
     from microburst.cli import main
 
@@ -61,7 +68,8 @@ def microburst(port, upstream):
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:]
-    serve = {"ministack": ministack, "moto": moto, "localemu": localemu, "microburst": microburst}[name]
+    servers = [ministack, moto, localemu, osmem, microburst]
+    serve = {server.__name__: server for server in servers}[name]
     # Ctrl-C in the terminal is for the tests; what is started here ends because they do.
     os.setpgid(0, 0)
     folder = tempfile.mkdtemp(prefix=f"{name}-")

@@ -57,6 +57,17 @@ const LOCALEMU: Program = Program {
     },
 };
 
+/// Speaks as OpenSearch does, but for scripts and security.
+const OSMEM: Program = Program {
+    name: "osmem",
+    ready_path: "/",
+    requirements: Requirements {
+        name: "osmem",
+        text: include_str!("requirements-osmem.txt"),
+        python_minor_min: 11,
+    },
+};
+
 /// Injects faults before any of them.
 const MICROBURST: Program = Program {
     name: "microburst",
@@ -160,6 +171,12 @@ pub(crate) fn ministack() -> &'static Server {
 pub(crate) fn moto() -> &'static Server {
     static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
     started(&SERVER, &MOTO)
+}
+
+/// An OpenSearch in memory.
+pub(crate) fn osmem() -> &'static Server {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+    started(&SERVER, &OSMEM)
 }
 
 /// `LocalEmu`: none where there is no Python for it, unless `REQUIRE_SERVERS=all` makes that a failure.

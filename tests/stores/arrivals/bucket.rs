@@ -158,6 +158,16 @@ impl ObjectStore for Bucket {
         found
     }
 
+    async fn get_start(
+        &self,
+        key: &ObjectKey,
+        bytes: u64,
+    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        let (mut start, info) = self.get(key, u64::MAX).await?;
+        start.truncate(bytes as usize);
+        Ok((start, info))
+    }
+
     async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault> {
         self.jitter.pause().await;
         let found = self.found(key).map(|(_, info)| info);

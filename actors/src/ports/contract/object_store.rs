@@ -26,6 +26,7 @@ pub async fn all(store: &dyn ObjectStore, notifications: &dyn Queue, prefix: &st
     every_spelling_of_a_key_is_its_own_object(store, prefix).await;
     the_latest_write_is_read(store, prefix).await;
     an_object_larger_than_wanted_is_not_read(store, prefix).await;
+    the_start_of_an_object_comes_with_the_facts_of_the_whole(store, prefix).await;
     a_listing_is_in_byte_order_and_pages_without_gaps(store, prefix).await;
     drain(notifications).await;
     writes_and_removals_are_notified_in_the_order_of_their_sequencers(store, notifications, prefix)
@@ -163,6 +164,23 @@ pub async fn an_object_larger_than_wanted_is_not_read(store: &dyn ObjectStore, p
         max: 4,
     };
     assert_eq!(store.get(&key, 4).await, Err(too_large));
+}
+
+/// Whoever asks what an object is need not read it.
+pub async fn the_start_of_an_object_comes_with_the_facts_of_the_whole(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) {
+    let key = key(prefix, "start/a");
+    let missing = StoreFault::NotFound(key.clone());
+    assert_eq!(store.get_start(&key, 4).await, Err(missing));
+    for text in ["0123456789", "0123", "01", ""] {
+        put(store, &key, text).await;
+        let start = store.get_start(&key, 4).await;
+        let (start, info) = start.expect("reads");
+        assert_eq!(start, &text.as_bytes()[..text.len().min(4)]);
+        assert_eq!(store.head(&key).await, Ok(info));
+    }
 }
 
 /// Pages of any size give every key once, and a prefix is no pattern.

@@ -17,6 +17,11 @@ const END_OF_BLOCK: u32 = 0x00;
 /// The symbol of sixteen zeros.
 const SIXTEEN_ZEROS: u32 = 0xf0;
 
+/// How much of an AC coefficient counts. They crowd towards zero, so that most of those that round to
+/// a level are below it: a fiftieth less makes a file by a hundredth smaller, and costs 0.0004 of its
+/// similarity.
+const KEPT: f32 = 0.98;
+
 /// Where, column by column, each coefficient of a block is, in the order of the file.
 const COLUMN_ORDER: [u8; 64] = {
     let mut order = NATURAL_ORDER;
@@ -92,7 +97,10 @@ impl<'a> Channel<'a> {
         Self {
             plane,
             // Column by column, as the transform leaves coefficients.
-            shares: std::array::from_fn(|at| kernels::share(steps[at % 8 * 8 + at / 8])),
+            shares: std::array::from_fn(|at| {
+                let share = kernels::share(steps[at % 8 * 8 + at / 8]);
+                if at == 0 { share } else { share * KEPT }
+            }),
             code: if chroma { CHROMA_DC } else { LUMA_DC },
             prediction: 0,
         }

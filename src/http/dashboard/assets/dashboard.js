@@ -306,6 +306,42 @@ function keys() {
   });
 }
 
+// --- Copying and listening ------------------------------------------------------------------------------------------
+
+function copying() {
+  for (const button of all("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      toast("Copied.");
+    });
+  }
+}
+
+// A waveform shows how far its recording has played, and a click on it plays from there.
+function players() {
+  for (const player of all("[data-player]")) {
+    const audio = one("audio", player);
+    const wave = one("svg", player);
+    audio.addEventListener("timeupdate", () => {
+      wave.style.setProperty("--played", `${(audio.currentTime / audio.duration) * 100 || 0}%`);
+    });
+    wave.addEventListener("click", (event) => {
+      const box = wave.getBoundingClientRect();
+      const from = (event.clientX - box.left) / box.width;
+      const play = () => {
+        audio.currentTime = from * audio.duration;
+        audio.play();
+      };
+      if (audio.readyState > 0) play();
+      else {
+        audio.addEventListener("loadedmetadata", play, { once: true });
+        audio.load();
+      }
+    });
+  }
+}
+
 // --- Charts ---------------------------------------------------------------------------------------------------------
 
 // Colours are the style's, so a chart asks an element for them.
@@ -406,4 +442,6 @@ theme();
 askFirst();
 keys();
 keepUpToDate();
+copying();
+players();
 charts();

@@ -27,7 +27,7 @@ pub(in crate::http) const PARAMETERS: [&str; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::http) struct Filter {
-    /// `push`, `thumbnails`, `audio` or `metadata`.
+    /// `push`, `thumbnails`, `audio`, `metadata` or `document`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) origin: Option<String>,
     /// Why the job was given up.
@@ -129,7 +129,7 @@ impl Filter {
     fn fits(&self, letter: &Letter) -> bool {
         let person = match &letter.origin {
             Origin::Push { recipient, .. } => Some(recipient),
-            Origin::Object { .. } => None,
+            Origin::Object { .. } | Origin::Document { .. } => None,
         };
         self.origin
             .as_deref()
@@ -198,6 +198,6 @@ impl DeadPushes {
 fn push_id(letter: &Letter) -> Option<PushId> {
     match &letter.origin {
         Origin::Push { push, .. } => Some(*push),
-        Origin::Object { .. } => None,
+        Origin::Object { .. } | Origin::Document { .. } => None,
     }
 }

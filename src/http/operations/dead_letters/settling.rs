@@ -17,6 +17,7 @@ use super::EXPECTED;
 use super::filter::{DeadPushes, Filter};
 use crate::http::State;
 use crate::http::operations::access::Operator;
+use crate::http::operations::order;
 use crate::http::operations::status::Conservation;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
@@ -245,10 +246,7 @@ impl Wanted {
         // An empty one means every letter, which must be said in so many words.
         let filter: Option<Filter> = fields.optional("filter")?;
         let dry_run = fields.optional("dry_run")?.unwrap_or(false);
-        let because: Option<String> = fields.optional("because")?;
-        if let Some(because) = &because {
-            request::check_text("because", because)?;
-        }
+        let because = order::because(&mut fields)?;
         fields.end(&FIELDS)?;
         let which = match (ids, filter) {
             (Some(ids), None) => {

@@ -25,6 +25,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::openapi::events::LiveEvent;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
 use crate::surface::Surface;
@@ -195,7 +196,21 @@ impl Drop for Bell {
     }
 }
 
-/// `GET /v1/inbox/live?person`
+/// What changes in a person's inbox, as server-sent events, without end.
+///
+/// Lines that begin with a colon come while nothing happens.
+#[utoipa::path(
+    get,
+    path = "/v1/inbox/live",
+    operation_id = "listenToInbox",
+    tag = "inbox",
+    params(
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last event that the client has seen: it goes on behind it"),
+        ("person" = Option<PersonId>, Query, description = "The caller, who need not be named"),
+    ),
+    responses((status = 200, description = "Events", body = LiveEvent, content_type = "text/event-stream")),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound])))
+)]
 pub async fn listen(
     state: Data<State>,
     caller: Caller,

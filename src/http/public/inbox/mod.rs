@@ -1,6 +1,6 @@
 //! What a person was told, or would have been told had their phone rung: pages, marks, and what is new as it comes.
 
-mod live;
+pub(crate) mod live;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,11 +9,13 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::InboxRead;
 use iyagi_messages::ids::{PersonId, Pos, PushId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use self::live::{Live, LiveEnd, listen};
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
+use crate::http::openapi::requests::InboxMark;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -31,18 +33,22 @@ const LIMIT_DEFAULT: u64 = 50;
 const RETRY_SECONDS: u32 = 5;
 
 /// A page of an inbox.
-#[derive(Serialize)]
-struct Listing<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = InboxPage)]
+pub(crate) struct Listing<'a> {
     person: &'a PersonId,
     /// How many entries are unread, on whichever page.
     unread: u64,
     entries: Vec<Shown>,
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 
 /// What a mark led to.
-#[derive(Serialize)]
-struct Marked<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = InboxMarked)]
+pub(crate) struct Marked<'a> {
     person: &'a PersonId,
     unread: u64,
 }
@@ -57,7 +63,21 @@ struct Mark {
     up_to: Option<Pos>,
 }
 
-/// `GET /v1/inbox?person&unread&cursor&limit`
+/// A page of what a person was told, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/inbox",
+    operation_id = "listInbox",
+    tag = "inbox",
+    params(
+        ("unread" = Option<bool>, Query, description = "Whether only what is unread is listed"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Entries on a page; 50 if absent"),
+        ("person" = Option<PersonId>, Query, description = "The caller, who need not be named"),
+    ),
+    responses((status = 200, description = "A page", body = Listing<'_>)),
+    extensions(("x-problems" = json!([Kind::InvalidField, Kind::NotFound])))
+)]
 pub async fn list(
     state: Data<State>,
     caller: Caller,
@@ -82,7 +102,19 @@ pub async fn list(
     }))
 }
 
-/// `POST /v1/inbox/read`
+/// Marks entries as read.
+#[utoipa::path(
+    post,
+    path = "/v1/inbox/read",
+    operation_id = "markInbox",
+    tag = "inbox",
+    request_body = InboxMark,
+    responses((status = 200, description = "How much is unread now", body = Marked<'_>)),
+    extensions(("x-problems" = json!([
+        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
+        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
+    ])))
+)]
 pub async fn mark(
     state: Data<State>,
     caller: Caller,

@@ -9,12 +9,11 @@ use iyagi_messages::ids::Timestamp;
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
 use iyagi_messages::push::{DeferReason, PauseReason, SuppressReason};
 
-use super::output::{moment, span};
-
 /// What happened, as a sentence.
-pub(super) fn sentence(event: &Event) -> String {
+pub fn sentence(event: &Event) -> String {
     of_push(&event.fact)
         .or_else(|| of_letter(&event.fact))
+        .or_else(|| of_order(&event.fact))
         .or_else(|| of_sending(&event.fact))
         .or_else(|| of_audience(&event.fact))
         .or_else(|| of_media(&event.fact))
@@ -143,17 +142,54 @@ fn of_letter(fact: &Fact) -> Option<String> {
             "in the dead-letter queue as {}, generation {}",
             fact.message_id, fact.generation
         ),
-        Fact::LetterRedriven(fact) => settled("redriven", &fact.by, fact.because.as_deref()),
-        Fact::LetterPurged(fact) => settled("purged", &fact.by, fact.because.as_deref()),
         _ => return None,
     })
 }
 
-fn settled(how: &str, by: &str, because: Option<&str>) -> String {
-    match because {
+/// What an operator ordered: who, what and why.
+fn of_order(fact: &Fact) -> Option<String> {
+    let paused = |what: &dyn fmt::Display| format!("{what} was paused");
+    let resumed = |what: &dyn fmt::Display| format!("{what} was resumed");
+    let (how, by, because) = match fact {
+        Fact::LetterRedriven(fact) => ("redriven".to_owned(), &fact.by, &fact.because),
+        Fact::LetterPurged(fact) => ("purged".to_owned(), &fact.by, &fact.because),
+        Fact::PlatformPaused(fact) if fact.reason == PauseReason::Operator => {
+            (paused(&fact.platform), &fact.by, &fact.because)
+        }
+        Fact::PlatformResumed(fact) => (resumed(&fact.platform), &fact.by, &fact.because),
+        Fact::BackfillBegun(fact) => {
+            let what = if fact.dry_run { "counted" } else { "made" };
+            let how = format!("what \"{}\" lacks is to be {what}, wished", fact.preset);
+            (how, &fact.by, &fact.because)
+        }
+        Fact::BackfillPaused(fact) => (paused(&"the backfill"), &fact.by, &fact.because),
+        Fact::BackfillResumed(fact) => (resumed(&"the backfill"), &fact.by, &fact.because),
+        Fact::ActorPaused(fact) => (paused(&fact.actor), &fact.by, &fact.because),
+        Fact::ActorResumed(fact) => (resumed(&fact.actor), &fact.by, &fact.because),
+        Fact::RestartRequested(fact) => {
+            let how = format!("{} was told to begin anew", fact.actor);
+            (how, &fact.by, &fact.because)
+        }
+        Fact::PoolResized(fact) => {
+            let (pool, to, from) = (&fact.pool, fact.to, fact.from);
+            let how = format!("{pool} was given {to} workers instead of {from}");
+            (how, &fact.by, &fact.because)
+        }
+        Fact::FaultInjected(fact) => {
+            let how = format!("the push gateway was told to fail ({})", fact.class);
+            (how, &fact.by, &fact.because)
+        }
+        Fact::FaultsCleared(fact) => (
+            "the push gateway was told to work".to_owned(),
+            &fact.by,
+            &None,
+        ),
+        _ => return None,
+    };
+    Some(match because {
         Some(because) => format!("{how} by {by}: {because}"),
         None => format!("{how} by {by}"),
-    }
+    })
 }
 
 fn of_sending(fact: &Fact) -> Option<String> {
@@ -163,13 +199,8 @@ fn of_sending(fact: &Fact) -> Option<String> {
             fact.platform, fact.reason
         ),
         Fact::BreakerClosed(fact) => format!("{} answers again", fact.platform),
-        Fact::PlatformPaused(fact) => match fact.reason {
-            PauseReason::Operator => format!("{} was paused by {}", fact.platform, fact.by),
-            PauseReason::DyingTokens => {
-                format!("{} is paused: {}", fact.platform, fact.by)
-            }
-        },
-        Fact::PlatformResumed(fact) => format!("{} was resumed by {}", fact.platform, fact.by),
+        // Nobody's order: it was found.
+        Fact::PlatformPaused(fact) => format!("{} is paused: {}", fact.platform, fact.by),
         Fact::CatchUpBegun(fact) => format!(
             "changes are read {} late: only what is urgent is told of at once",
             span(fact.lag_ms)
@@ -307,15 +338,6 @@ fn of_media(fact: &Fact) -> Option<String> {
             fact.key,
             fact.removed.len()
         ),
-        Fact::BackfillBegun(fact) if fact.dry_run => {
-            format!("what \"{}\" lacks is counted for {}", fact.preset, fact.by)
-        }
-        Fact::BackfillBegun(fact) => {
-            format!(
-                "what \"{}\" lacks is to be made, by {}",
-                fact.preset, fact.by
-            )
-        }
         Fact::BackfillCounted(fact) => {
             format!("{} of {} pictures lack it", fact.lacking, fact.pictures)
         }
@@ -325,8 +347,6 @@ fn of_media(fact: &Fact) -> Option<String> {
                 fact.offered, fact.through
             )
         }
-        Fact::BackfillPaused(fact) => format!("the backfill was paused by {}", fact.by),
-        Fact::BackfillResumed(fact) => format!("the backfill was resumed by {}", fact.by),
         Fact::BackfillCompleted(fact) => {
             format!(
                 "the backfill is complete: {} pictures were offered",
@@ -348,12 +368,6 @@ fn of_daemon(fact: &Fact) -> Option<String> {
         Fact::ActorEscalated(fact) => {
             format!("{} failed too often: {}", fact.actor, fact.reason)
         }
-        Fact::ActorPaused(fact) => format!("{} was paused by {}", fact.actor, fact.by),
-        Fact::ActorResumed(fact) => format!("{} was resumed by {}", fact.actor, fact.by),
-        Fact::PoolResized(fact) => format!(
-            "{} has {} workers instead of {}, by {}",
-            fact.pool, fact.to, fact.from, fact.by
-        ),
         Fact::DaemonStarted(fact) => format!("iyagi {} came up", fact.version),
         Fact::DaemonStopped(fact) if fact.drained => "the daemon went down, all done".to_owned(),
         Fact::DaemonStopped(_) => "the daemon went down before all was done".to_owned(),
@@ -362,6 +376,25 @@ fn of_daemon(fact: &Fact) -> Option<String> {
 }
 
 /// How long after `start` something happened.
-pub(super) fn since(start: Timestamp, at: Timestamp) -> String {
+pub fn since(start: Timestamp, at: Timestamp) -> String {
     format!("+{}", span(at.since_ms(start)))
+}
+
+/// A moment as people read it, in UTC.
+pub fn moment(at: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(moment) => format!("{moment:.3}"),
+        Err(_) => format!("{} ms", at.0),
+    }
+}
+
+/// A span of time as people read it.
+pub fn span(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{} min {:02} s", ms / 60_000, ms / 1_000 % 60),
+        3_600_000..172_800_000 => format!("{} h {:02} min", ms / 3_600_000, ms / 60_000 % 60),
+        _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
+    }
 }

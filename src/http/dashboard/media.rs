@@ -1,0 +1,378 @@
+//! `GET /media`: uploaded pictures with what was made of them, and recordings with how they sound.
+
+use std::fmt::Write;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use iyagi_messages::ids::Timestamp;
+use iyagi_messages::media::{Audio, Hundredths, MetadataItem, RenditionState, Thumbnails, Variant};
+use iyagi_messages::object::ObjectKey;
+
+use super::frame::{Frame, Refusal, page};
+use super::text::{self, Moment};
+use crate::http::State;
+use crate::http::problem::Problem;
+use crate::http::public::files;
+use crate::http::request::{self, Query};
+use crate::http::response;
+
+const PARAMETERS: [&str; 3] = ["prefix", "show", "cursor"];
+const FILES: &str = "/media/files/";
+/// Files on a page, and those that are looked at for it: most of them may be of another sort.
+const PAGE: usize = 24;
+const LOOKED_AT_MAX: usize = 2_000;
+const LOOKED_AT_AT_ONCE: u32 = 200;
+/// Width of the square that a thumbnail is shown in, in pixels of a screen with two for each.
+const SHOWN_WIDTH: u32 = 480;
+/// Half the height of a waveform, in the units of its drawing.
+const WAVE_HALF: f32 = 28.0;
+
+#[derive(Template)]
+#[template(path = "media.html")]
+struct Page {
+    frame: Frame,
+    prefix: String,
+    choices: Vec<Choice>,
+    items: Vec<Item>,
+    /// The next page, if there may be one.
+    more: Option<String>,
+}
+
+/// A sort of files that can be chosen.
+struct Choice {
+    name: &'static str,
+    title: &'static str,
+    chosen: bool,
+}
+
+/// Which files are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    All,
+    Pictures,
+    Recordings,
+    /// What something is wrong with.
+    Defects,
+}
+
+impl Sort {
+    const ALL: [(Self, &str, &str); 4] = [
+        (Self::All, "all", "Everything"),
+        (Self::Pictures, "pictures", "Pictures"),
+        (Self::Recordings, "recordings", "Recordings"),
+        (Self::Defects, "defects", "Defects"),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        let named = query.text("show").unwrap_or("all");
+        let known = Self::ALL.iter().find(|(_, name, _)| *name == named);
+        known.map(|(sort, _, _)| *sort).ok_or_else(|| {
+            let hint = request::did_you_mean(named, Self::ALL.iter().map(|(_, name, _)| *name));
+            Problem::invalid("show", format!("there are no `{named}` here{hint}"))
+        })
+    }
+
+    fn name(self) -> &'static str {
+        let known = Self::ALL.iter().find(|(sort, _, _)| *sort == self);
+        known.expect("it has all of them").1
+    }
+
+    fn choices(self) -> Vec<Choice> {
+        let choices = Self::ALL.iter().map(|(sort, name, title)| Choice {
+            name,
+            title,
+            chosen: *sort == self,
+        });
+        choices.collect()
+    }
+
+    fn has(self, item: &MetadataItem) -> bool {
+        match self {
+            Self::All => true,
+            Self::Pictures => item.content_type.starts_with("image/"),
+            Self::Recordings => item.audio.is_some() || item.content_type.starts_with("audio/"),
+            Self::Defects => item.defect.is_some(),
+        }
+    }
+}
+
+/// A file, and what was made of it.
+struct Item {
+    key: String,
+    name: String,
+    href: String,
+    journal: String,
+    content_type: String,
+    size: String,
+    dimensions: Option<String>,
+    recorded: Moment,
+    defect: Option<String>,
+    picture: Option<Picture>,
+    recording: Option<Recording>,
+}
+
+struct Picture {
+    shown: String,
+    width: u32,
+    height: u32,
+    /// Mean colour, `#rrggbb`.
+    colour: String,
+    variants: Vec<Derived>,
+}
+
+struct Recording {
+    /// What a player may choose from, the best first.
+    sources: Vec<Source>,
+    wave: String,
+    facts: Vec<(&'static str, String)>,
+    derived: Vec<Derived>,
+}
+
+struct Source {
+    href: String,
+    content_type: String,
+}
+
+struct Derived {
+    name: String,
+    href: String,
+    facts: String,
+}
+
+/// `GET /media?prefix&show&cursor`
+pub(super) async fn show(
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    let query = Query::of(&request, &PARAMETERS)?;
+    let sort = Sort::read(&query)?;
+    let prefix = query.text("prefix").unwrap_or_default().to_owned();
+    let after = query.cursor()?.map(ObjectKey::new).transpose();
+    let after = after.map_err(|error| Problem::invalid("cursor", error.to_string()))?;
+    let (items, next) = found(&state, &prefix, sort, after).await?;
+    let now = state.surface.clock.now();
+    page(&Page {
+        frame: Frame::of(&state, &request, "Media", "/media"),
+        items: items.iter().map(|item| Item::of(item, now)).collect(),
+        more: next.map(|key| link(&prefix, sort, &key)),
+        prefix,
+        choices: sort.choices(),
+    })
+}
+
+/// `GET /media/files/{key}`: an upload, or what was made of one. An operator sees every file.
+pub(super) async fn file(
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let key = request::object_key(request::rest(&request, FILES)?)?;
+    files::send(&state, &request, &key, files::ASK_AGAIN).await
+}
+
+/// A page of files of one sort, and the last that was looked at if there may be more.
+async fn found(
+    state: &State,
+    prefix: &str,
+    sort: Sort,
+    mut after: Option<ObjectKey>,
+) -> Result<(Vec<MetadataItem>, Option<ObjectKey>), Problem> {
+    let mut items = Vec::new();
+    let mut looked_at = 0;
+    while looked_at < LOOKED_AT_MAX {
+        let table = &state.surface.table;
+        let listed = table.list(prefix, after.as_ref(), LOOKED_AT_AT_ONCE).await;
+        let listed = listed.map_err(|fault| Problem::internal("the metadata table", &fault))?;
+        looked_at += listed.items.len();
+        let count = listed.items.len();
+        for (place, item) in listed.items.into_iter().enumerate() {
+            let key = item.key.clone();
+            if sort.has(&item) {
+                items.push(item);
+            }
+            if items.len() == PAGE {
+                let more = listed.next.is_some() || place + 1 < count;
+                return Ok((items, more.then_some(key)));
+            }
+        }
+        after = listed.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok((items, after))
+}
+
+fn link(prefix: &str, sort: Sort, after: &ObjectKey) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !prefix.is_empty() {
+        query.append_pair("prefix", prefix);
+    }
+    if sort != Sort::All {
+        query.append_pair("show", sort.name());
+    }
+    query.append_pair("cursor", &request::sealed_cursor(after.as_str()));
+    format!("/media?{}", query.finish())
+}
+
+fn href(key: &ObjectKey) -> String {
+    format!("{FILES}{}", response::encoded(key.as_str()))
+}
+
+impl Item {
+    fn of(item: &MetadataItem, now: Timestamp) -> Self {
+        let key = item.key.as_str();
+        let journal = form_urlencoded::Serializer::new(String::new())
+            .append_pair("entity", &format!("metadata/{key}"))
+            .finish();
+        Self {
+            key: key.to_owned(),
+            name: key.rsplit('/').next().unwrap_or(key).to_owned(),
+            href: href(&item.key),
+            journal: format!("/journal?{journal}"),
+            content_type: item.content_type.clone(),
+            size: text::bytes(item.size),
+            dimensions: item
+                .dimensions
+                .map(|size| format!("{} × {}", size.width, size.height)),
+            recorded: text::ago(item.recorded_at, now),
+            defect: item.defect.clone(),
+            picture: item.thumbnails.as_ref().and_then(Picture::of),
+            recording: item.audio.as_ref().map(|audio| Recording::of(item, audio)),
+        }
+    }
+}
+
+impl Picture {
+    /// Shows the smallest that fills its place, or else the largest; nothing if there is none.
+    fn of(thumbnails: &Thumbnails) -> Option<Self> {
+        let variants = &thumbnails.variants;
+        let rank = |variant: &&Variant| {
+            let short = variant.width < SHOWN_WIDTH;
+            (short, variant.width.abs_diff(SHOWN_WIDTH), variant.size)
+        };
+        let shown = variants.iter().min_by_key(rank)?;
+        let derived = variants.iter().map(|variant| Derived {
+            name: format!("{} {}", variant.preset, short(&variant.content_type)),
+            href: href(&variant.key),
+            facts: format!(
+                "{} × {}, {}",
+                variant.width,
+                variant.height,
+                text::bytes(variant.size)
+            ),
+        });
+        Some(Self {
+            shown: href(&shown.key),
+            width: shown.width,
+            height: shown.height,
+            colour: thumbnails.dominant_colour.clone(),
+            variants: derived.collect(),
+        })
+    }
+}
+
+impl Recording {
+    fn of(item: &MetadataItem, audio: &Audio) -> Self {
+        let mut sources = Vec::new();
+        let mut derived = Vec::new();
+        for rendition in &audio.renditions {
+            match &rendition.state {
+                RenditionState::Made(file) => {
+                    sources.push(Source {
+                        href: href(&file.key),
+                        content_type: rendition.content_type.clone(),
+                    });
+                    derived.push(Derived {
+                        name: rendition.name.clone(),
+                        href: href(&file.key),
+                        facts: text::bytes(file.size),
+                    });
+                }
+                // What is to be made, or cannot be, is told by the journal.
+                RenditionState::Pending | RenditionState::Failed { .. } => {}
+            }
+        }
+        sources.push(Source {
+            href: href(&item.key),
+            content_type: item.content_type.clone(),
+        });
+        derived.extend(audio.files.iter().map(|file| Derived {
+            name: file.name.clone(),
+            href: href(&file.key),
+            facts: text::bytes(file.size),
+        }));
+        Self {
+            sources,
+            wave: wave(&audio.waveform),
+            facts: facts(audio),
+            derived,
+        }
+    }
+}
+
+fn facts(audio: &Audio) -> Vec<(&'static str, String)> {
+    let level = |value: Hundredths, unit: &str| format!("{:.1} {unit}", f64::from(value));
+    let seconds = audio.duration_ms as f64 / 1_000.0;
+    let rate = f64::from(audio.sample_rate_hz) / 1_000.0;
+    let mut facts = vec![
+        ("Length", format!("{seconds:.1} s")),
+        ("Codec", format!("{}, {rate} kHz", audio.codec)),
+    ];
+    if let Some(loudness) = audio.integrated_lufs {
+        facts.push(("Loudness", level(loudness, "LUFS")));
+    }
+    if let Some(peak) = audio.true_peak_dbtp {
+        facts.push(("True peak", level(peak, "dBTP")));
+    }
+    facts
+}
+
+/// A waveform as the path of an SVG: a bar for each hundredth of the recording.
+fn wave(base64: &str) -> String {
+    let mut path = String::new();
+    // The recorder wrote it, so it decodes; a foreign one is left blank.
+    for (place, loudest) in BASE64_STANDARD
+        .decode(base64)
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let half = (f32::from(loudest) / 255.0 * WAVE_HALF).max(0.5);
+        let (x, top) = (place * 4 + 2, WAVE_HALF - half);
+        write!(path, "M{x} {top:.1}v{:.1}", half * 2.0).expect("writing to a String cannot fail");
+    }
+    path
+}
+
+/// A media type without its family.
+fn short(content_type: &str) -> &str {
+    content_type.rsplit('/').next().unwrap_or(content_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waveform_is_drawn_around_its_middle_and_a_foreign_one_is_left_blank() {
+        let path = wave(&BASE64_STANDARD.encode([0, 255]));
+        assert_eq!(path, "M2 27.5v1.0M6 0.0v56.0");
+        assert_eq!(wave("?"), "");
+    }
+
+    #[test]
+    fn the_next_page_keeps_the_filter() {
+        let key = ObjectKey::new("posts/한글.jpg").expect("valid");
+        let link = link("posts/", Sort::Pictures, &key);
+        assert!(
+            link.starts_with("/media?prefix=posts%2F&show=pictures&cursor="),
+            "{link}"
+        );
+        let query = link.split_once('?').expect("a query").1;
+        let query = Query::parse(query, &PARAMETERS).expect("known");
+        assert_eq!(query.cursor(), Ok(Some(key.to_string())));
+    }
+}

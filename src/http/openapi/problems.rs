@@ -1,0 +1,182 @@
+//! What can go wrong in each operation, under the status that comes with it.
+//!
+//! An operation lists its own kinds of problem in the extension [`LIST`]; what can happen to every request is added here.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::Modify;
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{ContentBuilder, KnownFormat, OpenApi, Ref, RefOr, Schema};
+
+use crate::http::problem::{CONTENT_TYPE, Kind};
+
+/// Where an operation lists its kinds of problem.
+const LIST: &str = "x-problems";
+/// The document's schema.
+const SCHEMA: &str = "Problem";
+/// What can happen to every request.
+const ALWAYS: [Kind; 3] = [Kind::ForeignOrigin, Kind::TooManyRequests, Kind::Internal];
+/// What can happen to every request that says who sends it.
+const SIGNED_IN: [Kind; 3] = [
+    Kind::UnknownParameter,
+    Kind::Unauthenticated,
+    Kind::Unavailable,
+];
+
+/// Gives every operation its refusals.
+pub(super) struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components
+            .schemas
+            .insert(SCHEMA.to_owned(), RefOr::T(schema()));
+        for path in document.paths.paths.values_mut() {
+            for operation in operations(path) {
+                refuse(operation);
+            }
+        }
+    }
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        put,
+        post,
+        delete,
+        patch,
+        ..
+    } = path;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+fn refuse(operation: &mut Operation) {
+    let own = operation.extensions.as_mut();
+    let own = own.and_then(|all| all.remove(LIST));
+    if operation
+        .extensions
+        .as_ref()
+        .is_some_and(|all| all.is_empty())
+    {
+        operation.extensions = None;
+    }
+    let own: Vec<Kind> = own
+        .as_ref()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|slug| Kind::ALL.iter().copied().find(|kind| slug == kind.slug()))
+        .collect();
+    let open = operation.security.is_some();
+    let signed_in = SIGNED_IN.iter().copied().filter(|_| !open);
+    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    for kind in ALWAYS.into_iter().chain(signed_in).chain(own) {
+        let kinds = by_status.entry(kind.status().as_u16()).or_default();
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    for (status, kinds) in by_status {
+        let response = RefOr::T(response(&kinds));
+        operation
+            .responses
+            .responses
+            .insert(status.to_string(), response);
+    }
+}
+
+fn response(kinds: &[Kind]) -> Response {
+    let mut lines = kinds
+        .iter()
+        .map(|kind| format!("`{}`: {}", kind.slug(), kind.title()));
+    let description = lines.by_ref().collect::<Vec<_>>().join(". ");
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(SCHEMA)));
+    let mut response = ResponseBuilder::new()
+        .description(description + ".")
+        .content(CONTENT_TYPE, content.build());
+    for (name, description, kind) in HEADERS {
+        if kinds.contains(&kind) {
+            let schema = ObjectBuilder::new().schema_type(Type::String);
+            let mut header = Header::new(schema);
+            header.description = Some(description.to_owned());
+            response = response.header(name, header);
+        }
+    }
+    response.build()
+}
+
+/// Headers that come with a kind of problem.
+const HEADERS: [(&str, &str, Kind); 6] = [
+    ("WWW-Authenticate", "`Bearer`", Kind::Unauthenticated),
+    (
+        "Retry-After",
+        "Seconds after which it may be asked again, where waiting helps",
+        Kind::Unavailable,
+    ),
+    (
+        "Retry-After",
+        "Seconds after which it may be asked again",
+        Kind::Contended,
+    ),
+    (
+        "Retry-After",
+        "Seconds after which there may be one more",
+        Kind::TooManyRequests,
+    ),
+    (
+        "Retry-After",
+        "Seconds after which it may be asked again, while it is being made",
+        Kind::NoThumbnail,
+    ),
+    (
+        "Content-Range",
+        "`bytes */` and the size of the file",
+        Kind::NoSuchRange,
+    ),
+];
+
+fn schema() -> Schema {
+    let text = |description: &str| {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(description))
+    };
+    let kinds = Kind::ALL.iter().map(|kind| kind.urn());
+    let status = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+        .description(Some("The status of the answer"));
+    let problem = ObjectBuilder::new()
+        .description(Some("Why a request is refused (RFC 9457)"))
+        .property(
+            "type",
+            text("What it is. Clients decide by this").enum_values(Some(kinds)),
+        )
+        .required("type")
+        .property("title", text("What it is, in words"))
+        .required("title")
+        .property("status", status)
+        .required("status")
+        .property("detail", text("What exactly is wrong, and what helps"))
+        .required("detail")
+        .property("field", text("Which parameter or field is wrong"))
+        .property(
+            "reason",
+            text("Why there is no such derived file, as a stable word"),
+        )
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .examples([json!({
+            "type": Kind::InvalidField.urn(),
+            "title": Kind::InvalidField.title(),
+            "status": 400,
+            "detail": "`limit` is a whole number from 1 to 100, not `0`",
+            "field": "limit",
+        })]);
+    problem.into()
+}
