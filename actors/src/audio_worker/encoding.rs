@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use iyagi_media::audio::{Rendition, RenditionError, RenditionFacts};
+use tokio::time::Instant;
 
 use super::analysing::{Analysed, Analysing};
 use crate::ports::{EncodeOrder, EncoderFault, RecordingEncoder};
@@ -17,7 +18,7 @@ pub struct Encoding {
     pub renditions: Vec<Rendition>,
     /// Makes them, if anything does.
     pub encoder: Option<Arc<dyn RecordingEncoder>>,
-    /// How long one of them may take.
+    /// How long one of them may take, all attempts at it together.
     pub deadline: Duration,
     /// What came of them.
     pub counts: Arc<RenditionCounts>,
@@ -67,14 +68,19 @@ impl Encoding {
         const ATTEMPTS_MAX: u32 = 3;
         /// The same sound a little quieter is encoded a little differently.
         const MARGIN_DB: f64 = 0.1;
+        let began = Instant::now();
         let mut gain_db = analysed.analysis.delivery.gain_db;
+        let mut left = self.deadline;
         let mut attempt = 1;
         loop {
-            let (encoded, facts) = self
-                .encoded(rendition, gain_db, analysed, analysing)
-                .await?;
+            let encoded = self.encoded(rendition, gain_db, left, analysed, analysing);
+            let (encoded, facts) = encoded.await?;
+            let took = began.elapsed();
+            left = self.deadline.saturating_sub(took);
+            // There is time for one more that takes as long.
+            let again = attempt < ATTEMPTS_MAX && took / attempt <= left;
             match facts.excess_db() {
-                Some(excess_db) if attempt < ATTEMPTS_MAX => gain_db -= excess_db + MARGIN_DB,
+                Some(excess_db) if again => gain_db -= excess_db + MARGIN_DB,
                 _ => return Ok((encoded, facts)),
             }
             attempt += 1;
@@ -85,6 +91,7 @@ impl Encoding {
         &self,
         rendition: Rendition,
         gain_db: f64,
+        deadline: Duration,
         analysed: &Analysed,
         analysing: &Analysing,
     ) -> Result<(Vec<u8>, RenditionFacts), Unmade> {
@@ -98,7 +105,7 @@ impl Encoding {
         };
         // What was measured, so that the gain is that of what is encoded: a decoder may have cut its peaks.
         let sound = Arc::clone(&analysed.sound);
-        let encoded = encoder.encode(sound, order, self.deadline);
+        let encoded = encoder.encode(sound, order, deadline);
         let encoded = Arc::new(encoded.await?);
         let made = Arc::clone(&encoded);
         let facts = analysing

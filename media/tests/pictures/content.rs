@@ -63,7 +63,7 @@ fn quadrants_by_palette(bits: u8) -> Vec<u8> {
                 .unwrap() as u8
         })
         .collect();
-    palette_tiff((160, 120), &indices, palette, bits)
+    palette_tiff((160, 120), &indices, &palette, bits)
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn tiff(big: bool, picture: &DynamicImage, orientation: u16, icc: &[u8]) -> Vec<
 pub(crate) fn palette_tiff(
     size: (u32, u32),
     indices: &[u8],
-    palette: [[u8; 3]; 256],
+    palette: &[[u8; 3]; 256],
     bits: u8,
 ) -> Vec<u8> {
     let shade = |shade: u8| u16::from(shade) * if bits == 16 { 257 } else { 1 };
