@@ -74,18 +74,15 @@ impl Distribution {
 impl Links for AwsLinks {
     async fn to_read(&self, key: &ObjectKey, now: Timestamp) -> Result<Link, LinkFault> {
         let validity = Validity::of(self.link_seconds, now);
-        let url = match &self.distribution {
-            Some(distribution) => {
-                let address = distribution.address(key.as_str());
-                let policy = Policy::new(address.clone(), validity.until_seconds());
-                let signed = distribution.signer.url(&address, &policy);
-                signed.map_err(|error| LinkFault::Unsigned(error.to_string()))?
-            }
-            None => {
-                let lasts = Duration::from_millis(validity.until.since_ms(validity.from));
-                let signed = self.objects.presign_get(key, validity.from, lasts).await;
-                signed.map_err(|fault| unsigned(&fault))?.url
-            }
+        let url = if let Some(distribution) = &self.distribution {
+            let address = distribution.address(key.as_str());
+            let policy = Policy::new(address.clone(), validity.until_seconds());
+            let signed = distribution.signer.url(&address, &policy);
+            signed.map_err(|error| LinkFault::Unsigned(error.to_string()))?
+        } else {
+            let lasts = Duration::from_millis(validity.until.since_ms(validity.from));
+            let signed = self.objects.presign_get(key, validity.from, lasts).await;
+            signed.map_err(|fault| unsigned(&fault))?.url
         };
         Ok(Link {
             url,

@@ -159,8 +159,8 @@ mod tests {
             r#"    {"x-amz-credential": "AKIAIOSFODNN7EXAMPLE/20151229/us-east-1/s3/aws4_request"},"#,
             r#"    {"x-amz-algorithm": "AWS4-HMAC-SHA256"},"#,
             r#"    {"x-amz-date": "20151229T000000Z" }"#,
-            r#"  ]"#,
-            r#"}"#,
+            "  ]",
+            "}",
         ];
         let policy = STANDARD.encode(policy.join("\r\n"));
         let midnight: jiff::Timestamp = "2015-12-29T00:00:00Z".parse().expect("a moment");

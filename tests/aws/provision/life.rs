@@ -161,7 +161,7 @@ async fn what_was_broken_is_mended(server: &Server, installation: &Installation)
     let notifications = bucket.bucket(&installation.bucket).send().await;
     let notifications = notifications.expect("notifications");
     assert_eq!(notifications.queue_configurations().len(), 1);
-    assert_eq!(notifications.topic_configurations().len(), 2);
+    assert_eq!(notifications.topic_configurations().len(), 3);
 }
 
 /// What people do to installations by hand.
