@@ -130,11 +130,6 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, DaemonError>>) -> Resu
 }
 
 impl Daemon {
-    /// The same with a configuration that a program made.
-    pub async fn start(config: Config, templates: Templates) -> Result<Self, DaemonError> {
-        Self::start_loaded(Loaded::made(config, templates)).await
-    }
-
     /// Opens every store, folds the journal, starts the actors and listens.
     pub async fn start_loaded(loaded: Loaded) -> Result<Self, DaemonError> {
         let Loaded {
@@ -210,6 +205,11 @@ impl Daemon {
             lifecycle,
             _lock: lock,
         })
+    }
+
+    /// Starts one with a configuration that a program made.
+    pub async fn start(config: Config, templates: Templates) -> Result<Self, DaemonError> {
+        Self::start_loaded(Loaded::made(config, templates)).await
     }
 
     /// Resolves when the daemon cannot go on.

@@ -375,6 +375,7 @@ fn invite(
     let token = format!("{program} token --sub {visitor} --data-dir {folder}");
     let bearer = format!("curl -H \"Authorization: Bearer $({token})\"");
     for line in [
+        format!("http://{operations}/ in a browser; sign in at /search and look for 로켓"),
         format!("{bearer} 'http://{public}/v1/media?prefix=posts/'"),
         format!("{bearer} -G --data-urlencode q=로켓 http://{public}/v1/search"),
         format!("http://{operations}/metrics"),

@@ -122,6 +122,9 @@ impl Browser {
         let id = begun["sessionId"].as_str().expect("a session");
         browser.session = format!("{address}/session/{id}");
         browser.look(Look::Light);
+        // What the browser itself has shown so far is of no interest.
+        browser.must("/url", &json!({"url": "about:blank"}));
+        browser.complaints();
         browser
     }
 

@@ -17,6 +17,7 @@ mod openapi_tools;
 mod operations;
 mod operators;
 mod owasp;
+mod pages;
 mod preferences;
 mod search;
 mod settling;

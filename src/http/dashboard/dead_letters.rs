@@ -157,6 +157,7 @@ fn subject_of(origin: &Origin) -> String {
     match origin {
         Origin::Push { recipient, .. } => format!("to {recipient}"),
         Origin::Object { key, .. } => key.clone(),
+        Origin::Document { element, .. } => element.to_string(),
     }
 }
 
@@ -168,7 +169,7 @@ fn fields(query: &Query) -> Vec<Field> {
         value: query.text(name).unwrap_or_default().to_owned(),
     };
     vec![
-        of("origin", "Job", "push, thumbnails, audio, metadata"),
+        of("origin", "Job", "push, thumbnails, audio, metadata, document"),
         of("reason", "Reason", "such as expired"),
         of("person", "Person", "id"),
         of("template", "Template", "name"),
@@ -233,7 +234,7 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
     let look = state.board.refresh().await;
     let message = match &told.view.letter.origin {
         Origin::Object { message, .. } => Some(pretty(message)),
-        Origin::Push { .. } => None,
+        Origin::Push { .. } | Origin::Document { .. } => None,
     };
     let history = &told.history;
     page(&LetterPage {

@@ -97,13 +97,13 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
     let (asked, filter) = Asked::read(&request)?;
+    let begins_at_head = filter.before.is_none();
     let (events, head) = api::read(&state.surface, move |journal| {
         Ok((journal.find(&filter, PAGE + 1)?, journal.head()?))
     })
     .await?;
     let now = state.surface.clock.now();
     let last = events.get(PAGE - 1).filter(|_| events.len() > PAGE);
-    let first_page = Query::of(&request, &PARAMETERS)?.text("before").is_none();
     page(&Page {
         frame: Frame::of(&state, &request, "Journal", "/journal"),
         kinds: KINDS.iter().map(|(kind, _)| *kind).collect(),
@@ -114,7 +114,7 @@ pub(super) async fn list(
             .collect(),
         head,
         older: last.map(|event| asked.link("/journal", Some(event.pos))),
-        newest: (!first_page).then(|| asked.link("/journal", None)),
+        newest: (!begins_at_head).then(|| asked.link("/journal", None)),
         export: asked.link("/journal/export.jsonl", None),
         asked,
     })
