@@ -246,7 +246,8 @@ function foundIn({ letters, skipped, held = {} }) {
   const gates = Object.entries(held).map(([reason, count]) => `${number(count)} ${reason.replaceAll("_", " ")}`);
   const closed = gates.length > 0 ? ` Would not be sent all the same: ${gates.join(", ")}.` : "";
   const gone = skipped > 0 ? ` ${number(skipped)} no longer wait.` : "";
-  return `${number(letters.length)} letters are chosen.${gone}${closed}`;
+  const chosen = letters.length === 1 ? "1 letter is" : `${number(letters.length)} letters are`;
+  return `${chosen} chosen.${gone}${closed}`;
 }
 
 function doneIn({ done, skipped, conservation: law }) {
