@@ -257,7 +257,7 @@ impl Named {
     /// A key that itself ends in `/original`, `/thumbnails/<word>` or `/derived/<name>` is written with that slash as `%2F`.
     fn parse(raw: &str) -> Result<Self, Problem> {
         if let Some((key, name)) = raw.rsplit_once(DERIVED)
-            && recordings::has_name(name)
+            && recordings::names().any(|known| known == name)
         {
             return Ok(Self::OfRecording {
                 key: request::object_key(key)?,

@@ -76,10 +76,7 @@ pub async fn show(
     params(("person" = PersonId, Path, description = "The caller", example = "minji")),
     request_body = PreferencesChange,
     responses((status = 200, description = "All of them", body = Shown<'_>)),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::LimitReached, Kind::StorageFull])))
 )]
 pub async fn replace(
     state: Data<State>,
@@ -102,10 +99,7 @@ pub async fn replace(
     params(("person" = PersonId, Path, description = "The caller", example = "minji")),
     request_body = PreferencesChange,
     responses((status = 200, description = "All of them", body = Shown<'_>)),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::LimitReached, Kind::StorageFull])))
 )]
 pub async fn amend(
     state: Data<State>,
