@@ -85,7 +85,10 @@ pub async fn list(
     let after = after.map_err(|error| Problem::invalid("cursor", error.to_string()))?;
     let prefix = query.text("prefix").unwrap_or_default();
     let prefixes = match query.text("owner") {
-        Some(owner) => owned::prefixes(owner, prefix)?,
+        Some(owner) => {
+            request::check_text("owner", owner)?;
+            owned::prefixes(owner, prefix)?
+        }
         None => vec![prefix.to_owned()],
     };
     let table = &*state.surface.table;

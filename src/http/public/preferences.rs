@@ -132,6 +132,11 @@ async fn change(
     Query::of(request, &[])?;
     let person = person_of(request, caller)?;
     let body = request::body(request, payload, BODY_BYTES_MAX).await?;
+    if body.trim_ascii().is_empty() {
+        // Whoever lost it on the way does not want everything as if nothing had ever been said.
+        let detail = "the body is missing; `{}` says nothing";
+        return Err(Problem::new(Kind::MalformedJson, detail));
+    }
     let entity = Entity::new("preferences", &person);
     let preferences = journalled::settle(&*surface.journal, async || {
         let seen = surface.tree.projections.wishes().seq_of(&person);
