@@ -133,7 +133,7 @@ fn whoever_has_no_token_yet_can_read_what_there_is() {
 }
 
 #[test]
-fn the_page_of_the_description_loads_nothing_from_elsewhere_and_runs_no_script_of_a_page() {
+fn the_page_of_the_description_loads_nothing_from_elsewhere_and_has_no_script_in_it() {
     let fixture = Fixture::start();
     let read = |path: &str| fixture.send(fixture.public, "GET", path, &[], b"");
     let page = read("/docs");

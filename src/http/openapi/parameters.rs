@@ -1,6 +1,10 @@
 //! What several operations take in path, query and headers, and what is no JSON.
 
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::http::public::recordings;
 
 pub(crate) const KEY: &str =
     "The file's key, as one segment: its slashes are written as they are, or as `%2F`";
@@ -10,27 +14,19 @@ pub(crate) const VERSION: &str =
     "The version, as the item's links have it: with it the answer may be kept for a while";
 pub(crate) const REDIRECT: &str = "False to be told the link instead of being led to it; a link that begins with a slash is of this listener";
 
-/// Names of what is derived from recordings.
-#[derive(ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "it says what a path may end in")]
-pub(crate) enum DerivedName {
-    /// As audiowaveform writes it.
-    #[serde(rename = "waveform.json")]
-    WaveformJson,
-    /// As audiowaveform writes it, binary.
-    #[serde(rename = "waveform.dat")]
-    WaveformDat,
-    /// A picture.
-    #[serde(rename = "waveform.svg")]
-    WaveformSvg,
-    #[serde(rename = "fingerprint.json")]
-    FingerprintJson,
-    #[serde(rename = "opus-32k")]
-    Opus32k,
-    #[serde(rename = "aac-64k")]
-    Aac64k,
+/// The name of something that is derived from recordings.
+pub(crate) struct DerivedName;
+
+impl PartialSchema for DerivedName {
+    fn schema() -> RefOr<Schema> {
+        let name = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(recordings::names()));
+        name.into()
+    }
 }
+
+impl ToSchema for DerivedName {}
 
 /// A file, or a part of it.
 #[derive(ToSchema)]

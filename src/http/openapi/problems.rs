@@ -27,6 +27,11 @@ const SIGNED_IN: [Kind; 3] = [
     Kind::Unavailable,
 ];
 
+/// What can happen to every body.
+const BODY: [Kind; 3] = [Kind::BodyLost, Kind::BodyStalled, Kind::TooLarge];
+/// What can be wrong with a body that is JSON.
+const JSON: [Kind; 2] = [Kind::MalformedJson, Kind::InvalidField];
+
 /// Gives every operation its refusals.
 pub(super) struct Problems;
 
@@ -57,48 +62,53 @@ fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn refuse(operation: &mut Operation) {
-    let own = operation.extensions.as_mut();
-    let own = own.and_then(|all| all.remove(LIST));
-    if operation
-        .extensions
-        .as_ref()
-        .is_some_and(|all| all.is_empty())
-    {
-        operation.extensions = None;
-    }
-    let own: Vec<Kind> = own
-        .as_ref()
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|slug| Kind::ALL.iter().copied().find(|kind| slug == kind.slug()))
-        .collect();
-    let open = operation.security.is_some();
-    let signed_in = SIGNED_IN.iter().copied().filter(|_| !open);
     let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
-    for kind in ALWAYS.into_iter().chain(signed_in).chain(own) {
+    for kind in general(operation).into_iter().chain(listed(operation)) {
         let kinds = by_status.entry(kind.status().as_u16()).or_default();
         if !kinds.contains(&kind) {
             kinds.push(kind);
         }
     }
     for (status, kinds) in by_status {
-        let response = RefOr::T(response(&kinds));
-        operation
-            .responses
-            .responses
-            .insert(status.to_string(), response);
+        let responses = &mut operation.responses.responses;
+        responses.insert(status.to_string(), RefOr::T(response(&kinds)));
     }
 }
 
+/// What can happen to every request that is like those of an operation.
+fn general(operation: &Operation) -> Vec<Kind> {
+    let mut kinds = Vec::from(ALWAYS);
+    // Only those say anything of it that need no token.
+    if operation.security.is_none() {
+        kinds.extend(SIGNED_IN);
+    }
+    if let Some(RefOr::T(body)) = &operation.request_body {
+        kinds.extend(BODY);
+        if body.content.contains_key("application/json") {
+            kinds.extend(JSON);
+        }
+    }
+    kinds
+}
+
+/// Takes the list of an operation's own kinds out of it.
+fn listed(operation: &mut Operation) -> Vec<Kind> {
+    let extensions = operation.extensions.as_mut();
+    let Some(Value::Array(slugs)) = extensions.and_then(|all| all.remove(LIST)) else {
+        return Vec::new();
+    };
+    operation.extensions.take_if(|all| all.is_empty());
+    let kind = |slug: &Value| Kind::ALL.iter().copied().find(|kind| slug == kind.slug());
+    slugs.iter().filter_map(kind).collect()
+}
+
 fn response(kinds: &[Kind]) -> Response {
-    let mut lines = kinds
+    let told = kinds
         .iter()
-        .map(|kind| format!("`{}`: {}", kind.slug(), kind.title()));
-    let description = lines.by_ref().collect::<Vec<_>>().join(". ");
+        .map(|kind| format!("`{}`: {}.", kind.slug(), kind.title()));
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(SCHEMA)));
     let mut response = ResponseBuilder::new()
-        .description(description + ".")
+        .description(told.collect::<Vec<_>>().join(" "))
         .content(CONTENT_TYPE, content.build());
     for (name, description, kind) in HEADERS {
         if kinds.contains(&kind) {

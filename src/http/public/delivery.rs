@@ -39,6 +39,7 @@ impl From<Link> for Told {
 pub(crate) struct CookieList<'c> {
     cookies: Vec<NamedCookie<'c>>,
     /// The domain that they are for; the API's own if null.
+    #[schema(required)]
     domain: Option<&'c str>,
     expires_at: Timestamp,
 }

@@ -36,10 +36,7 @@ const SIGNED_OUT: &str = "signed_out";
         (status = 201, description = "A new phone", body = Device),
         (status = 200, description = "A known phone", body = Device),
     ),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::StorageFull])))
 )]
 pub async fn register(
     state: Data<State>,

@@ -51,10 +51,7 @@ pub(crate) struct Stored<'a> {
         (status = 201, description = "It is stored", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
         (status = 200, description = "It is stored in place of another one", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
     ),
-    extensions(("x-problems" = json!([
-        Kind::InvalidKey, Kind::InvalidField, Kind::BodyLost, Kind::ReservedKey, Kind::Forbidden, Kind::BodyStalled,
-        Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::InvalidField, Kind::ReservedKey, Kind::Forbidden, Kind::StorageFull])))
 )]
 pub async fn write(
     state: Data<State>,

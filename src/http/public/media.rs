@@ -85,7 +85,10 @@ pub async fn list(
     let after = after.map_err(|error| Problem::invalid("cursor", error.to_string()))?;
     let prefix = query.text("prefix").unwrap_or_default();
     let prefixes = match query.text("owner") {
-        Some(owner) => owned::prefixes(owner, prefix)?,
+        Some(owner) => {
+            request::check_text("owner", owner)?;
+            owned::prefixes(owner, prefix)?
+        }
         None => vec![prefix.to_owned()],
     };
     let table = &*state.surface.table;
@@ -257,7 +260,7 @@ impl Named {
     /// A key that itself ends in `/original`, `/thumbnails/<word>` or `/derived/<name>` is written with that slash as `%2F`.
     fn parse(raw: &str) -> Result<Self, Problem> {
         if let Some((key, name)) = raw.rsplit_once(DERIVED)
-            && recordings::has_name(name)
+            && recordings::names().any(|known| known == name)
         {
             return Ok(Self::OfRecording {
                 key: request::object_key(key)?,

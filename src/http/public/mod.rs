@@ -8,7 +8,7 @@ pub mod keys;
 pub mod media;
 mod owned;
 pub mod preferences;
-mod recordings;
+pub(crate) mod recordings;
 pub mod search;
 pub mod signed;
 pub mod subscriptions;

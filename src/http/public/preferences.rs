@@ -76,10 +76,7 @@ pub async fn show(
     params(("person" = PersonId, Path, description = "The caller", example = "minji")),
     request_body = PreferencesChange,
     responses((status = 200, description = "All of them", body = Shown<'_>)),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::LimitReached, Kind::StorageFull])))
 )]
 pub async fn replace(
     state: Data<State>,
@@ -102,10 +99,7 @@ pub async fn replace(
     params(("person" = PersonId, Path, description = "The caller", example = "minji")),
     request_body = PreferencesChange,
     responses((status = 200, description = "All of them", body = Shown<'_>)),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::LimitReached, Kind::StorageFull])))
 )]
 pub async fn amend(
     state: Data<State>,
@@ -138,6 +132,11 @@ async fn change(
     Query::of(request, &[])?;
     let person = person_of(request, caller)?;
     let body = request::body(request, payload, BODY_BYTES_MAX).await?;
+    if body.trim_ascii().is_empty() {
+        // Whoever lost it on the way does not want everything as if nothing had ever been said.
+        let detail = "the body is missing; `{}` says nothing";
+        return Err(Problem::new(Kind::MalformedJson, detail));
+    }
     let entity = Entity::new("preferences", &person);
     let preferences = journalled::settle(&*surface.journal, async || {
         let seen = surface.tree.projections.wishes().seq_of(&person);

@@ -20,10 +20,10 @@ pub(super) fn version(derived: &ObjectKey) -> String {
     response::digest([derived.as_str().as_bytes()])
 }
 
-/// Whether anything that is derived from recordings has this name.
-pub(super) fn has_name(name: &str) -> bool {
-    let mut renditions = Rendition::ALL.iter();
-    FILE_NAMES.contains(&name) || renditions.any(|rendition| rendition.name() == name)
+/// What is derived from recordings.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let renditions = Rendition::ALL.into_iter().map(Rendition::name);
+    FILE_NAMES.into_iter().chain(renditions)
 }
 
 /// The file of this name, or why there is none and whether waiting helps.

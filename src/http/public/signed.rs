@@ -74,10 +74,7 @@ pub async fn read(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     ),
     request_body(content = inline(Bytes), content_type = "application/octet-stream", description = "The file, with the declared `Content-Type`"),
     responses((status = 201, description = "It is stored", body = Stored<'_>, headers(("ETag" = String)))),
-    extensions(("x-problems" = json!([
-        Kind::UnknownParameter, Kind::InvalidField, Kind::InvalidKey, Kind::NotAsDeclared, Kind::BodyLost, Kind::LinkRefused,
-        Kind::Elsewhere, Kind::BodyStalled, Kind::AlreadyUploaded, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::UnknownParameter, Kind::InvalidField, Kind::InvalidKey, Kind::NotAsDeclared, Kind::LinkRefused, Kind::Elsewhere, Kind::AlreadyUploaded, Kind::StorageFull])))
 )]
 pub async fn write(
     state: Data<State>,

@@ -123,10 +123,7 @@ pub async fn list(
         (status = 201, description = "A new subscription", body = Subscription, headers(("Location" = String))),
         (status = 200, description = "The same as the person has already, or the default notification", body = inline(Subscribed<'_>)),
     ),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::LimitReached, Kind::StorageFull])))
 )]
 pub async fn create(
     state: Data<State>,
@@ -179,10 +176,7 @@ pub async fn create(
     ),
     request_body = SubscriptionChange,
     responses((status = 200, description = "The whole subscription", body = Subscription)),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::StorageFull])))
 )]
 pub async fn change(
     state: Data<State>,

@@ -83,10 +83,7 @@ pub(crate) struct Granted<'g> {
     tag = "uploads",
     request_body = UploadDeclaration,
     responses((status = 200, description = "What is taken, and nothing else", body = Granted<'_>)),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::Forbidden, Kind::Elsewhere, Kind::BodyStalled,
-        Kind::TooLarge, Kind::UnsupportedType,
-    ])))
+    extensions(("x-problems" = json!([Kind::Forbidden, Kind::Elsewhere, Kind::UnsupportedType])))
 )]
 pub async fn grant(
     state: Data<State>,

@@ -112,7 +112,8 @@ fn schemathesis_finds_no_failure_on_the_public_listener() {
             .args(["--config-file", &config, "run", "--no-color"])
             .arg(format!("http://{}/openapi.json", fixture.public)),
     );
-    let tested = format!("Tested: {}", operations().len());
+    // It leaves out the one that it has read the description by.
+    let tested = format!("Tested: {}", operations().len() - 1);
     assert!(said.contains(&tested), "{said}");
 }
 

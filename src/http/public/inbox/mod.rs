@@ -110,10 +110,7 @@ pub async fn list(
     tag = "inbox",
     request_body = InboxMark,
     responses((status = 200, description = "How much is unread now", body = Marked<'_>)),
-    extensions(("x-problems" = json!([
-        Kind::InvalidField, Kind::MalformedJson, Kind::BodyLost, Kind::NotFound, Kind::BodyStalled, Kind::Contended,
-        Kind::LimitReached, Kind::TooLarge, Kind::StorageFull,
-    ])))
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Contended, Kind::LimitReached, Kind::StorageFull])))
 )]
 pub async fn mark(
     state: Data<State>,
