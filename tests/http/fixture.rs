@@ -24,6 +24,8 @@ pub(crate) struct Fixture {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), DaemonError>>>,
     client: ureq::Agent,
+    /// For pages: what they redirect a browser to is looked at, not followed.
+    browser: ureq::Agent,
     _folder: tempfile::TempDir,
 }
 
@@ -74,18 +76,21 @@ impl Fixture {
         let Ok(((public, operations), surface)) = is_up.recv() else {
             panic!("the daemon did not start: {:?}", thread.join());
         };
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE))
-            .max_redirects(0)
-            .build();
+        let agent = |redirects| {
+            let config = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(PATIENCE))
+                .max_redirects(redirects);
+            ureq::Agent::from(config.build())
+        };
         Self {
             public,
             operations,
             surface,
             stop: Some(stop),
             thread: Some(thread),
-            client: agent.into(),
+            client: agent(10),
+            browser: agent(0),
             _folder: folder,
         }
     }
@@ -155,11 +160,15 @@ impl Fixture {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = if body.is_empty() && matches!(method, "GET" | "HEAD" | "DELETE") {
-            self.client.run(request.body(()).expect("a request"))
+        let client = if to == self.operations {
+            &self.browser
         } else {
-            self.client
-                .run(request.body(body.to_vec()).expect("a request"))
+            &self.client
+        };
+        let answer = if body.is_empty() && matches!(method, "GET" | "HEAD" | "DELETE") {
+            client.run(request.body(()).expect("a request"))
+        } else {
+            client.run(request.body(body.to_vec()).expect("a request"))
         };
         let mut answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let status = answer.status().as_u16();
