@@ -52,8 +52,11 @@ pub enum OperatorsError {
     Shared(String, String),
 }
 
+/// An operator's token: so many visible characters of ASCII as it takes.
+pub struct Token(String);
+
 /// Reads a token: the whole file, without the white space around it.
-pub fn read_token(path: &Path) -> Result<String, OperatorsError> {
+pub fn read_token(path: &Path) -> Result<Token, OperatorsError> {
     let text = std::fs::read_to_string(path).map_err(|source| OperatorsError::File {
         path: path.to_owned(),
         source,
@@ -64,7 +67,14 @@ pub fn read_token(path: &Path) -> Result<String, OperatorsError> {
     if !fits {
         return Err(OperatorsError::Unfit(path.to_owned()));
     }
-    Ok(token.to_owned())
+    Ok(Token(token.to_owned()))
+}
+
+impl Token {
+    /// What an `Authorization` header is to say.
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
 }
 
 impl Operators {
@@ -77,7 +87,7 @@ impl Operators {
             token_file,
         } in &config.operators
         {
-            let digest = digest(&read_token(token_file)?);
+            let digest = digest(&read_token(token_file)?.0);
             if let Some((_, other)) = known.iter().find(|(known, _)| *known == digest) {
                 return Err(OperatorsError::Shared(other.name.clone(), name.clone()));
             }

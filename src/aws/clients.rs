@@ -37,8 +37,6 @@ pub struct Clients {
     pub credentials: Option<SharedCredentialsProvider>,
     /// The region of all of them.
     pub region: Region,
-    /// As whom all of them ask.
-    pub credentials: Option<SharedCredentialsProvider>,
 }
 
 /// Why there are no clients.
@@ -97,7 +95,6 @@ impl Clients {
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
             credentials: sdk.credentials_provider(),
             region,
-            credentials: sdk.credentials_provider(),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use iyagi_actors::journal::JournalFault;
+use iyagi_actors::ports::SearchFault;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -114,7 +115,13 @@ impl Failure {
             | Self::Backfill(
                 BackfillError::NoGraph | BackfillError::Clients(ClientsError::NoRegion),
             )
-            | Self::Search(RebuildError::OnAws | RebuildError::Disabled)
+            | Self::Search(
+                RebuildError::OnAws
+                | RebuildError::Disabled
+                | RebuildError::NoGraph
+                | RebuildError::Clients(ClientsError::NoRegion)
+                | RebuildError::OpenSearch(_),
+            )
             | Self::OperatorsToken(_)
             | Self::Daemon(
                 DaemonError::Operators(_) | DaemonError::Http(HttpError::NotLoopback { .. }),
@@ -130,7 +137,10 @@ impl Failure {
                 Exit::TryAgain
             }
             Self::Backfill(BackfillError::Lock(LockError::Taken { .. }))
-            | Self::Search(RebuildError::Lock(LockError::Taken { .. })) => Exit::TryAgain,
+            | Self::Search(
+                RebuildError::Lock(LockError::Taken { .. })
+                | RebuildError::Index(SearchFault::Unavailable(_)),
+            ) => Exit::TryAgain,
             Self::Usage { .. } | Self::Demo(DemoError::Speed(_)) => Exit::Usage,
             // Whoever read our output has seen enough.
             Self::Output(error) | Self::Demo(DemoError::Output(error))

@@ -12,6 +12,7 @@ use ureq::http::header::{AUTHORIZATION, HeaderValue};
 use ureq::{Agent, Body, RequestBuilder};
 
 use super::exit::Exit;
+use crate::auth::operators::Token;
 
 /// How long a daemon may take to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -136,12 +137,11 @@ impl Operations {
 
     /// The same client with an operator's token.
     #[must_use]
-    pub fn with_token(mut self, token: &str) -> Self {
-        let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok();
-        if let Some(value) = &mut value {
-            value.set_sensitive(true);
-        }
-        self.authorization = value;
+    pub fn with_token(mut self, token: &Token) -> Self {
+        let value = HeaderValue::try_from(token.bearer());
+        let mut value = value.expect("a token has visible characters of ASCII alone");
+        value.set_sensitive(true);
+        self.authorization = Some(value);
         self
     }
 

@@ -128,3 +128,36 @@ pub(super) fn check(search: &SearchConfig, faults: &mut Vec<Fault>) {
         faults.push(Fault::new("search.opensearch.index", message));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys of what is wrong with OpenSearch at an address under a name.
+    fn wrong(endpoint: Option<&str>, index: &str) -> Vec<String> {
+        let search = SearchConfig {
+            engine: SearchEngine::OpenSearch,
+            opensearch: OpenSearchConfig {
+                endpoint: endpoint.map(str::to_owned),
+                index: index.to_owned(),
+                ..OpenSearchConfig::default()
+            },
+            ..SearchConfig::default()
+        };
+        let mut faults = Vec::new();
+        check(&search, &mut faults);
+        faults.into_iter().flat_map(|fault| fault.keys).collect()
+    }
+
+    #[test]
+    fn opensearch_without_an_address_or_under_a_name_that_it_does_not_take_is_told() {
+        let address = Some("https://search.example");
+        assert_eq!(wrong(address, "amazon_neptune"), Vec::<String>::new());
+        let endpoint = "search.opensearch.endpoint";
+        assert_eq!(wrong(None, "amazon_neptune"), [endpoint, "search.engine"]);
+        assert_eq!(wrong(Some("search.example"), "amazon_neptune"), [endpoint]);
+        for name in ["", "Stories", "_all", "a*", &"a".repeat(201)] {
+            assert_eq!(wrong(address, name), ["search.opensearch.index"], "{name}");
+        }
+    }
+}

@@ -42,13 +42,16 @@ impl AdapterError {
     /// Whether starting again cannot help as long as the configuration is what it is.
     pub fn is_of_configuration(&self) -> bool {
         match self {
-            Self::Embedded(error) => matches!(error, EmbeddedError::Fcm(_)),
+            Self::Embedded(error) => {
+                matches!(error, EmbeddedError::Fcm(_) | EmbeddedError::OpenSearch(_))
+            }
             Self::Aws(error) => matches!(
                 **error,
                 AwsError::Clients(ClientsError::NoRegion)
                     | AwsError::NoGraph
                     | AwsError::Fcm(_)
                     | AwsError::DeliveryKey(_)
+                    | AwsError::Search(_)
                     | AwsError::Overlap { .. }
             ),
         }

@@ -31,7 +31,7 @@ fn a_pool_that_is_scaled_by_clicking_grows_in_the_tree() {
     let folder = tempfile::tempdir().expect("a folder");
     let daemon = Daemon::run(folder.path());
     let browser = Browser::open(&daemon.origin);
-    browser.visit("/actors");
+    browser.visit("/actors?open=thumbnail-worker");
     let pool = "tr[data-row='thumbnail-worker'] .who";
     let workers = "tr[data-row^='thumbnail-worker-']";
     let before = browser.count(workers);

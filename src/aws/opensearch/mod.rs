@@ -13,10 +13,12 @@
 //! - `transport`: one request, signed, and its answer
 //! - `generations`: the name that is searched, and the indexes behind it
 //! - `schema`: mapping and documents
+//! - `documents`: reading and writing them, and what is done about those that are rejected
 //! - `bulk`: many documents in one request
 //! - `query`: what must be found
 
 mod bulk;
+mod documents;
 mod generations;
 mod opening;
 mod query;
@@ -27,16 +29,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use iyagi_actors::ports::{Clock, Outcome, Rejection, RejectionClass, SearchFault, SearchIndex};
+use iyagi_actors::ports::{Clock, Outcome, SearchFault, SearchIndex};
 use iyagi_messages::cursor::Cursor;
 use iyagi_search::document::{DocumentId, Version};
 use iyagi_search::hits::{Hit, Page, Request};
 use iyagi_search::projection::{Standing, Write};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Mutex;
 
-use self::bulk::{DOCUMENTS_MAX, Over};
+use self::bulk::Over;
 use self::generations::{Generation, Name};
 pub use self::opening::OpenSearchError;
 use self::schema::Predicates;
@@ -179,116 +181,6 @@ impl OpenSearch {
         let found = answer.done()?;
         serde_json::from_value(found["_source"].clone())
             .map_err(|error| SearchFault::Damaged(format!("the cursor in {cursors}: {error}")))
-    }
-
-    /// Writes in requests that are none too large, until one of them is too much.
-    async fn bulk(
-        &self,
-        writes: &[&Write],
-        over: Over,
-        predicates: Predicates,
-    ) -> Result<Vec<Outcome>, SearchFault> {
-        let (index, path) = match &self.writes_to {
-            WritesTo::Beside(generation) => (&generation.index, "/_bulk"),
-            // If the name is gone, no index is to be made in its place.
-            WritesTo::Current(_) => (&self.name.0, "/_bulk?require_alias=true"),
-        };
-        let mut outcomes = Vec::with_capacity(writes.len());
-        for request in bulk::requests(index, writes, over, predicates) {
-            let part = &writes[request.writes];
-            let body = Body::Lines(request.lines);
-            let answer = self.transport.ask(Method::POST, path, body).await?;
-            match answer.status {
-                413 if part.len() == 1 => outcomes.push(Outcome::Rejected(Rejection {
-                    class: RejectionClass::TooLarge,
-                    detail: answer.told(),
-                })),
-                413 | 429 => {
-                    outcomes.resize(writes.len(), Outcome::Throttled);
-                    break;
-                }
-                _ => outcomes.extend(bulk::outcomes(&answer.done()?, part)?),
-            }
-        }
-        Ok(outcomes)
-    }
-
-    /// Puts documents that were rejected there with their properties aside. They stay rejected.
-    async fn put_aside(
-        &self,
-        writes: &[Write],
-        outcomes: &mut [Outcome],
-    ) -> Result<(), SearchFault> {
-        let rejected = |outcome: &Outcome| matches!(outcome, Outcome::Rejected(_));
-        let places = (0..writes.len()).filter(|at| rejected(&outcomes[*at]));
-        let places: Vec<usize> = places.collect();
-        let aside: Vec<&Write> = places.iter().map(|at| &writes[*at]).collect();
-        let put = self.bulk(&aside, Over::Older, Predicates::Aside).await?;
-        for (at, put) in places.into_iter().zip(put) {
-            match put {
-                Outcome::Written => {}
-                Outcome::Rejected(again) => {
-                    tracing::error!(document = %writes[at].id(), reason = %again, "the search index does not even keep a document aside");
-                }
-                changed @ (Outcome::Newer | Outcome::Throttled) => outcomes[at] = changed,
-            }
-        }
-        Ok(())
-    }
-
-    /// Tries those again that were put aside before what came of it was settled: the index says of them, too, that it has
-    /// the same.
-    async fn look_again(
-        &self,
-        writes: &[Write],
-        outcomes: &mut [Outcome],
-    ) -> Result<(), SearchFault> {
-        let newer = (0..writes.len()).filter(|at| outcomes[*at] == Outcome::Newer);
-        let newer: Vec<usize> = newer.collect();
-        let ids: Vec<DocumentId> = newer.iter().map(|at| writes[*at].id()).collect();
-        let found = self.get(&ids).await?;
-        for (at, found) in newer.into_iter().zip(found) {
-            let same = found["_version"].as_u64() == Some(writes[at].version().number());
-            if same && schema::is_aside(&found) {
-                outcomes[at] = self.try_whole(&writes[at]).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a document that is aside as it is.
-    async fn try_whole(&self, write: &Write) -> Result<Outcome, SearchFault> {
-        let writes = [write];
-        let outcomes = self.bulk(&writes, Over::OlderOrSame, Predicates::Indexed);
-        let outcome = outcomes.await?.pop();
-        outcome.ok_or_else(|| SearchFault::Unavailable("no answer to one document".to_owned()))
-    }
-
-    /// Documents as they stand, found or not, in the order in which they are asked for.
-    async fn get(&self, ids: &[DocumentId]) -> Result<Vec<Value>, SearchFault> {
-        let mut found = Vec::with_capacity(ids.len());
-        let index = self.generation().await?.index;
-        for ids in ids.chunks(DOCUMENTS_MAX) {
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            let body = Body::Json(json!({"ids": ids}));
-            let path = format!("/{index}/_mget");
-            let answer = self.transport.ask(Method::POST, &path, body).await?;
-            let mut answer = answer.done()?;
-            let Value::Array(documents) = answer["docs"].take() else {
-                return Err(SearchFault::Unavailable(
-                    "an answer without documents".to_owned(),
-                ));
-            };
-            if documents.len() != ids.len() {
-                let reason = format!("{} documents of {}", documents.len(), ids.len());
-                return Err(SearchFault::Unavailable(reason));
-            }
-            if let Some(failed) = documents.iter().find(|found| found.get("error").is_some()) {
-                return Err(SearchFault::Unavailable(transport::reason(failed)));
-            }
-            found.extend(documents);
-        }
-        Ok(found)
     }
 }
 

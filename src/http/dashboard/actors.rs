@@ -12,6 +12,7 @@ use super::event::{self, Told};
 use super::frame::{Frame, Refusal, page};
 use super::look::{ActorLook, Look};
 use super::text::{self, Moment};
+use super::topic::Topic;
 use super::verdict::Grade;
 use crate::http::State;
 use crate::http::journalled;
@@ -28,6 +29,7 @@ const EVENTS_MAX: usize = 20;
 #[template(path = "actors.html")]
 struct TreePage {
     frame: Frame,
+    topic: String,
     tree: Tree,
 }
 
@@ -36,6 +38,8 @@ struct TreePage {
 #[template(path = "actors_tree.html")]
 pub(super) struct Tree {
     groups: Vec<Group>,
+    /// The pool whose workers are all shown.
+    open: Option<String>,
     may_act: bool,
 }
 
@@ -69,6 +73,7 @@ pub(super) struct Row {
 #[template(path = "actor.html")]
 struct ActorPage {
     frame: Frame,
+    topic: String,
     detail: Detail,
     events: Vec<Told>,
 }
@@ -100,12 +105,16 @@ pub(super) fn grade_of(state: ActorState) -> Grade {
 }
 
 impl Tree {
-    pub(super) fn of(look: &Look, may_act: bool) -> Self {
+    /// Of the workers of other pools than `open` only those are shown that something is wrong with.
+    pub(super) fn of(look: &Look, open: Option<&str>, may_act: bool) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         let mut pool_group = 0;
         for actor in &look.actors {
             let row = Row::of(actor);
             if row.kind == ActorKind::Worker {
+                if row.grade == Grade::Good && open != Some(&*actor.actor.group) {
+                    continue;
+                }
                 // A pool is followed by its workers.
                 if let Some(group) = groups.get_mut(pool_group) {
                     group.rows.push(row);
@@ -123,7 +132,11 @@ impl Tree {
             });
             groups[pool_group].rows.push(row);
         }
-        Self { groups, may_act }
+        Self {
+            groups,
+            open: open.map(str::to_owned),
+            may_act,
+        }
     }
 }
 
@@ -175,6 +188,15 @@ impl Row {
 
     fn is_worker(&self) -> bool {
         self.kind == ActorKind::Worker
+    }
+
+    /// Where its workers are shown, or no longer shown.
+    fn unfolds(&self, open: Option<&String>) -> String {
+        if open == Some(&self.name) {
+            "/actors".to_owned()
+        } else {
+            format!("/actors?open={}", encoded(&self.name))
+        }
     }
 
     /// The path of an order to it.
@@ -241,16 +263,18 @@ fn figures(actor: &ActorSnapshot) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// `GET /actors`
+/// `GET /actors?open`
 pub(super) async fn list(
     state: Data<State>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
-    Query::of(&request, &[])?;
+    let query = Query::of(&request, &["open"])?;
+    let open = query.text("open");
     let look = state.board.refresh().await;
     let frame = Frame::of(&state, &request, "Actors", "/actors");
-    let tree = Tree::of(&look, frame.may_act);
-    page(&TreePage { frame, tree })
+    let tree = Tree::of(&look, open, frame.may_act);
+    let topic = Topic::Actors(open.map(str::to_owned)).name();
+    page(&TreePage { frame, topic, tree })
 }
 
 /// `GET /actors/{name}`
@@ -276,6 +300,7 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
     let events = newest.map(|event| event::told(event, look.at)).collect();
     page(&ActorPage {
         frame,
+        topic: Topic::Actor(name).name(),
         detail,
         events,
     })

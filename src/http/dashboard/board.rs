@@ -100,9 +100,9 @@ impl Board {
         self.looks.subscribe()
     }
 
-    /// The last hour.
-    pub(super) fn columns(&self) -> Columns {
-        locked(&self.measured).history.columns()
+    /// The last hour, as far as it is later than a moment.
+    pub(super) fn columns(&self, after: Timestamp) -> Columns {
+        locked(&self.measured).history.columns(after)
     }
 
     fn look(&self) {

@@ -71,6 +71,8 @@ struct Field {
 
 struct Row {
     id: String,
+    /// As much of the id as tells it from its neighbours.
+    short: String,
     href: String,
     origin: String,
     reason: String,
@@ -137,6 +139,7 @@ impl Row {
     fn of(view: &View, now: Timestamp) -> Self {
         let letter = &view.letter;
         Self {
+            short: letter.id.to_string().chars().take(8).collect(),
             id: letter.id.to_string(),
             href: format!("{PREFIX}{}", letter.id),
             origin: letter.origin.name().to_owned(),
@@ -154,6 +157,7 @@ fn subject_of(origin: &Origin) -> String {
     match origin {
         Origin::Push { recipient, .. } => format!("to {recipient}"),
         Origin::Object { key, .. } => key.clone(),
+        Origin::Document { element, .. } => element.to_string(),
     }
 }
 
@@ -165,7 +169,7 @@ fn fields(query: &Query) -> Vec<Field> {
         value: query.text(name).unwrap_or_default().to_owned(),
     };
     vec![
-        of("origin", "Job", "push, thumbnails, audio, metadata"),
+        of("origin", "Job", "push, thumbnails, audio, metadata, document"),
         of("reason", "Reason", "such as expired"),
         of("person", "Person", "id"),
         of("template", "Template", "name"),
@@ -230,7 +234,7 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
     let look = state.board.refresh().await;
     let message = match &told.view.letter.origin {
         Origin::Object { message, .. } => Some(pretty(message)),
-        Origin::Push { .. } => None,
+        Origin::Push { .. } | Origin::Document { .. } => None,
     };
     let history = &told.history;
     page(&LetterPage {

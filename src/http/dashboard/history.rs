@@ -69,7 +69,9 @@ impl Rates {
         let seconds = later.at.since_ms(earlier.at).max(1) as f64 / 1_000.0;
         // A count begins anew where an actor does.
         let rate = |count: fn(&Sample) -> u64| {
-            count(later).saturating_sub(count(earlier)) as f64 / seconds
+            let rate = count(later).saturating_sub(count(earlier)) as f64 / seconds;
+            // More digits than anybody reads.
+            (rate * 1_000.0).round() / 1_000.0
         };
         Self {
             commits: rate(|sample| sample.commits),
@@ -114,10 +116,11 @@ impl History {
         now.restarts.saturating_sub(oldest.restarts)
     }
 
-    /// All of it, as rates between each sample and the one before it.
-    pub(super) fn columns(&self) -> Columns {
+    /// What is later than a moment, as rates between each sample and the one before it.
+    pub(super) fn columns(&self, after: Timestamp) -> Columns {
         let mut columns = Columns::default();
-        for (earlier, later) in self.0.iter().zip(self.0.iter().skip(1)) {
+        let pairs = self.0.iter().zip(self.0.iter().skip(1));
+        for (earlier, later) in pairs.filter(|(_, later)| later.at > after) {
             let rates = Rates::between(earlier, later);
             columns.at.push(later.at.0);
             columns.commits.push(rates.commits);
@@ -151,9 +154,11 @@ mod tests {
         for second in 0..10_000 {
             history.note(sample(second, second as u64));
         }
-        let columns = history.columns();
+        let columns = history.columns(Timestamp(0));
         assert_eq!(columns.at.len(), 1_800);
         assert!(columns.sent.iter().all(|rate| (*rate - 1.0).abs() < 1e-9));
+        let last = *columns.at.last().expect("a sample");
+        assert_eq!(history.columns(Timestamp(last - 2_000)).at, [last]);
         assert_eq!(history.restarts(&sample(10_000, 10_000)), 361);
     }
 
@@ -165,7 +170,7 @@ mod tests {
             history.note(sample(second, sent));
         }
         let rates = history.rates(&sample(22, 1_030));
-        assert!((rates.sent - 30.0 / 12.0).abs() < 1e-9, "{rates:?}");
+        assert!((rates.sent - 2.5).abs() < 1e-9, "{rates:?}");
         assert!(history.rates(&sample(30, 0)).sent.abs() < 1e-9);
     }
 }

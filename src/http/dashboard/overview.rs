@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use iyagi_messages::ids::Timestamp;
 
 use super::frame::{Frame, Refusal, page};
 use super::look::Look;
@@ -73,11 +74,12 @@ pub(super) async fn show(
     })
 }
 
-/// `GET /v1/ops/history`: what happened in each second of the last hour, in columns.
+/// `GET /v1/ops/history?after`: what happened in each second of the last hour, in columns.
 pub(super) async fn history(
     state: Data<State>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    Ok(response::ok(&state.board.columns()))
+    let query = Query::of(&request, &["after"])?;
+    let after = query.number("after", 0..=i64::MAX as u64, 0)? as i64;
+    Ok(response::ok(&state.board.columns(Timestamp(after))))
 }

@@ -1,4 +1,4 @@
-//! `GET /pipelines`: both ways through the daemon, stage by stage, with what flows and where it backs up.
+//! `GET /pipelines`: the ways through the daemon, stage by stage, with what flows and where it backs up.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,20 +16,24 @@ use crate::http::operations::status::QueueStatus;
 use crate::http::request::Query;
 use crate::http::response::encoded;
 
+/// Actors that work side by side, each with what its stage is called.
+type Abreast = &'static [(&'static str, &'static str)];
+
 /// From a commit of the graph to a push.
-const OF_CHANGES: [(&str, &str); 4] = [
-    ("stream-poller", "Read"),
-    ("subscription-matcher", "Match"),
-    ("push-feeder", "Feed"),
-    ("push-sender", "Send"),
+const OF_CHANGES: [Abreast; 4] = [
+    &[("stream-poller", "Read")],
+    &[("subscription-matcher", "Match")],
+    &[("push-feeder", "Feed")],
+    &[("push-sender", "Send")],
 ];
 /// From an uploaded file to what is made of it.
-const OF_FILES: [(&str, &str); 4] = [
+const OF_FILES: [Abreast; 1] = [&[
     ("metadata-recorder", "Record"),
     ("thumbnail-worker", "Pictures"),
     ("audio-worker", "Recordings"),
-    ("search-indexer", "Index"),
-];
+]];
+/// From a commit of the graph to the search index.
+const OF_SEARCH: [Abreast; 1] = [&[("search-indexer", "Index")]];
 
 /// Part of the time that senders wait for room, from which on a stage holds up those before it. It is what the alerts in
 /// `deploy/prometheus` say, too.
@@ -48,7 +52,7 @@ struct Page {
 #[derive(Template)]
 #[template(path = "pipelines_now.html")]
 pub(super) struct Lanes {
-    lanes: [Lane; 2],
+    lanes: Vec<Lane>,
     services: Vec<Service>,
     queues: Vec<QueueRow>,
     may_act: bool,
@@ -58,12 +62,20 @@ struct Lane {
     title: &'static str,
     /// What comes in, in words.
     source: String,
-    stages: Vec<Stage>,
+    steps: Vec<Step>,
     /// What has come out, in words.
     sink: String,
 }
 
-/// One stage, with the edge that leads to it.
+/// Stages side by side, and the edge that leads to them.
+struct Step {
+    stages: Vec<Stage>,
+    /// How much they hold up what is before them.
+    pressure: Grade,
+    pressure_says: String,
+}
+
+/// One stage.
 struct Stage {
     title: &'static str,
     actor: String,
@@ -74,9 +86,8 @@ struct Stage {
     mailbox: Bar,
     failed: String,
     failed_grade: Grade,
-    /// How much the stage holds up what is before it.
-    pressure: Grade,
-    pressure_says: String,
+    /// Part of the time that senders wait for room.
+    held_up: f64,
 }
 
 struct Service {
@@ -98,10 +109,7 @@ impl Lanes {
     pub(super) fn of(look: &Look, may_act: bool) -> Self {
         let stream = &look.probes.stream;
         let rates = &look.rates;
-        let lag = stream.lag_seconds.map_or_else(
-            || "lag unknown".to_owned(),
-            |lag| format!("lag {}", text::span((lag * 1_000.0) as u64)),
-        );
+        let lag = text::delay(stream.lag_seconds);
         let visible: u64 = look
             .probes
             .queues
@@ -109,21 +117,41 @@ impl Lanes {
             .filter(|queue| ["metadata", "thumbnails", "audio"].contains(&&*queue.name))
             .map(|queue| queue.visible)
             .sum();
+        let lane = |title, source, steps: &[Abreast], sink| {
+            let steps: Vec<Step> = steps
+                .iter()
+                .filter_map(|step| Step::of(look, step))
+                .collect();
+            (!steps.is_empty()).then_some(Lane {
+                title,
+                source,
+                steps,
+                sink,
+            })
+        };
+        let commits = format!("{} commits/s, lag {lag}", text::rate(rates.commits));
+        let lanes = [
+            lane(
+                "Changes to pushes",
+                commits.clone(),
+                &OF_CHANGES,
+                format!("{} pushes sent/s", text::rate(rates.sent)),
+            ),
+            lane(
+                "Uploads to files",
+                format!("{} queued", text::count(visible, "message")),
+                &OF_FILES,
+                format!("{} files recorded/s", text::rate(rates.recorded)),
+            ),
+            lane(
+                "Changes to search",
+                commits,
+                &OF_SEARCH,
+                format!("{} documents indexed/s", text::rate(rates.indexed)),
+            ),
+        ];
         Self {
-            lanes: [
-                Lane {
-                    title: "Changes to pushes",
-                    source: format!("{} commits/s, {lag}", text::rate(rates.commits)),
-                    stages: stages(look, &OF_CHANGES),
-                    sink: format!("{} pushes sent/s", text::rate(rates.sent)),
-                },
-                Lane {
-                    title: "Uploads to files",
-                    source: format!("{} queued", text::count(visible, "message")),
-                    stages: stages(look, &OF_FILES),
-                    sink: format!("{} documents indexed/s", text::rate(rates.indexed)),
-                },
-            ],
+            lanes: lanes.into_iter().flatten().collect(),
             services: services(look),
             queues: look.probes.queues.iter().map(QueueRow::of).collect(),
             may_act,
@@ -131,13 +159,25 @@ impl Lanes {
     }
 }
 
-/// The stages that this host has.
-fn stages(look: &Look, all: &[(&str, &'static str)]) -> Vec<Stage> {
-    let found = all.iter().filter_map(|(name, title)| {
-        let found = look.actors.iter().find(|one| one.actor.name == *name)?;
-        Some(Stage::of(found, title))
-    });
-    found.collect()
+impl Step {
+    /// The stages that this host has; nothing if it has none of them.
+    fn of(look: &Look, abreast: Abreast) -> Option<Self> {
+        let found = abreast.iter().filter_map(|(name, title)| {
+            let found = look.actors.iter().find(|one| one.actor.name == *name)?;
+            Some(Stage::of(found, title))
+        });
+        let stages: Vec<Stage> = found.collect();
+        let held_up = stages.iter().map(|stage| stage.held_up).reduce(f64::max)?;
+        Some(Self {
+            stages,
+            pressure: match held_up {
+                share if share >= PRESSURE_BAD => Grade::Bad,
+                share if share >= PRESSURE_FAIR => Grade::Fair,
+                _ => Grade::Good,
+            },
+            pressure_says: format!("senders wait {:.0}% of the time", held_up * 100.0),
+        })
+    }
 }
 
 impl Stage {
@@ -147,7 +187,6 @@ impl Stage {
         let ended = counters.handled + counters.failed + counters.set_aside;
         let lost = counters.failed + counters.set_aside;
         let share = lost as f64 * 100.0 / ended.max(1) as f64;
-        let held_up = look.held_up.unwrap_or(0.0);
         Self {
             title,
             href: format!("/actors/{}", encoded(&actor.name)),
@@ -158,12 +197,7 @@ impl Stage {
             mailbox: Bar::of(actor.mailbox.len as u64, actor.mailbox.capacity as u64),
             failed: format!("{share:.1}%"),
             failed_grade: if lost > 0 { Grade::Fair } else { Grade::Good },
-            pressure: match held_up {
-                share if share >= PRESSURE_BAD => Grade::Bad,
-                share if share >= PRESSURE_FAIR => Grade::Fair,
-                _ => Grade::Good,
-            },
-            pressure_says: format!("senders wait {:.0}% of the time", held_up * 100.0),
+            held_up: look.held_up.unwrap_or(0.0),
         }
     }
 }

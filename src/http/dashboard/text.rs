@@ -63,6 +63,15 @@ pub(super) fn span(ms: u64) -> String {
     }
 }
 
+/// How late something is, if that is known.
+pub(super) fn delay(seconds: Option<f64>) -> String {
+    match seconds.map(|seconds| (seconds * 1_000.0) as u64) {
+        None => "unknown".to_owned(),
+        Some(0) => "none".to_owned(),
+        Some(ms) => span(ms),
+    }
+}
+
 /// A size, in the unit that fits.
 pub(super) fn bytes(size: u64) -> String {
     let unit = |divisor: f64, name: &str| format!("{:.1} {name}", size as f64 / divisor);

@@ -20,8 +20,8 @@ pub(super) enum Topic {
     Verdict,
     /// What the overview says of now.
     Overview,
-    /// The supervision tree.
-    Actors,
+    /// The supervision tree, with the workers of a pool.
+    Actors(Option<String>),
     /// One actor, by name.
     Actor(String),
     /// The lanes of both pipelines.
@@ -30,10 +30,11 @@ pub(super) enum Topic {
     DeadLetters,
 }
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "verdict",
     "overview",
     "actors",
+    "actors:{pool}",
     "actor:{name}",
     "pipelines",
     "dead-letters",
@@ -46,7 +47,8 @@ impl Topic {
         match (name, of) {
             ("verdict", "") => Ok(Self::Verdict),
             ("overview", "") => Ok(Self::Overview),
-            ("actors", "") => Ok(Self::Actors),
+            ("actors", "") => Ok(Self::Actors(None)),
+            ("actors", of) => Ok(Self::Actors(Some(decoded(of, "topics")?))),
             ("actor", of) => Ok(Self::Actor(decoded(of, "topics")?)),
             ("pipelines", "") => Ok(Self::Pipelines),
             ("dead-letters", "") => Ok(Self::DeadLetters),
@@ -64,7 +66,8 @@ impl Topic {
         match self {
             Self::Verdict => "verdict".to_owned(),
             Self::Overview => "overview".to_owned(),
-            Self::Actors => "actors".to_owned(),
+            Self::Actors(None) => "actors".to_owned(),
+            Self::Actors(Some(pool)) => format!("actors:{}", encoded(pool)),
             Self::Actor(name) => format!("actor:{}", encoded(name)),
             Self::Pipelines => "pipelines".to_owned(),
             Self::DeadLetters => "dead-letters".to_owned(),
@@ -81,7 +84,7 @@ impl Topic {
         let html = match self {
             Self::Verdict => Strip::of(look).render(),
             Self::Overview => Now::of(look).render(),
-            Self::Actors => Tree::of(look, may_act).render(),
+            Self::Actors(open) => Tree::of(look, open.as_deref(), may_act).render(),
             Self::Actor(name) => match Detail::of(look, name, may_act) {
                 Some(detail) => detail.render(),
                 None => return Ok(None),
@@ -100,7 +103,13 @@ mod tests {
 
     #[test]
     fn a_topic_is_named_as_it_was_read() {
-        for name in ["verdict", "actors", "actor:push-sender/0", "actor:a%2Cb"] {
+        for name in [
+            "verdict",
+            "actors",
+            "actors:push-sender",
+            "actor:push-sender/0",
+            "actor:a%2Cb",
+        ] {
             assert_eq!(Topic::read(name).expect("a topic").name(), name);
         }
         for unknown in ["", "verdicts", "verdict:x", "actor:"] {

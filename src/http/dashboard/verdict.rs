@@ -176,15 +176,6 @@ impl Strip {
                 format!("{}, and {} more", capitalised(&worst.what), others.len())
             }
         };
-        let seconds = |seconds: Option<f64>| {
-            seconds.map_or_else(
-                || "unknown".to_owned(),
-                |seconds| match (seconds * 1_000.0) as u64 {
-                    0 => "none".to_owned(),
-                    ms => text::span(ms),
-                },
-            )
-        };
         let probes = &look.probes;
         let backlog = probes.backlog_seconds().unwrap_or(0.0);
         let lag = probes.stream.lag_seconds;
@@ -204,13 +195,13 @@ impl Strip {
                 figure("Ready", ready, Grade::of(!probes.ready), "/"),
                 figure(
                     "Stream lag",
-                    seconds(lag),
+                    text::delay(lag),
                     Grade::of(lag.is_some_and(|lag| lag > LAG_SECONDS)),
                     "/pipelines",
                 ),
                 figure(
                     "Backlog age",
-                    seconds(Some(backlog)),
+                    text::delay(Some(backlog)),
                     Grade::of(backlog > BACKLOG_SECONDS),
                     "/pipelines",
                 ),

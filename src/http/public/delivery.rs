@@ -1,6 +1,6 @@
-//! What links and cookies have in common: who gets them, and why somebody does not.
+//! Links and cookies, as clients get them, and why somebody gets none.
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_messages::ids::Timestamp;
@@ -8,7 +8,7 @@ use iyagi_messages::object::ObjectKey;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::uploads;
+use super::{files, uploads};
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::problem::{Kind, Problem};
@@ -96,8 +96,43 @@ pub async fn cookies(
     Ok(answer.json(body))
 }
 
+/// Leads to a file by a link, or tells it to clients that are kept from seeing where they are led.
+pub(super) async fn lead(
+    state: &State,
+    query: &Query,
+    key: &ObjectKey,
+    version: Option<String>,
+    vary: Option<&'static str>,
+) -> Result<HttpResponse, Problem> {
+    let told = query.text("redirect").is_some() && !query.flag("redirect")?;
+    let current = version.is_some() && query.text("v") == version.as_deref();
+    let link = link(state, key).await?;
+    let mut response = HttpResponse::build(if told {
+        StatusCode::OK
+    } else {
+        StatusCode::TEMPORARY_REDIRECT
+    });
+    if let Some(header) = vary {
+        response.insert_header((header::VARY, header));
+    }
+    if current {
+        // Half of what a link holds at least: whoever kept it has the other half to follow it.
+        let seconds = state.surface.config.delivery.link_seconds / 2;
+        let kept = format!("private, max-age={seconds}");
+        response.insert_header((header::CACHE_CONTROL, kept));
+    } else {
+        response.insert_header((header::CACHE_CONTROL, files::ASK_AGAIN));
+    }
+    if told {
+        return Ok(response.json(Told::from(link)));
+    }
+    Ok(response
+        .insert_header((header::LOCATION, link.url))
+        .finish())
+}
+
 /// Makes a link to read an object that the caller may see, as of now.
-pub(super) async fn link(state: &State, key: &ObjectKey) -> Result<Link, Problem> {
+async fn link(state: &State, key: &ObjectKey) -> Result<Link, Problem> {
     let now = state.surface.clock.now();
     let link = state.surface.links.to_read(key, now).await;
     link.map_err(|fault| problem_of(&fault))

@@ -4,16 +4,10 @@
 //! can follow it, wherever it leads. A path with the version of what is derived may be kept for a while; the same path without
 //! one is asked again every time, because the file behind a key can change.
 
-use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use iyagi_actors::media_job::is_candidate;
-use iyagi_actors::projections::LetterState;
-use iyagi_actors::thumbnail_worker::claims_to_be_a_picture;
-use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{Fact, ThumbnailFailed};
-use iyagi_messages::ids::{LetterId, PersonId};
-use iyagi_messages::media::{MetadataItem, Variant};
+use iyagi_messages::ids::PersonId;
+use iyagi_messages::media::MetadataItem;
 use iyagi_messages::object::ObjectKey;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,22 +15,17 @@ use utoipa::ToSchema;
 
 use super::delivery::Told;
 use super::recordings::DERIVED;
-use super::{delivery, owned, recordings};
+use super::thumbnails::THUMBNAILS;
+use super::{delivery, files, owned, recordings, thumbnails};
 use crate::auth::Caller;
 use crate::http::State;
-use crate::http::journalled;
 use crate::http::openapi::parameters::{DerivedName, IF_NONE_MATCH, KEY, REDIRECT, VERSION};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
 use crate::http::visible;
-use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/media/";
-/// What separates a key from its preset.
-const THUMBNAILS: &str = "/thumbnails/";
-/// Whoever has a copy asks whether it is still right.
-const ASK_AGAIN: &str = "private, max-age=0";
 /// What separates a key from the word for the file itself.
 const ORIGINAL: &str = "/original";
 /// Parameters of paths that lead to a file.
@@ -44,9 +33,6 @@ const LEADING: [&str; 2] = ["v", "redirect"];
 /// Items in a page that names no limit, and the most there can be.
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 1_000;
-/// The consumer whose letters say why there is no thumbnail.
-const CONSUMER: &str = "thumbnails";
-
 /// What a path behind `/v1/media/` names.
 #[derive(Debug, PartialEq, Eq)]
 enum Named {
@@ -165,7 +151,11 @@ pub(crate) async fn item(
 /// JSON for whoever does not have it, which is known by its content.
 fn asked_again(request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
     let body = serde_json::to_string(value).expect("it has only text keys");
-    let mut response = response::tagged(request, &response::digest([body.as_bytes()]), ASK_AGAIN);
+    let mut response = response::tagged(
+        request,
+        &response::digest([body.as_bytes()]),
+        files::ASK_AGAIN,
+    );
     response.content_type("application/json").body(body)
 }
 
@@ -193,7 +183,7 @@ pub(crate) async fn original(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::of(request, &["redirect"])?;
     find(state, caller, key).await?;
-    lead(state, &query, key, None, None).await
+    delivery::lead(state, &query, key, None, None).await
 }
 
 /// A picture made smaller, as a preset says.
@@ -224,15 +214,11 @@ pub(crate) async fn thumbnail(
     preset: &str,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::of(request, &LEADING)?;
-    check_preset(&state.surface, preset)?;
+    thumbnails::check_preset(&state.surface, preset)?;
     let item = find(state, caller, key).await?;
-    let variants = variants_of(&item, preset);
-    if variants.is_empty() {
-        return Err(why_none(&state.surface, &item).await?);
-    }
-    let variant = negotiated(request, &variants)?;
-    let version = version_of(&variants);
-    lead(state, &query, &variant.key, Some(version), Some("Accept")).await
+    let (derived, version) = thumbnails::find(&state.surface, request, &item, preset).await?;
+    let vary = Some("Accept");
+    delivery::lead(state, &query, derived, Some(version), vary).await
 }
 
 /// What is derived from a recording.
@@ -263,49 +249,8 @@ pub(crate) async fn of_recording(
     let query = Query::of(request, &LEADING)?;
     let item = find(state, caller, key).await?;
     let derived = recordings::find(&item, name)?;
-    lead(
-        state,
-        &query,
-        derived,
-        Some(recordings::version(derived)),
-        None,
-    )
-    .await
-}
-
-/// Leads to a file by a link, or tells it to clients that are kept from seeing where they are led.
-async fn lead(
-    state: &State,
-    query: &Query,
-    key: &ObjectKey,
-    version: Option<String>,
-    vary: Option<&'static str>,
-) -> Result<HttpResponse, Problem> {
-    let told = query.text("redirect").is_some() && !query.flag("redirect")?;
-    let current = version.is_some() && query.text("v") == version.as_deref();
-    let link = delivery::link(state, key).await?;
-    let mut response = HttpResponse::build(if told {
-        StatusCode::OK
-    } else {
-        StatusCode::TEMPORARY_REDIRECT
-    });
-    if let Some(header) = vary {
-        response.insert_header((header::VARY, header));
-    }
-    if current {
-        // Half of what a link holds at least: whoever kept it has the other half to follow it.
-        let seconds = state.surface.config.delivery.link_seconds / 2;
-        let kept = format!("private, max-age={seconds}");
-        response.insert_header((header::CACHE_CONTROL, kept));
-    } else {
-        response.insert_header((header::CACHE_CONTROL, ASK_AGAIN));
-    }
-    if told {
-        return Ok(response.json(Told::from(link)));
-    }
-    Ok(response
-        .insert_header((header::LOCATION, link.url))
-        .finish())
+    let version = recordings::version(derived);
+    delivery::lead(state, &query, derived, Some(version), None).await
 }
 
 impl Named {
@@ -347,145 +292,11 @@ async fn find(state: &State, caller: &Caller, key: &ObjectKey) -> Result<Metadat
 /// The item as clients see it: every derived file has its link.
 fn described(item: &MetadataItem) -> Value {
     let mut view = serde_json::to_value(item).expect("an item has only text keys");
-    let variants = view.pointer_mut("/thumbnails/variants");
-    for variant in variants.and_then(Value::as_array_mut).into_iter().flatten() {
-        let preset = variant["preset"].as_str().unwrap_or_default();
-        let version = version_of(&variants_of(item, preset));
-        let (key, preset) = (
-            response::encoded(item.key.as_str()),
-            response::encoded(preset),
-        );
-        variant["url"] = format!("{PREFIX}{key}{THUMBNAILS}{preset}?v={version}").into();
-    }
     let at = format!("{PREFIX}{}", response::encoded(item.key.as_str()));
     view["url"] = format!("{at}{ORIGINAL}").into();
+    thumbnails::link(item, &at, &mut view);
     recordings::link(item, &at, &mut view);
     view
-}
-
-fn variants_of<'i>(item: &'i MetadataItem, preset: &str) -> Vec<&'i Variant> {
-    let all = item.thumbnails.iter().flat_map(|some| &some.variants);
-    all.filter(|variant| variant.preset == preset).collect()
-}
-
-fn version_of(variants: &[&Variant]) -> String {
-    response::digest(
-        variants
-            .iter()
-            .map(|variant| variant.key.as_str().as_bytes()),
-    )
-}
-
-/// The format that the client wants most; a client that does not name `WebP` gets JPEG, which everybody can show.
-fn negotiated<'i>(request: &HttpRequest, variants: &[&'i Variant]) -> Result<&'i Variant, Problem> {
-    let rank = |variant: &Variant| {
-        let (quality, named) = response::wanted(request.headers(), &variant.content_type);
-        let everybody = variant.content_type == "image/jpeg";
-        let newer = named && !everybody;
-        (quality, newer, everybody)
-    };
-    let best = variants.iter().max_by_key(|variant| rank(variant));
-    best.copied()
-        .filter(|variant| rank(variant).0 > 0)
-        .ok_or_else(|| {
-            let types: Vec<&str> = variants
-                .iter()
-                .map(|one| one.content_type.as_str())
-                .collect();
-            let detail = format!(
-                "the thumbnail comes as {}; accept one of them",
-                types.join(" or ")
-            );
-            Problem::new(Kind::NotAcceptable, detail).with("available", types)
-        })
-}
-
-fn check_preset(surface: &Surface, preset: &str) -> Result<(), Problem> {
-    let presets: Vec<&str> = surface
-        .config
-        .media
-        .presets
-        .iter()
-        .map(|one| one.name.as_str())
-        .collect();
-    if presets.contains(&preset) {
-        return Ok(());
-    }
-    let hint = request::did_you_mean(preset, presets.iter().copied());
-    let detail = format!("there is no preset `{preset}`{hint}");
-    Err(Problem::new(Kind::UnknownPreset, detail)
-        .with("field", "preset")
-        .with("available", presets))
-}
-
-/// Says why a file has no thumbnail, and whether waiting helps.
-async fn why_none(surface: &Surface, item: &MetadataItem) -> Result<Problem, Problem> {
-    let failed = failure(surface, item).await?;
-    let waiting = LetterId::of_object(CONSUMER, item.key.as_str(), &item.sequencer.0);
-    let waiting = surface.tree.projections.outbox().letter(waiting).cloned();
-    Ok(reason(surface, item, failed, waiting))
-}
-
-/// What the journal says of this write of the file, if no thumbnail could be made of it.
-async fn failure(
-    surface: &Surface,
-    item: &MetadataItem,
-) -> Result<Option<ThumbnailFailed>, Problem> {
-    let told = surface
-        .journal
-        .entity(&Entity::new("thumbnail", &item.key))
-        .await;
-    let told = told.map_err(|fault| journalled::problem_of(&fault))?;
-    let last = told.into_iter().rev().find_map(|event| match event.fact {
-        Fact::ThumbnailFailed(failed) => Some(failed),
-        _ => None,
-    });
-    Ok(last.filter(|failed| failed.sequencer == item.sequencer))
-}
-
-fn reason(
-    surface: &Surface,
-    item: &MetadataItem,
-    failed: Option<ThumbnailFailed>,
-    letter: Option<LetterState>,
-) -> Problem {
-    let key = &item.key;
-    let problem = |reason: &str, detail: String| {
-        Problem::new(Kind::NoThumbnail, detail).with("reason", reason)
-    };
-    let given_up = letter
-        .as_ref()
-        .map(|state| (&state.letter.reason, &state.letter.detail));
-    let given_up = failed
-        .as_ref()
-        .map(|failed| (&failed.reason, &failed.detail))
-        .or(given_up);
-    if let Some((reason, detail)) = given_up {
-        let detail = format!("no thumbnail can be made of `{key}`: {detail}");
-        let problem = problem(reason, detail);
-        return match letter.filter(|state| state.waiting) {
-            Some(state) => problem.with("letter", state.letter.id.to_string()),
-            None => problem,
-        };
-    }
-    if let Some(defect) = &item.defect {
-        return problem(
-            "defect",
-            format!("no thumbnail can be made of `{key}`: {defect}"),
-        );
-    }
-    let prefixes = &surface.config.media.thumbnail_prefixes;
-    let is_picture = item.content_type.starts_with("image/") || claims_to_be_a_picture(key);
-    if !is_candidate(key, prefixes) || !is_picture {
-        let places = prefixes.join(", ");
-        let detail = format!("`{key}` gets no thumbnail: only pictures under {places} do");
-        return problem("not_eligible", detail);
-    }
-    problem(
-        "pending",
-        format!("the thumbnail of `{key}` is not made yet"),
-    )
-    .retry_after(1)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod recordings;
 pub mod search;
 pub mod signed;
 pub mod subscriptions;
+mod thumbnails;
 pub mod uploads;
 
 use actix_web::web::{ServiceConfig, resource};

@@ -184,7 +184,40 @@ async fn a_server_that_is_not_there_is_out_of_reach() {
         "{cursor:?}"
     );
     // Until somebody writes there is no index, and that is said.
-    let request = super::request("봄");
-    let found = fresh().search(request).await;
+    let found = fresh().search(super::request("봄")).await;
     assert!(matches!(found, Err(SearchFault::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn the_next_page_begins_behind_the_last_hit_as_it_was_told() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let url = serve(move |request| {
+        if !request.path.contains("/_search?") {
+            return Answer::Whole(response(404, &[], b"{}"));
+        }
+        let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        seen.lock()
+            .expect("sound")
+            .push(body["search_after"].clone());
+        // Shortest digits of a `float`, as OpenSearch tells scores.
+        let hit = r#"{"_id": "a", "_version": 1048577, "sort": [0.021393117, "00000000000000ff"],
+            "_source": {"entity_id": "a", "entity_type": [], "document_type": "vertex", "predicates": {}}}"#;
+        let found = format!(r#"{{"hits": {{"hits": [{hit}]}}}}"#);
+        Answer::Whole(response(200, &[], found.as_bytes()))
+    });
+    let index = at(&url, "iyagi");
+    let page = index.search(super::request("봄")).await.expect("answers");
+    // As a client gives it back.
+    let after = page.hits[0].place.to_string().parse().expect("a place");
+    let request = iyagi_search::hits::Request {
+        after: Some(after),
+        ..super::request("봄")
+    };
+    index.search(request).await.expect("answers");
+    let asked = asked.lock().expect("sound").clone();
+    assert_eq!(asked[0], Value::Null);
+    assert_eq!(asked[1][1], "00000000000000ff");
+    let score = asked[1][0].as_f64().expect("a number");
+    assert_eq!((score as f32).to_bits(), 0.021_393_117_f32.to_bits());
 }

@@ -89,7 +89,14 @@ function connect() {
     live.source = new EventSource(`/v1/live?${new URLSearchParams({ topics: topics.join(",") })}`);
     live.source.addEventListener("patch", (event) => patch(JSON.parse(event.data)));
     live.source.addEventListener("open", sayLive);
-    live.source.addEventListener("error", sayLive);
+    live.source.addEventListener("error", () => {
+      // A refusal ends it for good, as when somebody's session has ended or the daemon is on its way up.
+      if (live.source?.readyState === EventSource.CLOSED) {
+        live.source = null;
+        setTimeout(connect, 5000);
+      }
+      sayLive();
+    });
   } else if (!wanted && live.source) {
     live.source.close();
     live.source = null;
@@ -265,12 +272,12 @@ function keys() {
   if (!help || !opener) return;
   opener.hidden = false;
   opener.addEventListener("click", () => help.showModal());
-  let went = 0;
+  let went = -Infinity;
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || one("dialog[open]")) return;
     if (event.timeStamp - went < 1500) {
-      went = 0;
+      went = -Infinity;
       const entry = one(`nav [data-key="${CSS.escape(event.key)}"]`);
       if (entry) {
         event.preventDefault();
@@ -358,7 +365,7 @@ function drawn(element, columns) {
   const options = {
     width: element.clientWidth,
     height: 220,
-    padding: [8, 8, 0, 0],
+    padding: [8, 28, 0, 0],
     cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     legend: { live: true, markers: { width: 0, fill: (_, index) => colours[index - 1] } },
     scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
@@ -378,34 +385,50 @@ function drawn(element, columns) {
   return new uPlot(options, data, element);
 }
 
+const HOUR_MS = 3_600_000;
+
+// Adds what is new to the columns of a path, and drops what is older than an hour.
+async function later(path, columns) {
+  const last = columns?.at.at(-1) ?? 0;
+  const answer = await fetch(`${path}?${new URLSearchParams({ after: last })}`).catch(() => null);
+  if (!answer?.ok) return columns;
+  const more = await answer.json();
+  if (!columns) return more;
+  const newest = more.at.at(-1) ?? last;
+  const old = columns.at.findIndex((at) => at > newest - HOUR_MS);
+  const joined = (name) => [...columns[name].slice(Math.max(old, 0)), ...more[name]];
+  return Object.fromEntries(Object.keys(more).map((name) => [name, joined(name)]));
+}
+
 function charts() {
   const elements = all("[data-chart]");
   if (elements.length === 0) return;
   const plots = new Map();
-  const draw = async () => {
-    if (live.paused || document.hidden) return;
-    const found = new Map();
+  const columnsOf = new Map();
+  const namesOf = (element) => element.dataset.series.split(",").map((one) => one.split(":")[0]);
+  const show = () => {
     for (const element of elements) {
-      const path = element.dataset.chart;
-      if (!found.has(path)) {
-        const answer = await fetch(path).catch(() => null);
-        if (!answer?.ok) return;
-        found.set(path, await answer.json());
-      }
-      const columns = found.get(path);
-      const names = element.dataset.series.split(",").map((one) => one.split(":")[0]);
+      const columns = columnsOf.get(element.dataset.chart);
       const plot = plots.get(element);
-      if (plot) plot.setData([columns.at.map((ms) => ms / 1000), ...names.map((name) => columns[name])]);
+      if (!columns) continue;
+      if (plot) plot.setData([columns.at.map((ms) => ms / 1000), ...namesOf(element).map((name) => columns[name])]);
       else plots.set(element, drawn(element, columns));
     }
+  };
+  const draw = async () => {
+    if (live.paused || document.hidden) return;
+    for (const path of new Set(elements.map((element) => element.dataset.chart))) {
+      columnsOf.set(path, await later(path, columnsOf.get(path)));
+    }
+    show();
   };
   const again = () => {
     for (const plot of plots.values()) plot.destroy();
     plots.clear();
-    return draw();
+    show();
   };
   addEventListener("load", draw);
-  setInterval(draw, 4000);
+  setInterval(draw, 2000);
   document.addEventListener("iyagi:theme", again);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   new ResizeObserver(() => {
