@@ -169,7 +169,11 @@ fn fields(query: &Query) -> Vec<Field> {
         value: query.text(name).unwrap_or_default().to_owned(),
     };
     vec![
-        of("origin", "Job", "push, thumbnails, audio, metadata, document"),
+        of(
+            "origin",
+            "Job",
+            "push, thumbnails, audio, metadata, document",
+        ),
         of("reason", "Reason", "such as expired"),
         of("person", "Person", "id"),
         of("template", "Template", "name"),
