@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 use crate::programs;
 
 /// What a browser is started with that must reach nothing but this machine, as whatever user runs the tests.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "--headless",
+    "--hide-scrollbars",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
