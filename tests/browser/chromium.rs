@@ -1,6 +1,6 @@
-//! A headless Chromium with a profile of its own, driven by its driver over WebDriver (W3C).
+//! A headless Chromium with a profile of its own, driven by its driver over `WebDriver` (W3C).
 //!
-//! The crates that speak WebDriver would change the daemon under test: a feature that a test turns on is on in the binary as
+//! The crates that speak `WebDriver` would change the daemon under test: a feature that a test turns on is on in the binary as
 //! well, and one of them has JSON objects keep the order they are written in. The protocol is JSON over HTTP, and a dozen of
 //! its commands do.
 //!
@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 use crate::programs;
 
 /// What a browser is started with that must reach nothing but this machine, as whatever user runs the tests.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "--headless",
+    "--hide-scrollbars",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -30,7 +31,7 @@ const FLAGS: [&str; 9] = [
     // The browser ends with its driver, however that ends.
     "--remote-debugging-pipe",
 ];
-/// Key under which WebDriver names elements.
+/// Key under which `WebDriver` names elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// What a test waits for is there by then, or is never there. A loaded machine takes seconds to start a browser.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -167,7 +168,7 @@ impl Browser {
         self.must(&format!("/element/{element}/value"), &json!({"text": text}));
     }
 
-    /// Waits for the element that a CSS selector names, and yields its WebDriver id.
+    /// Waits for the element that a CSS selector names, and yields its `WebDriver` id.
     pub(crate) fn find(&self, selector: &str) -> String {
         let named = json!({"using": "css selector", "value": selector});
         let mut found = None;

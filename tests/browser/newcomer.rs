@@ -1,5 +1,7 @@
 //! Somebody who has just run the demo, and finds what was just posted.
 
+use serde_json::Value;
+
 use crate::chromium::{self, Browser};
 use crate::daemon::Daemon;
 
@@ -67,7 +69,7 @@ fn what_was_posted_is_seen_and_its_trace_leads_from_the_commit_to_the_phone() {
         .as_array()
         .expect("a list")
         .iter()
-        .filter_map(|lane| lane.as_str())
+        .filter_map(Value::as_str)
         .collect();
     assert_eq!(lanes.first(), Some(&"change log"), "{lanes:?}");
     assert!(lanes.contains(&"push gateway"), "{lanes:?}");

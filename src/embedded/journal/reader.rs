@@ -106,10 +106,10 @@ impl JournalReader {
 
     /// Events that pass a filter, at most `limit`.
     pub fn find(&self, filter: &Filter, limit: usize) -> Result<Vec<Event>, JournalFault> {
-        let mut wanted = String::from("pos > ?");
+        let mut wanted = vec!["pos > ?".to_owned()];
         let mut values = vec![Value::from(filter.after.0 as i64)];
         if let Some(before) = filter.before {
-            wanted.push_str(" AND pos < ?");
+            wanted.push("pos < ?".to_owned());
             values.push(Value::from(before.0 as i64));
         }
         for (column, prefix) in [
@@ -117,19 +117,20 @@ impl JournalReader {
             ("actor", &filter.actor_prefix),
         ] {
             if let Some(prefix) = prefix {
-                wanted += &format!(" AND substr({column}, 1, length(?)) = ?");
+                wanted.push(format!("substr({column}, 1, length(?)) = ?"));
                 values.extend([Value::from(prefix.clone()), Value::from(prefix.clone())]);
             }
         }
         if let Some(corr) = &filter.corr {
-            wanted.push_str(" AND corr = ?");
+            wanted.push("corr = ?".to_owned());
             values.push(Value::from(corr.clone()));
         }
         if !filter.kinds.is_empty() {
             let places = vec!["?"; filter.kinds.len()].join(", ");
-            wanted += &format!(" AND kind IN ({places})");
+            wanted.push(format!("kind IN ({places})"));
             values.extend(filter.kinds.iter().cloned().map(Value::from));
         }
+        let wanted = wanted.join(" AND ");
         let order = if filter.newest_first { "DESC" } else { "ASC" };
         let sql =
             format!("SELECT {COLUMNS} FROM event WHERE {wanted} ORDER BY pos {order} LIMIT ?");

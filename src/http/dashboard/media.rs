@@ -279,20 +279,17 @@ impl Recording {
         let mut sources = Vec::new();
         let mut derived = Vec::new();
         for rendition in &audio.renditions {
-            match &rendition.state {
-                RenditionState::Made(file) => {
-                    sources.push(Source {
-                        href: href(&file.key),
-                        content_type: rendition.content_type.clone(),
-                    });
-                    derived.push(Derived {
-                        name: rendition.name.clone(),
-                        href: href(&file.key),
-                        facts: text::bytes(file.size),
-                    });
-                }
-                // What is to be made, or cannot be, is told by the journal.
-                RenditionState::Pending | RenditionState::Failed { .. } => {}
+            // What is still to be made, or cannot be, the journal tells.
+            if let RenditionState::Made(file) = &rendition.state {
+                sources.push(Source {
+                    href: href(&file.key),
+                    content_type: rendition.content_type.clone(),
+                });
+                derived.push(Derived {
+                    name: rendition.name.clone(),
+                    href: href(&file.key),
+                    facts: text::bytes(file.size),
+                });
             }
         }
         sources.push(Source {

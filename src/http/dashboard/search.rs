@@ -139,16 +139,22 @@ fn curl(state: &State, person: &str, asked: &Asked) -> String {
         "$TOKEN".to_owned()
     };
     let address = state.public.unwrap_or(state.surface.config.http.public);
-    let fields = [
+    let mut words = vec![
+        "curl -G".to_owned(),
+        format!("-H \"Authorization: Bearer {token}\""),
+    ];
+    for (name, value) in [
         ("q", &asked.q),
         ("type", &asked.label),
         ("owner", &asked.owner),
-    ];
-    let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
-    let fields = fields
-        .map(|(name, value)| format!(" --data-urlencode {}", quoted(&format!("{name}={value}"))));
-    let fields: String = fields.collect();
-    format!("curl -G -H \"Authorization: Bearer {token}\"{fields} http://{address}/v1/search")
+    ] {
+        if !value.is_empty() {
+            let field = quoted(&format!("{name}={value}"));
+            words.push(format!("--data-urlencode {field}"));
+        }
+    }
+    words.push(format!("http://{address}/v1/search"));
+    words.join(" ")
 }
 
 /// A word as a shell takes it, whatever is in it.

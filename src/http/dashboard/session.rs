@@ -3,6 +3,7 @@
 //! On one machine the daemon signs the tokens itself, so it offers the people that the graph knows. Where a user pool does,
 //! a token of its own is pasted. Either is believed by the same rules as on the public listener.
 
+use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -71,8 +72,8 @@ pub(super) async fn sign_in(
 }
 
 /// `POST /search/sign-out`
-pub(super) async fn sign_out() -> HttpResponse {
-    with_cookie("", Duration::ZERO)
+pub(super) fn sign_out() -> Ready<HttpResponse> {
+    ready(with_cookie("", Duration::ZERO))
 }
 
 /// Back to the page, with another cookie. A token that was believed has no character that ends a cookie.
