@@ -128,7 +128,7 @@ pub(crate) fn indexed(bytes: &[u8]) -> Option<Indexed> {
 struct File<'a> {
     bytes: &'a [u8],
     little_endian: bool,
-    /// Whether counts and offsets have 64 bits, as they have in BigTIFF.
+    /// Whether counts and offsets have 64 bits, as they have in `BigTIFF`.
     big: bool,
 }
 
