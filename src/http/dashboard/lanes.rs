@@ -31,7 +31,7 @@ const GATEWAY: &str = "push gateway";
 pub(super) struct Lanes {
     width: usize,
     height: usize,
-    lanes: Vec<Lane>,
+    rows: Vec<Lane>,
     arrows: Vec<String>,
     dots: Vec<Dot>,
 }
@@ -120,7 +120,7 @@ impl Drawing {
             width: LEFT + self.dots.len() * COLUMN + COLUMN / 2,
             height: TOP + self.lanes.len() * LANE,
             arrows: arrows.collect(),
-            lanes: lanes
+            rows: lanes
                 .map(|(place, name)| Lane {
                     name: name.clone(),
                     y: TOP + place * LANE,
