@@ -98,7 +98,7 @@ struct Global {
         hide_env = true
     )]
     operations_url: Option<String>,
-    /// File of an operator's token for that listener [default: operations.token_file of the configuration, but for a URL of
+    /// File of an operator's token for that listener [default: `operations.token_file` of the configuration, but for a URL of
     /// one's own].
     #[arg(
         long,

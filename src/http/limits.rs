@@ -129,7 +129,7 @@ fn network(address: IpAddr) -> IpAddr {
             let prefix = address.to_bits() & !u128::from(u64::MAX);
             Ipv6Addr::from_bits(prefix).into()
         }
-        address => address,
+        address @ IpAddr::V4(_) => address,
     }
 }
 

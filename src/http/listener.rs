@@ -190,7 +190,7 @@ async fn refuse(request: &ServiceRequest, state: &State, side: Side) -> Option<H
         return Some(problem.error_response());
     }
     if side == Side::Operations {
-        return access::admit(request, state).err();
+        return access::refuse(request, state);
     }
     let admitted = admit(request, state).await;
     admitted.err().map(|problem| problem.error_response())

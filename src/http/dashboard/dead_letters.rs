@@ -1,5 +1,7 @@
 //! `GET /dead-letters`: the jobs that were given up, why, and what an operator can do about them.
 
+use std::cmp::Reverse;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -45,7 +47,7 @@ struct ListPage {
 #[derive(Template)]
 #[template(path = "dead_letters_groups.html")]
 pub(super) struct Groups {
-    groups: Vec<GroupRow>,
+    rows: Vec<GroupRow>,
     more: usize,
     law: Conservation,
 }
@@ -102,14 +104,14 @@ impl Groups {
         let outbox = surface.tree.projections.outbox();
         let law = Conservation::of(&outbox.counts);
         let mut groups: Vec<LetterGroup> = outbox.letter_groups().collect();
-        groups.sort_by(|a, b| b.count.cmp(&a.count));
+        groups.sort_by_key(|group| Reverse(group.count));
         let more = groups.len().saturating_sub(GROUPS_MAX);
         let rows = groups
             .into_iter()
             .take(GROUPS_MAX)
             .map(|group| GroupRow::of(group, now));
         Self {
-            groups: rows.collect(),
+            rows: rows.collect(),
             more,
             law,
         }

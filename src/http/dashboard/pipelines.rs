@@ -52,7 +52,7 @@ struct Page {
 #[derive(Template)]
 #[template(path = "pipelines_now.html")]
 pub(super) struct Lanes {
-    lanes: Vec<Lane>,
+    ways: Vec<Lane>,
     services: Vec<Service>,
     queues: Vec<QueueRow>,
     may_act: bool,
@@ -151,7 +151,7 @@ impl Lanes {
             ),
         ];
         Self {
-            lanes: lanes.into_iter().flatten().collect(),
+            ways: lanes.into_iter().flatten().collect(),
             services: services(look),
             queues: look.probes.queues.iter().map(QueueRow::of).collect(),
             may_act,

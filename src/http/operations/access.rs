@@ -34,24 +34,28 @@ const LOCAL: &str = "local";
 const ACTOR_HEADER: &str = "x-iyagi-actor";
 
 /// Lets a request through, with the operator who sends it, or says how it is answered instead.
-pub fn admit(request: &ServiceRequest, state: &State) -> Result<(), HttpResponse> {
+pub fn refuse(request: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     if OPEN_PATHS.contains(&request.path()) || request.path().starts_with(OPEN_PREFIX) {
-        return Ok(());
+        return None;
     }
     let (method, headers) = (request.method(), request.headers());
     let operator = match find(headers, state) {
         Some(operator) => operator,
-        None if navigates(method, headers) => return Err(login::redirect(request.uri())),
-        None => return Err(unknown(request, state).error_response()),
+        None if navigates(method, headers) => return Some(login::redirect(request.uri())),
+        None => return Some(unknown(request, state).error_response()),
     };
     let looks = matches!(*method, Method::GET | Method::HEAD);
     if operator.role == Role::ReadOnly && !looks && request.path() != login::OUT_PATH {
         let detail = format!("`{}` may look, and change nothing", operator.name);
-        return Err(Problem::new(Kind::Forbidden, detail).error_response());
+        return Some(Problem::new(Kind::Forbidden, detail).error_response());
     }
-    let operator = named(operator, headers, state).map_err(|problem| problem.error_response())?;
-    request.extensions_mut().insert(operator);
-    Ok(())
+    match named(operator, headers, state) {
+        Ok(operator) => {
+            request.extensions_mut().insert(operator);
+            None
+        }
+        Err(problem) => Some(problem.error_response()),
+    }
 }
 
 fn find(headers: &HeaderMap, state: &State) -> Option<Operator> {
@@ -116,7 +120,7 @@ impl Operator {
         self.role == Role::Admin
     }
 
-    /// Whoever [`admit`] found to have sent the request.
+    /// Whoever [`refuse`] found to have sent the request.
     pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let operator = request.extensions().get::<Self>().cloned();
         operator.ok_or_else(|| Problem::new(Kind::Unauthenticated, "sign in first"))

@@ -66,7 +66,7 @@ pub(crate) struct Notification<'a> {
 #[serde(untagged)]
 #[expect(dead_code, reason = "it says what the answers look like")]
 pub(crate) enum Subscribed<'a> {
-    Known(Subscription),
+    Known(Box<Subscription>),
     Default(Notification<'a>),
 }
 

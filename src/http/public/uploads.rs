@@ -242,7 +242,10 @@ mod tests {
         let (upload, method) = read(&body, "민지").expect("declared");
         let key = upload.key.as_str();
         assert!(key.starts_with("uploads/민지/2026/01/01/"), "{key}");
-        assert!(key.ends_with(".jpg"), "{key}");
+        assert_eq!(
+            key.rsplit_once('.').map(|(_, extension)| extension),
+            Some("jpg")
+        );
         assert_eq!(owner_of_key(&upload.key).as_deref(), Some("민지"));
         assert_eq!(method, Method::Put);
         let (again, _) = read(&body, "민지").expect("declared");

@@ -248,16 +248,15 @@ async fn an_upload_goes_to_the_bucket_itself_and_the_whole_way_from_there() {
         assert!(url.starts_with(server.url()), "{url}");
         let mut larger = picture.clone();
         larger.push(0);
-        let upload = |bytes: &[u8]| match method {
-            "PUT" => {
+        let upload = |bytes: &[u8]| {
+            if method == "PUT" {
                 let headers = grant["headers"].as_object().expect("headers");
                 let headers = headers.iter().filter(|(name, _)| *name != "content-length");
                 let headers: Vec<_> = headers
                     .map(|(name, value)| (name.as_str(), value.as_str().expect("text")))
                     .collect();
                 send("PUT", url, &headers, bytes.to_vec())
-            }
-            _ => {
+            } else {
                 let headers = [("content-type", "multipart/form-data; boundary=part")];
                 send("POST", url, &headers, form(&grant["fields"], bytes))
             }
