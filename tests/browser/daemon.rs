@@ -14,12 +14,16 @@ pub(crate) struct Daemon {
     pub(crate) origin: String,
     /// Where it talks, which must not close: a demo that nobody listens to ends.
     _said: Box<dyn BufRead>,
+    /// Where a demo plays, which cannot clean up after itself when it is killed.
+    _stage: Option<tempfile::TempDir>,
 }
 
 impl Daemon {
     /// The demo, once its story is told.
     pub(crate) fn demo() -> Self {
+        let stage = tempfile::tempdir().expect("a folder");
         let mut child = iyagi(&["demo", "--speed", "100"])
+            .env("TMPDIR", stage.path())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");
@@ -39,6 +43,7 @@ impl Daemon {
             child,
             origin,
             _said: Box::new(said),
+            _stage: Some(stage),
         }
     }
 
@@ -66,6 +71,7 @@ impl Daemon {
             child,
             origin: format!("http://{address}"),
             _said: Box::new(said),
+            _stage: None,
         }
     }
 
@@ -94,10 +100,6 @@ impl Drop for Daemon {
 /// The binary, which no variable of this machine tells anything.
 fn iyagi(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iyagi"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder)))
-        .stdin(Stdio::null());
+    command.args(arguments).env_clear().stdin(Stdio::null());
     command
 }

@@ -37,6 +37,7 @@ fn every_page_loads_without_an_error_and_can_be_used_by_everybody() {
             axe::finds_nothing_serious(&browser, &format!("{path}, {}", look.name()));
         }
         browser.click("form[action='/search/sign-out'] button");
+        browser.find("#sign-in");
     }
 }
 
