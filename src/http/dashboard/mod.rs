@@ -4,7 +4,7 @@
 //! write the parts that change, and these are put in place of those that are shown. Nothing is loaded from elsewhere.
 //!
 //! # Layout
-//! - this file: every path, and the pages in the order of the rail ([`NAV`])
+//! - this file: every path, and the pages in the order of the rail (`NAV`)
 //! - `frame`: what every page has around it, and the headers it is sent with
 //! - `assets`: scripts and styles, which are part of the binary
 //! - `board`, `look`, `history`: what pages show; looked at again and again while somebody watches

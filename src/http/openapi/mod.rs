@@ -2,10 +2,10 @@
 //!
 //! # Layout
 //! - this file: the public interface, and where clients read it
-//! - [`parameters`], [`requests`], [`events`]: what several operations take, what bodies bring, and what is told as it comes
-//! - [`problems`]: what can go wrong, with which status
-//! - [`absent`]: where null is nothing that a field can be
-//! - [`links`]: what views add to what is stored
+//! - `parameters`, `requests`, `events`: what several operations take, what bodies bring, and what is told as it comes
+//! - `problems`: what can go wrong, with which status
+//! - `absent`: where null is nothing that a field can be
+//! - `links`: what views add to what is stored
 //! - [`viewer`]: the page on which people read it
 
 mod absent;
