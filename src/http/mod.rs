@@ -7,6 +7,7 @@
 //! - [`problem`], [`request`], [`response`], [`range`]: refusals, strict reading, what many answers have in common, parts of files
 //! - [`journalled`]: writes what is asked for before it is true
 //! - [`caller`]: who a request speaks for
+//! - `cookie`: how a browser is remembered
 //! - [`limits`], [`origin`]: how often they may ask, and where they ask from
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
@@ -19,6 +20,7 @@
 //! this machine does not hand out itself: the token of a user pool, or of an operator.
 
 pub mod caller;
+mod cookie;
 pub mod dashboard;
 pub mod journalled;
 pub mod limits;

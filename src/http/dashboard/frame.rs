@@ -11,6 +11,7 @@ use super::assets;
 use super::verdict::Strip;
 use super::{Entry, NAV};
 use crate::http::State;
+use crate::http::cookie;
 use crate::http::operations::access::Operator;
 use crate::http::problem::Problem;
 
@@ -100,23 +101,11 @@ impl Frame {
 }
 
 fn theme(request: &HttpRequest) -> &'static str {
-    match cookie(request, THEME_COOKIE) {
+    match cookie::find(request.headers(), THEME_COOKIE) {
         Some("dark") => "dark",
         Some("light") => "light",
         _ => "",
     }
-}
-
-/// A cookie that a request brings.
-pub(super) fn cookie<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
-    let cookies = request.headers().get_all(header::COOKIE);
-    let pairs = cookies
-        .filter_map(|cookies| cookies.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'));
-    let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value)
 }
 
 /// A page.

@@ -12,9 +12,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::ports::{GraphFault, GraphQueries};
 use iyagi_messages::ids::ElementId;
 
-use super::frame::{self, Refusal};
+use super::frame::Refusal;
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::cookie;
 use crate::http::operations::access::Operator;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
@@ -40,7 +41,7 @@ pub(super) struct Person {
 
 /// Whoever is signed in, if the token still holds.
 pub(super) async fn caller(state: &State, request: &HttpRequest) -> Option<Caller> {
-    let token = frame::cookie(request, COOKIE)?;
+    let token = cookie::find(request.headers(), COOKIE)?;
     state.surface.sign_in.caller(token).await.ok()
 }
 
@@ -68,19 +69,17 @@ pub(super) async fn sign_in(
         let detail = format!("that is no access token of this user pool: {refused}");
         return Err(Problem::new(Kind::Unauthenticated, detail).into());
     }
-    Ok(with_cookie(&token, LIFETIME))
+    Ok(with_cookie(&request, &token, LIFETIME))
 }
 
 /// `POST /search/sign-out`
-pub(super) fn sign_out() -> Ready<HttpResponse> {
-    ready(with_cookie("", Duration::ZERO))
+pub(super) fn sign_out(request: HttpRequest) -> Ready<HttpResponse> {
+    ready(with_cookie(&request, "", Duration::ZERO))
 }
 
 /// Back to the page, with another cookie. A token that was believed has no character that ends a cookie.
-fn with_cookie(token: &str, lifetime: Duration) -> HttpResponse {
-    let seconds = lifetime.as_secs();
-    let cookie =
-        format!("{COOKIE}={token}; Path={PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict");
+fn with_cookie(request: &HttpRequest, token: &str, lifetime: Duration) -> HttpResponse {
+    let cookie = cookie::set((COOKIE, token), PATH, lifetime.as_secs(), request.headers());
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, PATH))
         .insert_header((header::CACHE_CONTROL, "no-store"))

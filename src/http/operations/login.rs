@@ -8,9 +8,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::sessions::LIFETIME_SECONDS;
 use crate::http::State;
+use crate::http::cookie;
 use crate::http::dashboard::sign_in_page;
 use crate::http::limits::{self, Limit};
-use crate::http::listener;
 use crate::http::problem::Problem;
 use crate::http::request::{self, Query};
 
@@ -73,7 +73,12 @@ pub async fn sign_in(
     let session =
         begun.ok_or_else(|| Problem::internal("the sign-in", &"the system has no randomness"))?;
     tracing::info!(name = operator.name, role = ?operator.role, ?peer, "an operator signs in");
-    let cookie = cookie(&session, LIFETIME_SECONDS, request.headers());
+    let cookie = cookie::set(
+        (COOKIE, &session),
+        HOME,
+        LIFETIME_SECONDS,
+        request.headers(),
+    );
     Ok(see_other(next)
         .insert_header((header::SET_COOKIE, cookie))
         .finish())
@@ -85,7 +90,7 @@ pub async fn sign_out(state: Data<State>, request: HttpRequest) -> Result<HttpRe
     if let Some(session) = session_of(request.headers()) {
         state.sessions.end(session);
     }
-    let gone = cookie("", 0, request.headers());
+    let gone = cookie::set((COOKIE, ""), HOME, 0, request.headers());
     Ok(see_other(PATH)
         .insert_header((header::SET_COOKIE, gone))
         .finish())
@@ -100,22 +105,7 @@ pub(super) fn redirect(from: &Uri) -> HttpResponse {
 
 /// What the cookie holds.
 pub(super) fn session_of(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers
-        .get_all(header::COOKIE)
-        .filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
-}
-
-/// Scripts cannot read it, no other site can have it sent, and it crosses no wire in the clear: without TLS only this
-/// machine's names are known to lead nowhere else.
-fn cookie(session: &str, seconds: u64, headers: &HeaderMap) -> String {
-    let secure = if listener::is_at_home(headers) {
-        ""
-    } else {
-        "; Secure"
-    };
-    format!("{COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    cookie::find(headers, COOKIE)
 }
 
 /// A page of this listener; another one would take whoever has just signed in elsewhere.
@@ -162,23 +152,6 @@ mod tests {
                 Kind::InvalidField,
                 "{foreign:?}"
             );
-        }
-    }
-
-    #[test]
-    fn a_session_is_found_among_other_cookies_and_never_in_them() {
-        let of = |cookies: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::COOKIE, HeaderValue::from_static(cookies));
-            session_of(&headers).map(str::to_owned)
-        };
-        assert_eq!(of("theme=dark; iyagi_session=abc").as_deref(), Some("abc"));
-        for none in [
-            "iyagi_session_old=abc",
-            "theme=iyagi_session=abc",
-            "xiyagi_session=abc",
-        ] {
-            assert_eq!(of(none), None, "{none}");
         }
     }
 }
