@@ -1,16 +1,18 @@
 //! A search index that is built anew beside the one that is searched, from the whole change log, and put in its place.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use iyagi_actors::health::Health;
 use iyagi_actors::ports::{
     ChangeStream, Clock, GraphFault, GraphQueries, SearchFault, SearchIndex,
 };
-use iyagi_actors::search_indexer::{IndexTarget, LOG, SearchCounts, fill};
+use iyagi_actors::search_indexer::{IndexTarget, LOG, SearchCounts, fill, load};
 use iyagi_actors::stream_poller::reading::LogSource;
 use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::ElementId;
+use iyagi_messages::stream::Op;
 use iyagi_search::document::DocumentId;
 use iyagi_search::projection::Scope;
 use thiserror::Error;
@@ -18,6 +20,7 @@ use thiserror::Error;
 use crate::aws::clients::{Clients, ClientsError};
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
+use crate::backfill::export::{Export, ExportError};
 use crate::clock::SystemClock;
 use crate::config::{Config, SearchEngine};
 use crate::daemon::{DataLock, LockError};
@@ -48,11 +51,35 @@ pub enum RebuildError {
     /// There is to be none.
     #[error("`search.enabled` is false: there is no search index to rebuild")]
     Disabled,
-    /// The log does not go back to the beginning.
-    #[error("the change log begins at {oldest}, so that not all of the graph is in it")]
+    /// The log does not go back far enough.
+    #[error(
+        "the change log begins at {oldest}, so that not all of the graph is in it: give an export that reaches up to there, with \
+         --from-export"
+    )]
     Trimmed {
         /// The oldest record that is kept.
         oldest: Cursor,
+    },
+    /// The export is of another graph, or of this one before it was reset.
+    #[error(
+        "the change log ends at {head}, before the export's watermark {watermark}: the export is not of this graph"
+    )]
+    Beyond {
+        /// Where the log ends.
+        head: Cursor,
+        /// What the export says.
+        watermark: Cursor,
+    },
+    /// The export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Something in it that no export has.
+    #[error("{}: the record of {element} is a removal, but an export only adds", .path.display())]
+    Removal {
+        /// The file.
+        path: PathBuf,
+        /// Of which element.
+        element: ElementId,
     },
     /// It is not what the graph is.
     #[error("the new index is not what the graph is, and was not put in place: {0}")]
@@ -195,21 +222,48 @@ impl Rebuild {
         })
     }
 
-    /// Folds the whole log into the index. `progress` is told as of which operation it is.
-    pub async fn build(&self, progress: impl FnMut(Cursor)) -> Result<Rebuilt, RebuildError> {
+    /// Folds an export and what of the log is behind it into the index, or the whole log. `progress` is told as of which
+    /// operation it is.
+    pub async fn build(
+        &self,
+        export: Option<&Export>,
+        progress: impl FnMut(Cursor),
+    ) -> Result<Rebuilt, RebuildError> {
+        let begin = export.map_or(Cursor::START, Export::watermark);
         if let Some(oldest) = self.log.oldest().await?
-            && oldest.event_id.commit > 1
+            && oldest.event_id.commit > begin.commit + 1
         {
             let oldest = oldest.event_id;
             return Err(RebuildError::Trimmed { oldest });
         }
-        self.fill_to(self.head().await?, progress).await?;
+        let head = self.head().await?;
+        if let Some(export) = export {
+            if head < begin {
+                let watermark = begin;
+                return Err(RebuildError::Beyond { head, watermark });
+            }
+            self.load(export).await?;
+        }
+        self.fill_to(head, progress).await?;
         let rejected = self.counts.rejected_by_reason().into_iter();
         Ok(Rebuilt {
             as_of: self.index.port().cursor().await?,
             documents: self.index.documents().await?,
             rejected: rejected.filter(|(_, count)| *count > 0).collect(),
         })
+    }
+
+    async fn load(&self, export: &Export) -> Result<(), RebuildError> {
+        let additions = export.records().map(|record| match record? {
+            (path, record) if record.op == Op::Remove => Err(RebuildError::Removal {
+                path: path.to_owned(),
+                element: record.data.id,
+            }),
+            (_, record) => Ok(record),
+        });
+        let (target, pace) = (self.target(), self.config.stream);
+        load(additions, &target, export.watermark(), pace, |_| {}).await?;
+        Ok(())
     }
 
     async fn head(&self) -> Result<Cursor, RebuildError> {
@@ -221,12 +275,6 @@ impl Rebuild {
         head: Cursor,
         progress: impl FnMut(Cursor),
     ) -> Result<(), RebuildError> {
-        let target = IndexTarget {
-            index: self.index.port(),
-            projection: self.config.projection(),
-            counts: Arc::clone(&self.counts),
-            letters: None,
-        };
         let log = LogSource {
             stream: Arc::clone(&self.log),
             health: Arc::new(Health::default()),
@@ -234,7 +282,16 @@ impl Rebuild {
             clock: Arc::clone(&self.clock),
             pace: self.config.stream,
         };
-        Ok(fill(log, &target, head, progress).await?)
+        Ok(fill(log, &self.target(), head, progress).await?)
+    }
+
+    fn target(&self) -> IndexTarget {
+        IndexTarget {
+            index: self.index.port(),
+            projection: self.config.projection(),
+            counts: Arc::clone(&self.counts),
+            letters: None,
+        }
     }
 
     /// Compares every document with the graph itself, which keeps what it is apart from how it became so. A graph that

@@ -82,6 +82,62 @@ struct LastEventId {
 /// How many records are read between two words of progress.
 const PROGRESS_RECORDS: u64 = 100_000;
 
+/// An export that is there.
+pub struct Export {
+    files: Vec<PathBuf>,
+    watermark: Cursor,
+}
+
+impl Export {
+    /// Looks what a folder has. A `watermark` that is given counts, whatever the export says.
+    pub fn open(folder: &Path, watermark: Option<Cursor>) -> Result<Self, ExportError> {
+        fs::read_dir(folder).map_err(|source| ExportError::Unreadable {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let watermark = match watermark {
+            Some(watermark) => watermark,
+            None => last_event_id(folder)?,
+        };
+        let mut files = Vec::new();
+        for part in ["nodes", "edges"] {
+            files.extend(record_files(&folder.join(part))?);
+        }
+        if files.is_empty() {
+            let folder = folder.to_owned();
+            return Err(ExportError::Empty { folder });
+        }
+        Ok(Self { files, watermark })
+    }
+
+    /// Which operation of the change log it contains last.
+    pub fn watermark(&self) -> Cursor {
+        self.watermark
+    }
+
+    /// Its records, with the file of each.
+    pub fn records(&self) -> impl Iterator<Item = Result<(&Path, StreamRecord), ExportError>> {
+        self.files.iter().flat_map(|path| {
+            let (file, unreadable) = match open(path) {
+                Ok(file) => (Some(file), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            let records = file.into_iter().flat_map(|file| {
+                serde_json::Deserializer::from_reader(BufReader::new(file)).into_iter()
+            });
+            let records = (0..).zip(records).map(|(after, record)| match record {
+                Ok(record) => Ok((path.as_path(), record)),
+                Err(source) => Err(ExportError::NoRecord {
+                    path: path.clone(),
+                    after,
+                    source,
+                }),
+            });
+            unreadable.into_iter().chain(records)
+        })
+    }
+}
+
 /// Reads a whole export. `progress` is told now and then.
 pub fn read_export(
     folder: &Path,
@@ -89,44 +145,21 @@ pub fn read_export(
     model: &GraphModel,
     mut progress: impl FnMut(Read),
 ) -> Result<Bootstrap, ExportError> {
-    fs::read_dir(folder).map_err(|source| ExportError::Unreadable {
-        path: folder.to_owned(),
-        source,
-    })?;
-    let watermark = match watermark {
-        Some(watermark) => watermark,
-        None => last_event_id(folder)?,
-    };
-    let mut files = Vec::new();
-    for part in ["nodes", "edges"] {
-        files.extend(record_files(&folder.join(part))?);
-    }
-    if files.is_empty() {
-        let folder = folder.to_owned();
-        return Err(ExportError::Empty { folder });
-    }
+    let export = Export::open(folder, watermark)?;
     let mut bootstrap = Bootstrap::default();
-    for path in files {
-        let file = open(&path)?;
-        let records = serde_json::Deserializer::from_reader(BufReader::new(file));
-        for (after, record) in (0..).zip(records.into_iter::<StreamRecord>()) {
-            let record = record.map_err(|source| ExportError::NoRecord {
-                path: path.clone(),
-                after,
-                source,
-            })?;
-            let absorbed = bootstrap.absorb(&record, model);
-            absorbed.map_err(|source| ExportError::Refused {
-                path: path.clone(),
-                source,
-            })?;
-            if after % PROGRESS_RECORDS == PROGRESS_RECORDS - 1 {
-                progress(bootstrap.read());
-            }
+    for (number, record) in (1..).zip(export.records()) {
+        let (path, record) = record?;
+        let absorbed = bootstrap.absorb(&record, model);
+        absorbed.map_err(|source| ExportError::Refused {
+            path: path.to_owned(),
+            source,
+        })?;
+        if number % PROGRESS_RECORDS == 0 {
+            progress(bootstrap.read());
         }
     }
     progress(bootstrap.read());
-    Ok(bootstrap.as_of(watermark))
+    Ok(bootstrap.as_of(export.watermark()))
 }
 
 fn last_event_id(folder: &Path) -> Result<Cursor, ExportError> {

@@ -1,17 +1,20 @@
 //! `iyagi search rebuild`: makes the search index anew.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use iyagi_messages::cursor::Cursor;
 use serde_json::{Map, json};
 
 use super::provision::block_on;
 use super::{Context, Exit, Failure, RunFlags};
-use crate::search_rebuild::Rebuild;
+use crate::backfill::export::Export;
+use crate::search_rebuild::{Rebuild, RebuildError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SearchCommand {
-    /// Build the index anew from the whole change log, beside the one that is searched, and put it in its place.
+    /// Build the index anew from the whole change log or an export, beside the one that is searched, and put it in its place.
     Rebuild(RebuildArguments),
 }
 
@@ -22,6 +25,13 @@ pub(super) enum SearchCommand {
         daemons go on, and go over to the new index."
 )]
 pub(super) struct RebuildArguments {
+    /// Read the folder that neptune-export wrote with --format neptuneStreamsJson, and of the change log what came after:
+    /// for a graph that is older than its log.
+    #[arg(long, value_name = "DIR")]
+    from_export: Option<PathBuf>,
+    /// Which operation of the change log the export contains last [default: its lastEventId.json].
+    #[arg(long, value_name = "COMMIT:OPERATION", requires = "from_export")]
+    watermark: Option<Cursor>,
     /// Compare every document with the graph before the index is put in place.
     #[arg(long)]
     verify: bool,
@@ -34,10 +44,13 @@ pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<E
     let SearchCommand::Rebuild(arguments) = command;
     let config = context.load(&RunFlags::default())?.config;
     block_on(async {
+        let export = arguments.from_export.as_deref();
+        let export = export.map(|folder| Export::open(folder, arguments.watermark));
+        let export = export.transpose().map_err(RebuildError::from)?;
         let rebuild = Rebuild::begin(config).await?;
         let errors = io::stderr();
         let built = rebuild
-            .build(|as_of| {
+            .build(export.as_ref(), |as_of| {
                 if errors.is_terminal() {
                     // Whoever closed it does not want to know.
                     write!(&errors, "\ras of {as_of}").ok();

@@ -8,7 +8,11 @@ use iyagi::config::Config;
 use iyagi::embedded::graph::EmbeddedGraph;
 use iyagi::embedded::search::EmbeddedSearch;
 use iyagi::search_rebuild::{Difference, Rebuild, RebuildError};
+use iyagi_actors::ports::SearchIndex;
+use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
+use iyagi_messages::ids::ElementId;
+use iyagi_search::document::{Document, DocumentId};
 use serde_json::{Value, json};
 
 use super::iyagi;
@@ -78,7 +82,7 @@ async fn an_index_that_is_not_what_the_graph_is_is_not_put_in_place() {
     config.data.dir = folder.path().join("data");
     with_past(&config.data.dir).await;
     let rebuild = Rebuild::begin(config.clone()).await.expect("begins");
-    rebuild.build(|_| {}).await.expect("builds");
+    rebuild.build(None, |_| {}).await.expect("builds");
     rebuild.verify().await.expect("the same");
     // What nobody else can do while the folder is locked.
     let graph = open_graph(&config.data.dir);
@@ -115,6 +119,83 @@ async fn a_log_that_has_lost_its_beginning_is_not_taken_for_the_graph() {
     assert_eq!(answer.status, 1);
     assert!(answer.err.contains("begins at"), "{}", answer.err);
     assert!(!data.join("search/current").exists());
+}
+
+/// As neptune-export writes it: additions only, with positions of its own.
+fn write_export(folder: &Path, last: Cursor) {
+    let record = |kind: &str, id: &str, key: &str, value: &str| {
+        json!({"eventId": {"commitNum": 1, "opNum": 1}, "op": "ADD",
+            "data": {"id": id, "type": kind, "key": key, "value": {"value": value, "dataType": "String"}}})
+    };
+    let nodes = [
+        record("vl", "minji", "label", "Person"),
+        record("vp", "minji", "name", "민지"),
+        record("vl", "grace", "label", "Person"),
+        record("vp", "grace", "name", "Grace"),
+        record("vl", "spring", "label", "Story"),
+        record("vp", "spring", "title", "봄 노래"),
+    ];
+    let mut posted = record("e", "p1", "label", "POSTED");
+    posted["data"]["from"] = "minji".into();
+    posted["data"]["to"] = "spring".into();
+    let write = |file: &str, records: &[Value]| {
+        let path = folder.join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        let lines: Vec<String> = records.iter().map(Value::to_string).collect();
+        std::fs::write(path, lines.join("\n")).expect("written");
+    };
+    write("nodes/all.json", &nodes);
+    write("edges/all.json", &[posted]);
+    let last = json!({"commitNum": last.commit, "opNum": last.op});
+    write("lastEventId.json", &[last]);
+}
+
+async fn documents(data: &Path) -> Vec<Document> {
+    let index = EmbeddedSearch::open(&data.join("search")).expect("opens");
+    let ids = ["minji", "grace", "spring"]
+        .map(|id| DocumentId::of(ElementKind::Vertex, &ElementId::from(id)));
+    let standing = index.standing(&ids).await.expect("answers");
+    standing.into_iter().map(|one| one.document).collect()
+}
+
+#[tokio::test]
+async fn an_export_and_the_log_behind_it_make_the_index_that_the_whole_log_makes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, export) = (folder.path().join("data"), folder.path().join("export"));
+    let last = with_past(&data).await;
+    let answer = iyagi(folder.path(), &["search", "rebuild"]);
+    assert_eq!(answer.status, 0, "{}", answer.err);
+    let from_log = documents(&data).await;
+    assert_eq!(from_log.len(), 2, "one has left");
+    open_graph(&data)
+        .trim_before(last.commit)
+        .await
+        .expect("trims");
+    let rebuild = ["search", "rebuild", "--verify", "--from-export", "export"];
+    write_export(&export, Cursor::new(1, u64::MAX >> 44));
+    let answer = iyagi(folder.path(), &rebuild);
+    assert_eq!(answer.status, 0, "{}", answer.err);
+    assert!(
+        answer.out.contains(&last.to_string()),
+        "what the log tells behind it is in: {}",
+        answer.out
+    );
+    assert_eq!(documents(&data).await, from_log);
+
+    for (watermark, why) in [
+        (Cursor::new(0, 1), "begins at"),
+        (Cursor::new(99, 1), "not of this graph"),
+    ] {
+        write_export(&export, watermark);
+        let answer = iyagi(folder.path(), &rebuild);
+        assert_eq!(answer.status, 1, "{watermark}");
+        assert!(answer.err.contains(why), "{}", answer.err);
+    }
+    assert_eq!(
+        documents(&data).await,
+        from_log,
+        "the index that was there is left"
+    );
 }
 
 #[tokio::test]

@@ -64,6 +64,15 @@ impl Batch {
         self.uncommitted = 0;
     }
 
+    /// Whether the next part can have more records.
+    pub(super) fn has_room(&self) -> bool {
+        self.records.len() < RECORDS_AT_ONCE
+    }
+
+    pub(super) fn push(&mut self, record: StreamRecord) {
+        self.records.push_back(record);
+    }
+
     pub(super) fn take(&mut self, portions: Vec<Portion>) {
         for portion in portions {
             match portion {

@@ -47,7 +47,7 @@ const COMMIT_INTERVAL_MS: u64 = 500;
 /// While the index is behind, what is new to it is old to people, and few large commits are cheaper than many small ones.
 const COMMIT_INTERVAL_BEHIND_MS: u64 = 5_000;
 /// Documents after which it is time for a commit all the same: they are held in memory until then.
-const COMMIT_DOCUMENTS: usize = 10_000;
+pub(super) const COMMIT_DOCUMENTS: usize = 10_000;
 
 /// A place on the way from the log to the index.
 pub(super) struct Following {

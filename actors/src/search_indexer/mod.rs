@@ -11,6 +11,7 @@ mod batch;
 mod counts;
 mod following;
 mod letters;
+mod loading;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use self::counts::SearchCounts;
 use self::following::Following;
 pub use self::following::{IndexTarget, fill};
 pub use self::letters::DocumentLetters;
+pub use self::loading::load;
 use crate::fleet::Fleet;
 use crate::ports::SearchFault;
 use crate::runtime::{Cx, Done, Failure, Fault, Worker};
