@@ -378,6 +378,7 @@ fn invite(
         format!("http://{operations}/ in a browser; sign in at /search and look for 로켓"),
         format!("{bearer} 'http://{public}/v1/media?prefix=posts/'"),
         format!("{bearer} -G --data-urlencode q=로켓 http://{public}/v1/search"),
+        format!("http://{public}/docs for all that phones may ask"),
         format!("http://{operations}/metrics"),
         format!("http://{operations}/readyz"),
         format!("http://{operations}/v1/ops/actors"),

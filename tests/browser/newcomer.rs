@@ -19,6 +19,7 @@ fn a_newcomer_signs_in_as_somebody_of_the_demo_and_finds_the_story_in_korean() {
 
     browser.type_into("input[name=q]", "로켓");
     browser.click("form[role=search] button");
+    browser.wait("an answer", || browser.path().contains("q="));
     // The index follows the graph by moments; whoever finds nothing tries again.
     browser.wait("the story", || {
         let found = browser.text(".hits li").contains("story-launch");
