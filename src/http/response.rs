@@ -1,4 +1,4 @@
-//! What many answers have in common: JSON, entity tags, choice of representation, bounded bodies, routes.
+//! What many answers have in common: JSON, entity tags, choice of representation, bounded bodies, streams of events, routes.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -12,7 +12,7 @@ use actix_web::{Route, guard};
 use futures_util::stream;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::problem::Problem;
 use super::range::{self, Wanted};
@@ -36,6 +36,20 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
 /// A JSON answer of 200.
 pub fn ok(value: &impl Serialize) -> HttpResponse {
     json(StatusCode::OK, value)
+}
+
+/// Server-sent events as they come, until whoever sends them ends. `place` is given up with the connection, which may outlast
+/// whoever fills it.
+pub fn event_stream<P: 'static>(events: mpsc::Receiver<Bytes>, place: P) -> HttpResponse {
+    let pieces = stream::unfold((events, place), |(mut events, place)| async move {
+        let piece = events.recv().await?;
+        Some((Ok::<_, Infallible>(piece), (events, place)))
+    });
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(Box::pin(pieces))
 }
 
 /// A short digest of `parts`, for entity tags and versions in links.

@@ -3,15 +3,12 @@
 //! An event is a part of a page as it is then, whole. So nothing is queued: whoever is slow gets the newest state next, and
 //! whoever comes back is told every part anew. The id of an event is the journal's position that it shows.
 
-use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
@@ -21,6 +18,7 @@ use crate::http::State;
 use crate::http::operations::access::Operator;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
+use crate::http::response;
 
 /// How often a silent connection is told that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -61,15 +59,7 @@ pub(super) async fn listen(
         state: state.clone().into_inner(),
     };
     state.surface.actors.spawn_named("live", teller.run());
-    let pieces = stream::unfold((on_their_way, place), |(mut events, place)| async move {
-        let piece: Bytes = events.recv().await?;
-        Some((Ok::<_, Infallible>(piece), (events, place)))
-    });
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(Box::pin(pieces)))
+    Ok(response::event_stream(on_their_way, place))
 }
 
 fn read(topics: &str) -> Result<Vec<Topic>, Problem> {

@@ -5,15 +5,12 @@
 //! comes back with `Last-Event-ID`, to whichever start of the daemon, goes on exactly where it was.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::stream;
 use iyagi_actors::inbox::ReadFault;
 use iyagi_actors::journal::Journal;
 use iyagi_actors::ports::{Change, Inbox};
@@ -28,6 +25,7 @@ use crate::http::State;
 use crate::http::openapi::events::LiveEvent;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
+use crate::http::response;
 use crate::surface::Surface;
 
 /// How often a silent connection is told that it is still there.
@@ -243,16 +241,7 @@ pub async fn listen(
         stopping: state.stopping.clone(),
     };
     surface.actors.spawn_named("inbox-live", listener.run());
-    // The place is given up with the connection, which may outlast whoever filled it.
-    let pieces = stream::unfold((on_their_way, place), |(mut events, place)| async move {
-        let piece: Bytes = events.recv().await?;
-        Some((Ok::<_, Infallible>(piece), (events, place)))
-    });
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(Box::pin(pieces)))
+    Ok(response::event_stream(on_their_way, place))
 }
 
 /// Where the client goes on, if it has been here before.
