@@ -1,6 +1,5 @@
 //! A search index that is built anew beside the one that is searched, from the whole change log, and put in its place.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use iyagi_actors::health::Health;
@@ -12,7 +11,6 @@ use iyagi_actors::stream_poller::reading::LogSource;
 use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::ElementId;
-use iyagi_messages::stream::Op;
 use iyagi_search::document::DocumentId;
 use iyagi_search::projection::Scope;
 use thiserror::Error;
@@ -73,14 +71,6 @@ pub enum RebuildError {
     /// The export.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// Something in it that no export has.
-    #[error("{}: the record of {element} is a removal, but an export only adds", .path.display())]
-    Removal {
-        /// The file.
-        path: PathBuf,
-        /// Of which element.
-        element: ElementId,
-    },
     /// It is not what the graph is.
     #[error("the new index is not what the graph is, and was not put in place: {0}")]
     Differs(Difference),
@@ -254,16 +244,11 @@ impl Rebuild {
     }
 
     async fn load(&self, export: &Export) -> Result<(), RebuildError> {
-        let additions = export.records().map(|record| match record? {
-            (path, record) if record.op == Op::Remove => Err(RebuildError::Removal {
-                path: path.to_owned(),
-                element: record.data.id,
-            }),
-            (_, record) => Ok(record),
-        });
+        let records = export
+            .records()
+            .map(|record| record.map(|(_, record)| record).map_err(RebuildError::from));
         let (target, pace) = (self.target(), self.config.stream);
-        load(additions, &target, export.watermark(), pace, |_| {}).await?;
-        Ok(())
+        load(records, &target, export.watermark(), pace).await
     }
 
     async fn head(&self) -> Result<Cursor, RebuildError> {

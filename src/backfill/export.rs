@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use iyagi_actors::subscription_matcher::bootstrap::{Bootstrap, BootstrapError, Read};
 use iyagi_actors::subscription_matcher::graph::GraphModel;
 use iyagi_messages::cursor::Cursor;
-use iyagi_messages::stream::StreamRecord;
+use iyagi_messages::ids::ElementId;
+use iyagi_messages::stream::{Op, StreamRecord};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -46,6 +47,18 @@ pub enum ExportError {
         after: u64,
         /// What is wrong.
         source: serde_json::Error,
+    },
+    /// A record that takes something away: then this is no export.
+    #[error(
+        "{}: the record of {id} is a removal, but an export only adds: give the folder that neptune-export wrote with \
+         --format neptuneStreamsJson",
+        .path.display()
+    )]
+    Removal {
+        /// The file.
+        path: PathBuf,
+        /// Of which element.
+        id: ElementId,
     },
     /// A record that no export has.
     #[error("{}: {source}", .path.display())]
@@ -115,7 +128,7 @@ impl Export {
         self.watermark
     }
 
-    /// Its records, with the file of each.
+    /// Its records, all of them additions, with the file of each.
     pub fn records(&self) -> impl Iterator<Item = Result<(&Path, StreamRecord), ExportError>> {
         self.files.iter().flat_map(|path| {
             let (file, unreadable) = match open(path) {
@@ -126,6 +139,14 @@ impl Export {
                 serde_json::Deserializer::from_reader(BufReader::new(file)).into_iter()
             });
             let records = (0..).zip(records).map(|(after, record)| match record {
+                Ok(StreamRecord {
+                    op: Op::Remove,
+                    data,
+                    ..
+                }) => Err(ExportError::Removal {
+                    path: path.clone(),
+                    id: data.id,
+                }),
                 Ok(record) => Ok((path.as_path(), record)),
                 Err(source) => Err(ExportError::NoRecord {
                     path: path.clone(),

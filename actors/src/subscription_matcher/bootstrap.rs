@@ -58,15 +58,6 @@ pub struct Sources<'a> {
 /// Why a graph cannot be read as it stands.
 #[derive(Debug, Error)]
 pub enum BootstrapError {
-    /// A record that takes something away: then this is no export.
-    #[error(
-        "the record of {id} is a removal, but an export only adds: give the folder that neptune-export wrote with \
-         --format neptuneStreamsJson"
-    )]
-    Removal {
-        /// Of which element.
-        id: ElementId,
-    },
     /// An edge whose ends are not told.
     #[error("the edge {id} has no ends: the export is damaged")]
     LooseEdge {
@@ -98,10 +89,6 @@ impl Bootstrap {
         model: &GraphModel,
     ) -> Result<(), BootstrapError> {
         let data = &record.data;
-        if record.op == Op::Remove {
-            let id = data.id.clone();
-            return Err(BootstrapError::Removal { id });
-        }
         let count = match data.kind {
             RecordKind::VertexLabel => &mut self.read.labels,
             RecordKind::Edge if data.from.is_none() || data.to.is_none() => {
