@@ -2,48 +2,28 @@
 //!
 //! Everything is read from counters that exist anyway, so a daemon that nobody scrapes pays nothing.
 
+mod actors;
+mod inbox;
+mod pushes;
 mod search;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::audio_worker::RenditionCounts;
-use iyagi_actors::platforms::breaker::BreakerState;
-use iyagi_actors::ports::{InboxCounts, QuotaLevel};
-use iyagi_actors::projections::Outbox;
-use iyagi_actors::push_feedback::FeedbackCounts;
-use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, Counters};
-use iyagi_messages::push::PauseReason;
 
 use super::exposition::Exposition;
 use super::health::{self, Readiness};
-use super::platforms::{self, PlatformStatus};
+use super::platforms;
 use super::status::{self, QueueStatus, StreamStatus};
 use crate::http::State;
 use crate::http::limits::{Limit, Limits};
 use crate::http::listener::{Requests, Side};
 use crate::http::problem::Problem;
-use crate::http::public::inbox::{Live, LiveEnd};
 use crate::http::request::Query;
 use crate::surface::Surface;
 
 /// The text format's media type.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Reads one figure of an actor.
-type Gauge = fn(&ActorSnapshot) -> f64;
-/// Reads one figure of a quota.
-type QuotaGauge = fn(&QuotaLevel) -> f64;
-
-const STATES: [ActorState; 9] = [
-    ActorState::Starting,
-    ActorState::Running,
-    ActorState::Idle,
-    ActorState::BackingOff,
-    ActorState::Paused,
-    ActorState::Draining,
-    ActorState::Stuck,
-    ActorState::Failed,
-    ActorState::Stopped,
-];
 
 /// `GET /metrics`
 pub async fn scrape(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -70,23 +50,23 @@ async fn render(state: &State) -> String {
     )
     .sample(&[], uptime_ms as f64 / 1_000.0);
     of_dependencies(&mut text, &readiness);
-    of_actors(&mut text, &surface.actors.actors());
-    of_pushes(&mut text, &surface.tree.projections.outbox());
+    actors::of_actors(&mut text, &surface.actors.actors());
+    pushes::of_pushes(&mut text, &surface.tree.projections.outbox());
     text.gauge(
         "iyagi_fan_out_waiting_people",
         "People who are still to be told of changes that concern many",
     )
     .sample(&[], surface.tree.projections.fan_outs().people());
-    of_platforms(&mut text, &platforms::platforms(surface));
-    of_catch_up(&mut text, surface);
-    of_quotas(&mut text, &surface.gateway.quota_levels());
-    of_feedback(&mut text, surface.tree.feedback.as_deref());
+    pushes::of_platforms(&mut text, &platforms::platforms(surface));
+    pushes::of_catch_up(&mut text, surface);
+    pushes::of_quotas(&mut text, &surface.gateway.quota_levels());
+    pushes::of_feedback(&mut text, surface.tree.feedback.as_deref());
     of_renditions(&mut text, &surface.tree.renditions);
     of_fleet(&mut text, surface);
     of_stream(&mut text, &stream);
     search::of_search(&mut text, searched, surface.tree.search.as_deref());
     of_queues(&mut text, &queues);
-    of_inbox(&mut text, surface.tree.inbox.store.counts(), &state.live);
+    inbox::of_inbox(&mut text, surface.tree.inbox.store.counts(), &state.live);
     of_requests(&mut text, &state.requests, &state.limits);
     let devices = surface.tree.projections.audience().device_count();
     text.gauge("iyagi_audience_devices", "Registered phones")
@@ -101,253 +81,6 @@ fn of_dependencies(text: &mut Exposition, readiness: &Readiness) {
     );
     for (name, condition) in &readiness.dependencies {
         family.sample(&[("dependency", name)], u8::from(condition.ready));
-    }
-}
-
-fn of_actors(text: &mut Exposition, all: &[ActorSnapshot]) {
-    // A pool counts what its workers do; a label per worker would grow with every resize.
-    let actors = || all.iter().filter(|actor| actor.kind != ActorKind::Worker);
-    let mut family = text.gauge("iyagi_actor_state", "1 for the state that an actor is in");
-    for actor in actors() {
-        for state in STATES {
-            let labels = [
-                ("actor", &*actor.name),
-                ("state", status::state_name(state)),
-            ];
-            family.sample(&labels, u8::from(actor.state == state));
-        }
-    }
-    let gauges: [(&str, &str, Gauge); 5] = [
-        (
-            "iyagi_actor_mailbox_messages",
-            "Messages accepted and not finished",
-            |actor| actor.mailbox.len as f64,
-        ),
-        (
-            "iyagi_actor_mailbox_capacity_messages",
-            "The most that a mailbox accepts",
-            |actor| actor.mailbox.capacity as f64,
-        ),
-        (
-            "iyagi_actor_mailbox_peak_messages",
-            "The most there ever were in a mailbox",
-            |actor| actor.mailbox.peak as f64,
-        ),
-        (
-            "iyagi_actor_oldest_message_seconds",
-            "Age of the oldest message in hand",
-            |actor| actor.oldest_message_ms.unwrap_or(0) as f64 / 1_000.0,
-        ),
-        (
-            "iyagi_actor_workers",
-            "Workers of a pool, subscribers of a topic, 1 for an actor",
-            |actor| actor.size.unwrap_or(1) as f64,
-        ),
-    ];
-    for (name, help, value) in gauges {
-        let mut family = text.gauge(name, help);
-        actors().for_each(|actor| family.sample(&[("actor", &*actor.name)], value(actor)));
-    }
-    let mut family = text.counter(
-        "iyagi_actor_messages_total",
-        "Messages by what became of them",
-    );
-    for actor in actors() {
-        for (outcome, count) in outcomes(&actor.counters) {
-            family.sample(&[("actor", &*actor.name), ("outcome", outcome)], count);
-        }
-    }
-    let mut family = text.counter("iyagi_actor_restarts_total", "Times an actor was rebuilt");
-    actors().for_each(|actor| family.sample(&[("actor", &*actor.name)], actor.counters.restarts));
-    let mut family = text.counter("iyagi_actor_panics_total", "Panics that were caught");
-    actors().for_each(|actor| family.sample(&[("actor", &*actor.name)], actor.counters.panics));
-    let mut family = text.counter(
-        "iyagi_actor_backpressure_seconds_total",
-        "Time that senders waited for room, by sender",
-    );
-    for actor in actors() {
-        for (sender, ms) in &actor.backpressure_ms_by_sender {
-            let labels = [("actor", &*actor.name), ("sender", &**sender)];
-            family.sample(&labels, *ms as f64 / 1_000.0);
-        }
-    }
-    let mut family = text.histogram(
-        "iyagi_actor_handle_seconds",
-        "Time from taking a message in hand until it was done",
-    );
-    actors().for_each(|actor| family.distribution(&[("actor", &*actor.name)], &actor.latency));
-    let mut family = text.histogram(
-        "iyagi_actor_queue_seconds",
-        "Time from acceptance until a message was taken in hand",
-    );
-    actors().for_each(|actor| family.distribution(&[("actor", &*actor.name)], &actor.queue_time));
-}
-
-fn outcomes(counters: &Counters) -> [(&'static str, u64); 5] {
-    [
-        ("received", counters.received),
-        ("handled", counters.handled),
-        ("failed", counters.failed),
-        ("set_aside", counters.set_aside),
-        ("handed_back", counters.handed_back),
-    ]
-}
-
-fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
-    let counts = &outbox.counts;
-    text.counter(
-        "iyagi_push_matched_total",
-        "Pushes that were ever requested",
-    )
-    .sample(&[], counts.matched);
-    text.counter("iyagi_push_sent_total", "Pushes that the gateway took")
-        .sample(&[], counts.sent);
-    let mut family = text.counter(
-        "iyagi_push_suppressed_total",
-        "Pushes that were not worth sending, by reason",
-    );
-    for (reason, count) in &counts.suppressed {
-        family.sample(&[("reason", reason.as_str())], count);
-    }
-    let mut family = text.counter(
-        "iyagi_push_bounced_total",
-        "Pushes that the gateway took and that were not delivered, by kind of failure",
-    );
-    for (class, count) in &counts.bounced {
-        family.sample(&[("failure_type", class.as_str())], count);
-    }
-    text.gauge("iyagi_push_dead_pushes", "Pushes given up and not redriven")
-        .sample(&[], counts.dead);
-    text.gauge("iyagi_push_pending_pushes", "Pushes not settled yet")
-        .sample(&[], counts.pending);
-    text.gauge(
-        "iyagi_push_deferred_pushes",
-        "Of those that are not settled, the ones that wait on purpose",
-    )
-    .sample(&[], outbox.deferred());
-    let mut family = text.gauge(
-        "iyagi_letter_waiting_letters",
-        "Dead letters that wait, by job",
-    );
-    let mut waiting = std::collections::BTreeMap::<String, u64>::new();
-    for group in outbox.letter_groups() {
-        *waiting.entry(group.origin).or_default() += group.count;
-    }
-    for (origin, count) in waiting {
-        family.sample(&[("origin", &origin)], count);
-    }
-    text.counter("iyagi_letter_redriven_total", "Dead letters tried anew")
-        .sample(&[], counts.redriven);
-    text.counter(
-        "iyagi_letter_purged_total",
-        "Dead letters given up for good",
-    )
-    .sample(&[], counts.purged);
-    let mut family = text.counter(
-        "iyagi_invariant_violations_total",
-        "Broken promises; must be 0",
-    );
-    let broken = status::imbalance(counts);
-    family.sample(&[("invariant", "conservation")], broken);
-    family.sample(&[("invariant", "possible_history")], outbox.contradictions);
-    text.gauge("iyagi_journal_head_position", "Position of the last event")
-        .sample(&[], outbox.pos);
-}
-
-fn of_platforms(text: &mut Exposition, all: &[PlatformStatus]) {
-    let mut family = text.gauge(
-        "iyagi_push_breaker_state",
-        "1 for the state that this host's breaker of a push service is in: closed is well",
-    );
-    for service in all {
-        for state in BreakerState::ALL {
-            let labels = [
-                ("platform", service.platform.as_str()),
-                ("state", state.as_str()),
-            ];
-            family.sample(&labels, u8::from(service.breaker == state));
-        }
-    }
-    let mut family = text.gauge(
-        "iyagi_push_paused",
-        "Whether no host sends by a push service until a person says so (1) or not (0), by reason",
-    );
-    for service in all {
-        for reason in PauseReason::ALL {
-            let labels = [
-                ("platform", service.platform.as_str()),
-                ("reason", reason.as_str()),
-            ];
-            let paused = service.paused.as_ref();
-            let holds = paused.is_some_and(|pause| pause.reason == reason);
-            family.sample(&labels, u8::from(holds));
-        }
-    }
-    let mut family = text.gauge(
-        "iyagi_push_recent_tokens",
-        "Tokens that attempts of the last five minutes found alive or dead",
-    );
-    for service in all {
-        let alive = service.tokens_tried.saturating_sub(service.tokens_dead);
-        for (state, count) in [("alive", alive), ("dead", service.tokens_dead)] {
-            let labels = [("platform", service.platform.as_str()), ("state", state)];
-            family.sample(&labels, count);
-        }
-    }
-}
-
-fn of_catch_up(text: &mut Exposition, surface: &Surface) {
-    let catch_up = surface.tree.projections.catch_up();
-    text.gauge(
-        "iyagi_catch_up_active",
-        "Whether changes are read so late that only what is urgent is told of at once (1) or not (0)",
-    )
-    .sample(&[], u8::from(catch_up.begun_at.is_some()));
-    text.counter(
-        "iyagi_catch_up_begun_total",
-        "Times that changes were read so late",
-    )
-    .sample(&[], catch_up.times);
-    text.gauge(
-        "iyagi_catch_up_pace_ratio",
-        "Part of the full rate at which pushes are sent: it grows from 0 to 1 when changes are read in time again",
-    )
-    .sample(
-        &[],
-        catch_up.pace(surface.clock.now(), surface.config.push.catch_up),
-    );
-}
-
-fn of_quotas(text: &mut Exposition, levels: &[(&str, QuotaLevel)]) {
-    let gauges: [(&str, &str, QuotaGauge); 3] = [
-        (
-            "iyagi_push_quota_limit_calls_per_second",
-            "This host's share of a configured quota of the push service",
-            |level| level.limit,
-        ),
-        (
-            "iyagi_push_quota_rate_calls_per_second",
-            "Calls a second that the push service bears at present, as its throttling tells",
-            |level| level.rate,
-        ),
-        (
-            "iyagi_push_quota_tokens_calls",
-            "Calls that could be made now; below 0 while callers wait",
-            |level| level.tokens,
-        ),
-    ];
-    for (name, help, value) in gauges {
-        let mut family = text.gauge(name, help);
-        for (quota, level) in levels {
-            family.sample(&[("quota", quota)], value(level));
-        }
-    }
-    let mut family = text.counter(
-        "iyagi_push_throttled_total",
-        "Answers of the push service that told of throttling",
-    );
-    for (quota, level) in levels {
-        family.sample(&[("quota", quota)], level.throttled);
     }
 }
 
@@ -386,53 +119,6 @@ fn of_renditions(text: &mut Exposition, counts: &RenditionCounts) {
     for (rendition, outcome, count) in counts.all() {
         let labels = [("rendition", rendition.name()), ("outcome", outcome)];
         family.sample(&labels, count);
-    }
-}
-
-fn of_feedback(text: &mut Exposition, counts: Option<&FeedbackCounts>) {
-    let mut family = text.counter(
-        "iyagi_push_feedback_ignored_total",
-        "Messages about delivery that led to nothing, by reason",
-    );
-    for (reason, count) in counts.into_iter().flat_map(FeedbackCounts::ignored) {
-        family.sample(&[("reason", reason)], count);
-    }
-}
-
-fn of_inbox(text: &mut Exposition, counts: InboxCounts, live: &Live) {
-    let mut family = text.counter(
-        "iyagi_inbox_notifications_total",
-        "Notifications that were listed in inboxes, and of those the ones that were withdrawn, since the start",
-    );
-    family.sample(&[("outcome", "listed")], counts.listed);
-    family.sample(&[("outcome", "withdrawn")], counts.withdrawn);
-    text.counter(
-        "iyagi_inbox_read_entries_total",
-        "Entries that were marked as read, since the start",
-    )
-    .sample(&[], counts.read);
-    let mut family = text.counter(
-        "iyagi_inbox_dropped_entries_total",
-        "Entries that were dropped because their person has too many, or because they were too old, since the start",
-    );
-    family.sample(&[("reason", "count")], counts.dropped_over_count);
-    family.sample(&[("reason", "age")], counts.dropped_over_age);
-    text.gauge(
-        "iyagi_inbox_live_connections",
-        "Apps that listen to an inbox",
-    )
-    .sample(&[], live.connections());
-    text.counter(
-        "iyagi_inbox_live_refused_total",
-        "Apps that could not listen because every place was taken",
-    )
-    .sample(&[], live.refused());
-    let mut family = text.counter(
-        "iyagi_inbox_live_ended_total",
-        "Apps that no longer listen, by why",
-    );
-    for end in LiveEnd::ALL {
-        family.sample(&[("reason", end.as_str())], live.ended(end));
     }
 }
 
