@@ -118,9 +118,12 @@ async fn read_and_match(url: &str) -> f64 {
                 panic!("a small commit comes whole")
             };
             records += commit.records.len() as u64;
-            let found = matcher
-                .announce(commit, &mut graph, &subscriptions, &audience)
-                .pushes;
+            let people = People {
+                audience: &audience,
+                wishes: &Wishes::default(),
+            };
+            let announced = matcher.announce(commit, &mut graph, &subscriptions, people);
+            let found = announced.pushes;
             pushes += found.len() as u64;
         }
     }

@@ -135,6 +135,9 @@ facts! {
         notice: Notice,
         /// Who.
         people: Vec<PersonId>,
+        /// Whether they may not see what it tells of: then it is only written down that they are not told.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hidden: bool,
     }
     /// The turn of some of those whom a change concerns has come. Their pushes are in the same append.
     "fan_out.completed" v 1 => FanOutCompleted {

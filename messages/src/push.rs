@@ -225,6 +225,8 @@ pub enum SuppressReason {
     Merged,
     /// The change log is read late, and it is not worth waiting with others.
     CatchUp,
+    /// The recipient may not see what it tells of.
+    NotVisible,
 }
 
 impl SuppressReason {
@@ -245,6 +247,7 @@ impl SuppressReason {
             Self::RateLimited => "rate_limited",
             Self::Merged => "merged",
             Self::CatchUp => "catch_up",
+            Self::NotVisible => "not_visible",
         }
     }
 }

@@ -236,8 +236,35 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
         .into(),
     ];
     let mut samples: Vec<_> = facts.into_iter().map(|fact| ("because", fact)).collect();
+    let hidden = FanOutQueued {
+        notice: notice(),
+        people: vec!["person-daniel".into()],
+        hidden: true,
+    };
+    let not_visible = PushSuppressed {
+        reason: SuppressReason::NotVisible,
+    };
     samples.push(("document", requested.into()));
+    samples.push(("hidden", hidden.into()));
+    samples.push(("not_visible", not_visible.into()));
     samples
+}
+
+fn notice() -> Notice {
+    let at = Timestamp(1_767_225_600_123);
+    Notice {
+        template: "post".into(),
+        category: "social".to_owned(),
+        commit: Cursor::new(17, 3),
+        element: "edge-9".into(),
+        actor: Some("person-민지".into()),
+        subject: Some("story-1".into()),
+        key: Some("title".to_owned()),
+        at,
+        expires_at: at.plus_ms(3_600_000),
+        on_unknown_outcome: OnUnknownOutcome::Resend,
+        own_act_too: true,
+    }
 }
 
 /// One fact per kind with every optional field filled in that was there from the beginning, in the order of [`KINDS`].
@@ -274,20 +301,9 @@ fn samples() -> Vec<Fact> {
         }
         .into(),
         FanOutQueued {
-            notice: Notice {
-                template: "post".into(),
-                category: "social".to_owned(),
-                commit: Cursor::new(17, 3),
-                element: "edge-9".into(),
-                actor: Some(person()),
-                subject: Some("story-1".into()),
-                key: Some("title".to_owned()),
-                at,
-                expires_at: at.plus_ms(3_600_000),
-                on_unknown_outcome: OnUnknownOutcome::Resend,
-                own_act_too: true,
-            },
+            notice: notice(),
             people: vec!["person-daniel".into(), "person-yuna".into()],
+            hidden: false,
         }
         .into(),
         FanOutCompleted {

@@ -262,6 +262,7 @@ fn why(reason: SuppressReason) -> &'static str {
         SuppressReason::RateLimited => "they have had too many of late",
         SuppressReason::Merged => "it went with another one",
         SuppressReason::CatchUp => "it was read too late to ring for",
+        SuppressReason::NotVisible => "it is not theirs to see",
     }
 }
 

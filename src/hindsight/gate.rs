@@ -90,7 +90,9 @@ fn closer_of(reason: SuppressReason) -> Option<(&'static [&'static str], Closes)
         | Reason::Stale
         | Reason::UnknownOutcome
         | Reason::RateLimited
-        | Reason::Merged => return None,
+        | Reason::Merged
+        // The graph says it, or a block; which of the two the push does not tell.
+        | Reason::NotVisible => return None,
     })
 }
 

@@ -408,12 +408,20 @@ impl GraphQueries for Restless {
         self.graph.labels_of(vertex).await
     }
 
-    async fn property_of(
+    async fn values_of(&self, vertex: &ElementId, key: &str) -> Result<Vec<String>, GraphFault> {
+        self.graph.values_of(vertex, key).await
+    }
+
+    async fn vertices_with(
         &self,
-        vertex: &ElementId,
         key: &str,
-    ) -> Result<Option<String>, GraphFault> {
-        self.graph.property_of(vertex, key).await
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault> {
+        if self.pages.load(Ordering::Relaxed) < 25 {
+            self.change().await;
+        }
+        self.graph.vertices_with(key, after, limit).await
     }
 
     async fn vertices(

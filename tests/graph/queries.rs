@@ -70,17 +70,17 @@ async fn owner_labels_and_properties_are_those_of_now() {
     );
     assert_eq!(graph.labels_of(&"nobody".into()).await, Ok(Vec::new()));
     assert_eq!(
-        graph.property_of(&story, "title").await,
-        Ok(Some("첫 이야기".into()))
+        graph.values_of(&story, "title").await,
+        Ok(vec!["첫 이야기".into()])
     );
     assert_eq!(
-        graph.property_of(&story, "year").await,
-        Ok(Some("2024".into()))
+        graph.values_of(&story, "year").await,
+        Ok(vec!["2024".into()])
     );
     fixture
         .commit(&json!([{"op": "drop_vertex", "id": "story"}]))
         .await
         .expect("is accepted");
     assert_eq!(graph.owner_of(&story, &authored).await, Ok(None));
-    assert_eq!(graph.property_of(&story, "title").await, Ok(None));
+    assert_eq!(graph.values_of(&story, "title").await, Ok(Vec::new()));
 }

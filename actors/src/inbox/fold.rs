@@ -42,7 +42,7 @@ pub enum Step<'e> {
 
 /// Whether a push that is suppressed for this reason is kept from the inbox as well.
 ///
-/// What the person does not want to know, or was just told, is. What only their phone could not or should not show is
+/// What the person does not want to know, may not know, or was just told, is. What only their phone could not or should not show is
 /// what the inbox is for.
 pub fn keeps_from_inbox(reason: SuppressReason) -> bool {
     use SuppressReason as Reason;
@@ -51,7 +51,8 @@ pub fn keeps_from_inbox(reason: SuppressReason) -> bool {
         | Reason::Blocked
         | Reason::Muted
         | Reason::Unsubscribed
-        | Reason::Duplicate => true,
+        | Reason::Duplicate
+        | Reason::NotVisible => true,
         Reason::NoDevice
         | Reason::DeviceGone
         | Reason::EndpointDead

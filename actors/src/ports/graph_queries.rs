@@ -31,16 +31,21 @@ pub trait GraphQueries: Send + Sync + 'static {
     /// A vertex's labels; empty if there is no such vertex.
     async fn labels_of(&self, vertex: &ElementId) -> Result<Vec<String>, GraphFault>;
 
-    /// One value of a vertex's property, as text.
-    async fn property_of(
-        &self,
-        vertex: &ElementId,
-        key: &str,
-    ) -> Result<Option<String>, GraphFault>;
+    /// The values of a vertex's property, as texts. A graph that shows one of several shows that one.
+    async fn values_of(&self, vertex: &ElementId, key: &str) -> Result<Vec<String>, GraphFault>;
 
     /// Vertices with their labels, by id in an order of the graph's own, at most `limit` behind `after`.
     async fn vertices(
         &self,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault>;
+
+    /// Vertices that have a property, with its values as [`Self::values_of`] has them, by id in an order of the graph's own,
+    /// at most `limit` behind `after`.
+    async fn vertices_with(
+        &self,
+        key: &str,
         after: Option<&ElementId>,
         limit: u32,
     ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault>;

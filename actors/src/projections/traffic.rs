@@ -164,8 +164,9 @@ impl Traffic {
     }
 
     fn suppress(&mut self, reason: SuppressReason) {
+        // Neither has said anything that another one could repeat.
         if let (
-            SuppressReason::Duplicate,
+            SuppressReason::Duplicate | SuppressReason::NotVisible,
             Some(Requested {
                 same: Some((key, before)),
                 ..

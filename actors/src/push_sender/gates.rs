@@ -19,6 +19,8 @@ const WORTH_WAITING_MS: u64 = 3_600_000;
 pub struct Recipient {
     /// One of recipient and actor has blocked the other.
     pub blocked: bool,
+    /// The recipient may not see what it tells of. Only the matcher has the graph at hand: later this is not asked.
+    pub hidden: bool,
     /// The recipient has muted the actor or the subject.
     pub muted: bool,
     /// The recipient does not want this kind of notification.
@@ -78,6 +80,7 @@ pub fn gate(
             Reason::Myself,
         ),
         (recipient.blocked, Reason::Blocked),
+        (recipient.hidden, Reason::NotVisible),
         (recipient.muted, Reason::Muted),
         (recipient.unsubscribed, Reason::Unsubscribed),
         (before.repeated, Reason::Duplicate),
@@ -133,6 +136,7 @@ impl Recipient {
             .and_then(|token| audience.device(token));
         Self {
             blocked: actor.is_some_and(|actor| wishes.blocked_between(person, actor)),
+            hidden: false,
             muted: actor.is_some_and(|actor| muted(&actor.clone().into()))
                 || push.subject.as_ref().is_some_and(muted),
             unsubscribed: audience.has_opted_out(person, &push.template)

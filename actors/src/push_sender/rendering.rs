@@ -114,7 +114,8 @@ impl Names {
         } else {
             &self.model.title_property
         };
-        let found = self.graph.property_of(id, property).await?;
+        let found = self.graph.values_of(id, property).await?;
+        let found = found.into_iter().next();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= NAMES_MAX {
             known.clear();

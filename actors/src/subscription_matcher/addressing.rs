@@ -11,8 +11,9 @@ use iyagi_messages::template::Template;
 use super::fan_out::{FanOut, PEOPLE_AT_ONCE};
 use super::graph::Graph;
 use super::matching::{Matched, Matcher};
+use super::sight::Sight;
 use crate::projections::lexicon::Lexicon;
-use crate::projections::{Audience, Subscriptions};
+use crate::projections::{Audience, Subscriptions, Wishes};
 
 /// A person who is to be told of a change, and as what.
 struct Told<'a> {
@@ -21,6 +22,15 @@ struct Told<'a> {
     /// Properties that were asked for, so that the push can name one of them.
     keys: &'a [String],
     own_act_too: bool,
+}
+
+/// Whom pushes are addressed to.
+#[derive(Clone, Copy)]
+pub struct People<'a> {
+    /// Their phones.
+    pub audience: &'a Audience,
+    /// Whom they block.
+    pub wishes: &'a Wishes,
 }
 
 impl Matcher {
@@ -33,23 +43,26 @@ impl Matcher {
         commit: &Commit,
         graph: &mut Graph,
         subscriptions: &Subscriptions,
-        audience: &Audience,
+        people: People<'_>,
     ) -> Announced {
-        self.matches(commit, graph, subscriptions);
-        let lexicon = subscriptions.lexicon().read();
         let mut announced = Announced::default();
-        for matched in self.found.changes() {
-            let change = Addressing {
-                matcher: self,
-                commit,
-                subscriptions,
-                lexicon: &lexicon,
-                audience,
-                matched,
-                values: self.changes.values_of(&matched.change, commit),
-            };
-            change.address(&mut announced);
-        }
+        let address = |matcher: &Self, found: &[Matched], graph: &Graph, lexicon: &Lexicon| {
+            let by = matcher.surroundings(graph, lexicon, people.wishes);
+            for matched in found {
+                let change = Addressing {
+                    matcher,
+                    commit,
+                    subscriptions,
+                    lexicon,
+                    audience: people.audience,
+                    matched,
+                    values: matcher.changes.values_of(&matched.change, commit),
+                    sight: by.sight_of(&matched.change),
+                };
+                change.address(&mut announced);
+            }
+        };
+        self.match_and(commit, graph, subscriptions, address);
         announced
     }
 }
@@ -59,6 +72,8 @@ impl Matcher {
 pub struct Announced {
     /// What is told at once.
     pub pushes: Vec<Push>,
+    /// What those are not told who may not see it: the journal says so, and nothing more comes of it.
+    pub hidden: Vec<Push>,
     /// What is told some people at a time, because it concerns many.
     pub fan_outs: Vec<FanOut>,
 }
@@ -66,7 +81,7 @@ pub struct Announced {
 impl Announced {
     /// Whether nobody is told of anything.
     pub fn is_empty(&self) -> bool {
-        self.pushes.is_empty() && self.fan_outs.is_empty()
+        self.pushes.is_empty() && self.hidden.is_empty() && self.fan_outs.is_empty()
     }
 }
 
@@ -79,6 +94,8 @@ struct Addressing<'a> {
     matched: &'a Matched,
     /// What the commit says of the changed element's properties.
     values: Vec<&'a StreamRecord>,
+    /// Who may see the changed element.
+    sight: Sight<'a>,
 }
 
 impl<'a> Addressing<'a> {
@@ -91,7 +108,8 @@ impl<'a> Addressing<'a> {
             .iter()
             .any(|one| one.own_act_too && Some(one.recipient) == actor_number);
         let many = told.len() > PEOPLE_AT_ONCE;
-        let mut kinds: Vec<(&Template, &[String], usize)> = Vec::new();
+        let mut kinds: Vec<(&Template, &[String], bool)> = Vec::new();
+        let begin = announced.fan_outs.len();
         let mut seen = HashSet::new();
         for one in told {
             let kept_back = own_act_told && !one.own_act_too && Some(one.recipient) == actor_number;
@@ -99,23 +117,30 @@ impl<'a> Addressing<'a> {
                 continue;
             }
             let recipient = PersonId::from(self.lexicon.ids.text(one.recipient));
+            let hidden = !self.sight.is_of(one.recipient, &recipient);
             if !many || one.own_act_too || self.is_pointed_at(one.recipient) {
                 let notice = self.notice(&one, actor.as_ref());
                 let phones = self.audience.devices_of(&recipient);
-                announced.pushes.extend(notice.to(&recipient, phones));
+                let pushes = if hidden {
+                    &mut announced.hidden
+                } else {
+                    &mut announced.pushes
+                };
+                pushes.extend(notice.to(&recipient, phones));
                 continue;
             }
-            let known = kinds.iter().find(|(template, keys, _)| {
-                std::ptr::eq(*template, one.template) && *keys == one.keys
+            let known = kinds.iter().position(|(template, keys, as_hidden)| {
+                std::ptr::eq(*template, one.template) && *keys == one.keys && *as_hidden == hidden
             });
-            if let Some((.., nth)) = known {
-                announced.fan_outs[*nth].people.push(recipient);
+            if let Some(nth) = known {
+                announced.fan_outs[begin + nth].people.push(recipient);
                 continue;
             }
-            kinds.push((one.template, one.keys, announced.fan_outs.len()));
+            kinds.push((one.template, one.keys, hidden));
             announced.fan_outs.push(FanOut {
                 notice: self.notice(&one, actor.as_ref()),
                 people: vec![recipient],
+                hidden,
             });
         }
     }

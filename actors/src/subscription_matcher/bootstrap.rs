@@ -35,7 +35,7 @@ pub struct Read {
     pub labels: u64,
     /// Edges.
     pub edges: u64,
-    /// Records of properties, which matching does not need.
+    /// Records of properties. Matching needs the one alone that says who may see a vertex.
     pub properties: u64,
 }
 
@@ -133,6 +133,22 @@ impl Bootstrap {
             after = Some(last);
             progress(bootstrap.read);
         }
+        let key = &model.visibility_property;
+        let mut after: Option<ElementId> = None;
+        loop {
+            let page = queries
+                .vertices_with(key, after.as_ref(), sources.page)
+                .await?;
+            let Some((last, _)) = page.last() else { break };
+            let last = another(after.as_ref(), last)?;
+            for (vertex, words) in page {
+                for word in words {
+                    bootstrap.absorb(&property_record(&vertex, key, &word), model)?;
+                }
+            }
+            after = Some(last);
+            progress(bootstrap.read);
+        }
         let mut after: Option<ElementId> = None;
         loop {
             let page = queries.edges(after.as_ref(), sources.page).await?;
@@ -199,11 +215,19 @@ fn another(after: Option<&ElementId>, last: &ElementId) -> Result<ElementId, Boo
 }
 
 fn label_record(vertex: &ElementId, label: &str) -> StreamRecord {
+    vertex_record(RecordKind::VertexLabel, vertex, "label", label)
+}
+
+fn property_record(vertex: &ElementId, key: &str, value: &str) -> StreamRecord {
+    vertex_record(RecordKind::VertexProperty, vertex, key, value)
+}
+
+fn vertex_record(kind: RecordKind, id: &ElementId, key: &str, value: &str) -> StreamRecord {
     added(RecordData {
-        id: vertex.clone(),
-        kind: RecordKind::VertexLabel,
-        key: "label".into(),
-        value: TypedValue::string(label),
+        id: id.clone(),
+        kind,
+        key: key.into(),
+        value: TypedValue::string(value),
         from: None,
         to: None,
     })

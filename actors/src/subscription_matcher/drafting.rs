@@ -71,17 +71,18 @@ impl SubscriptionMatcher {
             commit: commit.end(),
             at: commit.at,
             records: commit.records.len() as u64,
-            pushes: announced.pushes.len() as u64,
+            pushes: (announced.pushes.len() + announced.hidden.len()) as u64,
         };
         let entity = Entity::new("commit", commit.number);
         draft.begin(&commit.number.to_string(), entity, matched)
     }
 
-    /// Requests pushes, and suppresses or defers at once those that a gate is closed to.
+    /// Requests pushes, and suppresses or defers at once those that a gate is closed to, which it is to all that are hidden.
     pub(super) fn request(
         &self,
         cause: EventId,
         pushes: Vec<Push>,
+        hidden: bool,
         catch_up: CatchUp,
         traffic: &mut TrafficAhead<'_>,
         draft: &mut Draft,
@@ -91,7 +92,10 @@ impl SubscriptionMatcher {
         let (audience, wishes) = (projections.audience(), projections.wishes());
         for mut push in pushes {
             let entity = Entity::new("push", push.id);
-            let recipient = Recipient::of(&push, &audience, &wishes, now);
+            let recipient = Recipient {
+                hidden,
+                ..Recipient::of(&push, &audience, &wishes, now)
+            };
             let (urgent, mut before) = match self.context.templates.get(&push.template) {
                 Some(template) => (
                     template.urgent,

@@ -11,6 +11,7 @@ use super::SubscriptionMatcher;
 use crate::fleet::Lead;
 use crate::journal::{Draft, JournalFault};
 use crate::projections::TrafficAhead;
+use crate::projections::lexicon::NOBODY;
 use crate::runtime::Fault;
 
 /// People that one change may concern for all of them to be told in the append that moves the cursor behind it, and people
@@ -26,6 +27,8 @@ pub struct FanOut {
     pub notice: Notice,
     /// Who, in the order in which they are told.
     pub people: Vec<PersonId>,
+    /// Whether they may not see it, so that they are not.
+    pub hidden: bool,
 }
 
 /// What became of the queue.
@@ -40,17 +43,22 @@ pub(super) enum Queue {
 }
 
 impl SubscriptionMatcher {
-    /// Drafts the lists of a change's people.
-    pub(super) fn queue(fan_out: FanOut, matched: EventId, draft: &mut Draft) {
-        let FanOut { notice, people } = fan_out;
+    /// Drafts the lists of people of one of a commit's fan-outs. Two may be of one change and one template.
+    pub(super) fn queue(fan_out: FanOut, which: usize, matched: EventId, draft: &mut Draft) {
+        let FanOut {
+            notice,
+            people,
+            hidden,
+        } = fan_out;
         for (nth, some) in people.chunks(PEOPLE_AT_ONCE).enumerate() {
             let key = format!(
-                "{}:{}:{}:{nth}",
+                "{}:{}:{}:{which}:{nth}",
                 notice.commit.commit, notice.element, notice.template
             );
             let queued = FanOutQueued {
                 notice: notice.clone(),
                 people: some.to_vec(),
+                hidden,
             };
             draft.follow(matched, Entity::new("fan_out", key), queued);
         }
@@ -78,24 +86,24 @@ impl SubscriptionMatcher {
         let mut draft = Draft::new(&self.me, event.corr);
         draft.expect(event.entity.clone(), event.seq);
         lead.expect(&mut draft);
+        let (seen, hidden) = self.by_sight(&queued);
         let pushes = {
             let requested = projections.traffic();
             let mut traffic = TrafficAhead::of(&requested, projections.traffic_policy());
-            let audience = projections.audience();
-            let pushes = queued.people.iter().flat_map(|person| {
-                let phones = audience.devices_of(person);
-                queued.notice.to(person, phones)
-            });
-            let pushes: Vec<_> = pushes.collect();
-            drop(audience);
-            let count = pushes.len() as u64;
-            self.request(
-                event.id,
-                pushes,
-                projections.catch_up(),
-                &mut traffic,
-                &mut draft,
-            );
+            let mut count = 0;
+            for (people, hidden) in [(seen, false), (hidden, true)] {
+                let pushes = {
+                    let audience = projections.audience();
+                    let pushes = people.into_iter().flat_map(|person| {
+                        let phones = audience.devices_of(person);
+                        queued.notice.to(person, phones)
+                    });
+                    pushes.collect::<Vec<_>>()
+                };
+                count += pushes.len() as u64;
+                let catch_up = projections.catch_up();
+                self.request(event.id, pushes, hidden, catch_up, &mut traffic, &mut draft);
+            }
             count
         };
         let completed = FanOutCompleted {
@@ -110,5 +118,26 @@ impl SubscriptionMatcher {
             Err(fault @ JournalFault::Conflict { .. }) => Err(Fault::worker(fault.to_string())),
             Err(fault) => Err(fault.into()),
         }
+    }
+    /// Those on a list who may see what it tells of, and those who may not. It may have been hidden since it was matched.
+    fn by_sight<'q>(
+        &mut self,
+        queued: &'q FanOutQueued,
+    ) -> (Vec<&'q PersonId>, Vec<&'q PersonId>) {
+        let FanOutQueued {
+            notice,
+            people,
+            hidden,
+        } = queued;
+        let wishes = self.context.projections.wishes();
+        self.matcher.look(&mut self.graph, &wishes, |by| {
+            let sight = by.sight_of_element(&notice.element);
+            people.iter().partition(|person| {
+                let number = by.lexicon.ids.get(person.as_str()).unwrap_or(NOBODY);
+                // What is gone from the graph is told as it was matched.
+                let may = sight.as_ref().is_none_or(|sight| sight.is_of(number, person));
+                may && !hidden
+            })
+        })
     }
 }

@@ -1,10 +1,11 @@
 //! What the matcher must know of the graph beyond the commit in hand, and no more.
 //!
 //! Labels of vertices, for conditions on the other end of an edge; ends of edges, for commits that change only an
-//! edge's property; who follows whom; who made what. Ids are numbers of the lexicon that the subscriptions use too: an
+//! edge's property; who follows whom; who made what; who may see it. Ids are numbers of the lexicon that the subscriptions use too: an
 //! edge costs a few words, not four strings, and an id of a change is looked up once for both.
 
 mod model;
+mod said;
 mod snapshot;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,8 +18,9 @@ use iyagi_messages::stream::{Op, RecordKind, StreamRecord};
 use serde::{Deserialize, Serialize};
 
 pub use self::model::{GraphModel, Meaning};
-
+use self::said::Said;
 use crate::projections::lexicon::{LabelSets, Lexicon, NO_LABELS, NOBODY, SharedLexicon};
+use crate::visibility::rule::{Thing, VertexKind};
 
 /// The graph as of a commit, as far as matching needs it.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +35,7 @@ pub struct Graph {
     /// By followed vertex: its followers with the label that they follow by, and by how many edges each does.
     followers: HashMap<u32, BTreeMap<(u32, u32), u32>, RandomState>,
     makers: HashMap<u32, u32, RandomState>,
+    said: Said,
 }
 
 /// What is known of an id: labels if it is a vertex, ends if it is an edge.
@@ -259,6 +262,54 @@ impl Graph {
         self.makers.get(&thing).copied()
     }
 
+    /// Whether a person follows a vertex, by whatever label people follow.
+    pub(super) fn follows_at(&self, person: u32, vertex: u32, meaning: &Meaning) -> bool {
+        let followers = self.followers.get(&vertex);
+        followers.is_some_and(|followers| {
+            let mut labels = meaning.follow.iter();
+            labels.any(|label| followers.contains_key(&(person, *label)))
+        })
+    }
+
+    /// What a vertex is to whoever looks at it.
+    pub(super) fn thing_at(
+        &self,
+        vertex: u32,
+        meaning: &Meaning,
+        label_sets: &LabelSets,
+    ) -> Thing<u32> {
+        Thing::of_vertex(
+            vertex,
+            self.kind_at(vertex, meaning, label_sets),
+            self.maker_at(vertex),
+            self.said.of(vertex),
+            meaning.visibility_default,
+        )
+    }
+
+    /// Whether a vertex is known to be nobody's and to say nothing of who may see it.
+    pub(super) fn is_common(
+        &self,
+        vertex: u32,
+        meaning: &Meaning,
+        label_sets: &LabelSets,
+    ) -> bool {
+        self.kind_at(vertex, meaning, label_sets) == VertexKind::Other
+            && self.maker_at(vertex).is_none()
+            && self.said.of(vertex).is_none()
+    }
+
+    fn kind_at(&self, vertex: u32, meaning: &Meaning, label_sets: &LabelSets) -> VertexKind {
+        let labels = self.label_set(vertex);
+        if labels == NO_LABELS {
+            VertexKind::Unknown
+        } else if label_sets.has(labels, meaning.person) {
+            VertexKind::Person
+        } else {
+            VertexKind::Other
+        }
+    }
+
     /// Makes the numbers those of a lexicon.
     pub(super) fn speak(&mut self, lexicon: &SharedLexicon) {
         if !self.lexicon.is(lexicon) {
@@ -311,6 +362,13 @@ impl Graph {
                 }
                 (Op::Remove, _) => self.put_edge(id, UNKNOWN.edge, meaning),
             },
+            RecordKind::VertexProperty if record.data.key == meaning.visibility_property => {
+                let word = record.data.value.text();
+                match record.op {
+                    Op::Add => self.said.add(id, &word),
+                    Op::Remove => self.said.remove(id, &word),
+                }
+            }
             RecordKind::VertexProperty | RecordKind::EdgeProperty => {}
         }
     }

@@ -10,10 +10,11 @@ use iyagi_messages::subscription::Anchor;
 
 use super::changes::{Change, Changes};
 use super::graph::{Edge, Graph, GraphModel, Meaning, RecordNumbers};
+use super::sight::Surroundings;
 pub use super::templates::Templates;
 use crate::projections::clause::{Clause, EndRoles, Evidence, POINTED_TO, POINTING, Role};
 use crate::projections::lexicon::{Lexicon, NO_LABELS, SharedLexicon};
-use crate::projections::{Group, Subscriptions};
+use crate::projections::{Group, Subscriptions, Wishes};
 
 /// Matches commits. Keeps nothing between them but its room.
 pub struct Matcher {
@@ -178,6 +179,18 @@ impl Matcher {
         graph: &mut Graph,
         subscriptions: &Subscriptions,
     ) -> &Matches {
+        self.match_and(commit, graph, subscriptions, |_, _, _, _| {});
+        &self.found
+    }
+
+    /// As [`Self::matches`]. `then` is shown which changes were found, and the graph that they are judged by.
+    pub(super) fn match_and(
+        &mut self,
+        commit: &Commit,
+        graph: &mut Graph,
+        subscriptions: &Subscriptions,
+        mut then: impl FnMut(&Self, &[Matched], &Graph, &Lexicon),
+    ) {
         assert!(
             self.lexicon.is(subscriptions.lexicon()),
             "a matcher speaks of the subscriptions that it was made for"
@@ -198,12 +211,40 @@ impl Matcher {
         self.judge(commit, graph, subscriptions, lexicon, |change| {
             change == ChangeKind::Deleted
         });
+        then(self, &self.found.changes, graph, lexicon);
+        let gone = self.found.changes.len();
         let numbers = &self.ahead.numbers[numbers];
         graph.fold_numbered(commit, numbers, &self.meaning, &mut lexicon.label_sets);
         self.judge(commit, graph, subscriptions, lexicon, |change| {
             change != ChangeKind::Deleted
         });
-        &self.found
+        then(self, &self.found.changes[gone..], graph, lexicon);
+    }
+
+    /// Shows what people see by in a graph as it is.
+    pub(super) fn look<T>(
+        &self,
+        graph: &mut Graph,
+        wishes: &Wishes,
+        look: impl FnOnce(Surroundings<'_>) -> T,
+    ) -> T {
+        graph.speak(&self.lexicon);
+        look(self.surroundings(graph, &self.lexicon.read(), wishes))
+    }
+
+    /// What people see by.
+    pub(super) fn surroundings<'a>(
+        &'a self,
+        graph: &'a Graph,
+        lexicon: &'a Lexicon,
+        wishes: &'a Wishes,
+    ) -> Surroundings<'a> {
+        Surroundings {
+            graph,
+            meaning: &self.meaning,
+            lexicon,
+            wishes,
+        }
     }
 
     fn judge(

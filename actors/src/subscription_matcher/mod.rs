@@ -19,6 +19,7 @@ pub mod fan_out;
 pub mod graph;
 mod mass_change;
 pub mod matching;
+mod sight;
 mod taking_over;
 mod templates;
 
@@ -32,7 +33,7 @@ use iyagi_messages::event::Entity;
 use iyagi_messages::fact::CursorAdvanced;
 use iyagi_messages::ids::Seq;
 
-use self::addressing::Announced;
+use self::addressing::{Announced, People};
 use self::change_log::{ChangeLog, Unfollowable};
 use self::fan_out::Queue;
 use self::graph::{Graph, GraphModel};
@@ -78,7 +79,7 @@ const HELD_UP_MAX: u64 = 1_000_000;
 /// How often the queue of people is looked at while the senders have enough to do.
 const QUEUE_INTERVAL: Duration = Duration::from_millis(20);
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-pub const GRAPH_VERSION: u32 = 2;
+pub const GRAPH_VERSION: u32 = 3;
 /// The snapshot of the graph in the journal.
 pub const GRAPH_SNAPSHOT: &str = "graph";
 /// Records folded between two snapshots; bounds what a restart folds again.
@@ -293,14 +294,22 @@ impl SubscriptionMatcher {
                 commit,
                 &mut self.graph,
                 &projections.subscriptions(),
-                &projections.audience(),
+                People {
+                    audience: &projections.audience(),
+                    wishes: &projections.wishes(),
+                },
             );
             if !announced.is_empty() {
                 let matched = Self::note_match(commit, &announced, draft);
-                let Announced { pushes, fan_outs } = announced;
-                self.request(matched, pushes, catch_up, &mut traffic, draft);
-                for fan_out in fan_outs {
-                    Self::queue(fan_out, matched, draft);
+                let Announced {
+                    pushes,
+                    hidden,
+                    fan_outs,
+                } = announced;
+                self.request(matched, pushes, false, catch_up, &mut traffic, draft);
+                self.request(matched, hidden, true, catch_up, &mut traffic, draft);
+                for (kind, fan_out) in fan_outs.into_iter().enumerate() {
+                    Self::queue(fan_out, kind, matched, draft);
                 }
             }
             self.note_silences(&commit.records, draft);

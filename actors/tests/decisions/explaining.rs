@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use iyagi_actors::projections::{Audience, Subscriptions};
+use iyagi_actors::projections::{Audience, Subscriptions, Wishes};
 use iyagi_actors::stream_poller::assembler::Portion;
+use iyagi_actors::subscription_matcher::addressing::People;
 use iyagi_actors::subscription_matcher::explaining::{
     ExplainedChange, Grounds, PastGraph, Verdict, explain,
 };
@@ -99,10 +100,13 @@ impl Given {
         }
         self.past = past;
         let mut matcher = Matcher::new(model, Arc::new(templates), self.subscriptions.lexicon());
-        let audience = Audience::default();
-        let announced = matcher.announce(&commit, &mut self.graph, &self.subscriptions, &audience);
-        let told = announced
-            .pushes
+        let people = People {
+            audience: &Audience::default(),
+            wishes: &Wishes::default(),
+        };
+        let announced = matcher.announce(&commit, &mut self.graph, &self.subscriptions, people);
+        let told = [announced.pushes, announced.hidden].concat();
+        let told = told
             .into_iter()
             .map(|push| (push.recipient, push.element, push.template));
         (told.collect(), explained, all)

@@ -111,6 +111,7 @@ const UNLIMITED: TrafficPolicy = TrafficPolicy {
 fn of_several_gates_the_first_one_is_named() {
     let everything = Recipient {
         blocked: true,
+        hidden: true,
         muted: true,
         unsubscribed: true,
         device_registered: false,
@@ -142,6 +143,11 @@ fn of_several_gates_the_first_one_is_named() {
     let mut recipient = everything;
     assert_eq!(verdict(&push, recipient, before), SuppressReason::Blocked);
     recipient.blocked = false;
+    assert_eq!(
+        verdict(&push, recipient, before),
+        SuppressReason::NotVisible
+    );
+    recipient.hidden = false;
     assert_eq!(verdict(&push, recipient, before), SuppressReason::Muted);
     recipient.muted = false;
     assert_eq!(

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use iyagi_actors::projections::{Audience, Subscriptions};
+use iyagi_actors::projections::{Audience, Subscriptions, Wishes};
+use iyagi_actors::subscription_matcher::addressing::People;
 use iyagi_actors::subscription_matcher::graph::{Graph, GraphModel};
 use iyagi_actors::subscription_matcher::matching::{Matcher, Templates};
 use iyagi_messages::change::Commit;
@@ -143,10 +144,14 @@ impl Given {
             &commit,
             &mut self.graph,
             &self.subscriptions,
-            &self.audience,
+            People {
+                audience: &self.audience,
+                wishes: &Wishes::default(),
+            },
         );
         assert_eq!(announced.fan_outs, [], "nothing here concerns many");
-        announced.pushes
+        // Who may see it is the matter of other tests.
+        [announced.pushes, announced.hidden].concat()
     }
 
     /// Who is told by which template, in order.

@@ -9,6 +9,7 @@ use iyagi_messages::push::{OnUnknownOutcome, Push};
 /// Somebody who may be told of anything, at any time.
 pub(crate) const REACHABLE: Recipient = Recipient {
     blocked: false,
+    hidden: false,
     muted: false,
     unsubscribed: false,
     device_registered: true,

@@ -33,7 +33,8 @@ pub(super) fn labels() -> String {
     "MATCH (vertex) WHERE id(vertex) = $vertex RETURN labels(vertex) AS answer".to_owned()
 }
 
-/// The property `key` of the vertex `$vertex`.
+/// The property `key` of the vertex `$vertex`. Of a property with several values, which only Gremlin writes, openCypher shows one
+/// that it chooses.
 pub(super) fn property(key: &str) -> String {
     format!(
         "MATCH (vertex) WHERE id(vertex) = $vertex RETURN vertex.{} AS answer",
@@ -46,6 +47,15 @@ pub(super) fn vertices(limit: u32) -> String {
     format!(
         "MATCH (vertex) WHERE id(vertex) > $after \
          RETURN id(vertex) AS id, labels(vertex) AS labels ORDER BY id LIMIT {limit}"
+    )
+}
+
+/// Vertices that have the property `key`, and its value, by id, behind `$after`.
+pub(super) fn vertices_with(key: &str, limit: u32) -> String {
+    let key = quoted(key);
+    format!(
+        "MATCH (vertex) WHERE id(vertex) > $after AND vertex.{key} IS NOT NULL \
+         RETURN id(vertex) AS id, vertex.{key} AS value ORDER BY id LIMIT {limit}"
     )
 }
 

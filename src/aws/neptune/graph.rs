@@ -118,14 +118,10 @@ impl GraphQueries for NeptuneGraph {
         rows.into_iter().next().map_or(Ok(Vec::new()), labels_in)
     }
 
-    async fn property_of(
-        &self,
-        vertex: &ElementId,
-        key: &str,
-    ) -> Result<Option<String>, GraphFault> {
+    async fn values_of(&self, vertex: &ElementId, key: &str) -> Result<Vec<String>, GraphFault> {
         let parameters = json!({ "vertex": vertex });
         let rows = self.ask(cypher::property(key), parameters).await?;
-        Ok(rows.into_iter().next().and_then(text))
+        Ok(rows.into_iter().filter_map(text).collect())
     }
 
     async fn vertices(
@@ -138,6 +134,22 @@ impl GraphQueries for NeptuneGraph {
             .map(|mut row| {
                 let labels = labels_in(column(&mut row, "labels")?)?;
                 Ok((id_in(&mut row, "id")?, labels))
+            })
+            .collect()
+    }
+
+    async fn vertices_with(
+        &self,
+        key: &str,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault> {
+        let query = cypher::vertices_with(key, limit);
+        let rows = self.rows(query, behind(after)).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                let value = text(column(&mut row, "value")?);
+                Ok((id_in(&mut row, "id")?, value.into_iter().collect()))
             })
             .collect()
     }

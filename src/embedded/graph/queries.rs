@@ -83,21 +83,13 @@ impl GraphQueries for EmbeddedGraph {
             .await
     }
 
-    async fn property_of(
-        &self,
-        vertex: &ElementId,
-        key: &str,
-    ) -> Result<Option<String>, GraphFault> {
+    async fn values_of(&self, vertex: &ElementId, key: &str) -> Result<Vec<String>, GraphFault> {
         let (vertex, key) = (vertex.to_string(), key.to_owned());
         let values = self
             .ask(move |connection| statement::values(connection, &vertex, &key))
             .await?;
-        let Some(value) = values.first() else {
-            return Ok(None);
-        };
-        serde_json::from_str::<TypedValue>(value.as_json())
-            .map(|value| Some(value.text().into_owned()))
-            .map_err(|error| GraphFault(format!("a stored value cannot be read: {error}")))
+        let values = values.iter();
+        values.map(|value| text_of(value.as_json())).collect()
     }
 
     async fn vertices(
@@ -119,14 +111,39 @@ impl GraphQueries for EmbeddedGraph {
                     .collect()
             })
             .await?;
-        let mut vertices: Vec<(ElementId, Vec<String>)> = Vec::new();
-        for (vertex, label) in rows {
-            match vertices.last_mut() {
-                Some((last, labels)) if last.as_str() == vertex => labels.push(label),
-                _ => vertices.push((ElementId::from(vertex), vec![label])),
-            }
-        }
-        Ok(vertices)
+        Ok(by_vertex(rows))
+    }
+
+    async fn vertices_with(
+        &self,
+        key: &str,
+        after: Option<&ElementId>,
+        limit: u32,
+    ) -> Result<Vec<(ElementId, Vec<String>)>, GraphFault> {
+        let (key, after) = (
+            key.to_owned(),
+            after.map_or_else(String::new, ToString::to_string),
+        );
+        let rows: Vec<(String, String)> = self
+            .ask(move |connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT element, value FROM properties WHERE key = ?2 AND element IN (
+                             SELECT DISTINCT vertex FROM vertex_labels WHERE vertex > ?1 AND EXISTS (
+                                 SELECT 1 FROM properties WHERE element = vertex AND key = ?2
+                             ) ORDER BY vertex LIMIT ?3
+                         ) ORDER BY element, value",
+                    )?
+                    .query_map(params![after, key, limit], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })?
+                    .collect()
+            })
+            .await?;
+        let rows = rows
+            .into_iter()
+            .map(|(vertex, value)| Ok((vertex, text_of(&value)?)));
+        Ok(by_vertex(rows.collect::<Result<_, GraphFault>>()?))
     }
 
     async fn edges(
@@ -164,4 +181,22 @@ impl EmbeddedGraph {
             .await
             .map_err(|error| GraphFault(error.to_string()))
     }
+}
+
+/// Rows in the order of their vertices, those of each together.
+fn by_vertex(rows: Vec<(String, String)>) -> Vec<(ElementId, Vec<String>)> {
+    let mut vertices: Vec<(ElementId, Vec<String>)> = Vec::new();
+    for (vertex, text) in rows {
+        match vertices.last_mut() {
+            Some((last, texts)) if last.as_str() == vertex => texts.push(text),
+            _ => vertices.push((ElementId::from(vertex), vec![text])),
+        }
+    }
+    vertices
+}
+
+fn text_of(value: &str) -> Result<String, GraphFault> {
+    serde_json::from_str::<TypedValue>(value)
+        .map(|value| value.text().into_owned())
+        .map_err(|error| GraphFault(format!("a stored value cannot be read: {error}")))
 }

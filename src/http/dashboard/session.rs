@@ -113,7 +113,8 @@ async fn found(
         (after, looked_at) = (Some(last.clone()), looked_at + vertices.len());
         for (id, labels) in vertices {
             if labels.iter().any(|known| known == label) {
-                let name = graph.property_of(&id, name).await?;
+                let names = graph.values_of(&id, name).await?;
+                let name = names.into_iter().next();
                 people.push(Person { id, name });
             }
             if people.len() == PEOPLE_MAX {

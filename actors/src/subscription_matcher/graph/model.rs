@@ -69,8 +69,12 @@ impl GraphModel {
 pub struct Meaning {
     /// Label of people.
     pub person: u32,
-    follow: Vec<u32>,
+    pub(super) follow: Vec<u32>,
     pub(super) authored: Vec<u32>,
+    /// Property that says who may see a vertex.
+    pub(super) visibility_property: String,
+    /// Who may see what does not say it.
+    pub(super) visibility_default: Visibility,
 }
 
 impl Meaning {
@@ -84,6 +88,8 @@ impl Meaning {
             follow: numbers(&model.follow_labels),
             authored: numbers(&model.authored_labels),
             person: lexicon.labels.intern(&model.person_label),
+            visibility_property: model.visibility_property.clone(),
+            visibility_default: model.visibility_default,
         }
     }
 

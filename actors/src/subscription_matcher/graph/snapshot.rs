@@ -19,6 +19,8 @@ pub(super) struct GraphSnapshot {
     edges: Vec<(u32, Edge)>,
     followers: Vec<(u32, Vec<Follower>)>,
     makers: Vec<(u32, u32)>,
+    words: Vec<String>,
+    said: Vec<(u32, Vec<u32>)>,
 }
 
 /// Who follows, by what label, by how many edges.
@@ -64,6 +66,12 @@ impl Graph {
             .into_iter()
             .map(|(thing, maker)| (numbers.of(*thing), numbers.of(*maker)));
         let makers = makers.collect();
+        let mut words = Numbers::default();
+        let said = self.said.all().into_iter().map(|(vertex, its_words)| {
+            let its_words = its_words.iter().map(|word| words.of(*word)).collect();
+            (numbers.of(vertex), its_words)
+        });
+        let said = said.collect();
         GraphSnapshot {
             cursor: self.cursor,
             ids: numbers
@@ -78,6 +86,12 @@ impl Graph {
             edges,
             followers,
             makers,
+            words: words
+                .order
+                .iter()
+                .map(|word| self.said.text(*word).to_owned())
+                .collect(),
+            said,
         }
     }
 
@@ -124,6 +138,13 @@ impl Graph {
         }
         for (thing, maker) in snapshot.makers {
             graph.makers.insert(id(thing)?, id(maker)?);
+        }
+        for (vertex, its_words) in snapshot.said {
+            for word in its_words {
+                graph
+                    .said
+                    .add(id(vertex)?, snapshot.words.get(word as usize)?);
+            }
         }
         Some(graph)
     }

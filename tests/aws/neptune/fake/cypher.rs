@@ -1,4 +1,4 @@
-//! `POST /opencypher`, for the seven questions that iyagi asks. Whatever is worded otherwise is refused.
+//! `POST /opencypher`, for the eight questions that iyagi asks. Whatever is worded otherwise is refused.
 
 use iyagi::embedded::graph::EmbeddedGraph;
 use iyagi_actors::ports::GraphQueries;
@@ -44,8 +44,9 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
         }
         "MATCH (vertex) WHERE id(vertex) = $vertex RETURN vertex.? AS answer" => {
             let vertex = parameter("vertex");
-            let value = graph.property_of(&vertex.as_str().into(), &name).await;
-            let value = value.expect("an answer").map_or(Value::Null, typed);
+            let values = graph.values_of(&vertex.as_str().into(), &name).await;
+            let value = values.expect("an answer").into_iter().next();
+            let value = value.map_or(Value::Null, typed);
             let there = !labels(graph, &vertex).await.is_empty();
             json!(Vec::from_iter(there.then_some(value)))
         }
@@ -56,6 +57,15 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
                 .await;
             let found = found.expect("an answer").into_iter();
             return rows(found.map(|(id, labels)| json!({ "id": id, "labels": labels })));
+        }
+        "MATCH (vertex) WHERE id(vertex) > $after AND vertex.? IS NOT NULL \
+         RETURN id(vertex) AS id, vertex.? AS value ORDER BY id LIMIT #" => {
+            let after = parameter("after").into();
+            let found = graph.vertices_with(&name, Some(&after), limit).await;
+            let found = found.expect("an answer").into_iter();
+            return rows(found.map(|(id, values)| {
+                json!({ "id": id, "value": values.into_iter().next().map(typed) })
+            }));
         }
         "MATCH (source)-[edge]->(target) WHERE id(edge) > $after \
          RETURN id(edge) AS id, id(source) AS source, id(target) AS target, type(edge) AS label \
@@ -92,7 +102,7 @@ fn typed(text: String) -> Value {
     }
 }
 
-/// The query with `?` for its quoted name and `#` for its limit, and the two.
+/// The query with `?` for its quoted name, which may come more than once, and `#` for its limit, and the two.
 fn shape_of(query: &str) -> (String, String, u32) {
     let (mut shape, mut name) = (String::new(), String::new());
     let mut letters = query.chars().peekable();
@@ -102,6 +112,7 @@ fn shape_of(query: &str) -> (String, String, u32) {
             continue;
         }
         shape.push('?');
+        name.clear();
         while let Some(letter) = letters.next() {
             if letter == '`' && letters.next_if_eq(&'`').is_none() {
                 break;

@@ -1,7 +1,15 @@
-//! Who may see what: one rule for every answer that shows something of somebody.
+//! Who may see what: one rule for every answer that shows something of somebody, and for everybody who is told of something.
 //!
 //! A thing belongs to a person, and says who else may see it. Whoever was blocked by its owner, or blocks them, sees
 //! nothing of theirs. What somebody may not see is to them as if it were not there.
+//!
+//! # Layout
+//! - this file: what one who reads sees, by the graph as it is now
+//! - [`rule`]: the rule
+//!
+//! What one who is told may be told of is asked in [`crate::subscription_matcher`].
+
+pub mod rule;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +17,9 @@ use std::sync::Arc;
 use iyagi_messages::ids::{ElementId, PersonId};
 use iyagi_messages::media::owner_of_key;
 use iyagi_messages::object::ObjectKey;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+pub use self::rule::Visibility;
+use self::rule::{Thing, Tie, VertexKind};
 use crate::ports::{GraphFault, GraphQueries};
 use crate::projections::Projections;
 use crate::subscription_matcher::graph::GraphModel;
@@ -30,34 +38,6 @@ pub struct Viewer<'v> {
     pub is_admin: bool,
 }
 
-/// Something that is somebody's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Thing {
-    /// Whose it is; nobody's if that is not known.
-    owner: Option<PersonId>,
-    /// Who else may see it.
-    visibility: Visibility,
-}
-
-/// Who may see a thing beside its owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Visibility {
-    /// Everybody who is signed in.
-    Public,
-    /// Those who follow its owner.
-    Followers,
-    /// Nobody.
-    Private,
-}
-
-/// How a viewer and an owner stand to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tie {
-    follows: bool,
-    blocked: bool,
-}
-
 /// Answers who may see what.
 pub struct Sight {
     graph: Arc<dyn GraphQueries>,
@@ -70,28 +50,7 @@ pub struct Look<'s> {
     sight: &'s Sight,
     viewer: Viewer<'s>,
     ties: HashMap<PersonId, Tie>,
-    posts: HashMap<ElementId, Thing>,
-}
-
-impl Visibility {
-    /// What the word in a thing's property means. A word that is not known hides the thing: it may have been meant to.
-    fn named(word: &str) -> Self {
-        match word {
-            "public" => Self::Public,
-            "followers" => Self::Followers,
-            _ => Self::Private,
-        }
-    }
-}
-
-impl Thing {
-    /// A person, who is their own and meets everybody unless they say otherwise.
-    fn person(id: &ElementId, said: Option<&str>) -> Self {
-        Self {
-            owner: Some(id.clone().into()),
-            visibility: said.map_or(Visibility::Public, Visibility::named),
-        }
-    }
+    posts: HashMap<ElementId, Thing<PersonId>>,
 }
 
 impl Sight {
@@ -105,14 +64,6 @@ impl Sight {
             graph,
             model,
             projections,
-        }
-    }
-
-    /// What somebody made, or nobody did.
-    fn thing(&self, owner: Option<PersonId>, said: Option<&str>) -> Thing {
-        Thing {
-            owner,
-            visibility: said.map_or(self.model.visibility_default, Visibility::named),
         }
     }
 
@@ -141,23 +92,21 @@ impl Look<'_> {
     }
 
     /// Whether the viewer may see a thing.
-    async fn visible(&mut self, thing: &Thing) -> Result<bool, GraphFault> {
-        let unasked = Tie {
-            follows: false,
-            blocked: false,
+    async fn visible(&mut self, thing: &Thing<PersonId>) -> Result<bool, GraphFault> {
+        let Viewer { person, is_admin } = self.viewer;
+        if is_admin {
+            return Ok(true);
+        }
+        let tie = match thing.decided_by(person) {
+            Some(owner) => self.tie(owner).await?,
+            None => Tie::default(),
         };
-        let tie = match &thing.owner {
-            Some(owner) if !self.viewer.is_admin && owner != self.viewer.person => {
-                self.tie(owner).await?
-            }
-            _ => unasked,
-        };
-        Ok(visible(self.viewer, thing, tie))
+        Ok(thing.is_visible(person, tie))
     }
 
     /// Whose a file is, by its key: profiles are public, what belongs to a post is as the post is, and the rest is the
     /// uploader's own.
-    async fn file(&mut self, key: &ObjectKey) -> Result<Thing, GraphFault> {
+    async fn file(&mut self, key: &ObjectKey) -> Result<Thing<PersonId>, GraphFault> {
         let text = key.as_str();
         if let Some((post, _)) = text
             .strip_prefix(POSTS)
@@ -170,31 +119,42 @@ impl Look<'_> {
         } else {
             Visibility::Private
         };
-        Ok(Thing {
-            owner: owner_of_key(key).map(PersonId::from),
-            visibility,
-        })
+        let owner = owner_of_key(key).map(PersonId::from);
+        Ok(Thing::new(owner, visibility))
     }
 
-    async fn element(&mut self, id: &ElementId) -> Result<Thing, GraphFault> {
+    async fn element(&mut self, id: &ElementId) -> Result<Thing<PersonId>, GraphFault> {
         if let Some(known) = self.posts.get(id) {
             return Ok(known.clone());
         }
         let Sight { graph, model, .. } = self.sight;
-        let word = graph.property_of(id, &model.visibility_property).await?;
+        let words = graph.values_of(id, &model.visibility_property).await?;
         let maker = graph.owner_of(id, &model.authored_labels).await?;
-        let thing = match maker {
-            None if self.is_person(id).await? => Thing::person(id, word.as_deref()),
-            owner => self.sight.thing(owner, word.as_deref()),
+        let kind = match maker {
+            Some(_) => VertexKind::Other,
+            None => self.kind(id).await?,
         };
+        let thing = Thing::of_vertex(
+            PersonId::from(id.clone()),
+            kind,
+            maker,
+            Visibility::said(words),
+            model.visibility_default,
+        );
         self.posts.insert(id.clone(), thing.clone());
         Ok(thing)
     }
 
-    async fn is_person(&self, id: &ElementId) -> Result<bool, GraphFault> {
+    async fn kind(&self, id: &ElementId) -> Result<VertexKind, GraphFault> {
         let Sight { graph, model, .. } = self.sight;
         let labels = graph.labels_of(id).await?;
-        Ok(labels.contains(&model.person_label))
+        Ok(if labels.contains(&model.person_label) {
+            VertexKind::Person
+        } else if labels.is_empty() {
+            VertexKind::Unknown
+        } else {
+            VertexKind::Other
+        })
     }
 
     async fn tie(&mut self, owner: &PersonId) -> Result<Tie, GraphFault> {
@@ -215,18 +175,5 @@ impl Look<'_> {
         let tie = Tie { follows, blocked };
         self.ties.insert(owner.clone(), tie);
         Ok(tie)
-    }
-}
-
-/// The rule. Of a thing that is nobody's, nothing is shown but what is public.
-fn visible(viewer: Viewer<'_>, thing: &Thing, tie: Tie) -> bool {
-    if viewer.is_admin || thing.owner.as_ref() == Some(viewer.person) {
-        return true;
-    }
-    match thing.visibility {
-        _ if tie.blocked => false,
-        Visibility::Public => true,
-        Visibility::Followers => thing.owner.is_some() && tie.follows,
-        Visibility::Private => false,
     }
 }
