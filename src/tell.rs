@@ -340,17 +340,17 @@ fn of_media(fact: &Fact) -> Option<String> {
             fact.removed.len()
         ),
         Fact::BackfillCounted(fact) => {
-            format!("{} of {} pictures lack it", fact.lacking, fact.pictures)
+            format!("{} of {} uploads lack it", fact.lacking, fact.uploads)
         }
         Fact::BackfillAdvanced(fact) => {
             format!(
-                "{} pictures were offered, as far as {}",
+                "{} uploads were offered, as far as {}",
                 fact.offered, fact.through
             )
         }
         Fact::BackfillCompleted(fact) => {
             format!(
-                "the backfill is complete: {} pictures were offered",
+                "the backfill is complete: {} uploads were offered",
                 fact.offered
             )
         }

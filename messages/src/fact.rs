@@ -533,9 +533,9 @@ facts! {
     }
     /// Someone wants the files of a preset for what was uploaded before the preset was as it is.
     "backfill.begun" v 1 => BackfillBegun {
-        /// The preset's name.
+        /// Name of the preset, or of the rendition.
         preset: String,
-        /// Digest of the preset.
+        /// Digest of what decides the files' bytes.
         digest: String,
         /// Whether it is only to be counted what would be made.
         dry_run: bool,
@@ -546,15 +546,15 @@ facts! {
         because: Option<String>,
     }
     /// It is known how much a backfill has to do.
-    "backfill.counted" v 1 => BackfillCounted {
-        /// Pictures that could have files of the preset.
-        pictures: u64,
+    "backfill.counted" v 2 => BackfillCounted {
+        /// Uploads that could have files of the preset.
+        uploads: u64,
         /// Those that lack them.
         lacking: u64,
     }
     /// Some of what lacks files of the preset was offered to the workers.
     "backfill.advanced" v 1 => BackfillAdvanced {
-        /// The last picture that was looked at.
+        /// The last upload that was looked at.
         through: ObjectKey,
         /// How many were offered, from the beginning.
         offered: u64,
@@ -577,7 +577,7 @@ facts! {
     }
     /// A backfill has looked at everything.
     "backfill.completed" v 1 => BackfillCompleted {
-        /// How many pictures were offered.
+        /// How many uploads were offered.
         offered: u64,
     }
     /// An actor failed and was rebuilt.
@@ -729,7 +729,21 @@ pub struct Upcast {
 }
 
 /// Every step from an old schema to a newer one.
-pub const UPCASTS: &[Upcast] = &[];
+pub const UPCASTS: &[Upcast] = &[Upcast {
+    // Recordings are counted, too.
+    kind: "backfill.counted",
+    from: 1,
+    lift: |body| renamed(body, "pictures", "uploads"),
+}];
+
+fn renamed(mut body: Value, from: &str, to: &str) -> Value {
+    if let Some(fields) = body.as_object_mut()
+        && let Some(value) = fields.remove(from)
+    {
+        fields.insert(to.to_owned(), value);
+    }
+    body
+}
 
 impl Fact {
     /// Reads a body, lifting it to the current schema first.

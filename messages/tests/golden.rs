@@ -610,7 +610,7 @@ fn samples() -> Vec<Fact> {
         }
         .into(),
         BackfillCounted {
-            pictures: 12,
+            uploads: 12,
             lacking: 3,
         }
         .into(),

@@ -1,4 +1,4 @@
-//! `iyagi media backfill`: makes the files of a changed or added preset for pictures that are there already.
+//! `iyagi media backfill`: makes the files of a changed or added preset, or rendition, for uploads that are there already.
 
 use std::io::{self, IsTerminal, Write};
 use std::thread;
@@ -21,18 +21,18 @@ const BAR_WIDTH: u64 = 30;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MediaCommand {
-    /// Make the files of a preset for pictures that were uploaded before it was as it is.
+    /// Make the files of a preset, or of a rendition, for what was uploaded before it was as it is.
     Backfill(BackfillArguments),
 }
 
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "A changed preset gives its files new keys, so pictures that were uploaded before keep the old ones \
-        until this is run. The daemon does it, behind new uploads and a few at a time, and goes on after a restart; \
+        until this is run; recordings that were uploaded before a rendition was switched on have none. The daemon does it, behind new uploads and a few at a time, and goes on after a restart; \
         this command begins it and watches. Ctrl-C ends the watching only: the same command watches again."
 )]
 pub(super) struct BackfillArguments {
-    /// The preset, as the daemon's configuration names it.
+    /// The preset, or the rendition (opus-32k, aac-64k), as the daemon's configuration names it.
     #[arg(long, value_name = "NAME")]
     preset: String,
     /// Only count what would be made.
@@ -53,7 +53,7 @@ pub(super) struct BackfillArguments {
 #[derive(Debug, Deserialize)]
 struct Told {
     dry_run: bool,
-    pictures: Option<u64>,
+    uploads: Option<u64>,
     lacking: Option<u64>,
     offered: u64,
     stage: String,
@@ -121,22 +121,22 @@ fn read(answer: &Value) -> Result<Told, Failure> {
 impl Told {
     fn sentence(&self, preset: &str) -> String {
         let lacking = self.lacking.unwrap_or(0);
-        let pictures = self.pictures.unwrap_or(0);
+        let uploads = self.uploads.unwrap_or(0);
         match (self.stage.as_str(), self.dry_run) {
             ("completed", true) => format!(
-                "{lacking} of {pictures} pictures lack the files of \"{preset}\"; nothing was made: this was a dry run"
+                "{lacking} of {uploads} uploads lack the files of \"{preset}\"; nothing was made: this was a dry run"
             ),
             ("completed", false) => format!(
-                "{} of {pictures} pictures were offered for \"{preset}\"; {} wait for the workers",
+                "{} of {uploads} uploads were offered for \"{preset}\"; {} wait for the workers",
                 self.offered, self.waiting
             ),
             ("paused", _) => format!(
-                "paused at {} of {lacking} pictures; `iyagi media backfill --preset {preset} --resume` goes on",
+                "paused at {} of {lacking} uploads; `iyagi media backfill --preset {preset} --resume` goes on",
                 self.offered
             ),
-            (_, _) if self.lacking.is_none() => format!("\"{preset}\": the pictures are counted"),
+            (_, _) if self.lacking.is_none() => format!("\"{preset}\": the uploads are counted"),
             (stage, _) => format!(
-                "\"{preset}\": {stage}, {} of {lacking} pictures",
+                "\"{preset}\": {stage}, {} of {lacking} uploads",
                 self.offered
             ),
         }
@@ -175,7 +175,7 @@ impl Progress {
         } else if self.last.is_none_or(|last| percent >= last + STEP_PERCENT) {
             writeln!(
                 errors,
-                "{} of {lacking} pictures offered, {percent} %",
+                "{} of {lacking} uploads offered, {percent} %",
                 told.offered
             )
             .ok();
@@ -193,7 +193,7 @@ impl Progress {
 fn bar(percent: u64, offered: u64, lacking: u64) -> String {
     let full = (percent * BAR_WIDTH / 100) as usize;
     let (full, empty) = ("#".repeat(full), "-".repeat(BAR_WIDTH as usize - full));
-    format!("[{full}{empty}] {percent:>3} %  {offered} of {lacking} pictures")
+    format!("[{full}{empty}] {percent:>3} %  {offered} of {lacking} uploads")
 }
 
 #[cfg(test)]
@@ -204,15 +204,15 @@ mod tests {
     fn a_bar_grows_with_what_is_done() {
         assert_eq!(
             bar(0, 0, 12),
-            "[------------------------------]   0 %  0 of 12 pictures"
+            "[------------------------------]   0 %  0 of 12 uploads"
         );
         assert_eq!(
             bar(50, 6, 12),
-            "[###############---------------]  50 %  6 of 12 pictures"
+            "[###############---------------]  50 %  6 of 12 uploads"
         );
         assert_eq!(
             bar(100, 12, 12),
-            "[##############################] 100 %  12 of 12 pictures"
+            "[##############################] 100 %  12 of 12 uploads"
         );
     }
 }

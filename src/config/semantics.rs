@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use iyagi_media::audio::Rendition;
 use tracing_subscriber::EnvFilter;
 
 use super::Config;
@@ -310,6 +311,10 @@ fn presets(config: &Config, faults: &mut Vec<Fault>) {
         } else if !names.insert(name) {
             let message = format!("there are two presets named \"{name}\"");
             faults.push(Fault::new(key("name"), message).help("give each a name of its own"));
+        }
+        if Rendition::named(name).is_some() {
+            let message = format!("\"{name}\" cannot name a preset: it names a rendition");
+            faults.push(Fault::new(key("name"), message).help("give it another name"));
         }
         if let Err(error) = preset.validate() {
             faults.push(Fault::new(key(error.field()), error.to_string()));

@@ -89,6 +89,8 @@ kinds! {
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation";
     /// A body that stalled.
     BodyStalled = REQUEST_TIMEOUT, "body-stalled", "The body did not arrive in time";
+    /// A rendition that recordings are not to have.
+    RenditionOff = CONFLICT, "rendition-off", "The rendition is not made here";
     /// A size of something that has none.
     NotAPool = CONFLICT, "not-a-pool", "The actor is not a pool";
     /// An actor that has stopped for good.

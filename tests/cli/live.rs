@@ -178,7 +178,7 @@ fn a_backfill_is_begun_and_watched_from_the_command_line() {
         (&json!("completed"), &json!(0))
     );
     let done = live.done(&backfill);
-    assert!(done.contains("0 of 0 pictures were offered"), "{done}");
+    assert!(done.contains("0 of 0 uploads were offered"), "{done}");
     let unknown = live.iyagi(&["media", "backfill", "--preset", "smal"]);
     assert_eq!(unknown.status, 1);
     assert!(

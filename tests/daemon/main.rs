@@ -10,6 +10,7 @@ mod in_flight;
 mod media;
 mod push;
 mod real_ffmpeg;
+mod rendition_backfill;
 mod renditions;
 mod robbed;
 mod sending;

@@ -1,10 +1,11 @@
 //! Copies of recordings for delivery, made by a program that stands for `ffmpeg`, so that no machine needs it.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use iyagi_actors::audio_worker::rendition_key;
 use iyagi_actors::ports::{PutOptions, StoreFault};
 use iyagi_media::audio::Rendition;
 use iyagi_messages::media::{Audio, MetadataItem, RenditionFile, RenditionState};
@@ -19,8 +20,13 @@ const AAC: &[u8] = include_bytes!("files/tone.m4a");
 
 /// The recording whose renditions `make.sh` made: two seconds of a tone.
 pub(crate) fn tone() -> Vec<u8> {
-    let levels = (0..96_000).map(|at| f64::from(at) * 440.0 * std::f64::consts::TAU / 48_000.0);
-    let samples = levels.map(|phase| (phase.sin() * 0.1 * 32_768.0).round() as i16);
+    tone_at(0.1)
+}
+
+/// The same at another level, which its gain makes up for: the renditions are the same.
+pub(crate) fn tone_at(level: f64) -> Vec<u8> {
+    let phases = (0..96_000).map(|at| f64::from(at) * 440.0 * std::f64::consts::TAU / 48_000.0);
+    let samples = phases.map(|phase| (phase.sin() * level * 32_768.0).round() as i16);
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
     let length = data.len() as u32;
     [
@@ -37,7 +43,7 @@ pub(crate) fn tone() -> Vec<u8> {
 }
 
 /// A program that stands for `ffmpeg`, and what it is to yield.
-struct StandIn {
+pub(crate) struct StandIn {
     folder: TempDir,
 }
 
@@ -60,7 +66,7 @@ impl StandIn {
     }
 
     /// One that yields the right files.
-    fn honest() -> Self {
+    pub(crate) fn honest() -> Self {
         Self::doing(HONEST)
     }
 
@@ -71,11 +77,11 @@ impl StandIn {
         stand_in
     }
 
-    fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         self.folder.path().join("ffmpeg")
     }
 
-    fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         let calls = std::fs::read_to_string(self.folder.path().join("calls"));
         calls.unwrap_or_default().lines().count()
     }
@@ -98,11 +104,11 @@ pub(crate) async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey 
     key
 }
 
-async fn item(world: &World, key: &ObjectKey) -> Option<MetadataItem> {
+pub(crate) async fn item(world: &World, key: &ObjectKey) -> Option<MetadataItem> {
     world.daemon.surface.table.get(key).await.expect("readable")
 }
 
-async fn is_there(world: &World, key: &ObjectKey) -> bool {
+pub(crate) async fn is_there(world: &World, key: &ObjectKey) -> bool {
     match world.daemon.surface.store.head(key).await {
         Ok(_) => true,
         Err(StoreFault::NotFound(_)) => false,
@@ -110,7 +116,7 @@ async fn is_there(world: &World, key: &ObjectKey) -> bool {
     }
 }
 
-async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..4_000 {
         if done().await {
             return;
@@ -287,12 +293,12 @@ fn one_that_never_ends_is_ended_at_its_deadline() {
 }
 
 /// Waits with the first rendition until a file is there.
-fn held() -> StandIn {
+pub(crate) fn held() -> StandIn {
     let wait = "while [ ! -e $folder/go ]; do /bin/sleep 0.02; done; ";
     StandIn::doing(&[wait, HONEST].concat())
 }
 
-fn go(stand_in: &StandIn) {
+pub(crate) fn go(stand_in: &StandIn) {
     std::fs::write(stand_in.folder.path().join("go"), "").expect("written");
 }
 
@@ -321,61 +327,77 @@ fn a_stop_does_not_wait_for_renditions_and_the_next_start_makes_them() {
     assert_eq!(stand_in.calls(), 3, "the one that was stopped, and two");
 }
 
-/// The real binary over a folder, with one upload, killed as soon as its first rendition is begun.
-fn killed_amid_a_rendition(data: &Path, stand_in: &StandIn) {
-    let address = || {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.local_addr().expect("bound")
-    };
-    let (public, operations) = (address(), address());
-    let settings = [
-        format!("[data]\ndir = \"{}\"", data.display()),
-        format!("[http]\npublic = \"{public}\"\noperations = \"{operations}\""),
-        format!(
-            "[media.audio]\nffmpeg = \"{}\"",
-            stand_in.program().display()
-        ),
-        "renditions = [\"opus-32k\", \"aac-64k\"]\n".to_owned(),
-    ];
-    let file = stand_in.folder.path().join("iyagi.toml");
-    std::fs::write(&file, settings.join("\n")).expect("written");
-    let daemon = Command::new(env!("CARGO_BIN_EXE_iyagi"))
-        .args(["run", "--config"])
-        .arg(&file)
-        .env_clear()
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let daemon = Killed(daemon.expect("it runs"));
-    let until = |mut done: Box<dyn FnMut() -> bool + '_>| {
+/// The real binary over a folder, dead once this is gone, also if the test fails before.
+pub(crate) struct Real {
+    process: Child,
+    pub(crate) public: SocketAddr,
+    pub(crate) operations: SocketAddr,
+}
+
+impl Real {
+    /// One that makes these renditions by a stand-in.
+    pub(crate) fn start(data: &Path, stand_in: &StandIn, renditions: &[Rendition]) -> Self {
+        let address = || {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            listener.local_addr().expect("bound")
+        };
+        let (public, operations) = (address(), address());
+        let renditions: Vec<_> = renditions.iter().map(|one| one.name()).collect();
+        let settings = [
+            format!("[data]\ndir = \"{}\"", data.display()),
+            format!("[http]\npublic = \"{public}\"\noperations = \"{operations}\""),
+            format!(
+                "[media.audio]\nffmpeg = \"{}\"\nrenditions = {renditions:?}\n",
+                stand_in.program().display()
+            ),
+        ];
+        let file = stand_in.folder.path().join("iyagi.toml");
+        std::fs::write(&file, settings.join("\n")).expect("written");
+        let process = Command::new(env!("CARGO_BIN_EXE_iyagi"))
+            .args(["run", "--config"])
+            .arg(&file)
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self {
+            process: process.expect("it runs"),
+            public,
+            operations,
+        }
+    }
+
+    /// Waits for what it does; never for long, unless it is broken.
+    pub(crate) fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
         for _ in 0..4_000 {
             if done() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("waited in vain for the daemon");
-    };
-    let path = format!("http://{public}/v1/files/posts/1/tone.wav");
-    until(Box::new(|| {
-        let operator = bearer(data, "operator", &["admin"]);
-        let request = ureq::put(&path).header("Authorization", operator);
-        request.send(&tone()[..]).is_ok()
-    }));
-    until(Box::new(|| stand_in.calls() > 0));
-    drop(daemon);
+        panic!("waited in vain for the daemon until {what}");
+    }
 }
 
-/// A process that is dead once this is gone, also if the test fails before.
-struct Killed(Child);
-
-impl Drop for Killed {
+impl Drop for Real {
     fn drop(&mut self) {
-        let killed = self.0.kill().and_then(|()| self.0.wait());
+        let killed = self.process.kill().and_then(|()| self.process.wait());
         if !std::thread::panicking() {
             killed.expect("it was alive until then");
         }
     }
+}
+
+/// One upload, and a kill as soon as its first rendition is begun.
+fn killed_amid_a_rendition(data: &Path, stand_in: &StandIn) {
+    let daemon = Real::start(data, stand_in, &Rendition::ALL);
+    let path = format!("http://{}/v1/files/posts/1/tone.wav", daemon.public);
+    daemon.until("it takes a file", || {
+        let operator = bearer(data, "operator", &["admin"]);
+        let request = ureq::put(&path).header("Authorization", operator);
+        request.send(&tone()[..]).is_ok()
+    });
+    daemon.until("the first is begun", || stand_in.calls() > 0);
 }
 
 #[test]
@@ -402,10 +424,8 @@ fn a_recording_that_is_removed_takes_its_renditions_with_it_even_those_in_work()
         let store = &world.daemon.surface.store;
         let key = upload(&world, "posts/1/tone.wav", &tone()).await;
         eventually("the first is begun", async || stand_in.calls() > 0).await;
-        let audio = item(&world, &key).await.and_then(|item| item.audio);
-        let folder = audio.expect("analysed").files[0].key.to_string();
-        let (folder, _) = folder.rsplit_once('/').expect("a folder");
-        let late = ObjectKey::new(format!("{folder}/rendition-2-opus-32k.opus")).expect("a key");
+        let digest = item(&world, &key).await.and_then(|item| item.sha256);
+        let late = rendition_key(&digest.expect("described"), Rendition::Opus32k);
         store.delete(&key).await.expect("deleted");
         eventually("the item is gone", async || {
             item(&world, &key).await.is_none()

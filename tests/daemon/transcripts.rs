@@ -9,6 +9,7 @@ use iyagi::clock::SystemClock;
 use iyagi::config::Config;
 use iyagi::daemon::{DaemonError, block_on};
 use iyagi::embedded::journal::SqliteJournal;
+use iyagi_actors::media_job::Offers;
 use iyagi_actors::ports::{
     Clock, Outgoing, Progress, PutOptions, Transcriber, TranscriberFault, TranscriptJob,
 };
@@ -71,7 +72,7 @@ impl Service {
     }
 }
 
-/// The actors over fresh stores, with one recording that was announced.
+/// The actors over fresh stores, with one recording.
 struct Scene {
     ports: Ports,
     clock: Arc<Forward>,
@@ -102,6 +103,33 @@ impl Scene {
         }
     }
 
+    /// Offers the recording once more, as a backfill does.
+    async fn offer(&self) {
+        let offers = Offers {
+            store: Arc::clone(&self.ports.store),
+            queues: [&self.ports.metadata, &self.ports.audio]
+                .map(Arc::clone)
+                .into(),
+            bucket: "bucket".to_owned(),
+            clock: Arc::clone(&self.clock) as _,
+        };
+        let info = self.ports.store.head(&self.key).await.expect("stored");
+        let sequencer = info.sequencer.expect("the store knows the order");
+        let offered = offers.offer(&self.key, &sequencer).await;
+        assert!(offered.expect("sent"), "the recording is there");
+    }
+
+    /// Until nothing waits for the audio worker.
+    async fn idle(&self) {
+        loop {
+            let depth = self.ports.audio.depth().await.expect("told");
+            if depth.visible + depth.in_flight + depth.delayed == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn audio(&self) -> Option<Audio> {
         let item = self.ports.table.get(&self.key).await.expect("readable");
         item.and_then(|item| item.audio)
@@ -124,6 +152,13 @@ impl Scene {
 }
 
 fn play(service: &Arc<Service>, story: impl AsyncFnOnce(&Scene)) {
+    play_unannounced(service, async |scene| {
+        scene.announce().await;
+        story(scene).await;
+    });
+}
+
+fn play_unannounced(service: &Arc<Service>, story: impl AsyncFnOnce(&Scene)) {
     let folder = TempDir::new().expect("a folder");
     let played = block_on(async {
         let clock = Arc::new(Forward::default());
@@ -149,7 +184,6 @@ fn play(service: &Arc<Service>, story: impl AsyncFnOnce(&Scene)) {
         let tree = plant(&system, &ports, &settings, None).await;
         let _tree = tree.expect("planted");
         let scene = Scene { ports, clock, key };
-        scene.announce().await;
         story(&scene).await;
         system.drain(Duration::from_secs(5)).await;
         Ok::<_, DaemonError>(())
@@ -188,18 +222,24 @@ fn a_transcript_is_asked_for_until_it_is_there_and_begun_once() {
         assert!(job.output.as_str().ends_with("/transcript-1-ko-KR.json"));
         // The same notification once more changes nothing.
         scene.announce().await;
-        loop {
-            let depth = scene.ports.audio.depth().await.expect("told");
-            if depth.visible + depth.in_flight + depth.delayed == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        scene.idle().await;
         let audio = scene.audio().await.expect("analysed");
         assert_eq!(audio.transcript, Some(transcript));
     });
     assert_eq!(service.started.lock().expect("sound").len(), 1);
     assert_eq!(service.asked.lock().expect("sound").len(), 3);
+}
+
+#[test]
+fn a_recording_that_is_offered_once_more_has_no_transcript_begun() {
+    let service = Service::answering(Vec::new());
+    play_unannounced(&service, async |scene| {
+        scene.offer().await;
+        scene.idle().await;
+        let audio = scene.audio().await.expect("analysed");
+        assert_eq!(audio.transcript, None);
+    });
+    assert_eq!(service.started.lock().expect("sound").len(), 0);
 }
 
 #[test]

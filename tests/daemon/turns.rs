@@ -101,7 +101,12 @@ fn one_who_uploads_five_hundred_pictures_does_not_hold_up_one_who_uploads_five()
 }
 
 /// What the operations listener answers.
-async fn ask(world: &World, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+pub(crate) async fn ask(
+    world: &World,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> (u16, Value) {
     let url = format!("http://{}{path}", world.daemon.listeners.operations);
     let method = method.to_owned();
     let asked = tokio::task::spawn_blocking(move || {
@@ -120,16 +125,16 @@ async fn ask(world: &World, method: &str, path: &str, body: Option<Value>) -> (u
     asked.await.expect("asked")
 }
 
-const BACKFILLS: &str = "/v1/ops/media/backfills";
+pub(crate) const BACKFILLS: &str = "/v1/ops/media/backfills";
 
-async fn begin(world: &World, preset: &str, dry_run: bool) -> Value {
+pub(crate) async fn begin(world: &World, preset: &str, dry_run: bool) -> Value {
     let body = json!({ "preset": preset, "dry_run": dry_run });
     let (status, answer) = ask(world, "POST", BACKFILLS, Some(body)).await;
     assert_eq!(status, 200, "{answer}");
     answer
 }
 
-async fn at(world: &World, preset: &str, ready: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn at(world: &World, preset: &str, ready: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..2_000 {
         let (_, answer) = ask(world, "GET", &format!("{BACKFILLS}/{preset}"), None).await;
         if ready(&answer) {
@@ -174,7 +179,7 @@ fn a_new_preset_comes_to_old_pictures_and_what_they_have_is_not_made_again() {
         assert_eq!(small["dry_run"], true);
         let counted = at(&world, "small", |one| one["stage"] == "completed").await;
         assert_eq!(
-            (&counted["pictures"], &counted["lacking"]),
+            (&counted["uploads"], &counted["lacking"]),
             (&json!(50), &json!(0))
         );
         begin(&world, "large", true).await;

@@ -43,6 +43,7 @@ pub use self::candidate::claims_to_be_a_recording;
 pub use self::encoding::{Encoding, RenditionCounts};
 pub use self::files::FILE_NAMES;
 use self::files::derive;
+pub use self::renditions::rendition_key;
 use self::renditions::wanted;
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,

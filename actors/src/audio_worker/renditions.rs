@@ -12,9 +12,6 @@ use iyagi_messages::object::ObjectKey;
 use super::files::{CACHE_CONTROL, derived_key};
 use crate::ports::{ObjectInfo, PutOptions};
 
-/// Part of every key. To be raised when a rendition is made in another way, or caches keep the old ones for a year.
-const RENDITIONS_VERSION: u32 = 2;
-
 const DURATION_MS: &str = "iyagi-duration-ms";
 const BIT_RATE: &str = "iyagi-bit-rate";
 const LOUDNESS: &str = "iyagi-lufs";
@@ -29,18 +26,31 @@ pub(super) struct Wanted {
 
 /// All of them, in the order in which they are configured.
 pub(super) fn wanted(sha256: &str, renditions: &[Rendition]) -> Vec<Wanted> {
-    let each = renditions.iter().map(|rendition| {
-        let (name, ending) = (rendition.name(), rendition.ending());
-        let file = format!("rendition-{RENDITIONS_VERSION}-{name}.{ending}");
-        Wanted {
-            rendition: *rendition,
-            key: derived_key(sha256, &file),
-        }
+    let each = renditions.iter().map(|rendition| Wanted {
+        rendition: *rendition,
+        key: rendition_key(sha256, *rendition),
     });
     each.collect()
 }
 
+/// Where a rendition is stored of a recording with these bytes. One that is made in another way has another key.
+pub fn rendition_key(sha256: &str, rendition: Rendition) -> ObjectKey {
+    let (name, digest, ending) = (rendition.name(), rendition.digest(), rendition.ending());
+    derived_key(sha256, &format!("rendition-{name}-{digest}.{ending}"))
+}
+
 impl Wanted {
+    /// Whether it was made as it would be made now, or cannot be, as an item tells.
+    pub(super) fn settled(&self, renditions: &[media::Rendition]) -> bool {
+        let mine = |one: &&media::Rendition| one.name == self.rendition.name();
+        let state = renditions.iter().find(mine).map(|one| &one.state);
+        match state {
+            Some(RenditionState::Made(file)) => file.key == self.key,
+            Some(RenditionState::Failed { .. }) => true,
+            Some(RenditionState::Pending) | None => false,
+        }
+    }
+
     /// The rendition as readers see it.
     pub(super) fn in_state(&self, state: RenditionState) -> media::Rendition {
         media::Rendition {
@@ -129,6 +139,33 @@ mod tests {
             info.options.metadata.clear();
             assert_eq!(wanted.read(&info), None);
         }
+    }
+
+    #[test]
+    fn a_rendition_that_is_listed_is_settled_once_it_is_made_as_it_would_be_now_or_cannot_be() {
+        let wanted = &wanted(&"ab".repeat(32), &Rendition::ALL)[0];
+        let file = |key: &ObjectKey| RenditionFile {
+            key: key.clone(),
+            size: 7,
+            duration_ms: 1,
+            bit_rate: 1,
+            integrated_lufs: None,
+            true_peak_dbtp: None,
+        };
+        let earlier = derived_key(&"ab".repeat(32), "rendition-2-opus-32k.opus");
+        let failed = RenditionState::Failed {
+            reason: "refused".to_owned(),
+            detail: String::new(),
+        };
+        for (state, settled) in [
+            (RenditionState::Pending, false),
+            (RenditionState::Made(file(&earlier)), false),
+            (RenditionState::Made(file(&wanted.key)), true),
+            (failed, true),
+        ] {
+            assert_eq!(wanted.settled(&[wanted.in_state(state)]), settled);
+        }
+        assert!(!wanted.settled(&[]));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use iyagi_messages::media::{Audio, RenditionState, Transcript, TranscriptState};
 use iyagi_messages::object::{ObjectEvent, ObjectKey};
 
 use super::files::derived_key;
+use super::renditions::{Wanted, wanted};
 use super::{AudioWorker, Recording, Worked};
 use crate::media_job::table_down;
 use crate::ports::{Progress, Transcriber, TranscriberFault, TranscriptJob, Written};
@@ -66,11 +67,12 @@ impl AudioWorker {
         let Some((audio, sha256)) = found.and_then(|item| item.audio.zip(item.sha256)) else {
             return Ok(None);
         };
-        let pending = |one: &iyagi_messages::media::Rendition| one.state == RenditionState::Pending;
+        let wanted = wanted(&sha256, &self.context.encoding.renditions);
+        let settled = |one: &Wanted| one.settled(&audio.renditions);
         let requested = |one: &Transcript| one.state == TranscriptState::Requested;
         let waits = audio.sequencer == event.sequencer
             && audio.transcript.as_ref().is_some_and(requested)
-            && !audio.renditions.iter().any(pending);
+            && wanted.iter().all(settled);
         if !waits {
             return Ok(None);
         }
@@ -98,7 +100,8 @@ impl AudioWorker {
         Ok(same.and_then(|audio| audio.transcript))
     }
 
-    /// Begins the transcript of a recording, unless it was begun before.
+    /// Begins the transcript of a recording, unless it was begun before. Whoever offers a recording once more wants its
+    /// files, not to pay for what was said in it long ago.
     pub(super) async fn transcribe(
         &self,
         recording: &Recording<'_>,
@@ -115,7 +118,7 @@ impl AudioWorker {
             }
             Some(_) => return Ok(Worked::Whole),
         }
-        if audio.near_silent {
+        if audio.near_silent || recording.delivery.offers() {
             return Ok(Worked::Whole);
         }
         let job = job_of(transcriber, sha256, sound_of(recording.key, &audio));

@@ -1,27 +1,32 @@
-//! `MediaBackfill`: makes the files of a changed or added preset for pictures that are there already.
+//! `MediaBackfill`: makes the files of a changed or added preset, or rendition, for uploads that are there already.
 //!
 //! Told: [`Step`], by itself. Writes: `backfill.counted`, `backfill.advanced`, `backfill.completed`; operators write the
-//! others. It walks the metadata table, first to count and then to offer what lacks files of the preset to the thumbnail
-//! workers, a page at a time and only while little else waits for them. Among them its offers take turns with uploads as
-//! one more uploader would.
+//! others. It walks the metadata table, first to count and then to offer what lacks files to the workers that make them, a
+//! page at a time and only while little else waits for these. Among them its offers take turns with uploads as one more
+//! uploader would. Several backfills go on side by side: those of pictures and of recordings wait for different workers.
 //!
-//! **Invariant:** how far it is, is in the journal, so a crash or another host repeats a page at most; and a picture that
-//! is offered twice is rendered once.
+//! **Invariant:** how far it is, is in the journal, so a crash or another host repeats a page at most; and of an upload
+//! that is offered twice everything is made once.
 //!
 //! # Layout
 //! - this file: when what is done
-//! - `walk`: every picture, and which of them lack what
+//! - `recipe`: what is made, and which uploads lack it
+//! - `walk`: every upload
 
+mod recipe;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_media::Preset;
+use iyagi_media::audio::Rendition;
 use iyagi_messages::fact::{BackfillAdvanced, BackfillCompleted, BackfillCounted, Fact};
 use iyagi_messages::ids::{Incarnation as Writer, Seq};
 use iyagi_messages::object::ObjectKey;
 
+pub use self::recipe::Recipe;
 use crate::fleet::Fleet;
 use crate::journal::{Draft, Journal};
 use crate::media_job::{Offers, queue_down, table_down};
@@ -41,16 +46,35 @@ pub struct MediaBackfillContext {
     pub projections: Arc<Projections>,
     /// Whether it is this host's work.
     pub fleet: Fleet,
-    /// Which pictures there are.
+    /// Which uploads there are.
     pub table: Arc<dyn MetadataTable>,
-    /// Where they are offered.
-    pub offers: Offers,
-    /// The workers' queue.
-    pub queue: Arc<dyn Queue>,
+    /// Who makes thumbnails.
+    pub pictures: Workers,
+    /// Who makes renditions.
+    pub recordings: Workers,
     /// The presets as they are now.
     pub presets: Vec<Preset>,
-    /// Key prefixes whose pictures get thumbnails.
+    /// The renditions that recordings are to have.
+    pub renditions: Vec<Rendition>,
+}
+
+/// Those who make files of one kind.
+pub struct Workers {
+    /// Where uploads are offered to them.
+    pub offers: Offers,
+    /// Their queue.
+    pub queue: Arc<dyn Queue>,
+    /// Key prefixes of the uploads that they work on.
     pub prefixes: Vec<String>,
+}
+
+impl MediaBackfillContext {
+    fn workers(&self, recipe: &Recipe) -> &Workers {
+        match recipe {
+            Recipe::Thumbnails(_) => &self.pictures,
+            Recipe::Rendition(_) => &self.recordings,
+        }
+    }
 }
 
 /// How often it is looked whether there is something to do.
@@ -60,20 +84,21 @@ const BUSY: Duration = Duration::from_millis(200);
 /// Messages that may wait for the workers while more is offered. An upload waits behind no more than these.
 const WAITING_MAX: u64 = 20;
 
-/// Offers pictures, one page at a time.
+/// Offers uploads, one page at a time.
 pub struct MediaBackfill {
     me: Writer,
     context: Arc<MediaBackfillContext>,
-    counting: Option<Counting>,
+    /// By the name of what is made.
+    counts: BTreeMap<String, Count>,
 }
 
 /// A count on its way. It is not kept: after a crash it begins anew.
-struct Counting {
-    /// Which backfill it is for: the event that began it, or resumed it.
-    preset: String,
+#[derive(Default)]
+struct Count {
+    /// The event that began its backfill, or resumed it.
     seq: Seq,
     through: Option<ObjectKey>,
-    pictures: u64,
+    uploads: u64,
     lacking: u64,
 }
 
@@ -83,85 +108,87 @@ impl MediaBackfill {
         Self {
             me: Writer(me.to_string()),
             context,
-            counting: None,
+            counts: BTreeMap::new(),
         }
     }
 
-    /// Does the next bit, and says when to do the one after it.
+    /// Does the next bit of each backfill, and says when to do the one after it.
     async fn step(&mut self) -> Result<Duration, Fault> {
         if self.context.fleet.leads().is_none() {
             return Ok(IDLE);
         }
-        let Some(backfill) = self.context.projections.backfills().next().cloned() else {
-            self.counting = None;
-            return Ok(IDLE);
+        let backfills = self.context.projections.backfills();
+        let running: Vec<Backfill> = backfills.running().cloned().collect();
+        drop(backfills);
+        let goes_on = |name: &String, count: &mut Count| {
+            let mut running = running.iter();
+            running.any(|one| (&one.preset, one.seq) == (name, count.seq))
         };
-        let preset = self.context.presets.iter();
-        let preset = preset
-            .clone()
-            .find(|preset| preset.name == backfill.preset)
-            .cloned();
-        let Some(preset) = preset else {
+        self.counts.retain(goes_on);
+        let mut pause = IDLE;
+        for backfill in &running {
+            pause = pause.min(self.advance(backfill).await?);
+        }
+        Ok(pause)
+    }
+
+    async fn advance(&mut self, backfill: &Backfill) -> Result<Duration, Fault> {
+        let MediaBackfillContext {
+            presets,
+            renditions,
+            ..
+        } = &*self.context;
+        let Some(recipe) = Recipe::named(&backfill.preset, presets, renditions) else {
             tracing::warn!(
                 preset = backfill.preset,
                 "a backfill ends: the configuration no longer has its preset"
             );
-            return self.complete(&backfill, backfill.offered).await;
+            return self.complete(backfill, backfill.offered).await;
         };
         match backfill.lacking {
-            None => self.count(&backfill, &preset).await,
-            Some(_) if backfill.dry_run => self.complete(&backfill, 0).await,
-            Some(_) => self.offer(&backfill, &preset).await,
+            None => self.count(backfill, &recipe).await,
+            Some(_) if backfill.dry_run => self.complete(backfill, 0).await,
+            Some(_) => self.offer(backfill, &recipe).await,
         }
     }
 
-    async fn count(&mut self, backfill: &Backfill, preset: &Preset) -> Result<Duration, Fault> {
-        let goes_on = |counting: &Counting| {
-            (&counting.preset, counting.seq) == (&backfill.preset, backfill.seq)
-        };
-        let counting = self.counting.take().filter(goes_on);
-        let mut counting = counting.unwrap_or_else(|| Counting {
-            preset: backfill.preset.clone(),
+    async fn count(&mut self, backfill: &Backfill, recipe: &Recipe) -> Result<Duration, Fault> {
+        let prefixes = &self.context.workers(recipe).prefixes;
+        let begun = || Count {
             seq: backfill.seq,
-            through: None,
-            pictures: 0,
-            lacking: 0,
-        });
-        let MediaBackfillContext {
-            table, prefixes, ..
-        } = &*self.context;
-        let page = walk::page(&**table, prefixes, counting.through.as_ref()).await;
+            ..Count::default()
+        };
+        let count = self.counts.entry(backfill.preset.clone());
+        let count = count.or_insert_with(begun);
+        let page = walk::page(&*self.context.table, prefixes, count.through.as_ref()).await;
         let page = page.map_err(|fault| table_down(&fault))?;
         let Some(last) = page.last() else {
             let counted = BackfillCounted {
-                pictures: counting.pictures,
-                lacking: counting.lacking,
+                uploads: count.uploads,
+                lacking: count.lacking,
             };
             self.write(backfill, counted.into()).await?;
             return Ok(Duration::ZERO);
         };
-        counting.through = Some(last.key.clone());
-        for item in page.iter().filter(|item| walk::is_picture(item)) {
-            counting.pictures += 1;
-            counting.lacking += u64::from(walk::lacks(item, preset));
+        count.through = Some(last.key.clone());
+        for item in page.iter().filter(|item| recipe.concerns(item)) {
+            count.uploads += 1;
+            count.lacking += u64::from(recipe.lacks(item));
         }
-        self.counting = Some(counting);
         Ok(Duration::ZERO)
     }
 
-    async fn offer(&self, backfill: &Backfill, preset: &Preset) -> Result<Duration, Fault> {
-        let MediaBackfillContext {
-            table,
-            prefixes,
+    async fn offer(&self, backfill: &Backfill, recipe: &Recipe) -> Result<Duration, Fault> {
+        let Workers {
             offers,
             queue,
-            ..
-        } = &*self.context;
+            prefixes,
+        } = self.context.workers(recipe);
         let depth = queue.depth().await.map_err(|fault| queue_down(&fault))?;
         if depth.visible + depth.in_flight >= WAITING_MAX {
             return Ok(BUSY);
         }
-        let page = walk::page(&**table, prefixes, backfill.through.as_ref()).await;
+        let page = walk::page(&*self.context.table, prefixes, backfill.through.as_ref()).await;
         let page = page.map_err(|fault| table_down(&fault))?;
         if page.is_empty() {
             return self.complete(backfill, backfill.offered).await;
@@ -172,7 +199,7 @@ impl MediaBackfill {
             if offered == WAITING_MAX {
                 break;
             }
-            if walk::is_picture(&item) && walk::lacks(&item, preset) {
+            if recipe.concerns(&item) && recipe.lacks(&item) {
                 offered += u64::from(offers.offer(&item.key, &item.sequencer).await?);
             }
             through = Some(item.key);

@@ -1,11 +1,9 @@
-//! Every picture that is known, page by page, and which of them lack what.
+//! Every upload that is known, page by page.
 
-use iyagi_media::Preset;
 use iyagi_messages::media::MetadataItem;
 use iyagi_messages::object::ObjectKey;
 
 use crate::ports::{MetadataFault, MetadataTable};
-use crate::thumbnail_worker::derived_key;
 
 /// Items of one page: few enough to be gone through while an operator waits for a pause.
 const PAGE: u32 = 100;
@@ -42,27 +40,6 @@ fn ordered(prefixes: &[String]) -> Vec<&str> {
         }
     }
     ordered
-}
-
-/// Whether an item is of a picture that thumbnails can be made of.
-pub(super) fn is_picture(item: &MetadataItem) -> bool {
-    item.content_type.starts_with("image/") && item.defect.is_none() && item.sha256.is_some()
-}
-
-/// Whether a picture lacks a file of a preset as it is now.
-///
-/// Where a crop keeps a point that the uploader named, the item does not tell which, so the picture counts as lacking;
-/// whoever is offered it finds the file and makes nothing.
-pub(super) fn lacks(item: &MetadataItem, preset: &Preset) -> bool {
-    let Some(sha256) = &item.sha256 else {
-        return false;
-    };
-    let made = item.thumbnails.as_ref().map(|made| &made.variants[..]);
-    let made = made.unwrap_or_default();
-    preset.formats.iter().any(|format| {
-        let key = derived_key(sha256, preset, *format, None);
-        made.iter().all(|variant| variant.key != key)
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which presets' files are being made for pictures that were uploaded before the presets were as they are.
+//! Which presets' files are being made for uploads that came before the presets were as they are.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use iyagi_messages::ids::{Seq, Timestamp};
 use iyagi_messages::object::ObjectKey;
 use serde::{Deserialize, Serialize};
 
-/// The last backfill of each preset, folded up to a position.
+/// The last backfill of each preset or rendition, folded up to a position.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Backfills {
     all: BTreeMap<String, Backfill>,
@@ -17,9 +17,9 @@ pub struct Backfills {
 /// A backfill and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {
-    /// The preset's name.
+    /// Name of the preset, or of the rendition.
     pub preset: String,
-    /// Digest of the preset as it was at the beginning.
+    /// Digest of it as it was at the beginning.
     pub digest: String,
     /// Whether it is only counted what would be made.
     pub dry_run: bool,
@@ -27,11 +27,11 @@ pub struct Backfill {
     pub by: String,
     /// When.
     pub begun_at: Timestamp,
-    /// Pictures that could have files of the preset, once they are counted.
-    pub pictures: Option<u64>,
+    /// Uploads that could have files of the preset, once they are counted.
+    pub uploads: Option<u64>,
     /// Those that lacked them then.
     pub lacking: Option<u64>,
-    /// The last picture that was looked at.
+    /// The last upload that was looked at.
     pub through: Option<ObjectKey>,
     /// How many were offered to the workers.
     pub offered: u64,
@@ -82,10 +82,10 @@ impl Backfills {
         self.all.values()
     }
 
-    /// The one to go on with.
-    pub fn next(&self) -> Option<&Backfill> {
-        let mut all = self.all.values();
-        all.find(|backfill| backfill.stage == Stage::Running)
+    /// Those that go on.
+    pub fn running(&self) -> impl Iterator<Item = &Backfill> {
+        self.all()
+            .filter(|backfill| backfill.stage == Stage::Running)
     }
 
     /// Folds the journal's next event.
@@ -97,7 +97,7 @@ impl Backfills {
                 dry_run: begun.dry_run,
                 by: begun.by.clone(),
                 begun_at: event.at,
-                pictures: None,
+                uploads: None,
                 lacking: None,
                 through: None,
                 offered: 0,
@@ -113,7 +113,7 @@ impl Backfills {
         };
         match &event.fact {
             Fact::BackfillCounted(counted) => {
-                backfill.pictures = Some(counted.pictures);
+                backfill.uploads = Some(counted.uploads);
                 backfill.lacking = Some(counted.lacking);
             }
             Fact::BackfillAdvanced(advanced) => {

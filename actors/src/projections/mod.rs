@@ -49,7 +49,7 @@ use self::packing::Unpackable;
 use crate::journal::{Journal, JournalFault, Snapshot};
 
 /// Version of the folding code: another one discards the snapshot and folds from the beginning.
-const CODE_VERSION: u32 = 6;
+const CODE_VERSION: u32 = 7;
 const SNAPSHOT: &str = "projections";
 /// Events that are read at once while folding.
 const PAGE: usize = 10_000;

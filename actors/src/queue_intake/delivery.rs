@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use iyagi_messages::media::turn_of_key;
 use iyagi_messages::object::Notification;
-use serde_json::Value;
 
 use crate::media_job::is_offer;
 use crate::ports::{Queue, QueueFault, Received};
@@ -54,10 +53,14 @@ impl Delivery {
 }
 
 impl Delivery {
+    /// Whether it tells of nothing new, but offers an object once more.
+    pub fn offers(&self) -> bool {
+        serde_json::from_str(&self.received.body).is_ok_and(|body| is_offer(&body))
+    }
+
     /// Whose turn it is. What is offered once more is one's turn together, so that it does not hold up what is new.
     pub fn turn(&self) -> Option<LaneKey> {
-        let body: Value = serde_json::from_str(&self.received.body).ok()?;
-        if is_offer(&body) {
+        if self.offers() {
             return Some(LaneKey::of("offers"));
         }
         match Notification::parse(&self.received.body) {

@@ -6,7 +6,7 @@ use super::child::{fair, intake, on, tell_now, waiting};
 use super::{Ports, Settings, Shared};
 use crate::audio_worker::{Analysing, AudioWorker, AudioWorkerContext, Encoding};
 use crate::dlq_keeper::DlqMessage;
-use crate::media_backfill::{MediaBackfill, MediaBackfillContext, Step};
+use crate::media_backfill::{MediaBackfill, MediaBackfillContext, Step, Workers};
 use crate::media_job::{DecodeBudget, DerivedFiles, MediaJournal, Offers};
 use crate::media_topic::{Fan, MediaTopic, MediaTopicContext, Notice, QueueSubscription};
 use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
@@ -168,15 +168,20 @@ pub(super) fn backfill(group: &Group, shared: &Shared<'_>) {
     let Shared {
         ports, settings, ..
     } = *shared;
+    let workers = |queue, prefixes: &[String]| Workers {
+        offers: offers(ports, settings, &[queue]),
+        queue: Arc::clone(queue),
+        prefixes: prefixes.to_vec(),
+    };
     let context = Arc::new(MediaBackfillContext {
         journal: Arc::clone(&ports.journal),
         projections: Arc::clone(shared.projections),
         fleet: shared.fleet.clone(),
         table: Arc::clone(&ports.table),
-        offers: offers(ports, settings, &[&ports.thumbnails]),
-        queue: Arc::clone(&ports.thumbnails),
+        pictures: workers(&ports.thumbnails, &settings.thumbnail_prefixes),
+        recordings: workers(&ports.audio, &settings.audio_prefixes),
         presets: settings.presets.clone(),
-        prefixes: settings.thumbnail_prefixes.clone(),
+        renditions: settings.renditions.clone(),
     });
     let spec = ChildSpec {
         source: true,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::loudness::Loudness;
 
 /// What voices are brought to: the level of podcasts (AES TD1008 recommends -16 to -18 for speech).
-const TARGET_LUFS: f64 = -16.0;
+pub(super) const TARGET_LUFS: f64 = -16.0;
 
 /// What peaks stay below, in dBTP, those of renditions too.
 pub const TRUE_PEAK_MAX_DBTP: f64 = -1.5;

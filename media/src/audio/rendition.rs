@@ -6,13 +6,19 @@
 mod plainness;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::delivery::TRUE_PEAK_MAX_DBTP;
+use super::delivery::{TARGET_LUFS, TRUE_PEAK_MAX_DBTP};
 use super::error::AudioError;
 use super::limits::AudioLimits;
 use super::probe::Codec;
 use super::{Analysis, analyse};
+use crate::digest::hexadecimal;
 use crate::format::Format;
+
+/// Raised by whoever changes how a rendition is made: its encoder, or an option of that. Files of an
+/// earlier version stay right; a backfill replaces them.
+const RENDITION_VERSION: u32 = 2;
 
 /// How much longer or shorter than its recording a rendition may be: encoders fill their last
 /// frame, of 64 ms at most, and some players count in frames.
@@ -58,6 +64,23 @@ impl Rendition {
             Self::Opus32k => "opus-32k",
             Self::Aac64k => "aac-64k",
         }
+    }
+
+    /// Returns the one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Returns a short hexadecimal hash of all that decides the bytes of its files, given the
+    /// recording: format, bit rate, the loudness and the peaks that its gain aims at, and the
+    /// version of how it is made. A key that carries it never changes its content.
+    pub fn digest(self) -> String {
+        const BYTES: usize = 8;
+        let (ending, bit_rate) = (self.ending(), self.bit_rate());
+        let recipe = format!(
+            "rendition {RENDITION_VERSION} {ending} {bit_rate} to {TARGET_LUFS} peak {TRUE_PEAK_MAX_DBTP}"
+        );
+        hexadecimal(&Sha256::digest(recipe)[..BYTES])
     }
 
     /// Returns the file name's ending.

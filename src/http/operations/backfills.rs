@@ -1,9 +1,11 @@
-//! Files of changed presets for pictures that are there already. What an operator wants is in the journal before it is
-//! begun; the backfill itself goes on without anybody watching.
+//! Files of changed presets and renditions for uploads that are there already. What an operator wants is in the journal
+//! before it is begun; the backfill itself goes on without anybody watching.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::media_backfill::Recipe;
 use iyagi_actors::projections::{Backfill, BackfillStage, Backfills};
+use iyagi_media::audio::Rendition;
 use iyagi_messages::fact::{BackfillBegun, BackfillPaused, BackfillResumed, Fact};
 use serde_json::{Value, json};
 
@@ -18,15 +20,13 @@ use crate::http::response;
 use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/ops/media/backfills/";
-/// The consumer whose queue offers wait in.
-const CONSUMER: &str = "thumbnails";
 
 /// `GET /v1/ops/media/backfills`
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let waiting = waiting(&state.surface).await?;
+    let waiting = Waiting::read(&state.surface).await?;
     let backfills = state.surface.tree.projections.backfills();
-    let shown: Vec<_> = backfills.all().map(|one| shown(one, waiting)).collect();
+    let shown: Vec<_> = backfills.all().map(|one| shown(one, &waiting)).collect();
     Ok(response::ok(&json!({ "backfills": shown })))
 }
 
@@ -51,7 +51,7 @@ pub async fn begin(
     let because = order::because(&mut fields)?;
     fields.end(&["preset", "dry_run", BECAUSE])?;
     let surface = &state.surface;
-    let digest = digest_of(surface, &preset)?;
+    let digest = recipe_of(surface, &preset)?.digest();
     write(surface, &preset, |before| {
         let on_its_way = before.is_some_and(|one| one.stage != BackfillStage::Completed);
         // A count gives way to the deed; whatever else is on its way goes on as it is.
@@ -132,27 +132,37 @@ async fn write(
     .await
 }
 
-/// The digest of a preset as it is now, over all its formats.
-fn digest_of(surface: &Surface, name: &str) -> Result<String, Problem> {
-    let presets = &surface.config.media.presets;
-    let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
-        let names: Vec<&str> = presets.iter().map(|one| one.name.as_str()).collect();
-        let hint = request::did_you_mean(name, names.iter().copied());
-        let detail = format!("there is no preset `{name}`{hint}");
-        return Err(Problem::new(Kind::UnknownPreset, detail)
-            .with("field", "preset")
-            .with("available", names));
-    };
-    let formats = preset.formats.iter();
-    let digests: Vec<_> = formats.map(|format| preset.digest(*format, None)).collect();
-    Ok(digests.join("-"))
+/// What makes the files of this name, as it is configured now.
+fn recipe_of(surface: &Surface, name: &str) -> Result<Recipe, Problem> {
+    let media = &surface.config.media;
+    let (presets, renditions) = (&media.presets, &media.audio.renditions);
+    if let Some(recipe) = Recipe::named(name, presets, renditions) {
+        return Ok(recipe);
+    }
+    if Rendition::named(name).is_some() {
+        let cure = match media.audio.ffmpeg {
+            Some(_) => "add it to `media.audio.renditions`",
+            None => "add it to `media.audio.renditions`, and set `media.audio.ffmpeg`",
+        };
+        let detail = format!("recordings are to have no `{name}`: {cure}, and restart the daemon");
+        return Err(Problem::new(Kind::RenditionOff, detail).with("field", "preset"));
+    }
+    let names = presets.iter().map(|one| one.name.as_str());
+    let names: Vec<&str> = names
+        .chain(renditions.iter().map(|one| one.name()))
+        .collect();
+    let hint = request::did_you_mean(name, names.iter().copied());
+    let detail = format!("there is no preset `{name}`{hint}");
+    Err(Problem::new(Kind::UnknownPreset, detail)
+        .with("field", "preset")
+        .with("available", names))
 }
 
 async fn answer(surface: &Surface, preset: &str) -> Result<HttpResponse, Problem> {
-    let waiting = waiting(surface).await?;
+    let waiting = Waiting::read(surface).await?;
     let backfills = surface.tree.projections.backfills();
     let backfill = backfills.of(preset).ok_or_else(|| none(preset))?;
-    Ok(response::ok(&shown(backfill, waiting)))
+    Ok(response::ok(&shown(backfill, &waiting)))
 }
 
 fn none(preset: &str) -> Problem {
@@ -161,17 +171,39 @@ fn none(preset: &str) -> Problem {
 }
 
 /// How many notifications wait for the workers, offers and others.
-async fn waiting(surface: &Surface) -> Result<u64, Problem> {
-    let queue = surface.queues.iter().find(|queue| queue.name() == CONSUMER);
+struct Waiting {
+    pictures: u64,
+    recordings: u64,
+}
+
+impl Waiting {
+    async fn read(surface: &Surface) -> Result<Self, Problem> {
+        Ok(Self {
+            pictures: waiting(surface, "thumbnails").await?,
+            recordings: waiting(surface, "audio").await?,
+        })
+    }
+
+    /// Those that wait for the workers of a backfill, which may be of a rendition that is no longer made.
+    fn of(&self, backfill: &Backfill) -> u64 {
+        match Rendition::named(&backfill.preset) {
+            Some(_) => self.recordings,
+            None => self.pictures,
+        }
+    }
+}
+
+async fn waiting(surface: &Surface, consumer: &str) -> Result<u64, Problem> {
+    let queue = surface.queues.iter().find(|queue| queue.name() == consumer);
     let Some(queue) = queue else { return Ok(0) };
     let depth = queue.depth().await;
     let depth = depth.map_err(|fault| Problem::internal("the queue of the workers", &fault))?;
     Ok(depth.visible + depth.in_flight + depth.delayed)
 }
 
-fn shown(backfill: &Backfill, waiting: u64) -> Value {
+fn shown(backfill: &Backfill, waiting: &Waiting) -> Value {
     let mut shown = serde_json::to_value(backfill).expect("a backfill has only text keys");
-    shown["waiting"] = waiting.into();
+    shown["waiting"] = waiting.of(backfill).into();
     if let Some(shown) = shown.as_object_mut() {
         // The journal's own business.
         shown.remove("seq");
