@@ -40,6 +40,13 @@ pub(super) fn wanted(sha256: &str, renditions: &[Rendition]) -> Vec<Wanted> {
     each.collect()
 }
 
+/// All of them, as if none was made yet.
+pub(super) fn pending(wanted: &[Wanted]) -> Vec<media::Rendition> {
+    let each = wanted.iter();
+    each.map(|one| one.in_state(RenditionState::Pending))
+        .collect()
+}
+
 impl Wanted {
     /// The rendition as readers see it.
     pub(super) fn in_state(&self, state: RenditionState) -> media::Rendition {
