@@ -165,6 +165,10 @@ fn of_order(fact: &Fact) -> Option<String> {
         }
         Fact::BackfillPaused(fact) => (paused(&"the backfill"), &fact.by, &fact.because),
         Fact::BackfillResumed(fact) => (resumed(&"the backfill"), &fact.by, &fact.because),
+        Fact::ReprocessingRequested(fact) => {
+            let how = format!("{} is to be worked on anew, wished", fact.key);
+            (how, &fact.by, &fact.because)
+        }
         Fact::ActorPaused(fact) => (paused(&fact.actor), &fact.by, &fact.because),
         Fact::ActorResumed(fact) => (resumed(&fact.actor), &fact.by, &fact.because),
         Fact::RestartRequested(fact) => {

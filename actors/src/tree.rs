@@ -42,6 +42,7 @@ use crate::fleet::Fleet;
 use crate::health::Health;
 use crate::inbox::InboxReader;
 use crate::journal::JournalFault;
+use crate::media_job::Offers;
 use crate::platforms::Platforms;
 use crate::projections::{Projections, TrafficPolicy};
 use crate::push_feedback::FeedbackCounts;
@@ -63,6 +64,8 @@ pub struct Tree {
     pub inbox: Arc<InboxReader>,
     /// Messages about delivery that led to nothing, if there are any messages.
     pub feedback: Option<Arc<FeedbackCounts>>,
+    /// Has uploads worked on once more.
+    pub offers: Offers,
     /// What came of the renditions of recordings.
     pub renditions: Arc<RenditionCounts>,
     /// What became of documents, if this host may write the search index.
@@ -153,6 +156,7 @@ pub async fn plant(
         push::redriver(&redrive, queue, &shared, &dlq);
     }
     media::backfill(&media, &shared);
+    let offers = media::offers_of_all(ports, settings);
     if settings.roles.media {
         media::consumers(&media, &shared, &dlq);
         if let Some(intake) = &ports.media_intake {
@@ -166,6 +170,7 @@ pub async fn plant(
         dlq,
         inbox,
         feedback,
+        offers,
         renditions,
         search,
     })

@@ -63,6 +63,7 @@ pub use digest::{hexadecimal, sha256};
 pub use error::{ProbeError, RenderError};
 pub use format::{Format, SNIFF_BYTES, sniff};
 pub use limits::{Limits, Quantity};
+pub use placeholder::blurred;
 pub use preset::{
     Crop, ENGINE_VERSION, Fit, FocalPoint, FocalPointError, OutputFormat, Preset, PresetError,
 };

@@ -13,6 +13,21 @@ pub(crate) fn thumb_hash(small: &Raster) -> Vec<u8> {
     thumbhash::rgba_to_thumb_hash(width as usize, height as usize, &small.rgba())
 }
 
+/// The blurred picture that a hash stands for, in so many columns and rows of one colour each, from the top; none if it is no
+/// hash.
+pub fn blurred(hash: &[u8], columns: usize, rows: usize) -> Option<Vec<[u8; 3]>> {
+    let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(hash).ok()?;
+    let colour = |place: usize| {
+        let (column, row) = (place % columns, place / columns);
+        // The middle of each field stands for it: neighbours hardly differ.
+        let x = (2 * column + 1) * width / (2 * columns);
+        let y = (2 * row + 1) * height / (2 * rows);
+        let at = 4 * (y * width + x);
+        [rgba[at], rgba[at + 1], rgba[at + 2]]
+    };
+    Some((0..columns * rows).map(colour).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +52,12 @@ mod tests {
         };
         let hash = thumb_hash(&small);
         assert!(hash.len() <= 25, "{} bytes", hash.len());
+        let fields = blurred(&hash, 2, 1).expect("a hash");
+        assert!(
+            fields[0][0] > fields[0][2] && fields[1][2] > fields[1][0],
+            "{fields:?}"
+        );
+        assert_eq!(blurred(&hash[..3], 2, 1), None);
         let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).unwrap();
         assert!(width > height);
         let pixel = |x: usize| &rgba[4 * (height / 2 * width + x)..][..3];

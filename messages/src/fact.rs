@@ -580,6 +580,19 @@ facts! {
         /// How many uploads were offered.
         offered: u64,
     }
+    /// A file is to be worked on anew, whatever was made of it before.
+    "reprocessing.requested" v 1 => ReprocessingRequested {
+        /// The object's key.
+        key: ObjectKey,
+        /// The write that is recorded of it; absent if none is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sequencer: Option<Sequencer>,
+        /// Who asked for it.
+        by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    }
     /// An actor failed and was rebuilt.
     "actor.restarted" v 1 => ActorRestarted {
         /// The actor.

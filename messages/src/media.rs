@@ -123,6 +123,11 @@ pub struct Thumbnails {
     /// A `ThumbHash` in Base64, to be shown until a thumbnail is there; absent where an older build made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placeholder: Option<String>,
+    /// How long they took to compute, all together, when the first of them was made; absent where an older build made them.
+    /// It is an operator's business and no client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub rendered_in_ms: Option<u64>,
     /// One per preset and format.
     pub variants: Vec<Variant>,
 }

@@ -630,6 +630,13 @@ fn samples() -> Vec<Fact> {
         }
         .into(),
         BackfillCompleted { offered: 3 }.into(),
+        ReprocessingRequested {
+            key: key("posts/1/한글.jpg"),
+            sequencer: Some(sequencer()),
+            by: by(),
+            because: Some("its colours are wrong".to_owned()),
+        }
+        .into(),
         ActorRestarted {
             actor: actor(),
             incarnation: "push-3#12".into(),

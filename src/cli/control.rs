@@ -24,6 +24,15 @@ pub(super) struct Reason {
     because: Option<String>,
 }
 
+impl Reason {
+    /// Says it in the body of an order.
+    pub(super) fn add_to(&self, body: &mut Value) {
+        if let Some(because) = &self.because {
+            body["because"] = json!(because);
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ScaleArguments {
     /// The pool's name, as `iyagi top` shows it.
@@ -63,9 +72,7 @@ pub(super) fn order(
         Order::Restart => ("restart", json!({})),
         Order::Scale(size) => ("scale", json!({ "size": size })),
     };
-    if let Some(because) = &reason.because {
-        body["because"] = json!(because);
-    }
+    reason.add_to(&mut body);
     let what = match order {
         Order::Pause | Order::Resume if name.parse::<Platform>().is_ok() => "platforms",
         _ => "actors",

@@ -1,4 +1,5 @@
 //! `iyagi media backfill`: makes the files of a changed or added preset, or rendition, for uploads that are there already.
+//! `iyagi media reprocess`: has one upload worked on anew.
 
 use std::io::{self, IsTerminal, Write};
 use std::thread;
@@ -8,10 +9,12 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::control::Reason;
 use super::operations::{Operations, OperationsError, encoded};
 use super::{Context, Exit, Failure};
 
 const PATH: &str = "/v1/ops/media/backfills";
+const REPROCESS_PATH: &str = "/v1/ops/media/reprocess";
 /// How often the daemon is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Lines for a log, where nobody watches: one for each so many hundredths.
@@ -23,6 +26,17 @@ const BAR_WIDTH: u64 = 30;
 pub(super) enum MediaCommand {
     /// Make the files of a preset, or of a rendition, for what was uploaded before it was as it is.
     Backfill(BackfillArguments),
+    /// Have everything made anew of one upload, and its dead letters redriven.
+    Reprocess(ReprocessArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReprocessArguments {
+    /// The upload's key, such as `posts/1/photo.jpg`.
+    #[arg(value_name = "KEY")]
+    key: String,
+    #[command(flatten)]
+    reason: Reason,
 }
 
 #[derive(Debug, Args)]
@@ -63,7 +77,25 @@ struct Told {
 pub(super) fn media(context: &mut Context, command: &MediaCommand) -> Result<Exit, Failure> {
     match command {
         MediaCommand::Backfill(arguments) => backfill(context, arguments),
+        MediaCommand::Reprocess(arguments) => reprocess(context, arguments),
     }
+}
+
+fn reprocess(context: &mut Context, arguments: &ReprocessArguments) -> Result<Exit, Failure> {
+    let mut body = json!({ "key": arguments.key });
+    arguments.reason.add_to(&mut body);
+    let answer: Value = context.operations()?.post(REPROCESS_PATH, &body)?;
+    if context.output.json() {
+        context.output.document(&answer)?;
+        return Ok(Exit::Done);
+    }
+    let redriven = answer["redriven"].as_array().map_or(0, Vec::len);
+    let event = answer["event"].as_str().unwrap_or_default();
+    context.output.line(format!(
+        "{} is worked on anew, {redriven} dead letters of it were redriven; `iyagi journal trace {event}` shows what comes of it",
+        arguments.key
+    ))?;
+    Ok(Exit::Done)
 }
 
 fn backfill(context: &mut Context, arguments: &BackfillArguments) -> Result<Exit, Failure> {

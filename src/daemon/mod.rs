@@ -16,7 +16,7 @@ use std::time::Duration;
 use iyagi_actors::journal::{Draft, JournalFault};
 use iyagi_actors::ports::Clock;
 use iyagi_actors::push_sender::texts::{Texts, UnusableText};
-use iyagi_actors::runtime::{DrainReport, Escalation, System};
+use iyagi_actors::runtime::{DrainReport, Escalation, System, keep_crashes};
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_actors::tree::{ROOT_INTENSITY, Roles, Settings, plant};
 use iyagi_actors::visibility::Sight;
@@ -138,6 +138,8 @@ impl Daemon {
             provenance,
             file: config_file,
         } = loaded;
+        // What Rust's own backtraces are switched off by.
+        keep_crashes(std::env::var_os("RUST_LIB_BACKTRACE").is_none_or(|value| value != "0"));
         let lock = DataLock::take(&config.data.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started_at = clock.now();

@@ -3,7 +3,7 @@
 use iyagi_actors::journal::{Draft, Journal, JournalFault};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::Fact;
-use iyagi_messages::ids::Seq;
+use iyagi_messages::ids::{EventId, Seq};
 
 use super::problem::{Kind, Problem};
 
@@ -33,14 +33,27 @@ impl<T> Decision<T> {
         fact: impl Into<Fact>,
         outcome: T,
     ) -> Self {
-        let mut draft = Draft::new(&writer, entity.to_string());
+        let corr = entity.to_string();
+        Self::within(corr, writer, entity, seen, fact, |_| outcome)
+    }
+
+    /// The same for an event that belongs to what began with `corr`; what it comes to may have the event's id.
+    pub fn within(
+        corr: String,
+        writer: &str,
+        entity: Entity,
+        seen: Seq,
+        fact: impl Into<Fact>,
+        outcome: impl FnOnce(EventId) -> T,
+    ) -> Self {
+        let mut draft = Draft::new(&writer, corr);
         // The same request at the same place in the entity's history is the same event.
         let upstream = format!("{entity}@{}", seen.0 + 1);
         draft.expect(entity.clone(), seen);
-        draft.begin(&upstream, entity, fact);
+        let event = draft.begin(&upstream, entity, fact);
         Self {
             draft: Some(draft),
-            outcome,
+            outcome: outcome(event),
         }
     }
 }

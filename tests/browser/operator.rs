@@ -81,3 +81,44 @@ fn a_dead_letter_that_is_redriven_by_clicking_reaches_its_phone() {
     assert_eq!(pushes()["conserved"], true);
     browser.must_be_content();
 }
+
+#[test]
+fn an_upload_is_worked_on_anew_by_clicking() {
+    if chromium::is_missing() {
+        return;
+    }
+    let daemon = Daemon::demo();
+    let browser = Browser::open(&daemon.origin);
+    browser.visit("/media?show=pictures");
+    browser.click(".gallery li:first-child [data-act]");
+    browser.type_into("#confirm [name=because]", "its colours are wrong");
+    browser.click("#confirm [data-go]");
+    browser.until("[data-toast]", |text| text.contains("is worked on anew"));
+    let wished = daemon.get("/v1/ops/journal?kind=reprocessing.requested")["events"][0].take();
+    assert_eq!(wished["body"]["because"], "its colours are wrong");
+    browser.wait("new thumbnails", || {
+        let rendered = daemon.get("/v1/ops/journal?kind=thumbnail.rendered&order=newest");
+        rendered["events"][0]["cause"] == wished["id"]
+    });
+    browser.must_be_content();
+}
+
+#[test]
+fn a_page_whose_daemon_is_gone_says_since_when_it_is_out_of_date() {
+    if chromium::is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = Daemon::run(folder.path());
+    let browser = Browser::open(&daemon.origin);
+    browser.visit("/");
+    browser.until("[data-live-says]", |text| text == "Live");
+    assert_eq!(browser.text("[data-stale]"), "");
+    browser.click("[data-live-switch]");
+    browser.until("[data-stale]", |text| text.starts_with("Paused: "));
+    browser.click("[data-live-switch]");
+    browser.until("[data-stale]", str::is_empty);
+    drop(daemon);
+    let says = browser.until("[data-stale]", |text| !text.is_empty());
+    assert!(says.contains("does not answer"), "{says}");
+}

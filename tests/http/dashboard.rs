@@ -1,9 +1,11 @@
 //! The dashboard's pages as a browser gets them, and the stream that keeps them up to date.
 
 use std::fs;
+use std::time::Duration;
 
 use iyagi::config::{Config, OperatorConfig, OperatorRole};
 use iyagi_actors::journal::Draft;
+use iyagi_actors::runtime::{ChildSpec, Cx, Done, Failure, Fault, Intensity, Strategy, Worker};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::LetterRequested;
 use iyagi_messages::ids::{LetterId, Timestamp};
@@ -267,4 +269,83 @@ fn an_operator_who_may_only_look_is_offered_nothing_to_change() {
     let style = style.split('"').find(|text| text.contains(".css"));
     let style = fixture.operations("GET", style.expect("a style"), "");
     assert_eq!(style.status, 200, "the way in is styled for anybody");
+}
+
+struct Clumsy;
+
+impl Worker for Clumsy {
+    type Msg = &'static str;
+
+    async fn handle(&mut self, word: &&'static str, _: &Cx<&'static str>) -> Result<Done, Fault> {
+        panic!("{word} is too much");
+    }
+
+    async fn set_aside(&mut self, _: &&'static str, _: &[Failure]) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_last_panic_of_an_actor_is_shown_with_its_place_and_the_calls_that_led_there() {
+    let fixture = Fixture::start();
+    let intensity = Intensity {
+        max: 9,
+        within: Duration::from_mins(1),
+    };
+    let actors = &fixture.surface.actors;
+    let group = actors.group("test", Strategy::OneForOne, intensity);
+    let mailbox = group.child(ChildSpec::new("clumsy"), |_| async { Ok(Clumsy) });
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let told = runtime.expect("a runtime").block_on(mailbox.tell("<b>"));
+    told.expect("it is taken");
+    let line = |html: &str| html.contains("&#60;b&#62; is too much, at tests/http/dashboard.rs:");
+    let shown = fixture.until("the panic", |fixture| {
+        let html = page(fixture, "/actors/clumsy");
+        line(&html).then_some(html)
+    });
+    assert!(shown.contains("Last panic"), "{shown}");
+    assert!(shown.contains("Clumsy as iyagi_actors"), "{shown}");
+    let restarted = "/v1/ops/journal?kind=actor.restarted&order=newest";
+    fixture.until("its restart in the journal", |fixture| {
+        let events = fixture.operations("GET", restarted, "").json();
+        let reason = events["events"][0]["body"]["reason"].as_str()?.to_owned();
+        reason
+            .contains("is too much, at tests/http/dashboard.rs:")
+            .then_some(())
+    });
+    let told = fixture
+        .operations("GET", "/v1/ops/actors/clumsy", "")
+        .json();
+    let reason = told["last_panic"]["reason"].as_str().expect("text");
+    assert!(reason.starts_with("<b> is too much, at "), "{reason}");
+}
+
+#[test]
+fn charts_mark_starts_and_orders_and_the_overview_says_them_under_the_same_numbers() {
+    let fixture = Fixture::start();
+    let body = json!({ "because": "a <test>" }).to_string();
+    let pause = "/v1/ops/actors/push-sender/pause";
+    fixture.operations("POST", pause, body).json();
+    let told = fixture
+        .operations("GET", "/v1/ops/history?after=0", "")
+        .json();
+    let marks = told["marks"].as_array().expect("a list");
+    let kinds: Vec<_> = marks.iter().map(|mark| mark["kind"].clone()).collect();
+    assert_eq!(kinds, ["started", "ordered"], "{told}");
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(marks[0]["what"], format!("iyagi {version} came up"));
+    assert_eq!(
+        marks[1]["what"],
+        "push-sender was paused by local: a <test>"
+    );
+    let event = marks[1]["event"].as_str().expect("an id");
+    let shown = page(&fixture, "/");
+    let said = format!(
+        "<b class=\"nth ordered\">2</b> <a href=\"/journal/{event}\">push-sender was paused by local: a &#60;test&#62;</a>"
+    );
+    assert!(shown.contains(&said), "{shown}");
+    assert!(
+        shown.contains("push-sender is paused"),
+        "it is a problem: {shown}"
+    );
 }

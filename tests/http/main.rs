@@ -19,6 +19,7 @@ mod operators;
 mod owasp;
 mod pages;
 mod preferences;
+mod reprocessing;
 mod search;
 mod settling;
 mod sign_in;

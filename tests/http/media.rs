@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::fixture::Fixture;
 
-fn picture() -> Vec<u8> {
+pub(crate) fn picture() -> Vec<u8> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/media/posts/story-launch/IMG_2041.jpg");
     std::fs::read(path).expect("the demo's picture")
 }
 
-fn upload(fixture: &Fixture, key: &str, body: &[u8]) {
+pub(crate) fn upload(fixture: &Fixture, key: &str, body: &[u8]) {
     let key = utf8_percent_encode(key, NON_ALPHANUMERIC);
     let answer = fixture.public("PUT", &format!("/v1/files/{key}"), body);
     assert_eq!(answer.status, 201, "{}", answer.text());
@@ -27,7 +27,7 @@ fn item(fixture: &Fixture, key: &str) -> Value {
     })
 }
 
-fn with_thumbnails(fixture: &Fixture, key: &str) -> Value {
+pub(crate) fn with_thumbnails(fixture: &Fixture, key: &str) -> Value {
     fixture.until("the thumbnails", |fixture| {
         let item = item(fixture, key);
         item["thumbnails"].is_object().then_some(item)

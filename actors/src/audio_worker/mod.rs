@@ -44,10 +44,10 @@ pub use self::encoding::{Encoding, RenditionCounts};
 pub use self::files::FILE_NAMES;
 use self::files::derive;
 pub use self::renditions::rendition_key;
-use self::renditions::wanted;
+use self::renditions::{pending, wanted};
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
-    read_write, read_write_of, store_down, table_down,
+    read_write, read_write_of, reprocessing_of, store_down, table_down,
 };
 use crate::ports::{DecoderFault, MetadataTable, ObjectStore, StoreFault, Transcriber, Written};
 use crate::queue_intake::Delivery;
@@ -208,7 +208,10 @@ impl AudioWorker {
         context.derived.claim(&self.me, claim).await?;
         let put = context.store.put_all(files).await;
         put.map_err(|fault| store_down(&fault))?;
-        audio.renditions = self.stored(&wanted).await?;
+        audio.renditions = match reprocessing_of(recording.delivery) {
+            None => self.stored(&wanted).await?,
+            Some(_) => pending(&wanted),
+        };
         audio.transcript = self.known_transcript(recording).await?;
         let analysis = AudioAnalysed {
             key: (*key).clone(),
@@ -219,7 +222,15 @@ impl AudioWorker {
             files: audio.files.clone(),
         };
         let written = self.attach(recording, &audio).await?;
-        self.record(recording, analysis.into()).await?;
+        context
+            .media
+            .record_for(
+                recording.delivery,
+                &self.me,
+                (key, sequencer),
+                analysis.into(),
+            )
+            .await?;
         if written == Written::Outdated {
             return self.abandon(recording).await;
         }

@@ -39,6 +39,13 @@ pub fn rendition_key(sha256: &str, rendition: Rendition) -> ObjectKey {
     derived_key(sha256, &format!("rendition-{name}-{digest}.{ending}"))
 }
 
+/// All of them, as if none was made yet.
+pub(super) fn pending(wanted: &[Wanted]) -> Vec<media::Rendition> {
+    let each = wanted.iter();
+    each.map(|one| one.in_state(RenditionState::Pending))
+        .collect()
+}
+
 impl Wanted {
     /// Whether it was made as it would be made now, or cannot be, as an item tells.
     pub(super) fn settled(&self, renditions: &[media::Rendition]) -> bool {

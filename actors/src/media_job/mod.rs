@@ -16,6 +16,7 @@ mod offer;
 mod reading;
 mod watch;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use iyagi_messages::event::Entity;
@@ -28,7 +29,7 @@ use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 pub use self::budget::{DecodeBudget, Share};
 pub use self::candidate::is_candidate;
 pub use self::derived::{DerivedFiles, Gone};
-pub use self::offer::{Offers, is_offer};
+pub use self::offer::{Offers, is_offer, reprocessing_of};
 pub use self::reading::{Reading, read_write, read_write_of};
 pub use self::watch::Watch;
 use crate::dlq_keeper::DlqMessage;
@@ -105,12 +106,28 @@ impl MediaJournal {
         fact: Fact,
     ) -> Result<(), JournalFault> {
         let mut draft = Draft::new(writer, correlation(key, sequencer));
-        let noun = fact.kind().split('.').next().unwrap_or_default().to_owned();
         draft.begin(
             &upstream(key, sequencer, &fact.body()),
-            Entity::new(&noun, key),
+            entity_of(&fact, key),
             fact,
         );
+        self.journal.append(draft.finish()).await.map(|_| ())
+    }
+
+    /// The same for what a delivery led to. If it was asked for by an operator, it follows from that, and is written again
+    /// even where it is what it was before.
+    pub async fn record_for(
+        &self,
+        delivery: &Delivery,
+        writer: &Writer,
+        (key, sequencer): (&ObjectKey, &Sequencer),
+        fact: Fact,
+    ) -> Result<(), JournalFault> {
+        let Some(request) = reprocessing_of(delivery) else {
+            return self.record(writer, key, sequencer, fact).await;
+        };
+        let mut draft = Draft::new(writer, correlation(key, sequencer));
+        draft.follow(request, entity_of(&fact, key), fact);
         self.journal.append(draft.finish()).await.map(|_| ())
     }
 
@@ -155,8 +172,7 @@ impl MediaJournal {
         let requested = LetterRequested { letter };
         match fact {
             Some(fact) => {
-                let noun = fact.kind().split('.').next().unwrap_or_default().to_owned();
-                let cause = draft.begin(&upstream, Entity::new(&noun, &key), fact);
+                let cause = draft.begin(&upstream, entity_of(&fact, &key), fact);
                 draft.follow(cause, letter_entity, requested);
             }
             None => {
@@ -174,6 +190,12 @@ impl MediaJournal {
 /// What an upload's events began with.
 pub fn correlation(key: &ObjectKey, sequencer: &Sequencer) -> String {
     format!("upload:{key}#{sequencer}")
+}
+
+/// What a fact about an object is an event of.
+fn entity_of(fact: &Fact, key: impl Display) -> Entity {
+    let noun = fact.kind().split('.').next().unwrap_or_default();
+    Entity::new(noun, key)
 }
 
 fn upstream(key: &ObjectKey, sequencer: &Sequencer, body: &str) -> String {

@@ -18,10 +18,10 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Core, Exit};
+use super::crash::Crash;
 use super::fault::{Directive, Failure, FaultClass};
 use super::mailbox::Envelope;
 use super::observer::RuntimeEvent;
-use super::panic_text;
 use super::record::order;
 use super::statistics::ActorState;
 use super::supervision::Verdict;
@@ -35,7 +35,7 @@ type Body<W> = Pin<Box<ContextFut<Cell<W>, Context<Cell<W>>>>>;
 
 /// How one incarnation ended, as its guard sees it.
 enum End {
-    Panicked(String),
+    Panicked(Crash),
     Exited(Exit),
     Cancelled,
 }
@@ -94,7 +94,7 @@ async fn incarnation<W: Worker>(core: &Core<W>, body: &mut Body<W>) -> End {
         core.begin_poll(task.waker());
         loop {
             match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))) {
-                Err(panic) => return Poll::Ready(End::Panicked(panic_text(&*panic))),
+                Err(panic) => return Poll::Ready(End::Panicked(Crash::caught(&*panic))),
                 Ok(Poll::Ready(())) => {
                     let exit = core.exit.take().unwrap_or(Exit::StoppedItself);
                     return Poll::Ready(End::Exited(exit));
@@ -163,7 +163,7 @@ fn clear<W: Worker>(core: &Core<W>, body: &mut Body<W>, keep_worker: bool) -> bo
 
 fn drop_worker<W: Worker>(core: &Core<W>, worker: Option<W>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(move || drop(worker))) {
-        let message = panic_text(&*panic);
+        let message = Crash::caught(&*panic).text;
         tracing::error!(actor = %core.record.name, message, "worker panicked while it was dropped");
     }
 }
@@ -201,18 +201,17 @@ fn judge<W: Worker>(core: &Core<W>, end: End, had_worker: bool) -> Next {
                 },
             };
         }
-        End::Panicked(message) => {
-            record.count(|statistics| _ = statistics.panics.fetch_add(1, Relaxed));
+        End::Panicked(crash) => {
+            let at = record.since_epoch(Instant::now());
+            record.count(|statistics| statistics.panicked(&crash, at));
+            let message = crash.text;
             tracing::error!(actor = %record.name, message, "worker panicked");
             record.observe(&RuntimeEvent::Panicked {
                 name: record.name.to_string(),
                 incarnation: record.incarnation(),
                 message: message.clone(),
             });
-            let failure = Failure::Panic {
-                message,
-                at: record.since_epoch(Instant::now()),
-            };
+            let failure = Failure::Panic { message, at };
             match bury(core, &failure, had_worker) {
                 Directive::Escalate => return escalate(core, failure.reason()),
                 Directive::Retry { after } => (failure, after),

@@ -8,6 +8,7 @@
 //! - `worker`, `fault`, `spec`: what an actor is, what may go wrong with it, how it is supervised
 //! - `tree`, `system`, `register`, `place`: groups and their children, orders to them, the threads
 //! - `cell`, `work`, `guard`: one actor's shell, the course of its messages, what restarts it
+//! - `crash`: what is left of a panic
 //! - `supervision`, `lanes`: restarts and job order as pure state
 //! - `mailbox`, `pool` (and its `dispatcher`), `broadcast`: the three ways to an actor
 //! - `cpu_pool`, `task`: work that is not an actor
@@ -20,6 +21,7 @@
 mod broadcast;
 mod cell;
 mod cpu_pool;
+mod crash;
 mod dispatcher;
 mod drain;
 mod fault;
@@ -44,6 +46,7 @@ use std::any::Any;
 
 pub use broadcast::{Broadcast, Delivery, Outcome, Outlet};
 pub use cpu_pool::{CpuError, CpuPool};
+pub use crash::{Calls, keep_crashes};
 pub use drain::{ActorDrain, DrainReport};
 pub use fault::{Decide, Directive, Failure, Fault, FaultClass, decide};
 pub use lanes::LaneKey;
@@ -54,8 +57,8 @@ pub use spec::{
     Backoff, ChildSpec, Intensity, MAILBOX_CAPACITY, Placement, PoolSpec, Restart, Strategy,
 };
 pub use statistics::{
-    ActorKind, ActorSnapshot, ActorState, Counters, Handling, LastFailure, Latency, LatencyBucket,
-    MailboxSnapshot,
+    ActorKind, ActorSnapshot, ActorState, Counters, Handling, LastFailure, LastPanic, Latency,
+    LatencyBucket, MailboxSnapshot,
 };
 pub use system::{ControlError, Escalation, System};
 pub use task::{Task, TaskError};

@@ -281,6 +281,7 @@ impl Record {
             counters: self.statistics.counters(),
             restarts_in_window,
             last_failure: self.statistics.last_failure(),
+            last_panic: self.statistics.last_panic(),
             next_restart_in_ms: (restart_at != NEVER)
                 .then(|| restart_at.saturating_sub(now_us) / 1_000),
             backpressure_ms_total,

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::crash::{Calls, Crash};
+
 /// Powers of two of microseconds: the last bucket holds everything from 2^38 µs (three days) up.
 const BUCKETS: usize = 40;
 
@@ -125,6 +127,7 @@ pub(super) struct Statistics {
     pub(super) queue_time: Histogram,
     edges: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
     last_failure: Mutex<Option<LastFailure>>,
+    last_panic: Mutex<Option<LastPanic>>,
 }
 
 impl Statistics {
@@ -158,6 +161,26 @@ impl Statistics {
 
     pub(super) fn last_failure(&self) -> Option<LastFailure> {
         self.last_failure
+            .lock()
+            .expect("no panic happens while it is held")
+            .clone()
+    }
+
+    pub(super) fn panicked(&self, crash: &Crash, at: Duration) {
+        self.panics.fetch_add(1, Relaxed);
+        let panic = LastPanic {
+            reason: crash.text.clone(),
+            at_ms: at.as_millis() as u64,
+            calls: crash.calls.clone(),
+        };
+        *self
+            .last_panic
+            .lock()
+            .expect("no panic happens while it is held") = Some(panic);
+    }
+
+    pub(super) fn last_panic(&self) -> Option<LastPanic> {
+        self.last_panic
             .lock()
             .expect("no panic happens while it is held")
             .clone()
@@ -213,6 +236,8 @@ pub struct ActorSnapshot {
     pub restarts_in_window: u32,
     /// The last failure.
     pub last_failure: Option<LastFailure>,
+    /// The last panic, be it ever so many other failures ago.
+    pub last_panic: Option<LastPanic>,
     /// Time left of the pause before the next restart.
     pub next_restart_in_ms: Option<u64>,
     /// Time that senders spent waiting for room, together.
@@ -327,6 +352,18 @@ pub struct LastFailure {
     pub reason: String,
     /// When, since the system started.
     pub at_ms: u64,
+}
+
+/// The last panic of an actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastPanic {
+    /// What it said, and where.
+    pub reason: String,
+    /// When, since the system started.
+    pub at_ms: u64,
+    /// The calls that led to it, if they are kept. Their names are looked up by whoever wants them.
+    #[serde(skip)]
+    pub calls: Option<Calls>,
 }
 
 #[cfg(test)]

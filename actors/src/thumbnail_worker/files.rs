@@ -3,6 +3,7 @@
 //! A derived file carries its facts as metadata, so that another picture of the same bytes can use it unseen.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +20,7 @@ const WIDTH: &str = "iyagi-width";
 const HEIGHT: &str = "iyagi-height";
 const COLOUR: &str = "iyagi-colour";
 const PLACEHOLDER: &str = "iyagi-placeholder";
+const RENDERED_IN_MS: &str = "iyagi-rendered-in-ms";
 
 /// One file that a picture is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,7 @@ pub(super) struct Wanted {
 pub(super) struct Look {
     pub(super) dominant_colour: String,
     pub(super) placeholder: Option<String>,
+    pub(super) rendered_in_ms: Option<u64>,
 }
 
 /// Every file, in the order of the presets and of their formats.
@@ -69,11 +72,12 @@ pub(super) fn presets_of(lacking: &[&Wanted], presets: &[Preset]) -> Vec<Preset>
 }
 
 impl Look {
-    pub(super) fn of(rendered: &Rendered) -> Self {
+    pub(super) fn of(rendered: &Rendered, took: Duration) -> Self {
         let [red, green, blue] = rendered.dominant_colour;
         Self {
             dominant_colour: format!("#{red:02x}{green:02x}{blue:02x}"),
             placeholder: Some(STANDARD.encode(&rendered.thumb_hash)),
+            rendered_in_ms: Some(took.as_millis() as u64),
         }
     }
 
@@ -86,6 +90,8 @@ impl Look {
         ]);
         let placeholder = self.placeholder.clone();
         metadata.extend(placeholder.map(|hash| (PLACEHOLDER.to_owned(), hash)));
+        let took = self.rendered_in_ms.map(|ms| ms.to_string());
+        metadata.extend(took.map(|ms| (RENDERED_IN_MS.to_owned(), ms)));
         PutOptions {
             content_type: Some(variant.content_type.clone()),
             cache_control: Some(CACHE_CONTROL.to_owned()),
@@ -113,6 +119,7 @@ impl Wanted {
         let look = Look {
             dominant_colour: said(COLOUR)?.clone(),
             placeholder: said(PLACEHOLDER).cloned(),
+            rendered_in_ms: said(RENDERED_IN_MS).and_then(|ms| ms.parse().ok()),
         };
         let (width, height) = (said(WIDTH)?.parse().ok()?, said(HEIGHT)?.parse().ok()?);
         Some((self.variant(width, height, info.size), look))
@@ -137,6 +144,7 @@ mod tests {
         let look = Look {
             dominant_colour: "#102030".to_owned(),
             placeholder: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
+            rendered_in_ms: Some(41),
         };
         let variant = file.variant(128, 96, 7);
         let mut info = ObjectInfo {

@@ -2,7 +2,8 @@
 //!
 //! Told: [`Delivery`] from the queue `thumbnails`. Writes: `derived.claimed`, `thumbnail.rendered`, `thumbnail.failed`,
 //! `letter.requested`. Derived files are content-addressed and immutable: pictures of the same bytes share them, a second
-//! render of the same bytes by the same preset does not happen, and a changed preset gives new keys.
+//! render of the same bytes by the same preset does not happen unless an operator orders it, and a changed preset gives new
+//! keys.
 //!
 //! **Invariant:** a message leaves its queue only after its outcome is durable; no file is stored that was not claimed.
 //!
@@ -29,7 +30,7 @@ use self::files::{Look, Wanted, presets_of, wanted};
 pub use self::rendering::{Foreseen, Rendering, Unrendered};
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
-    read_write, read_write_of, store_down, table_down,
+    read_write, read_write_of, reprocessing_of, store_down, table_down,
 };
 use crate::ports::{MetadataTable, NewObject, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
@@ -139,7 +140,7 @@ impl ThumbnailWorker {
             }
         };
         match self.make(delivery, &picture).await {
-            Ok(thumbnails) => self.attach(&picture, thumbnails).await,
+            Ok(thumbnails) => self.attach(delivery, &picture, thumbnails).await,
             Err(Failed::ForGood(why)) => self.fail(delivery, event, &picture.sequencer, why).await,
             Err(Failed::Down(fault)) => Err(fault),
         }
@@ -161,7 +162,7 @@ impl ThumbnailWorker {
             files: files.iter().map(|file| file.key.clone()).collect(),
         };
         let mut stored = vec![None; files.len()];
-        if self.is_claimed(&claim).await? {
+        if reprocessing_of(delivery).is_none() && self.is_claimed(&claim).await? {
             // In this order, or they could be removed behind the look.
             self.context.derived.claim(&self.me, claim.clone()).await?;
             stored = self.stored(&files).await?;
@@ -179,9 +180,9 @@ impl ThumbnailWorker {
             let focal_point = picture.focal_point;
             let rendered = rendering.render(bytes, probe.as_ref(), focal_point, presets);
             let rendered = rendered.await;
-            let rendered = rendered.map_err(|unrendered| failed(unrendered, delivery))?;
+            let (rendered, took) = rendered.map_err(|unrendered| failed(unrendered, delivery))?;
             self.context.derived.claim(&self.me, claim).await?;
-            let own = Look::of(&rendered);
+            let own = Look::of(&rendered, took);
             made = self.store(&lacking, rendered, &own).await?;
             look = Some(own);
         }
@@ -196,6 +197,7 @@ impl ThumbnailWorker {
             sequencer: picture.sequencer.clone(),
             dominant_colour: look.dominant_colour,
             placeholder: look.placeholder,
+            rendered_in_ms: look.rendered_in_ms,
             variants,
         })
     }
@@ -245,7 +247,12 @@ impl ThumbnailWorker {
         Ok(variants)
     }
 
-    async fn attach(&self, picture: &Picture, thumbnails: Thumbnails) -> Result<(), Fault> {
+    async fn attach(
+        &self,
+        delivery: &Delivery,
+        picture: &Picture,
+        thumbnails: Thumbnails,
+    ) -> Result<(), Fault> {
         let Picture { key, sequencer, .. } = picture;
         let context = &self.context;
         let variants = thumbnails.variants.clone();
@@ -258,7 +265,7 @@ impl ThumbnailWorker {
         };
         context
             .media
-            .record(&self.me, key, sequencer, fact.into())
+            .record_for(delivery, &self.me, (key, sequencer), fact.into())
             .await?;
         if attached == Written::Outdated {
             // Removed or replaced meanwhile, so nobody will ask for them.

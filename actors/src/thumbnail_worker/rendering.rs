@@ -1,7 +1,7 @@
 //! The work on pixels: within the budget of memory, within its time, away from the actors' threads.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iyagi_media::{
     FocalPoint, Limits, Preset, Probe, RenderError, Rendered, estimated_bytes, probe, render,
@@ -57,15 +57,15 @@ impl Rendering {
         self.cpu.run(self.deadline, work).await
     }
 
-    /// Makes every thumbnail of a picture that was probed. Its share of the memory is held for as long as the work really
-    /// takes.
+    /// Makes every thumbnail of a picture that was probed, and says how long the work took. Its share of the memory is held
+    /// for as long as that.
     pub async fn render(
         &self,
         bytes: Arc<Vec<u8>>,
         probe: Option<&Probe>,
         focal_point: Option<FocalPoint>,
         presets: Vec<Preset>,
-    ) -> Result<Rendered, Unrendered> {
+    ) -> Result<(Rendered, Duration), Unrendered> {
         // What is beyond the limits is refused by the render, too.
         let affordable =
             probe.filter(|probe| probe.estimated_decode_bytes <= self.limits.decode_bytes_max);
@@ -77,7 +77,9 @@ impl Rendering {
         let (late, limits) = (watch.ended(), self.limits.clone());
         let work = move || {
             let _share = share;
-            render(&bytes, focal_point, &presets, &limits, &late)
+            let began = Instant::now();
+            let rendered = render(&bytes, focal_point, &presets, &limits, &late)?;
+            Ok::<_, RenderError>((rendered, began.elapsed()))
         };
         Ok(self.cpu.run(self.deadline, work).await??)
     }
@@ -85,8 +87,6 @@ impl Rendering {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use futures_util::FutureExt;
     use iyagi_media::OutputFormat;
 
@@ -117,7 +117,7 @@ mod tests {
     async fn rendered(
         rendering: &Rendering,
         picture: &Arc<Vec<u8>>,
-    ) -> Result<Rendered, Unrendered> {
+    ) -> Result<(Rendered, Duration), Unrendered> {
         let foreseen = rendering.look(Arc::clone(picture), None).await?;
         let presets = vec![Preset::new("large", 1080, &[OutputFormat::WebP])];
         let picture = Arc::clone(picture);

@@ -68,7 +68,7 @@ impl Work {
             store: Arc::clone(&ports.store),
             table: Arc::clone(&ports.table),
             // Whoever derives files can be robbed of them.
-            offers: offers(ports, settings, &[&ports.thumbnails, &ports.audio]),
+            offers: offers_of_all(ports, settings),
         };
         Self {
             media,
@@ -224,6 +224,11 @@ pub(super) fn fan_out(group: &Group, intake: &Arc<dyn Queue>, shared: &Shared<'_
         topic.subscribe(&name, subscription, |notice| notice);
     }
     tell_now(&mailbox, Fan);
+}
+
+/// Offers files once more to everybody who derives others from them.
+pub(super) fn offers_of_all(ports: &Ports, settings: &Settings) -> Offers {
+    offers(ports, settings, &[&ports.thumbnails, &ports.audio])
 }
 
 /// Offers files once more to consumers, by their queues.

@@ -104,6 +104,7 @@ mod tests {
                     sequencer,
                     dominant_colour: number.to_string(),
                     placeholder: None,
+                    rendered_in_ms: None,
                     variants: vec![],
                 })),
                 Change::Remove(_) => drop(entry.remove(sequencer)),
@@ -171,6 +172,7 @@ mod tests {
             sequencer: sequencer.clone(),
             dominant_colour: "#000000".to_owned(),
             placeholder: None,
+            rendered_in_ms: None,
             variants: vec![],
         };
         let complete = MetadataItem {

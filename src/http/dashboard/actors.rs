@@ -1,9 +1,9 @@
 //! `GET /actors`: the supervision tree as it is now, and what an operator can do about each actor.
 
-use actix_web::web::Data;
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState};
+use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, Calls};
 use iyagi_messages::event::Entity;
 use iyagi_messages::ids::Timestamp;
 
@@ -86,8 +86,17 @@ pub(super) struct Detail {
     figures: Vec<(&'static str, String)>,
     waited: Vec<(String, String)>,
     failure: Option<(String, Moment)>,
+    panic: Option<Panic>,
     policy: String,
     may_act: bool,
+}
+
+/// The last panic of an actor.
+struct Panic {
+    reason: String,
+    at: Moment,
+    /// The calls that led to it, once somebody has had them named.
+    calls: Option<String>,
 }
 
 /// An actor's state, in words.
@@ -214,6 +223,13 @@ impl Detail {
     pub(super) fn of(look: &Look, name: &str, may_act: bool) -> Option<Self> {
         let found = look.actors.iter().find(|one| one.actor.name == name)?;
         let actor = &found.actor;
+        let ago = |ms| {
+            let at = look.started_at.0.saturating_add_unsigned(ms);
+            text::ago(Timestamp(at), look.at)
+        };
+        let panicked_ms = actor.last_panic.as_ref().map(|panic| panic.at_ms);
+        let last_failure = actor.last_failure.as_ref();
+        let last_failure = last_failure.filter(|failure| panicked_ms != Some(failure.at_ms));
         Some(Self {
             row: Row::of(found),
             figures: figures(actor),
@@ -222,13 +238,31 @@ impl Detail {
                 .iter()
                 .map(|(sender, ms)| (sender.clone(), text::span(*ms)))
                 .collect(),
-            failure: actor.last_failure.as_ref().map(|failure| {
-                let at = Timestamp(look.started_at.0.saturating_add_unsigned(failure.at_ms));
-                (failure.reason.clone(), text::ago(at, look.at))
+            // A panic says more.
+            failure: last_failure.map(|failure| (failure.reason.clone(), ago(failure.at_ms))),
+            panic: actor.last_panic.as_ref().map(|panic| Panic {
+                reason: panic.reason.clone(),
+                at: ago(panic.at_ms),
+                calls: panic
+                    .calls
+                    .as_ref()
+                    .and_then(Calls::named)
+                    .map(str::to_owned),
             }),
             policy: actor.policy.clone(),
             may_act,
         })
+    }
+}
+
+/// Has the calls of an actor's last panic named, which takes too long for a thread that serves others.
+async fn name_calls(look: &Look, name: &str) {
+    let found = look.actors.iter().find(|one| one.actor.name == name);
+    let panic = found.and_then(|one| one.actor.last_panic.as_ref());
+    if let Some(calls) = panic.and_then(|panic| panic.calls.clone())
+        && let Err(error) = web::block(move || calls.name()).await
+    {
+        tracing::warn!(%error, "the calls of a panic are not named");
     }
 }
 
@@ -282,6 +316,7 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
     Query::of(&request, &[])?;
     let name = request::segment(&request, PREFIX, "name")?;
     let look = state.board.refresh().await;
+    name_calls(&look, &name).await;
     let frame = Frame::of(&state, &request, &*name, "/actors");
     let detail = Detail::of(&look, &name, frame.may_act).ok_or_else(|| {
         let known = look.actors.iter().map(|one| &*one.actor.name);

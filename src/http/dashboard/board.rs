@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::history::{self, Columns, History};
 use super::look::{Counted, Look, Probes, sample};
+use super::marks::{Mark, Marks};
 use crate::surface::Surface;
 
 /// Time between two looks while somebody watches.
@@ -26,6 +27,7 @@ pub struct Board {
     surface: Arc<Surface>,
     looks: watch::Sender<Arc<Look>>,
     measured: Mutex<Measured>,
+    marks: Marks,
     /// Places for pages that are kept up to date.
     pub(super) places: Arc<Semaphore>,
 }
@@ -41,6 +43,7 @@ struct Measured {
 impl Board {
     /// Looks for the first time.
     pub async fn new(surface: Arc<Surface>) -> Arc<Self> {
+        let marks = Marks::of(&*surface.journal).await;
         let probes = Arc::new(Probes::ask(&surface).await);
         let measured = Mutex::default();
         let first = Arc::new(look(&surface, &measured, probes));
@@ -48,6 +51,7 @@ impl Board {
             surface,
             looks: watch::Sender::new(first),
             measured,
+            marks,
             places: Arc::new(Semaphore::new(WATCHERS_MAX)),
         })
     }
@@ -103,6 +107,13 @@ impl Board {
     /// The last hour, as far as it is later than a moment.
     pub(super) fn columns(&self, after: Timestamp) -> Columns {
         locked(&self.measured).history.columns(after)
+    }
+
+    /// What may have changed how the daemon works within the last hour, the oldest first.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        let now = self.surface.clock.now();
+        let begins = now.0.saturating_sub_unsigned(history::SPAN_MS);
+        self.marks.since(Timestamp(begins))
     }
 
     fn look(&self) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Time between two samples.
 pub(super) const EVERY_MS: u64 = 2_000;
 /// How far back it goes.
-const SPAN_MS: u64 = 3_600_000;
+pub(super) const SPAN_MS: u64 = 3_600_000;
 /// What a rate of now is measured over: long enough not to flicker, short enough to tell of now.
 const RATE_MS: u64 = 10_000;
 

@@ -124,7 +124,9 @@ impl Teller {
             }
         }
         if self.told_at.elapsed() >= HEARTBEAT {
-            self.send(Bytes::from_static(b": still here\n\n")).await?;
+            // A browser's script hears no comment, and has to know of a connection that is dead.
+            self.send(Bytes::from_static(b"event: beat\ndata: {}\n\n"))
+                .await?;
         }
         let next = async {
             tokio::time::sleep(PAUSE).await;

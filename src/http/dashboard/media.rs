@@ -6,9 +6,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use iyagi_messages::ids::Timestamp;
+use iyagi_actors::media_job::correlation;
+use iyagi_messages::ids::{LetterId, Timestamp};
 use iyagi_messages::media::{Audio, Hundredths, MetadataItem, RenditionState, Thumbnails, Variant};
 use iyagi_messages::object::ObjectKey;
+use serde_json::json;
 
 use super::frame::{Frame, Refusal, page};
 use super::text::{self, Moment};
@@ -26,6 +28,11 @@ const LOOKED_AT_MAX: usize = 2_000;
 const LOOKED_AT_AT_ONCE: u32 = 200;
 /// Width of the square that a thumbnail is shown in, in pixels of a screen with two for each.
 const SHOWN_WIDTH: u32 = 480;
+/// Squares of a placeholder.
+const TILES_ACROSS: usize = 8;
+const TILES_DOWN: usize = 6;
+/// Whose jobs can have been given up.
+const CONSUMERS: [&str; 3] = ["metadata", "thumbnails", "audio"];
 /// Half the height of a waveform, in the units of its drawing.
 const WAVE_HALF: f32 = 28.0;
 
@@ -109,8 +116,18 @@ struct Item {
     dimensions: Option<String>,
     recorded: Moment,
     defect: Option<String>,
+    /// Jobs of it that were given up and wait.
+    letters: Vec<Given>,
+    /// The body of the order to work on it anew.
+    order: String,
     picture: Option<Picture>,
     recording: Option<Recording>,
+}
+
+/// A job that was given up.
+struct Given {
+    href: String,
+    reason: String,
 }
 
 struct Picture {
@@ -119,7 +136,17 @@ struct Picture {
     height: u32,
     /// Mean colour, `#rrggbb`.
     colour: String,
+    /// What phones show until a thumbnail is there, as far as it is known.
+    placeholder: Vec<Tile>,
+    rendered_in: Option<String>,
     variants: Vec<Derived>,
+}
+
+/// A part of a placeholder.
+struct Tile {
+    x: usize,
+    y: usize,
+    colour: String,
 }
 
 struct Recording {
@@ -155,7 +182,10 @@ pub(super) async fn show(
     let now = state.surface.clock.now();
     page(&Page {
         frame: Frame::of(&state, &request, "Media", "/media"),
-        items: items.iter().map(|item| Item::of(item, now)).collect(),
+        items: items
+            .iter()
+            .map(|item| Item::of(item, letters_of(&state, item), now))
+            .collect(),
         more: next.map(|key| link(&prefix, sort, &key)),
         prefix,
         choices: sort.choices(),
@@ -205,6 +235,20 @@ async fn found(
     Ok((items, after))
 }
 
+/// The jobs of an upload that were given up and wait.
+fn letters_of(state: &State, item: &MetadataItem) -> Vec<Given> {
+    let outbox = state.surface.tree.projections.outbox();
+    let found = CONSUMERS.iter().filter_map(|consumer| {
+        let id = LetterId::of_object(consumer, item.key.as_str(), &item.sequencer.0);
+        outbox.letter(id).filter(|state| state.waiting)
+    });
+    let given = found.map(|state| Given {
+        href: format!("/dead-letters/{}", state.letter.id),
+        reason: state.letter.reason.clone(),
+    });
+    given.collect()
+}
+
 fn link(prefix: &str, sort: Sort, after: &ObjectKey) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if !prefix.is_empty() {
@@ -222,10 +266,10 @@ fn href(key: &ObjectKey) -> String {
 }
 
 impl Item {
-    fn of(item: &MetadataItem, now: Timestamp) -> Self {
+    fn of(item: &MetadataItem, letters: Vec<Given>, now: Timestamp) -> Self {
         let key = item.key.as_str();
         let journal = form_urlencoded::Serializer::new(String::new())
-            .append_pair("entity", &format!("metadata/{key}"))
+            .append_pair("corr", &correlation(&item.key, &item.sequencer))
             .finish();
         Self {
             key: key.to_owned(),
@@ -239,6 +283,8 @@ impl Item {
                 .map(|size| format!("{} × {}", size.width, size.height)),
             recorded: text::ago(item.recorded_at, now),
             defect: item.defect.clone(),
+            letters,
+            order: json!({ "key": key }).to_string(),
             picture: item.thumbnails.as_ref().and_then(Picture::of),
             recording: item.audio.as_ref().map(|audio| Recording::of(item, audio)),
         }
@@ -269,6 +315,11 @@ impl Picture {
             width: shown.width,
             height: shown.height,
             colour: thumbnails.dominant_colour.clone(),
+            placeholder: thumbnails
+                .placeholder
+                .as_deref()
+                .map_or_else(Vec::new, tiles),
+            rendered_in: thumbnails.rendered_in_ms.map(text::span),
             variants: derived.collect(),
         })
     }
@@ -342,6 +393,21 @@ fn wave(base64: &str) -> String {
         write!(path, "M{x} {top:.1}v{:.1}", half * 2.0).expect("writing to a String cannot fail");
     }
     path
+}
+
+/// The blurred picture of a `ThumbHash` as squares; a foreign one is left blank.
+fn tiles(base64: &str) -> Vec<Tile> {
+    let hash = BASE64_STANDARD.decode(base64).unwrap_or_default();
+    let colours = iyagi_media::blurred(&hash, TILES_ACROSS, TILES_DOWN).unwrap_or_default();
+    let tiles = colours.into_iter().enumerate().map(|(place, colour)| {
+        let [red, green, blue] = colour;
+        Tile {
+            x: place % TILES_ACROSS,
+            y: place / TILES_ACROSS,
+            colour: format!("#{red:02x}{green:02x}{blue:02x}"),
+        }
+    });
+    tiles.collect()
 }
 
 /// A media type without its family.

@@ -8,6 +8,7 @@
 //! - `frame`: what every page has around it, and the headers it is sent with
 //! - `assets`: scripts and styles, which are part of the binary
 //! - `board`, `look`, `history`: what pages show; looked at again and again while somebody watches
+//! - `marks`: what may have changed how the daemon works, in charts and in words
 //! - `verdict`: what of it is trouble, in words, the worst first
 //! - `live`, `topic`: the parts of pages that change, told to whoever has one open
 //! - `text`, `bar`, `event`: numbers and moments, fill levels, events of the journal as people read them
@@ -31,6 +32,7 @@ mod journal;
 mod lanes;
 mod live;
 mod look;
+mod marks;
 mod media;
 mod overview;
 mod pipelines;

@@ -4,10 +4,13 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use iyagi_messages::ids::Timestamp;
+use serde::Serialize;
 
 use super::frame::{Frame, Refusal, page};
+use super::history::Columns;
 use super::look::Look;
-use super::text;
+use super::marks::Mark;
+use super::text::{self, Moment};
 use super::verdict::{Trouble, troubles};
 use crate::http::State;
 use crate::http::problem::Problem;
@@ -16,6 +19,8 @@ use crate::http::response;
 
 /// Problems that are shown at once.
 const TROUBLES_MAX: usize = 5;
+/// Changes that are shown at once.
+const CHANGES_MAX: usize = 8;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -30,6 +35,20 @@ struct Page {
 pub(super) struct Now {
     troubles: Vec<Trouble>,
     figures: Vec<Figure>,
+    /// What may have changed how the daemon works, the newest first.
+    changes: Vec<Change>,
+    /// Earlier ones, which are not shown.
+    changes_before: usize,
+}
+
+/// A mark of the charts, in words.
+struct Change {
+    /// Its number in the charts.
+    number: usize,
+    at: Moment,
+    kind: &'static str,
+    what: String,
+    href: String,
 }
 
 /// What is done a second, and how much was done in all.
@@ -40,7 +59,7 @@ struct Figure {
 }
 
 impl Now {
-    pub(super) fn of(look: &Look) -> Self {
+    pub(super) fn of(look: &Look, marks: &[Mark]) -> Self {
         let rates = &look.rates;
         let figure = |name, per_second, total| Figure {
             name,
@@ -48,7 +67,16 @@ impl Now {
             total: text::number(total),
         };
         let totals = &look.totals;
+        let changes = marks.iter().enumerate().map(|(place, mark)| Change {
+            number: place + 1,
+            at: text::ago(mark.at, look.at),
+            kind: mark.kind,
+            what: mark.what.clone(),
+            href: format!("/journal/{}", mark.event),
+        });
         Self {
+            changes: changes.rev().take(CHANGES_MAX).collect(),
+            changes_before: marks.len().saturating_sub(CHANGES_MAX),
             troubles: troubles(look),
             figures: vec![
                 figure("Commits read", rates.commits, totals.commits),
@@ -70,16 +98,28 @@ pub(super) async fn show(
     let look = state.board.refresh().await;
     page(&Page {
         frame: Frame::of(&state, &request, "Overview", "/"),
-        now: Now::of(&look),
+        now: Now::of(&look, &state.board.marks()),
     })
 }
 
-/// `GET /v1/ops/history?after`: what happened in each second of the last hour, in columns.
+/// What charts show.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    columns: Columns,
+    /// All of the last hour, whatever `after` says.
+    marks: Vec<Mark>,
+}
+
+/// `GET /v1/ops/history?after`: what happened in each second of the last hour, in columns, and what may have changed it.
 pub(super) async fn history(
     state: Data<State>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["after"])?;
     let after = query.number("after", 0..=i64::MAX as u64, 0)? as i64;
-    Ok(response::ok(&state.board.columns(Timestamp(after))))
+    Ok(response::ok(&Told {
+        columns: state.board.columns(Timestamp(after)),
+        marks: state.board.marks(),
+    }))
 }

@@ -83,7 +83,7 @@ impl Topic {
     ) -> Result<Option<String>, Problem> {
         let html = match self {
             Self::Verdict => Strip::of(look).render(),
-            Self::Overview => Now::of(look).render(),
+            Self::Overview => Now::of(look, &state.board.marks()).render(),
             Self::Actors(open) => Tree::of(look, open.as_deref(), may_act).render(),
             Self::Actor(name) => match Detail::of(look, name, may_act) {
                 Some(detail) => detail.render(),

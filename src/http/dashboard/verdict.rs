@@ -79,14 +79,20 @@ pub(super) fn troubles(look: &Look) -> Vec<Trouble> {
             ActorState::Stuck => "is stuck",
             ActorState::Stopped => "has stopped",
             ActorState::BackingOff if actor.kind != ActorKind::Worker => "waits for its restart",
+            ActorState::Paused if actor.kind != ActorKind::Worker => "is paused",
             _ => continue,
         };
         let grade = match actor.state {
-            ActorState::BackingOff => Grade::Fair,
+            ActorState::BackingOff | ActorState::Paused => Grade::Fair,
             _ => Grade::Bad,
         };
         let reason = actor.last_failure.as_ref();
-        let why = reason.map_or_else(String::new, |failure| failure.reason.clone());
+        let why = match actor.state {
+            ActorState::Paused => {
+                "by an operator; it takes no message until it is resumed".to_owned()
+            }
+            _ => reason.map_or_else(String::new, |failure| failure.reason.clone()),
+        };
         let href = format!("/actors/{}", encoded(&actor.name));
         found(grade, format!("{} {state}", actor.name), why, &href);
     }

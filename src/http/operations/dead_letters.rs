@@ -7,6 +7,7 @@ mod settling;
 pub(in crate::http) use filter::{Filter, PARAMETERS};
 pub(in crate::http) use listing::{View, read, tell};
 pub use listing::{groups, list, one};
+pub(super) use settling::{Fate, ask};
 pub use settling::{purge, redrive};
 
 const PREFIX: &str = "/v1/ops/dead-letters/";

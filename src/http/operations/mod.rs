@@ -13,6 +13,7 @@ pub mod login;
 pub mod metrics;
 mod order;
 pub mod platforms;
+pub mod reprocessing;
 pub mod sessions;
 pub mod status;
 pub mod why_not;
@@ -76,7 +77,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(of_graph)
         .configure(of_actors)
         .configure(of_platforms)
-        .configure(of_backfills)
+        .configure(of_media)
         .configure(of_dead_letters)
         .configure(of_journal)
         .configure(dashboard::routes);
@@ -131,8 +132,13 @@ fn of_platforms(config: &mut ServiceConfig) {
         );
 }
 
-fn of_backfills(config: &mut ServiceConfig) {
+fn of_media(config: &mut ServiceConfig) {
     config
+        .service(
+            resource("/v1/ops/media/reprocess")
+                .route(post().to(reprocessing::order))
+                .default_service(otherwise("POST")),
+        )
         .service(
             resource("/v1/ops/media/backfills")
                 .route(get(backfills::list))

@@ -135,6 +135,7 @@ fn thumbnails() -> Thumbnails {
         sequencer: sequencer(),
         dominant_colour: "#102030".to_owned(),
         placeholder: None,
+        rendered_in_ms: None,
         variants: Vec::new(),
     }
 }

@@ -67,6 +67,7 @@ fn thumbnails(sequencer: &str) -> Thumbnails {
         sequencer: Sequencer(sequencer.to_owned()),
         dominant_colour: "#102030".to_owned(),
         placeholder: None,
+        rendered_in_ms: None,
         variants: vec![Variant {
             preset: "small".to_owned(),
             content_type: "image/webp".to_owned(),
@@ -388,6 +389,7 @@ async fn what_is_larger_than_an_item_may_be_is_refused_by_name() {
     let attached = Thumbnails {
         dominant_colour: "d".repeat(190_000),
         placeholder: None,
+        rendered_in_ms: None,
         ..thumbnails("1")
     };
     let attached = metadata.attach_thumbnails(&key, attached).await;

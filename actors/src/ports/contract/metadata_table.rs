@@ -385,6 +385,7 @@ fn thumbnails(key: &ObjectKey, number: u64) -> Thumbnails {
         sequencer: sequencer(number),
         dominant_colour: "#808080".to_owned(),
         placeholder: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
+        rendered_in_ms: None,
         variants: vec![Variant {
             preset: "small".to_owned(),
             content_type: "image/webp".to_owned(),

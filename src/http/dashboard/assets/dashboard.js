@@ -72,7 +72,18 @@ function becomeInside(parent, wanted) {
   }
 }
 
-const live = { source: null, paused: false };
+const live = { source: null, paused: false, heardAt: Date.now() };
+
+// The daemon says something at least every ten seconds. Whoever hears nothing for longer has lost it, even if the connection
+// looks open, as it does behind a machine that slept.
+const SILENCE_MS = 25000;
+// A restart takes less than this, and is not worth a warning.
+const GRACE_MS = 4000;
+
+function hear() {
+  live.heardAt = Date.now();
+  sayStale();
+}
 
 function patch({ topic, html }) {
   const wanted = new DOMParser().parseFromString(html, "text/html").body;
@@ -87,7 +98,11 @@ function connect() {
   const wanted = topics.length > 0 && !live.paused && !document.hidden;
   if (wanted && !live.source) {
     live.source = new EventSource(`/v1/live?${new URLSearchParams({ topics: topics.join(",") })}`);
-    live.source.addEventListener("patch", (event) => patch(JSON.parse(event.data)));
+    live.source.addEventListener("patch", (event) => {
+      hear();
+      patch(JSON.parse(event.data));
+    });
+    live.source.addEventListener("beat", hear);
     live.source.addEventListener("open", sayLive);
     live.source.addEventListener("error", () => {
       // A refusal ends it for good, as when somebody's session has ended or the daemon is on its way up.
@@ -112,9 +127,32 @@ function sayLive() {
   button.dataset.state = state;
   button.setAttribute("aria-pressed", String(live.paused));
   one("[data-live-says]", button).textContent = { paused: "Paused", live: "Live", waiting: "Connecting…" }[state];
+  sayStale();
+}
+
+// What is shown of another time must not look like now.
+function sayStale() {
+  const banner = one("[data-stale]");
+  if (!banner) return;
+  const silentMs = Date.now() - live.heardAt;
+  const open = live.source?.readyState === EventSource.OPEN;
+  const lost = !live.paused && silentMs > (open ? SILENCE_MS : GRACE_MS);
+  const since = new Date(live.heardAt).toLocaleTimeString("en-GB");
+  const says = live.paused
+    ? `Paused: this page shows how it was at ${since}.`
+    : `The daemon does not answer: this page shows how it was at ${since}. It goes on as soon as there is an answer.`;
+  page.classList.toggle("stale", lost || live.paused);
+  banner.hidden = !lost && !live.paused;
+  if (!banner.hidden && banner.textContent !== says) banner.textContent = says;
+  if (lost && open) {
+    live.source.close();
+    live.source = null;
+    connect();
+  }
 }
 
 function pause() {
+  if (!live.paused) live.heardAt = Date.now();
   live.paused = !live.paused;
   sessionStorage.setItem("iyagi:paused", live.paused ? "yes" : "");
   connect();
@@ -126,7 +164,12 @@ function keepUpToDate() {
   button.hidden = false;
   button.addEventListener("click", pause);
   live.paused = sessionStorage.getItem("iyagi:paused") === "yes";
-  document.addEventListener("visibilitychange", connect);
+  // A hidden page hears nothing, and is none the worse for it.
+  document.addEventListener("visibilitychange", () => {
+    live.heardAt = Date.now();
+    connect();
+  });
+  setInterval(() => document.hidden || sayStale(), 1000);
   addEventListener("pagehide", () => live.source?.close());
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;
@@ -139,10 +182,9 @@ function keepUpToDate() {
 // --- Changing something ---------------------------------------------------------------------------------------------
 
 async function send(path, body) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
+  const asked = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, asked).catch(() => {
+    throw new Error("The daemon does not answer. Whether it was done is in its journal.");
   });
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(told.detail ?? `the daemon answered ${answer.status}`);
@@ -355,7 +397,50 @@ function colour(name) {
   return found;
 }
 
+// Marks have the numbers that the overview's list of changes has. A number for which there is no room is left out.
+const MARK_WIDTH = 16;
+
+function drawMarks(plot, marks) {
+  const { ctx: pen, bbox: box } = plot;
+  const scale = devicePixelRatio;
+  let free = -Infinity;
+  pen.save();
+  pen.font = `600 ${11 * scale}px system-ui, sans-serif`;
+  pen.textAlign = "center";
+  pen.lineWidth = scale;
+  marks.forEach(({ at, kind }, index) => {
+    const x = Math.round(plot.valToPos(at / 1000, "x", true));
+    if (x < box.left || x > box.left + box.width) return;
+    pen.strokeStyle = pen.fillStyle = colour(`mark-${kind}`);
+    pen.setLineDash([4 * scale, 3 * scale]);
+    pen.beginPath();
+    pen.moveTo(x, box.top);
+    pen.lineTo(x, box.top + box.height);
+    pen.stroke();
+    if (x < free) return;
+    pen.fillText(index + 1, x, box.top - 3 * scale);
+    free = x + MARK_WIDTH * scale;
+  });
+  pen.restore();
+}
+
+// Says what the mark under the pointer is.
+function sayMark(plot, marks, says) {
+  const near = (mark) => Math.abs(plot.valToPos(mark.at / 1000, "x") - plot.cursor.left);
+  const [closest] = marks.map((mark, index) => ({ mark, index })).sort((a, b) => near(a.mark) - near(b.mark));
+  const found = closest && plot.cursor.left >= 0 && near(closest.mark) < 8;
+  says.textContent = found ? `${closest.index + 1}: ${closest.mark.what}` : "";
+}
+
 function drawn(element, columns) {
+  const says = document.createElement("p");
+  says.className = "chart-says";
+  const marks = () => element.marks ?? [];
+  // All of it begins with the first mark: what was before a start is a gap that should be seen.
+  const span = (plot, from, to) => {
+    const whole = from === plot.data[0][0] && to === plot.data[0].at(-1);
+    return [whole ? Math.min(from, ...marks().map(({ at }) => at / 1000)) : from, to];
+  };
   const series = element.dataset.series.split(",").map((one) => one.split(":"));
   const grid = { stroke: colour("grid"), width: 1 };
   const axis = { stroke: colour("muted"), grid, ticks: { show: false }, font: "12px system-ui, sans-serif" };
@@ -366,10 +451,11 @@ function drawn(element, columns) {
   const options = {
     width: element.clientWidth,
     height: 220,
-    padding: [8, 28, 0, 0],
+    padding: [18, 28, 0, 0],
     cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     legend: { live: true, markers: { width: 0, fill: (_, index) => colours[index - 1] } },
-    scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
+    hooks: { draw: [(plot) => drawMarks(plot, marks())], setCursor: [(plot) => sayMark(plot, marks(), says)] },
+    scales: { x: { range: span }, y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
     axes: [{ ...axis, values: times, size: 32, space: 72 }, { ...axis, size: 40 }],
     series: [
       { label: "At", value: (_, at) => (at == null ? "–" : clock(at, true)) },
@@ -383,7 +469,9 @@ function drawn(element, columns) {
     ],
   };
   const data = [columns.at.map((ms) => ms / 1000), ...series.map(([name]) => columns[name])];
-  return new uPlot(options, data, element);
+  const plot = new uPlot(options, data, element);
+  plot.root.append(says);
+  return plot;
 }
 
 const HOUR_MS = 3_600_000;
@@ -393,12 +481,12 @@ async function later(path, columns) {
   const last = columns?.at.at(-1) ?? 0;
   const answer = await fetch(`${path}?${new URLSearchParams({ after: last })}`).catch(() => null);
   if (!answer?.ok) return columns;
-  const more = await answer.json();
-  if (!columns) return more;
+  const { marks, ...more } = await answer.json();
+  if (!columns) return { marks, ...more };
   const newest = more.at.at(-1) ?? last;
   const old = columns.at.findIndex((at) => at > newest - HOUR_MS);
   const joined = (name) => [...columns[name].slice(Math.max(old, 0)), ...more[name]];
-  return Object.fromEntries(Object.keys(more).map((name) => [name, joined(name)]));
+  return { marks, ...Object.fromEntries(Object.keys(more).map((name) => [name, joined(name)])) };
 }
 
 function charts() {
@@ -412,6 +500,7 @@ function charts() {
       const columns = columnsOf.get(element.dataset.chart);
       const plot = plots.get(element);
       if (!columns) continue;
+      element.marks = columns.marks;
       if (plot) plot.setData([columns.at.map((ms) => ms / 1000), ...namesOf(element).map((name) => columns[name])]);
       else plots.set(element, drawn(element, columns));
     }

@@ -68,7 +68,7 @@ struct Outcome {
 
 /// What the keeper is to do with the letters.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+pub(in crate::http::operations) enum Fate {
     Redrive,
     Purge,
 }
@@ -188,7 +188,8 @@ async fn held(
     Ok(held)
 }
 
-async fn ask(
+/// Has letters redriven or purged, and waits until that is done.
+pub(in crate::http::operations) async fn ask(
     surface: &Surface,
     letters: Vec<LetterId>,
     fate: Fate,
