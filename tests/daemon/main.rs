@@ -15,4 +15,5 @@ mod robbed;
 mod sending;
 mod transcripts;
 mod turns;
+mod visibility;
 mod world;
