@@ -180,9 +180,17 @@ fn a_private_story_rings_for_nobody_who_may_not_see_it_and_why_not_and_what_if_s
         push["events"][1]["body"]["reason"], "no_device",
         "her own: {push}"
     );
+    let letters = live.done(&["dlq", "ls", "--output", "json"]);
+    let law: Value = serde_json::from_str(letters.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(law["conservation"]["difference"], 0, "{law}");
+
     assert_eq!(live.stop(), Some(0));
     let file = live.folder.path().join("new.toml");
-    fs::write(&file, BUILT_IN_TEMPLATES.replace("has changed", "is new")).expect("written");
+    fs::write(
+        &file,
+        BUILT_IN_TEMPLATES.replace("바뀌었습니다", "달라졌습니다"),
+    )
+    .expect("written");
     let tried = live.json(&["what-if", "--templates", "new.toml", "--samples", "9"]);
     let samples = tried["samples"].as_array().expect("samples").iter();
     let of: Vec<u64> = samples

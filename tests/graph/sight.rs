@@ -29,7 +29,7 @@ const PEOPLE: [&str; 4] = ["ada", "bora", "cho", "dae"];
 const THINGS: [&str; 5] = ["s", "t", "u", "v", "w"];
 const WORDS: [&str; 5] = ["public", "followers", "private", "friends", "public"];
 const LABELS: [&str; 6] = ["Person", "Story", "FOLLOWS", "POSTED", "LIKES", "ABOUT"];
-const ROUNDS: u64 = 12;
+const ROUNDS: u64 = 16;
 const COMMITS: usize = 40;
 
 /// What everybody sees at one moment.
@@ -258,8 +258,8 @@ async fn nobody_is_told_of_what_reading_would_not_show_them_whatever_the_graph()
             before = after;
         }
     }
-    println!("{told} told, {hidden} hidden");
-    assert!(told > 500 && hidden > 500, "{told} told, {hidden} hidden");
+    // That nothing happens would show nothing.
+    assert!(told > 100 && hidden > 100, "{told} told, {hidden} hidden");
 }
 
 #[tokio::test]
