@@ -118,6 +118,88 @@ fn why_not_names_the_first_false_clause_or_the_gate_and_who_closed_it_live_and_a
 }
 
 #[test]
+fn a_private_story_rings_for_nobody_who_may_not_see_it_and_why_not_and_what_if_say_so() {
+    let mut live = Live::start();
+    live.people();
+    live.commit(&json!([
+        {"op": "add_vertex", "id": "s", "label": "Story", "properties": {"title": "Night train"}},
+        {"op": "add_edge", "id": "p", "from": "ada", "to": "s", "label": "POSTED"},
+        {"op": "add_edge", "id": "f", "from": "minji", "to": "ada", "label": "FOLLOWS"},
+    ]));
+    let url = format!("{}/v1/subscriptions", live.public);
+    for person in ["minji", "ada"] {
+        let wanted = json!({"anchor": {"element": {"id": "s"}}, "when": {"keys": ["title"]}});
+        let request = live.agent.post(&url);
+        let request = request.header("Authorization", live.bearer(person));
+        request.send_json(&wanted).expect("subscribed");
+    }
+    live.settled();
+    let title =
+        |title: &str| json!([{"op": "set_property", "id": "s", "key": "title", "value": title}]);
+    let day_train = live.commit(&title("Day train"));
+    live.settled();
+    let sent = live.sent();
+    live.commit(
+        &json!([{"op": "set_property", "id": "s", "key": "visibility", "value": "private"}]),
+    );
+    let commit = live.commit(&title("No train")).to_string();
+    live.settled();
+    assert_eq!(live.sent(), sent, "the phone stays silent");
+    let listed = |person: &str| {
+        let url = format!("{}/v1/inbox", live.public);
+        let request = live.agent.get(url);
+        let request = request.header("Authorization", live.bearer(person));
+        let inbox: Value = request
+            .call()
+            .expect("answered")
+            .body_mut()
+            .read_json()
+            .expect("JSON");
+        let entries = inbox["entries"].as_array().expect("a list").iter();
+        entries
+            .filter(|entry| entry["template"] == "subscription")
+            .count()
+    };
+    assert_eq!(
+        (listed("minji"), listed("ada")),
+        (1, 2),
+        "and so does her inbox"
+    );
+    let minji = live.json(&["why-not", "minji", &commit]);
+    let push = &minji["changes"][0]["pushes"][0];
+    assert_eq!(push["state"], "suppressed");
+    assert_eq!(push["events"][1]["body"]["reason"], "not_visible", "{push}");
+    let text = live.done(&["why-not", "minji", &commit]);
+    assert!(
+        text.contains("the recipient may not see what it tells of"),
+        "{text}"
+    );
+    let ada = live.json(&["why-not", "ada", &commit]);
+    let push = &ada["changes"][0]["pushes"][0];
+    assert_eq!(
+        push["events"][1]["body"]["reason"], "no_device",
+        "her own: {push}"
+    );
+    let letters = live.done(&["dlq", "ls", "--output", "json"]);
+    let law: Value = serde_json::from_str(letters.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(law["conservation"]["difference"], 0, "{law}");
+
+    assert_eq!(live.stop(), Some(0));
+    let file = live.folder.path().join("new.toml");
+    fs::write(
+        &file,
+        BUILT_IN_TEMPLATES.replace("바뀌었습니다", "달라졌습니다"),
+    )
+    .expect("written");
+    let tried = live.json(&["what-if", "--templates", "new.toml", "--samples", "9"]);
+    let samples = tried["samples"].as_array().expect("samples").iter();
+    let of: Vec<u64> = samples
+        .filter_map(|sample| sample["commit"].as_u64())
+        .collect();
+    assert_eq!(of, [day_train], "what both hide is no difference: {tried}");
+}
+
+#[test]
 fn a_past_that_is_no_longer_reachable_is_said_to_be_so_and_the_journal_still_answers() {
     let mut live = Live::start();
     live.people();

@@ -100,7 +100,7 @@ fn the_graph_changes_in_drawings_operations_and_raw_records_alike() {
         format!(
             r#"[[test]]
 name = "a change of the title is told"
-given = ['(s:Story {{title: "old"}})']
+given = ['(s:Story {{title: "old", visibility: "public"}})']
 when = [{when}]
 people.minji = {{ phones = ["en"], subscriptions = [{{ anchor = {{ element = {{ id = "s" }} }}, when = {{ keys = ["title"] }} }}] }}
 

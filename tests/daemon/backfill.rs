@@ -9,15 +9,18 @@ use async_trait::async_trait;
 use iyagi::backfill::{Backfill, BackfillError, Source};
 use iyagi::clock::SystemClock;
 use iyagi::embedded::graph::{EmbeddedGraph, Operation};
-use iyagi::embedded::journal::JournalReader;
+use iyagi::embedded::journal::{JournalReader, SqliteJournal};
+use iyagi_actors::journal::{Journal, Snapshot};
 use iyagi_actors::ports::{GraphFault, GraphQueries};
 use iyagi_actors::stream_poller::PollPace;
 use iyagi_actors::subscription_matcher::bootstrap::{Bootstrap, Sources};
 use iyagi_actors::subscription_matcher::graph::{Graph, GraphModel};
+use iyagi_actors::subscription_matcher::{GRAPH_SNAPSHOT, GRAPH_VERSION};
 use iyagi_messages::change::EdgeEnds;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{ElementId, PersonId, Pos};
+use iyagi_messages::push::SuppressReason;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -272,6 +275,98 @@ fn silences_become_what_the_graph_says_where_the_log_did_not_tell() {
     );
 }
 
+/// `ada` and `bora` want to hear of a story of `bora`'s, and its title changes. How many are told, and from how many it is hidden.
+fn told_of_a_new_title(folder: &Path, story: &str) -> (u64, u64) {
+    let audit = play_in(folder, async |world: World| {
+        for person in ["ada", "bora"] {
+            world.device(person, person, "en").await;
+            world.subscribe(person, story).await;
+        }
+        let title = json!([{"op": "set_property", "id": story, "key": "title", "value": "New"}]);
+        world.commit(title).await;
+        world.settle().await;
+        world
+    });
+    let hidden = audit.counts.suppressed.get(&SuppressReason::NotVisible);
+    (audit.counts.sent, hidden.copied().unwrap_or_default())
+}
+
+#[test]
+fn who_may_see_a_thing_is_read_with_the_graph_and_from_an_export() {
+    let secret =
+        json!([{"op": "set_property", "id": "old", "key": "visibility", "value": "private"}]);
+    let past = || past().into_iter().chain([secret.clone()]);
+    for by_export in [false, true] {
+        let folder = TempDir::new().expect("a folder");
+        let watermark = on_runtime(async {
+            let graph = open_graph(folder.path());
+            for commit in past() {
+                graph.commit(operations(commit)).await.expect("accepted");
+            }
+            let tip = graph.tip().await.expect("a tip");
+            graph.trim_before(tip.commit + 1).await.expect("trims");
+            tip
+        });
+        let export = TempDir::new().expect("a folder");
+        let source = if by_export {
+            write_export(export.path(), Some(watermark));
+            let record = json!({"eventId": {"commitNum": 1, "opNum": 3},
+                "data": {"id": "old", "type": "vp", "key": "visibility",
+                    "value": {"value": "private", "dataType": "String"}},
+                "op": "ADD"});
+            let file = export.path().join("nodes/Story-2.json");
+            fs::write(file, record.to_string()).expect("written");
+            Source::Export {
+                folder: export.path().to_owned(),
+                watermark: None,
+            }
+        } else {
+            Source::Graph { page: 2 }
+        };
+        offer(folder.path(), &source).expect("read");
+        assert_eq!(told_of_a_new_title(folder.path(), "old"), (1, 1));
+    }
+}
+
+#[test]
+fn a_snapshot_of_an_older_build_is_passed_over_and_the_graph_folded_anew() {
+    for trimmed in [false, true] {
+        let folder = TempDir::new().expect("a folder");
+        play_in(folder.path(), async |world: World| {
+            for commit in past() {
+                world.commit(commit).await;
+            }
+            let secret = json!([{"op": "set_property", "id": "old", "key": "visibility", "value": "private"}]);
+            world.commit(secret).await;
+            world.settle().await;
+            world
+        });
+        on_runtime(async {
+            let clock = Arc::new(SystemClock);
+            let path = folder.path().join("journal.db");
+            let journal = SqliteJournal::open(&path, clock).expect("opens");
+            let body = json!({
+                "cursor": {"commit": 5, "op": 1}, "ids": ["old", "bora"], "labels": ["Story"], "vertices": [[0, [0]]],
+                "edges": [], "followers": [], "makers": [[0, 1]],
+            });
+            let snapshot = Snapshot {
+                code_version: GRAPH_VERSION - 1,
+                pos: Pos(1_000),
+                body: body.to_string().into_bytes(),
+            };
+            let saved = journal.save_snapshot(GRAPH_SNAPSHOT, snapshot).await;
+            saved.expect("saved");
+            if trimmed {
+                let graph = open_graph(folder.path());
+                graph.trim_before(6).await.expect("trims");
+            }
+        });
+        // Where the log does not tell any more whose it is, its maker is told of it no more than others.
+        let expected = if trimmed { (0, 2) } else { (1, 1) };
+        assert_eq!(told_of_a_new_title(folder.path(), "old"), expected);
+    }
+}
+
 type Preparation<'a> = &'a dyn Fn(&Path);
 
 #[test]
@@ -354,11 +449,17 @@ impl Restless {
         // Early ids and late ones, so that some lie in pages that were read and some in pages to come.
         let (first, last) = (format!("a{page}"), format!("z{page}"));
         let mut commit = vec![
-            json!({"op": "add_vertex", "id": first, "label": "Person"}),
-            json!({"op": "add_vertex", "id": last, "label": "Person"}),
+            json!({"op": "add_vertex", "id": first, "label": "Person", "properties": {"visibility": "private"}}),
+            json!({"op": "add_vertex", "id": last, "label": "Person", "properties": {"visibility": "public"}}),
             json!({"op": "add_edge", "id": format!("e{page}"), "from": first, "label": "FOLLOWS", "to": last}),
         ];
         if page > 0 {
+            for (id, word) in [("a", "public"), ("z", "friends")] {
+                let id = format!("{id}{}", page - 1);
+                commit.push(
+                    json!({"op": "set_property", "id": id, "key": "visibility", "value": word}),
+                );
+            }
             let gone = format!("e{}", page - 1);
             commit.push(json!({"op": "drop_edge", "id": gone}));
             // The same id, turned round.
@@ -501,7 +602,8 @@ fn seen(bootstrap: Bootstrap) -> (Vec<String>, Vec<String>) {
         followers.sort_unstable();
         let labels = graph.labels_of(&id);
         if !labels.is_empty() || !followers.is_empty() {
-            vertices.push(format!("{id} {labels:?} {followers:?}"));
+            let visibility = graph.visibility_of(&id);
+            vertices.push(format!("{id} {labels:?} {followers:?} {visibility:?}"));
         }
     }
     (edges, vertices)

@@ -10,6 +10,7 @@ use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{DeviceRegistered, Fact};
 use iyagi_messages::ids::{PersonId, Pos};
+use iyagi_messages::push::SuppressReason;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -140,4 +141,54 @@ fn a_daemon_that_stops_amid_many_goes_on_with_whom_it_has_not_told() {
     let told = told(&events(folder.path()));
     assert_eq!(told.len(), FOLLOWERS);
     assert!(told.values().all(|times| *times == 1));
+}
+
+#[test]
+fn what_becomes_private_amid_many_is_not_told_to_those_who_are_left() {
+    let folder = TempDir::new().expect("a folder");
+    let report = play_in(folder.path(), async |world: World| {
+        star(&world).await;
+        phones(&world).await;
+        world.settle().await;
+        let actors = &world.daemon.surface.actors;
+        actors.pause(SENDER).expect("it runs");
+        world
+            .until("the sender pauses", || {
+                actors.actor(SENDER).expect("it runs").state == ActorState::Paused
+            })
+            .await;
+        world.story("star", "story", "Story").await;
+        world
+            .until("the senders have enough to do", || {
+                world.counts().pending >= 2_000
+            })
+            .await;
+        let private =
+            json!({"op": "set_property", "id": "story", "key": "visibility", "value": "private"});
+        world.commit(json!([private])).await;
+        actors.resume(SENDER).expect("it paused");
+        world.settle().await;
+        // What begins as private is told to none of them.
+        world
+            .commit(json!([
+                {"op": "add_vertex", "id": "diary", "label": "Story", "properties": {"visibility": "private"}},
+                {"op": "add_edge", "from": "star", "label": "POSTED", "to": "diary"},
+            ]))
+            .await;
+        world.settle().await;
+        world
+    });
+    let told = told(&events(folder.path()));
+    assert_eq!(told.len(), FOLLOWERS);
+    assert!(
+        told.values().all(|times| *times == 2),
+        "and each is accounted for"
+    );
+    let all = FOLLOWERS as u64;
+    let hidden = report.counts.suppressed[&SuppressReason::NotVisible];
+    assert!(
+        hidden > all,
+        "{hidden}: some of those who waited, and all for the diary"
+    );
+    assert_eq!(report.counts.sent + hidden, 2 * all);
 }

@@ -16,4 +16,5 @@ mod robbed;
 mod sending;
 mod transcripts;
 mod turns;
+mod visibility;
 mod world;

@@ -98,6 +98,8 @@ fn a_subscription_to_a_vertex_a_label_and_a_property_each_tells_once() {
                 json!({"keys": ["title"]}),
             ),
         ];
+        let public = json!([{"op": "set_property", "id": "story-1", "key": "visibility", "value": "public"}]);
+        world.commit(public).await;
         for (id, anchor, when) in anchors {
             let subscription: Subscription = serde_json::from_value(json!({
                 "id": id, "owner": "daniel", "anchor": anchor, "when": when

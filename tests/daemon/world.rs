@@ -17,7 +17,7 @@ use iyagi_actors::runtime::ActorState;
 use iyagi_actors::subscription_matcher::matching::Templates;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{DeviceRegistered, Fact};
+use iyagi_messages::fact::{DeviceRegistered, Fact, SubscriptionCreated};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -180,6 +180,17 @@ impl World {
             .append(draft.finish())
             .await
             .expect("appended");
+    }
+
+    /// Lets somebody hear of whatever becomes of an element, also by their own doing.
+    pub(crate) async fn subscribe(&self, owner: &str, element: &str) {
+        let subscription = json!({
+            "id": format!("{owner}-{element}"), "owner": owner, "anchor": {"element": {"id": element}}, "exclude_self": false,
+        });
+        let subscription = serde_json::from_value(subscription).expect("a subscription");
+        let created = SubscriptionCreated { subscription };
+        let key = format!("{owner}-{element}");
+        self.append("subscription", &key, created.into()).await;
     }
 
     pub(crate) async fn follow(&self, who: &str, whom: &str) {

@@ -6,6 +6,7 @@ mod fold;
 mod queries;
 mod raw_records;
 mod refusals;
+mod sight;
 mod statements;
 mod stream;
 mod wire;

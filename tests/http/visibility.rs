@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use iyagi_actors::projections::Counts;
+use iyagi_messages::push::SuppressReason;
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
@@ -149,6 +151,73 @@ fn nothing_leaks_whatever_the_graph() {
                 }
             }
         }
+    }
+}
+
+/// Waits until every commit is matched and every push settled.
+fn settled(fixture: &Fixture) {
+    fixture.until("rest", |fixture| {
+        let status = fixture.operations("GET", "/v1/ops/status", "").json();
+        let stream = &status["stream"];
+        (stream["cursor"] == stream["tip"] && status["pushes"]["pending"] == 0).then_some(())
+    });
+}
+
+#[test]
+fn nobody_is_told_of_what_they_may_not_see_whatever_the_graph() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..3 {
+        let fixture = Fixture::start();
+        let network = Network::random(&mut random);
+        network.commit_to(&fixture);
+        settled(&fixture);
+        for viewer in 0..PEOPLE {
+            let name = format!("p{viewer}");
+            let device = json!({"platform": "fcm", "locale": "en"}).to_string();
+            let path = format!("/v1/devices/phone-{viewer}");
+            let answer = fixture.public_as(&name, "PUT", &path, device);
+            assert_eq!(answer.status, 201, "{}", answer.text());
+            for post in 0..POSTS {
+                let wanted = json!({"anchor": {"element": {"id": format!("s{post}")}}}).to_string();
+                let answer = fixture.public_as(&name, "POST", "/v1/subscriptions", wanted);
+                assert_eq!(answer.status, 201, "{}", answer.text());
+            }
+        }
+        let counts = || fixture.surface.tree.projections.outbox().counts.clone();
+        let before = counts();
+        for post in 0..POSTS {
+            let title = json!({"op": "set_property", "id": format!("s{post}"), "key": "title", "value": "new"});
+            fixture.commit(&json!([title]));
+        }
+        settled(&fixture);
+        let files = network.files();
+        let mut seen = 0;
+        for viewer in 0..PEOPLE {
+            let posts = files.iter().filter(|(_, who)| who.contains(&viewer));
+            let posts =
+                posts.filter_map(|(key, _)| key.strip_prefix("posts/")?.strip_suffix("/a.txt"));
+            let posts: BTreeSet<String> = posts.map(str::to_owned).collect();
+            let name = format!("p{viewer}");
+            let inbox = fixture
+                .public_as(&name, "GET", "/v1/inbox?limit=100", "")
+                .json();
+            let entries = inbox["entries"].as_array().expect("a list").iter();
+            let told = entries.filter(|entry| entry["template"] == "subscription");
+            let told = told.map(|entry| entry["subject"]["id"].as_str().expect("an id").to_owned());
+            assert_eq!(told.collect::<BTreeSet<_>>(), posts, "{name}");
+            seen += posts.len() as u64;
+        }
+        let after = counts();
+        assert_eq!(
+            after.sent - before.sent,
+            seen,
+            "phones rang for what may be seen alone"
+        );
+        let hidden = |counts: &Counts| counts.suppressed.get(&SuppressReason::NotVisible).copied();
+        let hidden = hidden(&after).unwrap_or_default() - hidden(&before).unwrap_or_default();
+        assert_eq!(hidden, (PEOPLE * POSTS) as u64 - seen);
     }
 }
 

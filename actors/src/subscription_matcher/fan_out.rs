@@ -120,10 +120,7 @@ impl SubscriptionMatcher {
         }
     }
     /// Those on a list who may see what it tells of, and those who may not. It may have been hidden since it was matched.
-    fn by_sight<'q>(
-        &mut self,
-        queued: &'q FanOutQueued,
-    ) -> (Vec<&'q PersonId>, Vec<&'q PersonId>) {
+    fn by_sight<'q>(&mut self, queued: &'q FanOutQueued) -> (Vec<&'q PersonId>, Vec<&'q PersonId>) {
         let FanOutQueued {
             notice,
             people,
@@ -135,7 +132,9 @@ impl SubscriptionMatcher {
             people.iter().partition(|person| {
                 let number = by.lexicon.ids.get(person.as_str()).unwrap_or(NOBODY);
                 // What is gone from the graph is told as it was matched.
-                let may = sight.as_ref().is_none_or(|sight| sight.is_of(number, person));
+                let may = sight
+                    .as_ref()
+                    .is_none_or(|sight| sight.is_of(number, person));
                 may && !hidden
             })
         })

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::model::{GraphModel, Meaning};
 use self::said::Said;
 use crate::projections::lexicon::{LabelSets, Lexicon, NO_LABELS, NOBODY, SharedLexicon};
+use crate::visibility::Visibility;
 use crate::visibility::rule::{Thing, VertexKind};
 
 /// The graph as of a commit, as far as matching needs it.
@@ -193,6 +194,12 @@ impl Graph {
         Some(lexicon.ids.text(maker).into())
     }
 
+    /// Who may see a vertex by its own word; nothing if it says none.
+    pub fn visibility_of(&self, vertex: &ElementId) -> Option<Visibility> {
+        let lexicon = self.lexicon.read();
+        self.said.of(lexicon.ids.get(vertex.as_str())?)
+    }
+
     /// How many vertices are known.
     pub fn vertex_count(&self) -> u64 {
         self.vertices
@@ -288,12 +295,7 @@ impl Graph {
     }
 
     /// Whether a vertex is known to be nobody's and to say nothing of who may see it.
-    pub(super) fn is_common(
-        &self,
-        vertex: u32,
-        meaning: &Meaning,
-        label_sets: &LabelSets,
-    ) -> bool {
+    pub(super) fn is_common(&self, vertex: u32, meaning: &Meaning, label_sets: &LabelSets) -> bool {
         self.kind_at(vertex, meaning, label_sets) == VertexKind::Other
             && self.maker_at(vertex).is_none()
             && self.said.of(vertex).is_none()

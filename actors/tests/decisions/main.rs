@@ -9,3 +9,4 @@ mod polling;
 mod push;
 mod sample;
 mod sending;
+mod visibility;

@@ -63,9 +63,9 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
             let after = parameter("after").into();
             let found = graph.vertices_with(&name, Some(&after), limit).await;
             let found = found.expect("an answer").into_iter();
-            return rows(found.map(|(id, values)| {
-                json!({ "id": id, "value": values.into_iter().next().map(typed) })
-            }));
+            return rows(found.map(
+                |(id, values)| json!({ "id": id, "value": values.into_iter().next().map(typed) }),
+            ));
         }
         "MATCH (source)-[edge]->(target) WHERE id(edge) > $after \
          RETURN id(edge) AS id, id(source) AS source, id(target) AS target, type(edge) AS label \
