@@ -42,8 +42,9 @@ pub(super) struct ReprocessArguments {
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "A changed preset gives its files new keys, so pictures that were uploaded before keep the old ones \
-        until this is run; recordings that were uploaded before a rendition was switched on have none. The daemon does it, behind new uploads and a few at a time, and goes on after a restart; \
-        this command begins it and watches. Ctrl-C ends the watching only: the same command watches again."
+        until this is run; recordings that were uploaded before a rendition was switched on have none of it. The daemon \
+        does it, behind new uploads and a few at a time, and goes on after a restart; this command begins it and watches. \
+        Ctrl-C ends the watching only: the same command watches again."
 )]
 pub(super) struct BackfillArguments {
     /// The preset, or the rendition (opus-32k, aac-64k), as the daemon's configuration names it.

@@ -69,6 +69,11 @@ pub struct Workers {
 }
 
 impl MediaBackfillContext {
+    /// The backfills that go on, as they are at this moment.
+    fn running(&self) -> Vec<Backfill> {
+        self.projections.backfills().running().cloned().collect()
+    }
+
     fn workers(&self, recipe: &Recipe) -> &Workers {
         match recipe {
             Recipe::Thumbnails(_) => &self.pictures,
@@ -117,9 +122,7 @@ impl MediaBackfill {
         if self.context.fleet.leads().is_none() {
             return Ok(IDLE);
         }
-        let backfills = self.context.projections.backfills();
-        let running: Vec<Backfill> = backfills.running().cloned().collect();
-        drop(backfills);
+        let running = self.context.running();
         let goes_on = |name: &String, count: &mut Count| {
             let mut running = running.iter();
             running.any(|one| (&one.preset, one.seq) == (name, count.seq))
