@@ -138,12 +138,12 @@ function sayStale() {
   const open = live.source?.readyState === EventSource.OPEN;
   const lost = !live.paused && silentMs > (open ? SILENCE_MS : GRACE_MS);
   const since = new Date(live.heardAt).toLocaleTimeString("en-GB");
-  const says = live.paused
-    ? `Paused: this page shows how it was at ${since}.`
-    : `The daemon does not answer: this page shows how it was at ${since}. It goes on as soon as there is an answer.`;
-  page.classList.toggle("stale", lost || live.paused);
-  banner.hidden = !lost && !live.paused;
-  if (!banner.hidden && banner.textContent !== says) banner.textContent = says;
+  let says = "";
+  if (live.paused) says = `Paused: this page shows how it was at ${since}.`;
+  else if (lost) says = `The daemon does not answer: this page shows how it was at ${since}. It goes on as soon as there is an answer.`;
+  page.classList.toggle("stale", says !== "");
+  // What stays the same is not read out again.
+  if (banner.textContent !== says) banner.textContent = says;
   if (lost && open) {
     live.source.close();
     live.source = null;
@@ -438,7 +438,9 @@ function drawn(element, columns) {
   const marks = () => element.marks ?? [];
   // All of it begins with the first mark: what was before a start is a gap that should be seen.
   const span = (plot, from, to) => {
-    const whole = from === plot.data[0][0] && to === plot.data[0].at(-1);
+    // Without a range there is no axis, and without an axis what stands at its height is cut.
+    if (from == null) [from, to] = [Date.now() / 1000 - 60, Date.now() / 1000];
+    const whole = plot.data[0].length === 0 || (from === plot.data[0][0] && to === plot.data[0].at(-1));
     return [whole ? Math.min(from, ...marks().map(({ at }) => at / 1000)) : from, to];
   };
   const series = element.dataset.series.split(",").map((one) => one.split(":"));
