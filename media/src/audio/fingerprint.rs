@@ -47,8 +47,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Returns 32 bits that are equal or nearly so for recordings that are: bit by bit the majority
-    /// of the words. `None` if there are none. Look candidates up by it, then ask
-    /// [`similarity`](Self::similarity).
+    /// of the words. `None` if there are none.
     pub fn hash(&self) -> Option<u32> {
         if self.words.is_empty() {
             return None;
