@@ -302,12 +302,17 @@ fn of_media(fact: &Fact) -> Option<String> {
                 fact.key, fact.reason, fact.detail
             )
         }
-        Fact::AudioAnalysed(fact) => format!(
-            "{} is {:.1} s of {}",
-            fact.key,
-            fact.duration_ms as f64 / 1_000.0,
-            fact.codec
-        ),
+        Fact::AudioAnalysed(fact) => {
+            let duplicate = fact.duplicate_of.as_ref();
+            let duplicate = duplicate.map(|duplicate| format!(", {duplicate}"));
+            format!(
+                "{} is {:.1} s of {}{}",
+                fact.key,
+                fact.duration_ms as f64 / 1_000.0,
+                fact.codec,
+                duplicate.unwrap_or_default()
+            )
+        }
         Fact::AudioRefused(fact) => format!(
             "{} is not understood ({}): {}",
             fact.key, fact.reason, fact.detail

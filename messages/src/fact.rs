@@ -18,7 +18,7 @@ use crate::ids::{
     TemplateId, Timestamp,
 };
 use crate::letter::Letter;
-use crate::media::{AudioFile, Hundredths, RenditionFile, Variant};
+use crate::media::{AudioFile, Duplicate, Hundredths, RenditionFile, Sketch, Variant};
 use crate::object::{ObjectKey, Sequencer};
 use crate::preferences::{Preferences, Silence};
 use crate::push::{
@@ -417,6 +417,9 @@ facts! {
         integrated_lufs: Option<Hundredths>,
         /// The derived files.
         files: Vec<AudioFile>,
+        /// Another recording of the same sound that was there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        duplicate_of: Option<Duplicate>,
     }
     /// Nothing can be known of a recording.
     "audio.refused" v 1 => AudioRefused {
@@ -519,6 +522,9 @@ facts! {
         sha256: String,
         /// Where the files are, or will be.
         files: Vec<ObjectKey>,
+        /// By which values recordings of the same sound find these bytes, or will.
+        #[serde(default, skip_serializing_if = "Sketch::is_empty")]
+        sketch: Sketch,
     }
     /// What was derived from some bytes is no longer this object's: it was removed, or has other bytes.
     "derived.released" v 1 => DerivedReleased {

@@ -1,5 +1,7 @@
 //! What is known about an uploaded file.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -192,6 +194,10 @@ pub struct Audio {
     /// 32 bits in hexadecimal that are nearly the same for the same sound; absent for less than about three seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// Another recording of the same bytes or the same sound that was there when this one was analysed: a hint. Absent
+    /// where there was none, or for who may not see it; listings leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<Duplicate>,
     /// The derived files.
     pub files: Vec<AudioFile>,
     /// Copies for delivery, in the order in which they are configured.
@@ -200,6 +206,57 @@ pub struct Audio {
     /// What is said in it; absent where nothing transcribes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<Transcript>,
+}
+
+/// A recording that another one is the same as, or nearly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Duplicate {
+    /// The other recording.
+    pub key: ObjectKey,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
+    /// In what they are the same.
+    #[serde(flatten)]
+    pub kind: DuplicateKind,
+}
+
+/// In what two recordings are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DuplicateKind {
+    /// In every byte.
+    SameBytes,
+    /// In how they sound.
+    NearDuplicate {
+        /// The share of the shorter one that sounds the same in the other, 0 to 1.
+        similarity: Hundredths,
+        /// Where this one begins in the other, to about an eighth of a second; negative if it begins earlier.
+        offset_seconds: Hundredths,
+    },
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            DuplicateKind::SameBytes => write!(f, "the same bytes as {}", self.key),
+            DuplicateKind::NearDuplicate { similarity, .. } => {
+                let percent = f64::from(similarity) * 100.0;
+                write!(f, "{percent:.0} % the same sound as {}", self.key)
+            }
+        }
+    }
+}
+
+/// Values by which a recording is found among all: those of the same sound share some of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sketch(pub Vec<u32>);
+
+impl Sketch {
+    /// Whether nothing can be found by it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// What is said in a recording, by a job of a service.

@@ -14,7 +14,7 @@ use iyagi_messages::fact::*;
 use iyagi_messages::fleet::FleetMember;
 use iyagi_messages::ids::{ElementId, LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
-use iyagi_messages::media::{AudioFile, RenditionFile, Variant};
+use iyagi_messages::media::{AudioFile, Duplicate, DuplicateKind, RenditionFile, Sketch, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use iyagi_messages::predicate::{Comparison, Predicate, Side};
 use iyagi_messages::preferences::{Preferences, QuietHours, Silence};
@@ -133,6 +133,10 @@ fn key(key: &str) -> ObjectKey {
     ObjectKey::new(key).expect("a valid key")
 }
 
+fn sequencer() -> Sequencer {
+    Sequencer("0055AED6DCD90281E5".to_owned())
+}
+
 /// Facts with fields that their version gained after it was first written, by what the fields are.
 fn grown_samples() -> Vec<(&'static str, Fact)> {
     let by = || "minji".to_owned();
@@ -247,6 +251,7 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
     samples.push(("document", requested.into()));
     samples.push(("hidden", hidden.into()));
     samples.push(("not_visible", not_visible.into()));
+    samples.extend(samples_of_duplicates());
     samples
 }
 
@@ -267,12 +272,43 @@ fn notice() -> Notice {
     }
 }
 
+fn samples_of_duplicates() -> [(&'static str, Fact); 3] {
+    let analysed = |kind| AudioAnalysed {
+        key: key("posts/2/한글.opus"),
+        sequencer: sequencer(),
+        duration_ms: 5_700,
+        codec: "opus".to_owned(),
+        integrated_lufs: Some((-23.05).into()),
+        files: vec![],
+        duplicate_of: Some(Duplicate {
+            key: key("posts/1/한글.m4a"),
+            sha256: "ab".repeat(32),
+            kind,
+        }),
+    };
+    let near = DuplicateKind::NearDuplicate {
+        similarity: 0.97.into(),
+        offset_seconds: 0.99.into(),
+    };
+    let claimed = DerivedClaimed {
+        key: key("posts/1/한글.m4a"),
+        sequencer: sequencer(),
+        sha256: "ab".repeat(32),
+        files: vec![key("derived/ab/abab/fingerprint-1.json")],
+        sketch: Sketch(vec![0, 17, u32::MAX]),
+    };
+    [
+        ("near_duplicate", analysed(near).into()),
+        ("same_bytes", analysed(DuplicateKind::SameBytes).into()),
+        ("sketch", claimed.into()),
+    ]
+}
+
 /// One fact per kind with every optional field filled in that was there from the beginning, in the order of [`KINDS`].
 fn samples() -> Vec<Fact> {
     let at = Timestamp(1_767_225_600_123);
     let person = || "person-민지".into();
     let push_id = PushId::derive(17, &"edge-9".into(), &"follow".into(), &person(), None);
-    let sequencer = || Sequencer("0055AED6DCD90281E5".to_owned());
     let actor = || "push-3".to_owned();
     let by = || "operator".to_owned();
     vec![
@@ -519,6 +555,7 @@ fn samples() -> Vec<Fact> {
                 key: key("derived/ab/abc/waveform-1.dat"),
                 size: 288,
             }],
+            duplicate_of: None,
         }
         .into(),
         AudioRefused {
@@ -592,6 +629,7 @@ fn samples() -> Vec<Fact> {
             sequencer: sequencer(),
             sha256: "ab".repeat(32),
             files: vec![key("derived/ab/abab/small-01234567.webp")],
+            sketch: Sketch::default(),
         }
         .into(),
         DerivedReleased {

@@ -9,9 +9,10 @@ use iyagi_messages::object::ObjectKey;
 use crate::world::{World, play, play_changed};
 
 const COUNTDOWN: &[u8] = include_bytes!("../../demo/media/posts/story-launch/countdown.m4a");
-const TWO_HUNDRED: &[u8] = include_bytes!("../../demo/media/posts/story-deep-sky/two-hundred.ogg");
+pub(crate) const TWO_HUNDRED: &[u8] =
+    include_bytes!("../../demo/media/posts/story-deep-sky/two-hundred.ogg");
 
-async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
+pub(crate) async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
     let key = ObjectKey::new(key).expect("a key");
     let store = &world.daemon.surface.store;
     let put = store.put(&key, bytes.to_vec(), PutOptions::default());
@@ -19,11 +20,11 @@ async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
     key
 }
 
-async fn item(world: &World, key: &ObjectKey) -> Option<MetadataItem> {
+pub(crate) async fn item(world: &World, key: &ObjectKey) -> Option<MetadataItem> {
     world.daemon.surface.table.get(key).await.expect("readable")
 }
 
-async fn analysed(world: &World, key: &ObjectKey) -> Audio {
+pub(crate) async fn analysed(world: &World, key: &ObjectKey) -> Audio {
     for _ in 0..2_000 {
         if let Some(audio) = item(world, key).await.and_then(|item| item.audio) {
             return audio;

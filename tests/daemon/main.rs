@@ -4,6 +4,7 @@ mod audio;
 mod backfill;
 #[path = "../http/bearer.rs"]
 mod bearer;
+mod duplicates;
 mod fan_out;
 mod gathering;
 mod in_flight;

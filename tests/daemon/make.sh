@@ -13,3 +13,6 @@ make tone.m4a -c:a aac -b:a 64k -movflags +faststart -f ipod
 make tagged.m4a -c:a aac -b:a 64k -movflags +faststart -f ipod -metadata location=+37.5665+126.9780/
 make shorter.opus -c:a libopus -b:a 32k -t 1.5
 make louder.opus -c:a libopus -b:a 32k -af volume=3dB
+# The same sound as the demo's recording, a second of which is missing, at another level and otherwise encoded.
+ffmpeg -nostdin -v error -y -ss 1 -i ../../../demo/media/posts/story-deep-sky/two-hundred.ogg -map_metadata -1 \
+    -fflags +bitexact -flags:a +bitexact -ac 1 -af volume=-6dB -c:a libmp3lame -b:a 32k two-hundred.mp3

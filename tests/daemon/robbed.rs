@@ -17,7 +17,7 @@ use iyagi_actors::ports::{
 };
 use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{Ports, ROOT_INTENSITY, Roles, Settings, plant};
-use iyagi_messages::media::{Audio, Claim, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, MetadataItem, Sketch, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use tempfile::TempDir;
 
@@ -73,6 +73,18 @@ impl MetadataTable for LateClaims {
         self.table.claimants(sha256, files, limit).await
     }
 
+    async fn index_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<usize, MetadataFault> {
+        self.table.index_sketch(sha256, sketch).await
+    }
+
+    async fn sketched_alike(&self, sketch: &Sketch) -> Result<Vec<String>, MetadataFault> {
+        self.table.sketched_alike(sketch).await
+    }
+
+    async fn unindex_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<(), MetadataFault> {
+        self.table.unindex_sketch(sha256, sketch).await
+    }
+
     async fn record(&self, item: MetadataItem) -> Result<Written, MetadataFault> {
         self.table.record(item).await
     }
@@ -112,7 +124,7 @@ impl MetadataTable for LateClaims {
 }
 
 /// A host that works on files, with claims that come late.
-async fn media_host(folder: &TempDir) -> (Ports, Settings) {
+pub(crate) async fn media_host(folder: &TempDir) -> (Ports, Settings) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let path = |name: &str| folder.path().join(name);
     let journal = SqliteJournal::open(&path("journal.db"), Arc::clone(&clock));
@@ -148,7 +160,7 @@ async fn media_host(folder: &TempDir) -> (Ports, Settings) {
     (ports, settings)
 }
 
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let found = async {
         loop {
             if let Some(found) = look().await {

@@ -230,3 +230,55 @@ fn what_is_derived_from_a_recording_is_linked_and_read_and_what_is_not_there_say
     let none = fixture.get("/v1/media/notes/a.txt/derived/waveform.svg", &[]);
     assert_eq!(none.problem(404, "not-found")["reason"], "not_analysed");
 }
+
+#[test]
+fn of_what_a_recording_is_a_duplicate_only_those_learn_who_may_see_that() {
+    let fixture = Fixture::start();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read(root.join(path)).expect("it is there");
+    let original = read("demo/media/posts/story-deep-sky/two-hundred.ogg");
+    let copy = read("tests/daemon/files/two-hundred.mp3");
+    let analysed = |key: &str| {
+        fixture.until("the analysis", |fixture| {
+            let item = item(fixture, key);
+            item["audio"].is_object().then_some(item)
+        })
+    };
+    let seen_by = |person: &str, key: &str| {
+        let answer = fixture.public_as(person, "GET", &format!("/v1/media/{key}"), "");
+        assert_eq!(answer.status, 200, "{person} {key}: {}", answer.text());
+        answer.json()["audio"]["duplicate_of"].clone()
+    };
+    let (private, public) = ("uploads/jisoo/a.ogg", "profile/hana/a.mp3");
+    upload(&fixture, private, &original);
+    analysed(private);
+    upload(&fixture, public, &copy);
+    let shown = analysed(public)["audio"]["duplicate_of"].clone();
+    assert_eq!(
+        (&shown["key"], &shown["kind"]),
+        (&private.into(), &"near_duplicate".into())
+    );
+    assert!(shown["similarity"].as_f64() > Some(0.8), "{shown}");
+    assert_eq!(seen_by("jisoo", public), shown, "it is hers");
+    assert_eq!(seen_by("hana", public), Value::Null, "it is not hers");
+    let page = fixture.get("/v1/media?prefix=profile/hana/", &[]).json();
+    assert_eq!(page["items"][0]["audio"]["duplicate_of"], Value::Null);
+    // What everybody may see, everybody is told.
+    let own = "uploads/hana/b.mp3";
+    upload(&fixture, own, &copy);
+    analysed(own);
+    let shown = seen_by("hana", own);
+    let expected = (&public.into(), &"same_bytes".into());
+    assert_eq!((&shown["key"], &shown["kind"]), expected);
+    let removed = fixture.public("DELETE", &format!("/v1/files/{public}"), "");
+    assert_eq!(removed.status, 204, "{}", removed.text());
+    fixture.until("it is gone", |fixture| {
+        let answer = fixture.get(&format!("/v1/media/{public}"), &[]);
+        (answer.status == 404).then_some(())
+    });
+    assert_eq!(
+        seen_by("hana", own),
+        Value::Null,
+        "nobody is led to nothing"
+    );
+}

@@ -64,6 +64,7 @@ pub(super) fn derive(sequencer: &Sequencer, analysed: &Analysed) -> (Audio, Vec<
         gain_db: analysis.delivery.gain_db.into(),
         waveform: STANDARD.encode(waveform.summary()),
         fingerprint: fingerprint.hash().map(|hash| format!("{hash:08x}")),
+        duplicate_of: None,
         files,
         renditions: Vec::new(),
         transcript: None,
@@ -77,9 +78,18 @@ pub(super) fn derived_key(sha256: &str, name: &str) -> ObjectKey {
     ObjectKey::new(key).expect("a digest and a plain name make a valid key")
 }
 
-fn file(sha256: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> (AudioFile, NewObject) {
+/// Where the fingerprint is stored of recordings with this digest.
+pub(super) fn fingerprint_key(sha256: &str) -> ObjectKey {
+    file_key(sha256, "fingerprint.json")
+}
+
+fn file_key(sha256: &str, name: &str) -> ObjectKey {
     let (stem, ending) = name.split_once('.').expect("every name has an ending");
-    let key = derived_key(sha256, &format!("{stem}-{FILES_VERSION}.{ending}"));
+    derived_key(sha256, &format!("{stem}-{FILES_VERSION}.{ending}"))
+}
+
+fn file(sha256: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> (AudioFile, NewObject) {
+    let key = file_key(sha256, name);
     let described = AudioFile {
         name: name.to_owned(),
         content_type: content_type.to_owned(),

@@ -15,6 +15,7 @@
 //! - `candidate`: which objects are meant to be recordings
 //! - `files`: what is derived, under which keys
 //! - `analysing`: the work on samples
+//! - `duplicates`: which recording that is there already is the same
 //! - `renditions`: which copies it is to have, and what they say of themselves
 //! - `delivering`: the making of what is lacking
 //! - `encoding`: one of them, and what came of all
@@ -23,6 +24,7 @@
 mod analysing;
 mod candidate;
 mod delivering;
+mod duplicates;
 mod encoding;
 mod files;
 mod renditions;
@@ -191,6 +193,7 @@ impl AudioWorker {
         let context = &self.context;
         let Recording { key, sequencer, .. } = recording;
         let (mut audio, files) = derive(sequencer, analysed);
+        let sketch = duplicates::sketch_of(analysed);
         let wanted = wanted(&analysed.sha256, &context.encoding.renditions);
         let described = audio.files.iter().map(|file| &file.key);
         let transcriber = context.transcriber.iter();
@@ -205,9 +208,10 @@ impl AudioWorker {
                 .chain(transcript)
                 .collect(),
         };
-        context.derived.claim(&self.me, claim).await?;
+        context.derived.claim(&self.me, claim, &sketch).await?;
         let put = context.store.put_all(files).await;
         put.map_err(|fault| store_down(&fault))?;
+        audio.duplicate_of = self.duplicate(recording, analysed, &sketch).await?;
         audio.renditions = match reprocessing_of(recording.delivery) {
             None => self.stored(&wanted).await?,
             Some(_) => pending(&wanted),
@@ -220,6 +224,7 @@ impl AudioWorker {
             codec: audio.codec.clone(),
             integrated_lufs: audio.integrated_lufs,
             files: audio.files.clone(),
+            duplicate_of: audio.duplicate_of.clone(),
         };
         let written = self.attach(recording, &audio).await?;
         context

@@ -56,6 +56,7 @@ impl Derived {
             sequencer,
             sha256,
             files,
+            ..
         } = claim;
         let write = (key.clone(), sequencer.clone());
         let held = self.claimed.entry(write).or_default();
@@ -107,7 +108,7 @@ impl Derived {
 #[cfg(test)]
 mod tests {
     use iyagi_messages::fact::MetadataRecorded;
-    use iyagi_messages::media::{AudioFile, RenditionFile};
+    use iyagi_messages::media::{AudioFile, RenditionFile, Sketch};
 
     use super::*;
 
@@ -125,6 +126,7 @@ mod tests {
             sequencer: Sequencer(number.to_owned()),
             sha256: "abc".to_owned(),
             files,
+            sketch: Sketch::default(),
         };
         claim.into()
     }
@@ -143,6 +145,7 @@ mod tests {
             codec: "opus".to_owned(),
             integrated_lufs: None,
             files: files.collect(),
+            duplicate_of: None,
         };
         analysed.into()
     }

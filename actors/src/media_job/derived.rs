@@ -7,6 +7,9 @@
 //! A file can be claimed anew while it is being removed, and nothing locks either of them out. So whoever claims looks
 //! for the file behind the claim, and whoever removes looks for claims behind the removal and offers the claimant anew.
 //! Whichever of the two is later sees the other.
+//!
+//! The values by which recordings of the same sound find some bytes are kept like a file of these: indexed behind the
+//! claim, and gone with the last of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use std::sync::Arc;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{DerivedClaimed, DerivedReleased, Fact};
 use iyagi_messages::ids::Incarnation as Writer;
-use iyagi_messages::media::Claim;
+use iyagi_messages::media::{Claim, Sketch};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
 use uuid::Uuid;
@@ -52,13 +55,14 @@ pub enum Gone<'a> {
 }
 
 impl DerivedFiles {
-    /// Notes that files are about to be stored, or shared.
-    pub async fn claim(&self, writer: &Writer, claim: Claim) -> Result<(), Fault> {
+    /// Notes that files are about to be stored, or shared, and lets the bytes be found by their sketch.
+    pub async fn claim(&self, writer: &Writer, claim: Claim, sketch: &Sketch) -> Result<(), Fault> {
         let fact = DerivedClaimed {
             key: claim.key.clone(),
             sequencer: claim.sequencer.clone(),
             sha256: claim.sha256.clone(),
             files: claim.files.clone(),
+            sketch: sketch.clone(),
         };
         let corr = correlation(&claim.key, &claim.sequencer);
         let mut draft = Draft::new(writer, corr);
@@ -66,8 +70,23 @@ impl DerivedFiles {
         let upstream = Uuid::now_v7().to_string();
         draft.begin(&upstream, Entity::new("derived", &claim.key), fact);
         self.media.journal.append(draft.finish()).await?;
+        let sha256 = claim.sha256.clone();
         let claimed = self.table.claim(claim).await;
-        claimed.map_err(|fault| table_down(&fault))
+        claimed.map_err(|fault| table_down(&fault))?;
+        if sketch.is_empty() {
+            return Ok(());
+        }
+        let indexed = self.table.index_sketch(&sha256, sketch).await;
+        let indexed = indexed.map_err(|fault| table_down(&fault))?;
+        let left_out = sketch.0.len() - indexed;
+        if left_out > 0 {
+            tracing::debug!(
+                sha256,
+                left_out,
+                "values of a sketch find enough others already"
+            );
+        }
+        Ok(())
     }
 
     /// Gives up what was claimed for writes that have had their time, and removes the files that nobody else claims.
@@ -83,13 +102,14 @@ impl DerivedFiles {
         let entity = Entity::new("derived", key);
         let history = self.media.journal.entity(&entity).await?;
         for (sha256, held) in gone.among(&history) {
+            let sketch = Sketch(held.sketch.into_iter().collect());
             let claim = Claim {
                 sha256,
                 key: key.clone(),
                 sequencer: held.sequencer,
                 files: held.files.into_iter().collect(),
             };
-            let removed = self.release_one(&claim).await?;
+            let removed = self.release_one(&claim, &sketch).await?;
             if matches!(gone, Gone::Abandoned(_)) {
                 // Others may be at work on the same write, so the account stays open until the write has had its time.
                 continue;
@@ -109,9 +129,13 @@ impl DerivedFiles {
     }
 
     /// Takes a claim back; yields the files that went with it.
-    async fn release_one(&self, claim: &Claim) -> Result<Vec<ObjectKey>, Fault> {
+    async fn release_one(&self, claim: &Claim, sketch: &Sketch) -> Result<Vec<ObjectKey>, Fault> {
         let removed = self.table.release(claim).await;
         let removed = removed.map_err(|fault| table_down(&fault))?;
+        if !sketch.is_empty() && self.is_unclaimed(claim).await? {
+            let unindexed = self.table.unindex_sketch(&claim.sha256, sketch).await;
+            unindexed.map_err(|fault| table_down(&fault))?;
+        }
         for file in &removed {
             let deleted = self.store.delete(file).await;
             deleted.map_err(|fault| store_down(&fault))?;
@@ -125,6 +149,11 @@ impl DerivedFiles {
             self.offers.offer(&key, &sequencer).await?;
         }
         Ok(removed)
+    }
+
+    async fn is_unclaimed(&self, claim: &Claim) -> Result<bool, Fault> {
+        let claimants = self.table.claimants(&claim.sha256, &claim.files, 1).await;
+        Ok(claimants.map_err(|fault| table_down(&fault))?.is_empty())
     }
 }
 
@@ -149,6 +178,7 @@ impl Gone<'_> {
 struct Held {
     sequencer: Sequencer,
     files: BTreeSet<ObjectKey>,
+    sketch: BTreeSet<u32>,
 }
 
 /// What was ever claimed for one write of an object, by digest.
@@ -168,6 +198,7 @@ fn hold(claims: &mut BTreeMap<String, Held>, claimed: &DerivedClaimed) {
     let held = claims.entry(claimed.sha256.clone()).or_default();
     held.sequencer = held.sequencer.clone().max(claimed.sequencer.clone());
     held.files.extend(claimed.files.iter().cloned());
+    held.sketch.extend(&claimed.sketch.0);
 }
 
 /// An object's claims that were not released, by digest.

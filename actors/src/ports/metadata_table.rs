@@ -1,7 +1,7 @@
 //! The table of what is known about every file, with the semantics of conditional writes in DynamoDB.
 
 use async_trait::async_trait;
-use iyagi_messages::media::{Audio, Claim, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, MetadataItem, Sketch, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use thiserror::Error;
 
@@ -56,7 +56,22 @@ pub trait MetadataTable: Send + Sync + 'static {
         files: &[ObjectKey],
         limit: usize,
     ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault>;
+
+    /// Lets recordings of these bytes be found by each value of their sketch, unless it finds [`ALIKE_MAX`] others
+    /// already. Yields by how many values they are found.
+    async fn index_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<usize, MetadataFault>;
+
+    /// Digests of the recordings that any of these values finds. Those that more values find come first, and among
+    /// equals they are in order.
+    async fn sketched_alike(&self, sketch: &Sketch) -> Result<Vec<String>, MetadataFault>;
+
+    /// Lets recordings of these bytes be found no more by these values.
+    async fn unindex_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<(), MetadataFault>;
 }
+
+/// Most recordings that one value of a sketch finds. Sounds that everybody has (a ringback tone, a jingle) have values in
+/// common with any number of recordings, and are told apart by none of these values anyway.
+pub const ALIKE_MAX: usize = 32;
 
 /// Whether a conditional write took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use iyagi_media::{FocalPoint, Format, Preset, RenderError, Rendered};
 use iyagi_messages::fact::{ThumbnailFailed, ThumbnailRendered};
 use iyagi_messages::ids::Incarnation as Writer;
-use iyagi_messages::media::{Claim, Thumbnails, Variant};
+use iyagi_messages::media::{Claim, Sketch, Thumbnails, Variant};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
 pub use self::candidate::{claims_to_be_a_picture, derived_key, focal_point};
@@ -164,7 +164,7 @@ impl ThumbnailWorker {
         let mut stored = vec![None; files.len()];
         if reprocessing_of(delivery).is_none() && self.is_claimed(&claim).await? {
             // In this order, or they could be removed behind the look.
-            self.context.derived.claim(&self.me, claim.clone()).await?;
+            self.claim(claim.clone()).await?;
             stored = self.stored(&files).await?;
         }
         let lacking: Vec<&Wanted> = files
@@ -181,7 +181,7 @@ impl ThumbnailWorker {
             let rendered = rendering.render(bytes, probe.as_ref(), focal_point, presets);
             let rendered = rendered.await;
             let (rendered, took) = rendered.map_err(|unrendered| failed(unrendered, delivery))?;
-            self.context.derived.claim(&self.me, claim).await?;
+            self.claim(claim).await?;
             let own = Look::of(&rendered, took);
             made = self.store(&lacking, rendered, &own).await?;
             look = Some(own);
@@ -200,6 +200,11 @@ impl ThumbnailWorker {
             rendered_in_ms: look.rendered_in_ms,
             variants,
         })
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<(), Fault> {
+        let derived = &self.context.derived;
+        derived.claim(&self.me, claim, &Sketch::default()).await
     }
 
     /// Whether any picture, perhaps this one at an earlier time, has files of these bytes.

@@ -1,5 +1,10 @@
 //! Whether two recordings are the same sound, however they were encoded. Chromaprint's second
 //! algorithm, the one of `AcoustID`.
+//!
+//! One among many is found by its sketch: a bottom-k sketch (Cohen and Kaplan 2007) of the words, so
+//! a cut at either end changes little of it. Two recordings of one sound share some of its values.
+
+use std::collections::BTreeSet;
 
 use rusty_chromaprint::{Configuration, Fingerprinter, match_fingerprints};
 use serde::Serialize;
@@ -11,6 +16,28 @@ const LISTENED_S: u64 = 120;
 /// match is about 6.
 const SAME_SOUND_SCORE_MAX: f64 = 6.0;
 
+/// Values of a sketch. Of 526 copies of synthetic speech in Korean and English (MP3, Opus, and AAC at
+/// 16 to 48 kbit/s, cut, at another rate, at another level) 99.4 % shared a value with their original,
+/// and one in 260 of the others did. With 16 values it is 98.1 %, with 8 it is 94.3 %.
+const SKETCH_VALUES_MAX: usize = 24;
+
+/// Words that must sound the same, two seconds of them, for it to say anything: of recordings under
+/// 4 s, one in fifteen sounded like some other one as a whole.
+const SAME_WORDS_MIN: usize = 16;
+
+/// The 24 bits of a word that encoding changes least: each in 1 to 4 % of the words of those copies,
+/// the others in up to 7 %. With all 32, 93 % of the copies are found; with 20, four times as many others.
+const STEADY_BITS: u32 = 0xfabe_eeee;
+
+/// How much of two recordings is the same sound, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Likeness {
+    /// The share of the shorter one that sounds the same in the other, 0 to 1.
+    pub similarity: f64,
+    /// Where the first one begins in the other; negative if it begins earlier.
+    pub offset_s: f64,
+}
+
 /// The fingerprint of the first two minutes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fingerprint {
@@ -20,8 +47,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Returns 32 bits that are equal or nearly so for recordings that are: bit by bit the majority
-    /// of the words. `None` if there are none. Look candidates up by it, then ask
-    /// [`similarity`](Self::similarity).
+    /// of the words. `None` if there are none.
     pub fn hash(&self) -> Option<u32> {
         if self.words.is_empty() {
             return None;
@@ -37,23 +63,52 @@ impl Fingerprint {
         Some((0..32).fold(0, |hash, bit| hash | u32::from(majority(bit)) << bit))
     }
 
+    /// Returns up to 24 values of which recordings of the same sound share some, and others hardly
+    /// any. None for less than 4.6 s, and few for a sound that does not change. Look candidates up
+    /// by each of them, then ask [`likeness`](Self::likeness).
+    pub fn sketch(&self) -> Vec<u32> {
+        if self.words.len() < SAME_WORDS_MIN {
+            return Vec::new();
+        }
+        let values: BTreeSet<u32> = self.words.iter().map(|word| scattered(*word)).collect();
+        values.into_iter().take(SKETCH_VALUES_MAX).collect()
+    }
+
     /// Returns the share of the shorter one that sounds the same in the other, 0 to 1.
     pub fn similarity(&self, other: &Self) -> f64 {
+        self.likeness(other)
+            .map_or(0.0, |likeness| likeness.similarity)
+    }
+
+    /// Returns how much of it sounds the same in the other, and where; `None` for less than two
+    /// seconds.
+    pub fn likeness(&self, other: &Self) -> Option<Likeness> {
         let shorter = self.words.len().min(other.words.len());
-        if shorter == 0 {
-            return 0.0;
-        }
         // Two minutes are about a thousand words, far from the length that it refuses.
         let configuration = Configuration::preset_test2();
-        let segments = match_fingerprints(&self.words, &other.words, &configuration);
-        let same: usize = segments
-            .unwrap_or_default()
-            .iter()
-            .filter(|segment| segment.score <= SAME_SOUND_SCORE_MAX)
-            .map(|segment| segment.items_count)
-            .sum();
-        (same as f64 / shorter as f64).min(1.0)
+        let mut segments = match_fingerprints(&self.words, &other.words, &configuration).ok()?;
+        segments.retain(|segment| segment.score <= SAME_SOUND_SCORE_MAX);
+        // All of them are of one alignment.
+        let first = segments.first()?;
+        let word_s = f64::from(configuration.item_duration_in_seconds());
+        let same: usize = segments.iter().map(|segment| segment.items_count).sum();
+        if same < SAME_WORDS_MIN {
+            return None;
+        }
+        Some(Likeness {
+            similarity: (same as f64 / shorter as f64).min(1.0),
+            offset_s: (first.offset2 as f64 - first.offset1 as f64) * word_s,
+        })
     }
+}
+
+/// The steady bits of a word, so mixed that words of any kind are as likely to be among the smallest:
+/// the finaliser of `MurmurHash3`.
+fn scattered(word: u32) -> u32 {
+    let mut value = word & STEADY_BITS;
+    value = (value ^ value >> 16).wrapping_mul(0x85eb_ca6b);
+    value = (value ^ value >> 13).wrapping_mul(0xc2b2_ae35);
+    value ^ value >> 16
 }
 
 pub(super) struct FingerprintMeter {

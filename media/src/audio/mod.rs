@@ -23,7 +23,7 @@ mod webm;
 
 pub use delivery::{Delivery, TRUE_PEAK_MAX_DBTP};
 pub use error::AudioError;
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, Likeness};
 pub use limits::{AudioLimits, AudioQuantity};
 pub use loudness::Loudness;
 pub use probe::{Codec, Tags};

@@ -6,6 +6,7 @@
 )]
 
 mod content;
+mod duplicates;
 mod durations;
 mod hostile;
 mod limits;

@@ -2,13 +2,14 @@
 
 mod claims;
 mod entry;
+mod sketches;
 
 use std::convert::Infallible;
 use std::path::Path;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{MetadataFault, MetadataPage, MetadataTable, Written};
-use iyagi_messages::media::{Audio, Claim, Derived, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, Derived, MetadataItem, Sketch, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -30,6 +31,7 @@ const SCHEMA: Schema = Schema {
         CREATE INDEX entry_listed ON entry (key) WHERE item IS NOT NULL;
     ",
         claims::SCHEMA,
+        sketches::SCHEMA,
     ],
 };
 /// Largest page of a listing.
@@ -160,6 +162,33 @@ impl MetadataTable for EmbeddedMetadata {
             .read(move |connection| claims::claimants(connection, &sha256, &files, limit))
             .await;
         found.map_err(|error| fault(&error))
+    }
+
+    async fn index_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<usize, MetadataFault> {
+        let (sha256, sketch) = (sha256.to_owned(), sketch.clone());
+        let work = move |connection: &Connection| -> Result<usize, WriteFault<Infallible>> {
+            Ok(sketches::index(connection, &sha256, &sketch)?)
+        };
+        let indexed = self.database.write(work).await;
+        indexed.map_err(|error| fault(&error))
+    }
+
+    async fn sketched_alike(&self, sketch: &Sketch) -> Result<Vec<String>, MetadataFault> {
+        let sketch = sketch.clone();
+        let found = self
+            .database
+            .read(move |connection| sketches::alike(connection, &sketch))
+            .await;
+        found.map_err(|error| fault(&error))
+    }
+
+    async fn unindex_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<(), MetadataFault> {
+        let (sha256, sketch) = (sha256.to_owned(), sketch.clone());
+        let work = move |connection: &Connection| -> Result<(), WriteFault<Infallible>> {
+            Ok(sketches::unindex(connection, &sha256, &sketch)?)
+        };
+        let unindexed = self.database.write(work).await;
+        unindexed.map_err(|error| fault(&error))
     }
 }
 

@@ -375,6 +375,9 @@ fn facts(audio: &Audio) -> Vec<(&'static str, String)> {
     if let Some(peak) = audio.true_peak_dbtp {
         facts.push(("True peak", level(peak, "dBTP")));
     }
+    if let Some(duplicate) = &audio.duplicate_of {
+        facts.push(("Duplicate", duplicate.to_string()));
+    }
     facts
 }
 

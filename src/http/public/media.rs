@@ -55,7 +55,8 @@ pub(crate) struct Listing {
 
 /// A page of what is known of files, in order of key.
 ///
-/// It has what the caller may see among `limit` items: it may be short, or empty, and have another one behind it.
+/// It has what the caller may see among `limit` items: it may be short, or empty, and have another one behind it. Of what
+/// recordings are duplicates, only the single item tells.
 #[utoipa::path(
     get,
     path = "/v1/media",
@@ -96,10 +97,11 @@ pub async fn list(
     let page = page.map_err(|fault| Problem::internal("the metadata table", &fault))?;
     let mut look = visible::look(&state, &caller);
     let mut items = Vec::new();
-    for item in &page.items {
+    for mut item in page.items {
         let visible = look.sees_file(&item.key).await;
         if visible.map_err(|fault| visible::unanswered(&fault))? {
-            items.push(described(item));
+            recordings::leave_out_duplicate(&mut item);
+            items.push(described(&item));
         }
     }
     let next = page.next.map(|key| request::sealed_cursor(key.as_str()));
@@ -147,7 +149,8 @@ pub(crate) async fn item(
     key: &ObjectKey,
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
-    let item = find(state, caller, key).await?;
+    let mut item = find(state, caller, key).await?;
+    recordings::withhold_duplicate(state, caller, &mut item).await?;
     Ok(asked_again(request, &described(&item)))
 }
 

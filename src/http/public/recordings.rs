@@ -9,8 +9,11 @@ use iyagi_messages::media::{Audio, MetadataItem, RenditionState};
 use iyagi_messages::object::ObjectKey;
 use serde_json::Value;
 
+use crate::auth::Caller;
+use crate::http::State;
 use crate::http::problem::{Kind, Problem};
 use crate::http::response;
+use crate::http::visible;
 
 /// What separates a key from the name of what is derived from it.
 pub(super) const DERIVED: &str = "/derived/";
@@ -52,6 +55,40 @@ pub(super) fn find<'i>(item: &'i MetadataItem, name: &str) -> Result<&'i ObjectK
             format!("no {name} is made of recordings: `media.audio.renditions` does not name it"),
         ),
     })
+}
+
+/// Leaves out of what a recording is a duplicate, where the caller may not see that or it is there no more: nobody learns
+/// from a copy of a private recording that there is one.
+pub(super) async fn withhold_duplicate(
+    state: &State,
+    caller: &Caller,
+    item: &mut MetadataItem,
+) -> Result<(), Problem> {
+    let duplicate = item
+        .audio
+        .as_ref()
+        .and_then(|audio| audio.duplicate_of.as_ref());
+    let Some(other) = duplicate else {
+        return Ok(());
+    };
+    let visible = visible::look(state, caller).sees_file(&other.key).await;
+    let mut shown = visible.map_err(|fault| visible::unanswered(&fault))?;
+    if shown {
+        let found = state.surface.table.get(&other.key).await;
+        let found = found.map_err(|fault| Problem::internal("the metadata table", &fault))?;
+        shown = found.is_some_and(|found| found.sha256.as_ref() == Some(&other.sha256));
+    }
+    if !shown {
+        leave_out_duplicate(item);
+    }
+    Ok(())
+}
+
+/// A listing would have to look at another item for each that is a duplicate.
+pub(super) fn leave_out_duplicate(item: &mut MetadataItem) {
+    if let Some(audio) = &mut item.audio {
+        audio.duplicate_of = None;
+    }
 }
 
 /// Gives every stored file of an item its link. `at` is where the item itself is read.

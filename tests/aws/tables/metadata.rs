@@ -7,15 +7,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use iyagi::aws::dynamodb::definitions::{EXPIRES_AT, TableDefinition};
 use iyagi::aws::dynamodb::metadata::DynamoMetadata;
 use iyagi::embedded::metadata::EmbeddedMetadata;
-use iyagi_actors::ports::{Clock, MetadataTable, Written, contract};
+use iyagi_actors::ports::{ALIKE_MAX, Clock, MetadataTable, Written, contract};
 use iyagi_messages::ids::Timestamp;
-use iyagi_messages::media::{MetadataItem, Thumbnails, Variant};
+use iyagi_messages::media::{MetadataItem, Sketch, Thumbnails, Variant};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::{lose_next_answer, table};
-use crate::faults::FaultProxy;
+use crate::faults::{Call, Fault, FaultProxy, Rule, Service};
 use crate::servers::{Server, localemu, ministack, moto, unique};
 
 /// Stands still.
@@ -233,6 +233,50 @@ async fn a_removal_is_forgotten_after_a_month_and_nothing_else_ever() {
     assert!(stored(&client, &table, &key).await.is_some());
     metadata.record(item(&key, "4")).await.expect("records");
     assert_eq!(stored(&client, &table, &key).await, None);
+}
+
+#[tokio::test]
+async fn a_value_of_a_sketch_that_finds_nothing_is_forgotten_after_a_month() {
+    let (metadata, client, table) = metadata(ministack()).await;
+    let sketch = Sketch(vec![7]);
+    let place = key("sketches/00000007");
+    for digest in ["a", "b"] {
+        let indexed = metadata.index_sketch(digest, &sketch).await;
+        assert_eq!(indexed, Ok(1));
+    }
+    let taken_out = metadata.unindex_sketch("a", &sketch).await;
+    assert_eq!(taken_out, Ok(()));
+    assert_eq!(stored(&client, &table, &place).await, None, "b is found");
+    let taken_out = metadata.unindex_sketch("b", &sketch).await;
+    assert_eq!(taken_out, Ok(()));
+    let month = AttributeValue::N((NOW_S + 30 * 86_400).to_string());
+    assert_eq!(stored(&client, &table, &place).await, Some(month));
+    assert_eq!(metadata.index_sketch("a", &sketch).await, Ok(1));
+    assert_eq!(stored(&client, &table, &place).await, None);
+}
+
+#[tokio::test]
+async fn a_sketch_is_looked_up_by_one_call_however_many_it_finds() {
+    let (direct, _, table) = metadata(ministack()).await;
+    let proxy = FaultProxy::before(ministack());
+    let metadata = DynamoMetadata::new(proxy.server().clients().dynamodb, &table, clock());
+    let sketch = Sketch((0..24).collect());
+    let indexed = metadata.index_sketch("own", &sketch).await;
+    assert_eq!((indexed, proxy.changes()), (Ok(24), 24), "a write a value");
+    for other in 0..2 * ALIKE_MAX {
+        let value = Sketch(vec![other as u32 % 2]);
+        let indexed = direct.index_sketch(&format!("{other:03}"), &value).await;
+        indexed.expect("indexed");
+    }
+    let batch = Call {
+        service: Service::Dynamodb,
+        operation: "BatchGetItem",
+    };
+    proxy.inject(Rule::nth(batch, 2, Fault::AnswerLost));
+    let found = metadata.sketched_alike(&sketch).await.expect("finds");
+    assert_eq!(proxy.fired(), 0, "there is no second call");
+    assert_eq!(found.len(), 2 * (ALIKE_MAX - 1) + 1);
+    assert_eq!(found[0], "own");
 }
 
 #[tokio::test]

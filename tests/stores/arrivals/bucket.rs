@@ -9,7 +9,7 @@ use iyagi_actors::ports::{
     MetadataFault, MetadataPage, MetadataTable, ObjectInfo, ObjectPage, ObjectStore, Outgoing,
     PutOptions, Queue, QueueDepth, QueueFault, Received, Sent, StoreFault, Written,
 };
-use iyagi_messages::media::{Audio, Claim, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, MetadataItem, Sketch, Thumbnails};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
 
 /// Lets others go on in between, now more and now fewer of them.
@@ -273,6 +273,18 @@ impl MetadataTable for Table {
     ) -> Result<Vec<(ObjectKey, Sequencer)>, MetadataFault> {
         self.jitter.pause().await;
         self.table.claimants(sha256, files, limit).await
+    }
+
+    async fn index_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<usize, MetadataFault> {
+        self.table.index_sketch(sha256, sketch).await
+    }
+
+    async fn sketched_alike(&self, sketch: &Sketch) -> Result<Vec<String>, MetadataFault> {
+        self.table.sketched_alike(sketch).await
+    }
+
+    async fn unindex_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<(), MetadataFault> {
+        self.table.unindex_sketch(sha256, sketch).await
     }
 }
 

@@ -2,12 +2,12 @@
 
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::media::{
-    Audio, Claim, MetadataItem, Rendition, RenditionFile, RenditionState, Thumbnails, Transcript,
-    TranscriptState, Variant,
+    Audio, Claim, Duplicate, DuplicateKind, MetadataItem, Rendition, RenditionFile, RenditionState,
+    Sketch, Thumbnails, Transcript, TranscriptState, Variant,
 };
 use iyagi_messages::object::{ObjectKey, Sequencer};
 
-use crate::ports::{MetadataTable, Written};
+use crate::ports::{ALIKE_MAX, MetadataTable, Written};
 
 /// Every check, on keys below `prefix`, which must be empty.
 pub async fn all(table: &dyn MetadataTable, prefix: &str) {
@@ -22,6 +22,8 @@ pub async fn all(table: &dyn MetadataTable, prefix: &str) {
     wildcards_in_a_prefix_are_plain_characters(table, prefix).await;
     a_file_is_claimed_until_its_last_claim_is_released(table, prefix).await;
     a_claim_of_a_later_write_outlives_a_release(table, prefix).await;
+    a_recording_is_found_by_every_value_of_its_sketch_until_it_is_taken_out(table, prefix).await;
+    a_value_that_many_share_finds_no_more_than_so_many(table, prefix).await;
 }
 
 /// What goes in comes out.
@@ -299,6 +301,78 @@ pub async fn a_claim_of_a_later_write_outlives_a_release(table: &dyn MetadataTab
     assert_eq!(table.release(&at(2)).await, Ok(at(2).files));
 }
 
+/// Those that share more come first; what is taken out twice is out.
+pub async fn a_recording_is_found_by_every_value_of_its_sketch_until_it_is_taken_out(
+    table: &dyn MetadataTable,
+    prefix: &str,
+) {
+    let [ann, ben] = ["ann", "ben"].map(|name| format!("{prefix}{name}"));
+    let values = |numbers: &[u32]| sketch(prefix, numbers);
+    for _ in 0..2 {
+        let indexed = table.index_sketch(&ann, &values(&[1, 2, 3])).await;
+        assert_eq!(indexed, Ok(3), "repeatable");
+        let indexed = table.index_sketch(&ben, &values(&[3, 4])).await;
+        assert_eq!(indexed, Ok(2), "repeatable");
+    }
+    for (asked, found) in [
+        (&[2, 3][..], vec![ann.clone(), ben.clone()]),
+        (&[3, 4], vec![ben.clone(), ann.clone()]),
+        (&[3], vec![ann.clone(), ben.clone()]),
+        (&[4, 5], vec![ben.clone()]),
+        (&[5], vec![]),
+        (&[], vec![]),
+    ] {
+        assert_eq!(table.sketched_alike(&values(asked)).await, Ok(found));
+    }
+    for _ in 0..2 {
+        let taken_out = table.unindex_sketch(&ann, &values(&[1, 2, 3])).await;
+        assert_eq!(taken_out, Ok(()), "repeatable");
+    }
+    let found = table.sketched_alike(&values(&[1, 2, 3])).await;
+    assert_eq!(found, Ok(vec![ben]));
+    let again = table.index_sketch(&ann, &values(&[1])).await;
+    assert_eq!(again, Ok(1));
+    let found = table.sketched_alike(&values(&[1])).await;
+    assert_eq!(found, Ok(vec![ann]));
+    let page = table.list("sketches/", None, 1).await.expect("lists");
+    assert_eq!(page.items, [], "a value is no item");
+}
+
+/// A sound that everybody has costs no more than any other.
+pub async fn a_value_that_many_share_finds_no_more_than_so_many(
+    table: &dyn MetadataTable,
+    prefix: &str,
+) {
+    let digest = |number: usize| format!("{prefix}many-{number:03}");
+    let hot = sketch(prefix, &[10]);
+    for number in 0..ALIKE_MAX {
+        let indexed = table.index_sketch(&digest(number), &hot).await;
+        assert_eq!(indexed, Ok(1));
+    }
+    let own = sketch(prefix, &[10, 11]);
+    let late = digest(ALIKE_MAX);
+    let indexed = table.index_sketch(&late, &own).await;
+    assert_eq!(indexed, Ok(1), "by its other value");
+    let again = table.index_sketch(&digest(0), &hot).await;
+    assert_eq!(again, Ok(1), "it is there already");
+    let found = table.sketched_alike(&hot).await.expect("finds");
+    assert_eq!(found, (0..ALIKE_MAX).map(digest).collect::<Vec<_>>());
+    let found = table.sketched_alike(&own).await.expect("finds");
+    assert_eq!(found.len(), ALIKE_MAX + 1);
+    let taken_out = table.unindex_sketch(&digest(0), &hot).await;
+    assert_eq!(taken_out, Ok(()));
+    let indexed = table.index_sketch(&late, &own).await;
+    assert_eq!(indexed, Ok(2), "there is room again");
+}
+
+/// Values of their own for each prefix.
+fn sketch(prefix: &str, numbers: &[u32]) -> Sketch {
+    let salt = prefix.bytes().fold(0_u32, |salt, byte| {
+        salt.wrapping_mul(31).wrapping_add(u32::from(byte))
+    });
+    Sketch(numbers.iter().map(|number| salt ^ number).collect())
+}
+
 fn key(prefix: &str, name: &str) -> ObjectKey {
     item_key(&format!("{prefix}{name}"))
 }
@@ -349,6 +423,14 @@ fn audio(number: u64) -> Audio {
         gain_db: 7.05.into(),
         waveform: "AAEC".to_owned(),
         fingerprint: None,
+        duplicate_of: Some(Duplicate {
+            key: item_key("posts/1/first.m4a"),
+            sha256: "ab".repeat(32),
+            kind: DuplicateKind::NearDuplicate {
+                similarity: 0.97.into(),
+                offset_seconds: (-1.5).into(),
+            },
+        }),
         files: vec![],
         renditions: vec![
             Rendition {

@@ -10,15 +10,19 @@
 //! - `listing`: pages in order of key, merged from the partitions
 //! - `ownership`: the items of one person
 //! - `claims`: who uses which derived files
+//! - `sketches`: which recordings sound alike
+//! - `batch`: many items by their keys
 //! - `entry`: what the table holds of one object
 //! - `sequence`: sequencers in a form that DynamoDB compares
 
+mod batch;
 mod claims;
 mod entry;
 mod listing;
 mod ownership;
 mod placement;
 mod sequence;
+mod sketches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +32,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use iyagi_actors::ports::{Clock, MetadataFault, MetadataPage, MetadataTable, Written};
-use iyagi_messages::media::{Audio, Claim, Derived, MetadataItem, Thumbnails};
+use iyagi_messages::media::{Audio, Claim, Derived, MetadataItem, Sketch, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
 
@@ -351,6 +355,18 @@ impl MetadataTable for DynamoMetadata {
         self.try_claimants(sha256, files, limit)
             .await
             .map_err(fault)
+    }
+
+    async fn index_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<usize, MetadataFault> {
+        self.try_index_sketch(sha256, sketch).await.map_err(fault)
+    }
+
+    async fn sketched_alike(&self, sketch: &Sketch) -> Result<Vec<String>, MetadataFault> {
+        self.try_sketched_alike(sketch).await.map_err(fault)
+    }
+
+    async fn unindex_sketch(&self, sha256: &str, sketch: &Sketch) -> Result<(), MetadataFault> {
+        self.try_unindex_sketch(sha256, sketch).await.map_err(fault)
     }
 }
 

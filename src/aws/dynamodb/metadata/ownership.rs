@@ -4,24 +4,16 @@
 //! table. It lags behind by a moment: an item just recorded may be missing, one that is gone never shows.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use iyagi_actors::ports::{MetadataFault, MetadataPage};
 use iyagi_messages::object::ObjectKey;
 
+use super::batch::BATCH_MAX;
 use super::entry::item_of;
 use super::placement::Shard;
 use super::{DynamoMetadata, Item, KEY, OWNER, SHARD, TableFault, fault, text};
 use crate::aws::dynamodb::attributes::text_of;
 use crate::aws::dynamodb::definitions::metadata::BY_OWNER;
-
-/// Most items of one answer of `BatchGetItem`.
-const BATCH_MAX: u32 = 100;
-/// How often what a batch left out is asked for.
-const BATCH_ATTEMPTS: u32 = 6;
-/// The first wait before that; each further one is twice as long.
-const BATCH_PAUSE: Duration = Duration::from_millis(50);
 
 impl DynamoMetadata {
     /// A person's items in order of key, at most `limit` behind `after`. A page can be short of items that were just
@@ -82,48 +74,10 @@ impl DynamoMetadata {
 
     /// What the table holds of these objects now, in no order.
     async fn entries(&self, keys: &[ObjectKey]) -> Result<Vec<Item>, TableFault> {
-        let mut wanted: Vec<Item> = keys
-            .iter()
-            .map(|key| {
-                let shard = (SHARD.to_owned(), text(Shard::of(key).name()));
-                HashMap::from([shard, (KEY.to_owned(), text(key.as_str()))])
-            })
-            .collect();
-        let mut found = Vec::new();
-        let mut pause = BATCH_PAUSE;
-        for attempt in 0..BATCH_ATTEMPTS {
-            if wanted.is_empty() {
-                return Ok(found);
-            }
-            if attempt > 0 {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            let keys = KeysAndAttributes::builder()
-                .set_keys(Some(std::mem::take(&mut wanted)))
-                .consistent_read(true)
-                .build()
-                .expect("keys are given");
-            let batch = self.client.batch_get_item();
-            let answer = batch.request_items(&self.table, keys).send().await;
-            let answer =
-                answer.map_err(|error| TableFault::of(&self.table, "BatchGetItem", error))?;
-            found.extend(
-                answer
-                    .responses
-                    .into_iter()
-                    .flatten()
-                    .flat_map(|(_, items)| items),
-            );
-            let left = answer.unprocessed_keys.into_iter().flatten();
-            wanted.extend(left.flat_map(|(_, left)| left.keys));
-        }
-        if wanted.is_empty() {
-            return Ok(found);
-        }
-        Err(TableFault::Throttled {
-            table: self.table.clone(),
-            detail: format!("{} items of a batch were left out each time", wanted.len()),
-        })
+        let wanted = keys.iter().map(|key| {
+            let shard = (SHARD.to_owned(), text(Shard::of(key).name()));
+            HashMap::from([shard, (KEY.to_owned(), text(key.as_str()))])
+        });
+        self.batch(wanted.collect()).await
     }
 }
