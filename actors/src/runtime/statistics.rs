@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Powers of two of microseconds: the last bucket holds everything from 2^38 µs (three days) up.
 const BUCKETS: usize = 40;
@@ -86,7 +87,7 @@ fn upper_bound_us(bucket: usize) -> u64 {
 }
 
 /// How long something took, as a distribution.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Latency {
     /// Observations.
     pub count: u64,
@@ -101,7 +102,7 @@ pub struct Latency {
 }
 
 /// One bucket of a [`Latency`]; its count excludes the buckets below.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LatencyBucket {
     /// Largest duration it holds.
     pub up_to_us: u64,
@@ -189,7 +190,7 @@ impl Statistics {
 }
 
 /// One actor or pool as seen from outside at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ActorSnapshot {
     /// Its name, unique in the system.
     pub name: String,
@@ -202,18 +203,22 @@ pub struct ActorSnapshot {
     /// How many times it was started, the first time included; for a pool, its workers together.
     pub incarnation: u32,
     /// The message in hand.
+    #[schema(required)]
     pub handling: Option<Handling>,
     /// What it accepted and has not finished.
     pub mailbox: MailboxSnapshot,
     /// Age of the oldest message it has not finished.
+    #[schema(required)]
     pub oldest_message_ms: Option<u64>,
     /// Totals since the system started.
     pub counters: Counters,
     /// Restarts that count against its intensity now.
     pub restarts_in_window: u32,
     /// The last failure.
+    #[schema(required)]
     pub last_failure: Option<LastFailure>,
     /// Time left of the pause before the next restart.
+    #[schema(required)]
     pub next_restart_in_ms: Option<u64>,
     /// Time that senders spent waiting for room, together.
     pub backpressure_ms_total: u64,
@@ -224,13 +229,14 @@ pub struct ActorSnapshot {
     /// Time from acceptance until a message was taken in hand.
     pub queue_time: Latency,
     /// Number of workers, for a pool.
+    #[schema(required)]
     pub size: Option<usize>,
     /// How it is supervised, for people.
     pub policy: String,
 }
 
 /// What an entry of [`ActorSnapshot`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
     /// An actor with a mailbox of its own.
@@ -244,7 +250,7 @@ pub enum ActorKind {
 }
 
 /// What an actor is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum ActorState {
@@ -282,7 +288,7 @@ impl ActorState {
 }
 
 /// The message an actor has in hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Handling {
     /// What kind of message it is.
     pub message: &'static str,
@@ -291,7 +297,7 @@ pub struct Handling {
 }
 
 /// The bound of a mailbox and how full it is; the message in hand counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MailboxSnapshot {
     /// Messages accepted and not finished.
     pub len: usize,
@@ -302,7 +308,7 @@ pub struct MailboxSnapshot {
 }
 
 /// Totals of one actor or pool.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counters {
     /// Messages accepted.
     pub received: u64,
@@ -321,7 +327,7 @@ pub struct Counters {
 }
 
 /// The last failure of an actor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LastFailure {
     /// What happened.
     pub reason: String,

@@ -6,6 +6,7 @@ use askama::Template;
 use iyagi_messages::ids::Timestamp;
 
 use super::frame::{Frame, Refusal, page};
+use super::history::Columns;
 use super::look::Look;
 use super::text;
 use super::verdict::{Trouble, troubles};
@@ -74,8 +75,16 @@ pub(super) async fn show(
     })
 }
 
-/// `GET /v1/ops/history?after`: what happened in each second of the last hour, in columns.
-pub(super) async fn history(
+/// What happened in each second of the last hour, in columns.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/history",
+    operation_id = "showHistory",
+    tag = "dashboard",
+    params(("after" = Option<i64>, Query, minimum = 0, description = "Only what is later, in milliseconds since 1970")),
+    responses((status = 200, description = "A value of each column every two seconds", body = Columns)),
+)]
+pub(in crate::http) async fn history(
     state: Data<State>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
