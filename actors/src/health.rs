@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use iyagi_messages::ids::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The last word of every dependency, by name.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub struct Health {
 }
 
 /// How a dependency is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Condition {
     /// Whether it can be used.
     pub ready: bool,

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::fact::Fact;
+use crate::fact::{Fact, FactOfEvent};
 use crate::ids::{EventId, Incarnation, Pos, Seq, Timestamp};
 
 /// The thing that an event is about, as `kind/key`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Entity(pub String);
 
@@ -41,7 +42,7 @@ pub struct NewEvent {
 }
 
 /// An event as the journal holds it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Global position, gapless.
     pub pos: Pos,
@@ -62,5 +63,6 @@ pub struct Event {
     pub actor: Incarnation,
     /// What happened.
     #[serde(flatten)]
+    #[schema(value_type = FactOfEvent)]
     pub fact: Fact,
 }

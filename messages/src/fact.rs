@@ -9,6 +9,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::cursor::Cursor;
 use crate::device::{Device, Platform};
@@ -798,6 +799,21 @@ fn upcast(
         version += 1;
     }
     Ok((version, value.to_string()))
+}
+
+/// How an event has its fact.
+#[derive(ToSchema)]
+#[schema(as = Fact)]
+#[expect(dead_code, reason = "its schema is used")]
+pub(crate) struct FactOfEvent {
+    /// What happened, as `noun.past_participle`.
+    #[schema(example = "push.accepted")]
+    kind: String,
+    /// Version of the body's schema.
+    v: u16,
+    /// The rest, which is different for each kind.
+    #[schema(value_type = Object)]
+    body: Value,
 }
 
 impl Serialize for Fact {

@@ -228,7 +228,18 @@ impl fmt::Display for Pos {
 
 /// An event's number within its entity, from 1.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    ToSchema,
 )]
 #[serde(transparent)]
 pub struct Seq(pub u64);
@@ -272,7 +283,8 @@ impl Timestamp {
 }
 
 /// An event's id: derived from what caused it, so that a replay makes the same id and an append is idempotent.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, pattern = "^[0-9a-f]{32}$", example = "5f1c0d7a93b24e8864f0c2a1d9e7b305")]
 pub struct EventId(pub [u8; 16]);
 
 impl EventId {
@@ -324,7 +336,7 @@ impl FromStr for EventId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidEventId(text.to_owned());
-        if text.len() != 32 || !text.is_ascii() {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(invalid());
         }
         let mut id = [0; 16];

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::change::ElementKind;
 use crate::cursor::Cursor;
 use crate::ids::{ElementId, LetterId, PersonId, PushId, Timestamp};
 
 /// A job that was given up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Letter {
     /// The same failed job always has the same letter.
     pub id: LetterId,
@@ -28,7 +29,7 @@ pub struct Letter {
 }
 
 /// The job that a letter stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "job")]
 pub enum Origin {
     /// A push.

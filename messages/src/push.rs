@@ -4,13 +4,14 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::cursor::Cursor;
 use crate::device::{Device, Platform};
 use crate::ids::{DeviceToken, ElementId, PersonId, PushId, TemplateId, Timestamp};
 
 /// One notification for one device. It carries ids, never the text: that is rendered when it is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Push {
     /// Derived from commit, element, template, recipient and device.
     pub id: PushId,
@@ -183,7 +184,9 @@ pub enum MergeKind {
 }
 
 /// What to do with an attempt whose outcome a crash swallowed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnknownOutcome {
     /// Send again with the same id and collapse key, so that the phone replaces the first copy.
@@ -194,7 +197,9 @@ pub enum OnUnknownOutcome {
 }
 
 /// Why a push was not sent although its change matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SuppressReason {
     /// The recipient did it themselves.
@@ -259,7 +264,9 @@ impl fmt::Display for SuppressReason {
 }
 
 /// Why nothing is sent by a push service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
     /// A person said so.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::TemplateId;
 use crate::push::OnUnknownOutcome;
@@ -116,7 +117,7 @@ pub struct ShownWith {
 }
 
 /// How phones present a notification.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Presentation {
     /// Android's notification channel; that of the category's name if absent.
@@ -132,7 +133,9 @@ pub struct Presentation {
 }
 
 /// How much an iPhone lets a notification interrupt (`aps.interruption-level`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum InterruptionLevel {
     /// It waits in the list.
@@ -147,7 +150,9 @@ pub enum InterruptionLevel {
 }
 
 /// Whether a sleeping phone is woken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// At once: `high` on Android, 10 on iPhones.

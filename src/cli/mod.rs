@@ -166,8 +166,8 @@ enum Command {
     Search(search::SearchCommand),
     /// Create or repair what the configuration needs of AWS, or take it away.
     Provision(provision::ProvisionArguments),
-    /// Print the description of the public HTTP interface (OpenAPI 3.1).
-    Openapi,
+    /// Print the description of a listener's HTTP interface (OpenAPI 3.1).
+    Openapi(openapi::OpenapiArguments),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -259,7 +259,7 @@ impl Context {
             Command::Token(arguments) => token::token(self, &arguments),
             Command::Search(command) => search::search(self, &command),
             Command::Provision(arguments) => provision::provision(self, &arguments),
-            Command::Openapi => openapi::openapi(self),
+            Command::Openapi(arguments) => openapi::openapi(self, &arguments),
             Command::Schema => schema::schema(self),
             Command::Completions(arguments) => completions::completions(self, &arguments),
         }

@@ -17,6 +17,7 @@ use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{ElementId, PersonId, Pos, PushId, Timestamp};
 use iyagi_messages::push::Push;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Hindsight, Passed, PastFault};
 
@@ -43,15 +44,18 @@ pub enum About {
 }
 
 /// The answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = WhyNot)]
 pub struct Answer {
     /// Who was told, or was not.
     pub person: PersonId,
     /// The commit.
     pub commit: u64,
     /// When it was requested, if the change log still has it.
+    #[schema(required)]
     pub at: Option<Timestamp>,
     /// Where the daemon was done with it; nothing if it is not yet.
+    #[schema(required)]
     pub passed_at: Option<Pos>,
     /// What each rule says of each change, and what became of it.
     pub changes: Vec<ToldChange>,
@@ -64,7 +68,7 @@ pub struct Answer {
 }
 
 /// A change, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ToldChange {
     /// What each rule says.
     #[serde(flatten)]
@@ -74,7 +78,7 @@ pub struct ToldChange {
 }
 
 /// What became of a push.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct PushFate {
     /// The push.
     pub push: Push,

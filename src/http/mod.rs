@@ -11,7 +11,7 @@
 //! - [`limits`], [`origin`]: how often they may ask, and where they ask from
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
-//! - [`openapi`]: the public interface in the words of OpenAPI
+//! - [`openapi`]: the interfaces in the words of OpenAPI
 //! - [`dashboard`]: what an operator looks at in a browser
 //! - [`public`]: media, files, subscriptions, preferences, inboxes, devices, the graph
 //! - [`operations`]: health, metrics, actors, dead letters, the journal, the gateway

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use crate::fixture::{Answer, Fixture};
 
-const ADMIN: &str = "0123456789abcdef0123456789abcdef";
-const READ_ONLY: &str = "fedcba9876543210fedcba9876543210";
+pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const READ_ONLY: &str = "fedcba9876543210fedcba9876543210";
 const PAUSE: &str = "/v1/ops/actors/stream-poller/pause";
 
-fn with_operators(config: &mut Config) {
+pub(crate) fn with_operators(config: &mut Config) {
     let folder = config.data.dir.parent().expect("a folder").to_owned();
     let operator = |name: &str, role, token: &str| {
         let token_file = folder.join(name);
@@ -30,7 +30,7 @@ fn with_operators(config: &mut Config) {
 }
 
 impl Fixture {
-    fn as_operator(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn as_operator(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
         self.send(self.operations, method, path, &headers, body.as_bytes())

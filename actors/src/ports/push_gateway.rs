@@ -9,6 +9,7 @@ use iyagi_messages::push::FailureClass;
 use iyagi_messages::template::Presentation;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// Sends pushes.
 #[async_trait]
@@ -59,7 +60,8 @@ pub struct QuotaLevel {
 }
 
 /// One push as the phone gets it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PushPayload)]
 pub struct Payload {
     /// The push.
     pub push_id: PushId,
@@ -95,7 +97,7 @@ pub struct Payload {
 }
 
 /// What an app finds its own texts by, and fills them with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TextKeys {
     /// Key of the first line.
     pub title_key: String,

@@ -7,6 +7,7 @@ use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{Seq, Timestamp};
 use iyagi_messages::object::ObjectKey;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The last backfill of each preset or rendition, folded up to a position.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,8 +43,9 @@ pub struct Backfill {
 }
 
 /// Where a backfill stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BackfillStage)]
 pub enum Stage {
     /// It goes on.
     Running,

@@ -15,6 +15,7 @@ use iyagi_messages::ids::{EventId, LetterId, Pos, PushId, Seq, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::{Push, SuppressReason};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::open_push::{OpenPush, Phone, Standing};
@@ -81,7 +82,7 @@ pub struct InTurn {
 }
 
 /// How many pushes ended how. `matched = sent + dead + suppressed + pending` holds after every event.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
     /// Pushes that were ever requested.
     pub matched: u64,

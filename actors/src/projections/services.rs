@@ -10,6 +10,7 @@ use iyagi_messages::ids::{MemberId, Timestamp};
 use iyagi_messages::push::{FailureClass, PauseReason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// When so many tokens die that it is not the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -54,7 +55,7 @@ struct Service {
 }
 
 /// Why nothing is sent by a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pause {
     /// Why.
     pub reason: PauseReason,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::crash::{Calls, Crash};
 
@@ -88,7 +89,7 @@ fn upper_bound_us(bucket: usize) -> u64 {
 }
 
 /// How long something took, as a distribution.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Latency {
     /// Observations.
     pub count: u64,
@@ -103,7 +104,7 @@ pub struct Latency {
 }
 
 /// One bucket of a [`Latency`]; its count excludes the buckets below.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LatencyBucket {
     /// Largest duration it holds.
     pub up_to_us: u64,
@@ -212,7 +213,7 @@ impl Statistics {
 }
 
 /// One actor or pool as seen from outside at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ActorSnapshot {
     /// Its name, unique in the system.
     pub name: String,
@@ -225,20 +226,24 @@ pub struct ActorSnapshot {
     /// How many times it was started, the first time included; for a pool, its workers together.
     pub incarnation: u32,
     /// The message in hand.
+    #[schema(required)]
     pub handling: Option<Handling>,
     /// What it accepted and has not finished.
     pub mailbox: MailboxSnapshot,
     /// Age of the oldest message it has not finished.
+    #[schema(required)]
     pub oldest_message_ms: Option<u64>,
     /// Totals since the system started.
     pub counters: Counters,
     /// Restarts that count against its intensity now.
     pub restarts_in_window: u32,
     /// The last failure.
+    #[schema(required)]
     pub last_failure: Option<LastFailure>,
     /// The last panic, be it ever so many other failures ago.
     pub last_panic: Option<LastPanic>,
     /// Time left of the pause before the next restart.
+    #[schema(required)]
     pub next_restart_in_ms: Option<u64>,
     /// Time that senders spent waiting for room, together.
     pub backpressure_ms_total: u64,
@@ -249,13 +254,14 @@ pub struct ActorSnapshot {
     /// Time from acceptance until a message was taken in hand.
     pub queue_time: Latency,
     /// Number of workers, for a pool.
+    #[schema(required)]
     pub size: Option<usize>,
     /// How it is supervised, for people.
     pub policy: String,
 }
 
 /// What an entry of [`ActorSnapshot`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
     /// An actor with a mailbox of its own.
@@ -269,7 +275,7 @@ pub enum ActorKind {
 }
 
 /// What an actor is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum ActorState {
@@ -307,7 +313,7 @@ impl ActorState {
 }
 
 /// The message an actor has in hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Handling {
     /// What kind of message it is.
     pub message: &'static str,
@@ -316,7 +322,7 @@ pub struct Handling {
 }
 
 /// The bound of a mailbox and how full it is; the message in hand counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MailboxSnapshot {
     /// Messages accepted and not finished.
     pub len: usize,
@@ -327,7 +333,7 @@ pub struct MailboxSnapshot {
 }
 
 /// Totals of one actor or pool.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counters {
     /// Messages accepted.
     pub received: u64,
@@ -346,7 +352,7 @@ pub struct Counters {
 }
 
 /// The last failure of an actor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LastFailure {
     /// What happened.
     pub reason: String,

@@ -14,6 +14,7 @@ use iyagi_messages::predicate::{Comparison, Predicate, Side};
 use iyagi_messages::stream::TypedValue;
 use iyagi_messages::subscription::{Anchor, Direction, Subscription, Then, When};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::graph::{Graph, GraphModel};
 use super::templates::Templates;
@@ -50,7 +51,7 @@ impl PastGraph {
 }
 
 /// A changed element, and what every rule says of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedChange {
     /// The element.
     pub element: ElementId,
@@ -61,7 +62,7 @@ pub struct ExplainedChange {
 }
 
 /// What one rule says of a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedRule {
     /// The texts that would announce it.
     pub template: TemplateId,
@@ -74,7 +75,7 @@ pub struct ExplainedRule {
 }
 
 /// Whether a person is told by a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "verdict")]
 pub enum Verdict {
     /// They are.
@@ -86,7 +87,7 @@ pub enum Verdict {
 }
 
 /// The first clause of a rule that is false.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FalseClause {
     /// Which: `anchor`, or a key of `when`.
     pub clause: &'static str,

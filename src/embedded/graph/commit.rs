@@ -5,6 +5,7 @@ use iyagi_messages::ids::{ElementId, Timestamp};
 use rusqlite::Connection;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::log::LogWriter;
 use super::rejection::{CommitRejected, List, Problem};
@@ -14,7 +15,7 @@ use super::value::StoredValue;
 use crate::embedded::sqlite::WriteFault;
 
 /// A commit that is durable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Committed {
     /// Its number; that of the newest commit before it if it changed nothing, because then there is no new one.
     pub commit: u64,
@@ -28,7 +29,7 @@ pub struct Committed {
 }
 
 /// The id that an edge got because it was added without one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DerivedEdge {
     /// The operation's place in the commit, from 0.
     pub index: usize,

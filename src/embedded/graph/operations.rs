@@ -6,6 +6,7 @@ use iyagi_messages::ids::ElementId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::rejection::{CommitRejected, List, Problem};
 
@@ -16,8 +17,9 @@ pub const OPERATIONS_MAX: usize = 100_000;
 ///
 /// A property's value is a text, a number, a boolean, or `{"value": ..., "dataType": ...}` for the types that JSON
 /// has no notation for, such as `Date` in milliseconds since the epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = GraphOperation)]
 pub enum Operation {
     /// Adds a vertex.
     AddVertex {

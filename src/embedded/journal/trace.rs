@@ -8,6 +8,7 @@ use iyagi_messages::event::Event;
 use iyagi_messages::ids::EventId;
 use rusqlite::Connection;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::lookup::Recent;
 use super::queries;
@@ -18,7 +19,7 @@ use super::writer;
 pub const CONSEQUENCES_MAX: usize = 10_000;
 
 /// Why an event is there, and what it led to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Trace {
     /// The causes, root first, nearest last.
     pub causes: Vec<Event>,
@@ -29,12 +30,13 @@ pub struct Trace {
 }
 
 /// An event with what it led to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct TraceNode {
     /// The event.
     #[serde(flatten)]
     pub event: Event,
     /// Direct consequences, in order.
+    #[schema(no_recursion)]
     pub consequences: Vec<TraceNode>,
 }
 

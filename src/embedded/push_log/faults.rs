@@ -7,9 +7,10 @@ use iyagi_messages::ids::DeviceToken;
 use iyagi_messages::push::FailureClass;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Which pushes fail, how, and how often.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
     /// The phone whose pushes fail; all of them if absent.
@@ -26,7 +27,7 @@ pub struct FaultRule {
 }
 
 /// How a push fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultClass {
     /// The service stumbles.

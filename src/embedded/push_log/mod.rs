@@ -18,6 +18,7 @@ use iyagi_messages::ids::{PushId, Timestamp};
 use iyagi_messages::push::FailureClass;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use utoipa::ToSchema;
 
 pub use self::faults::{FaultClass, FaultRule};
 use self::faults::{Faults, Verdict};
@@ -29,7 +30,7 @@ const TAIL_MAX: usize = 1024;
 const SUBSCRIBER_LAG_MAX: usize = 1024;
 
 /// One push that the gateway accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Accepted {
     /// When.
     pub at: Timestamp,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use iyagi_messages::ids::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Time between two samples.
 pub(super) const EVERY_MS: u64 = 2_000;
@@ -51,7 +52,7 @@ pub(super) struct Rates {
 pub(super) struct History(VecDeque<Sample>);
 
 /// The rates of the last hour, a column each, as charts take them.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
 pub(super) struct Columns {
     /// Milliseconds since 1970.
     pub(super) at: Vec<i64>,

@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, watch};
 use super::look::Look;
 use super::topic::Topic;
 use crate::http::State;
+use crate::http::openapi::events::PatchEvent;
+use crate::http::openapi::parameters::TopicName;
 use crate::http::operations::access::Operator;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
@@ -33,8 +35,19 @@ const TOPICS_MAX: usize = 16;
 /// Seconds after which a page may come back that found no place.
 const REFUSED_SECONDS: u32 = 10;
 
-/// `GET /v1/live?topics`
-pub(super) async fn listen(
+/// What changes in an open page, as server-sent events, without end.
+///
+/// Lines that begin with a colon come while nothing happens.
+#[utoipa::path(
+    get,
+    path = "/v1/live",
+    operation_id = "listenToPage",
+    tag = "dashboard",
+    params(("topics" = Vec<TopicName>, Query, style = Form, explode = false, min_items = 1, max_items = 16, description = "Parts of the page, with commas")),
+    responses((status = 200, description = "Each part at once, and whenever it has changed", body = PatchEvent, content_type = "text/event-stream")),
+    extensions(("x-problems" = json!([Kind::Unavailable])))
+)]
+pub(in crate::http) async fn listen(
     state: Data<State>,
     operator: Operator,
     request: HttpRequest,

@@ -9,6 +9,7 @@ use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{EventId, Pos, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::tell::sentence;
 
@@ -20,7 +21,7 @@ const EVENTS_MAX: usize = 200;
 pub(super) struct Marks(Arc<Mutex<BTreeMap<Pos, Event>>>);
 
 /// An event that is marked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Mark {
     /// When, in milliseconds since 1970.
     pub(super) at: Timestamp,

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use iyagi_messages::ids::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::frame::{Frame, Refusal, page};
 use super::history::Columns;
@@ -103,7 +104,8 @@ pub(super) async fn show(
 }
 
 /// What charts show.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = History)]
 struct Told {
     #[serde(flatten)]
     columns: Columns,
@@ -111,8 +113,16 @@ struct Told {
     marks: Vec<Mark>,
 }
 
-/// `GET /v1/ops/history?after`: what happened in each second of the last hour, in columns, and what may have changed it.
-pub(super) async fn history(
+/// What happened in each second of the last hour, in columns, and what may have changed it.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/history",
+    operation_id = "showHistory",
+    tag = "dashboard",
+    params(("after" = Option<i64>, Query, minimum = 0, description = "Only what is later, in milliseconds since 1970")),
+    responses((status = 200, description = "A value of each column every two seconds, and the hour's marks", body = Told)),
+)]
+pub(in crate::http) async fn history(
     state: Data<State>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {

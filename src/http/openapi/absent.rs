@@ -6,10 +6,12 @@ use utoipa::Modify;
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
+use super::problems::changing;
+
 /// Changes, in which null takes something away.
 const CHANGES: [&str; 2] = ["PreferencesChange", "SubscriptionChange"];
 
-/// Takes null from all fields that may be absent.
+/// Takes null from all fields and bodies that may be absent.
 pub(super) struct Absent;
 
 impl Modify for Absent {
@@ -18,6 +20,19 @@ impl Modify for Absent {
         for (name, schema) in schemas {
             if !CHANGES.contains(&name.as_str()) {
                 strip(schema);
+            }
+        }
+        let paths = document.paths.paths.values_mut();
+        for operation in paths.flat_map(changing) {
+            let Some(RefOr::T(body)) = &mut operation.request_body else {
+                continue;
+            };
+            for content in body.content.values_mut() {
+                if let RefOr::T(content) = content
+                    && let Some(schema) = &mut content.schema
+                {
+                    without_null(schema);
+                }
             }
         }
     }

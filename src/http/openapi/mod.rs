@@ -1,8 +1,11 @@
 //! The interfaces in the words of OpenAPI 3.1, made from the handlers that serve them.
 //!
 //! # Layout
-//! - this file: the public interface, and where clients read it
-//! - `parameters`, `requests`, `events`: what several operations take, what bodies bring, and what is told as it comes
+//! - [`public`], [`operations`]: the interface of each listener
+//! - this file: where clients read them
+//! - `parameters`, `requests`, `orders`, `events`: what several operations take, what bodies bring to either listener, and what
+//!   is told as it comes
+//! - `neptune`: the change log, in the shapes of another service
 //! - `problems`: what can go wrong, with which status
 //! - `absent`: where null is nothing that a field can be
 //! - `links`: what views add to what is stored
@@ -11,8 +14,12 @@
 mod absent;
 pub(crate) mod events;
 mod links;
+pub(crate) mod neptune;
+pub mod operations;
+pub(crate) mod orders;
 pub(crate) mod parameters;
 mod problems;
+pub mod public;
 pub(crate) mod requests;
 pub mod viewer;
 
@@ -20,136 +27,58 @@ use std::sync::LazyLock;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa::openapi::OpenApi as Document;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::OpenApi;
 
-use self::absent::Absent;
-use self::links::Links;
-use self::problems::Problems;
-use super::problem::{Kind, Problem};
-use super::public::{
-    delivery, devices, files, inbox, keys, media, preferences, search, signed, subscriptions,
-    uploads,
-};
+use super::listener::Side;
+use super::problem::Problem;
 use super::request::Query;
 use super::response;
 
-/// Where clients read the description of the public interface.
+/// Where clients read the description of the listener that they ask.
 pub const PATH: &str = "/openapi.json";
 /// A daemon's interface changes only with the daemon.
 const CACHE_CONTROL: &str = "public, max-age=0";
-/// What the token of a request is called in the document.
-const BEARER: &str = "bearer";
 
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "iyagi",
-        description = "What mobile clients read and write: files and what is derived from them, notifications, search.\n\n\
-            Moments are milliseconds since the Unix epoch. `GET` paths answer `HEAD` too. Parameters and fields that are \
-            not listed are refused by name. Every refusal is a problem document (RFC 9457); its `type` is part of the \
-            interface. This document is at [`/openapi.json`](/openapi.json).",
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-    ),
-    servers((url = "/", description = "The daemon that serves this document")),
-    tags(
-        (name = "media", description = "What is known of files, and what is derived from them"),
-        (name = "files", description = "Files by key"),
-        (name = "uploads", description = "Files that go straight to the store"),
-        (name = "links", description = "What lets somebody read or upload a file without a token"),
-        (name = "inbox", description = "What a person was told"),
-        (name = "subscriptions", description = "What a person wants to hear of"),
-        (name = "preferences", description = "When, in which language and about whom a person wants to hear"),
-        (name = "devices", description = "The phones that a person can be reached on"),
-        (name = "search", description = "Search over people and what they made"),
-        (name = "description", description = "What clients need before they have a token"),
-    ),
-    paths(
-        media::list,
-        media::item,
-        media::original,
-        media::thumbnail,
-        media::of_recording,
-        files::read,
-        files::write,
-        files::remove,
-        uploads::grant,
-        delivery::cookies,
-        signed::read,
-        signed::write,
-        inbox::list,
-        inbox::mark,
-        inbox::live::listen,
-        subscriptions::list,
-        subscriptions::create,
-        subscriptions::change,
-        subscriptions::remove,
-        preferences::show,
-        preferences::replace,
-        preferences::amend,
-        devices::register,
-        devices::remove,
-        search::search,
-        keys::show,
-        show,
-    ),
-    security(("bearer" = [])),
-    modifiers(&SignIn, &Links, &Absent, &Problems),
-)]
-struct Public;
-
-/// How a request says who sends it.
-struct SignIn;
-
-impl Modify for SignIn {
-    fn modify(&self, document: &mut Document) {
-        let mut bearer = Http::new(HttpAuthScheme::Bearer);
-        bearer.bearer_format = Some("JWT".to_owned());
-        bearer.description = Some(
-            "An access token of the Cognito user pool; with `auth.mode = \"dev\"`, of `iyagi token`.".to_owned(),
-        );
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
-    }
-}
-
-/// Whether a path is for people who have no token yet.
+/// Whether a path is of the description.
 pub fn has(path: &str) -> bool {
     path == PATH || viewer::has(path)
 }
 
-/// The description of the public interface, as JSON for people and for diffs.
-pub fn public_json() -> String {
-    let text = Public::openapi().to_pretty_json();
+/// The description of a listener's interface, as JSON for people and for diffs.
+pub fn json(of: Side) -> String {
+    let document = match of {
+        Side::Public => public::Public::openapi(),
+        Side::Operations => operations::Operations::openapi(),
+    };
+    let text = document.to_pretty_json();
     let mut text = text.expect("it has only text keys");
     text.push('\n');
     text
 }
 
-/// This description.
-#[utoipa::path(
-    get,
-    path = PATH,
-    operation_id = "describe",
-    tag = "description",
-    security(()),
-    params(("If-None-Match" = Option<String>, Header, description = parameters::IF_NONE_MATCH)),
-    responses(
-        (status = 200, description = "OpenAPI 3.1", body = Object, headers(("ETag" = String), ("Cache-Control" = String))),
-        (status = 304, description = "The client has it already"),
-    ),
-    extensions(("x-problems" = json!([Kind::UnknownParameter])))
-)]
-pub async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    static TEXT: LazyLock<(String, String)> = LazyLock::new(|| {
-        let text = public_json();
+/// A description that is kept, and its entity tag.
+struct Kept {
+    text: String,
+    etag: String,
+}
+
+impl Kept {
+    fn new(of: Side) -> Self {
+        let text = json(of);
         let etag = response::digest([text.as_bytes()]);
-        (text, etag)
-    });
-    Query::of(&request, &[])?;
-    let (text, etag) = &*TEXT;
-    let mut answer = response::tagged(&request, etag, CACHE_CONTROL);
+        Self { text, etag }
+    }
+}
+
+fn send(request: &HttpRequest, of: Side) -> Result<HttpResponse, Problem> {
+    static PUBLIC: LazyLock<Kept> = LazyLock::new(|| Kept::new(Side::Public));
+    static OPERATIONS: LazyLock<Kept> = LazyLock::new(|| Kept::new(Side::Operations));
+    Query::of(request, &[])?;
+    let kept = match of {
+        Side::Public => &*PUBLIC,
+        Side::Operations => &*OPERATIONS,
+    };
+    let mut answer = response::tagged(request, &kept.etag, CACHE_CONTROL);
     answer.insert_header((header::CONTENT_TYPE, "application/json"));
-    Ok(answer.body(text.as_str()))
+    Ok(answer.body(kept.text.as_str()))
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use utoipa::Modify;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::response::{Response, ResponseBuilder, Responses};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{ContentBuilder, KnownFormat, OpenApi, Ref, RefOr, Schema};
 
@@ -18,22 +18,20 @@ use crate::http::problem::{CONTENT_TYPE, Kind};
 const LIST: &str = "x-problems";
 /// The document's schema.
 const SCHEMA: &str = "Problem";
-/// What can happen to every request.
-const ALWAYS: [Kind; 3] = [Kind::ForeignOrigin, Kind::TooManyRequests, Kind::Internal];
-/// What can happen to every request that says who sends it.
-const SIGNED_IN: [Kind; 3] = [
-    Kind::UnknownParameter,
-    Kind::Unauthenticated,
-    Kind::Unavailable,
-];
-
 /// What can happen to every body.
 const BODY: [Kind; 3] = [Kind::BodyLost, Kind::BodyStalled, Kind::TooLarge];
 /// What can be wrong with a body that is JSON.
 const JSON: [Kind; 2] = [Kind::MalformedJson, Kind::InvalidField];
 
-/// Gives every operation its refusals.
-pub(super) struct Problems;
+/// Gives every operation its refusals: its own, and those that it shares with others.
+pub(super) struct Problems {
+    /// What can happen to every request.
+    pub(super) always: &'static [Kind],
+    /// To every one that says who sends it.
+    pub(super) signed_in: &'static [Kind],
+    /// To every one of these that is to change something.
+    pub(super) changing: &'static [Kind],
+}
 
 impl Modify for Problems {
     fn modify(&self, document: &mut OpenApi) {
@@ -42,46 +40,77 @@ impl Modify for Problems {
             .schemas
             .insert(SCHEMA.to_owned(), RefOr::T(schema()));
         for path in document.paths.paths.values_mut() {
-            for operation in operations(path) {
-                refuse(operation);
+            for operation in reading(path) {
+                self.refuse(operation, &[]);
+            }
+            for operation in changing(path) {
+                self.refuse(operation, self.changing);
             }
         }
     }
 }
 
-fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// The operations of a path that only look.
+pub(super) fn reading(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    path.get.iter_mut()
+}
+
+/// The operations of a path that are to change something.
+pub(super) fn changing(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem {
-        get,
         put,
         post,
         delete,
         patch,
         ..
     } = path;
-    [get, put, post, delete, patch].into_iter().flatten()
+    [put, post, delete, patch].into_iter().flatten()
 }
 
-fn refuse(operation: &mut Operation) {
-    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
-    for kind in general(operation).into_iter().chain(listed(operation)) {
-        let kinds = by_status.entry(kind.status().as_u16()).or_default();
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
+/// Whether an operation asks who sends it. Only those say anything of it that do not.
+pub(super) fn is_signed_in(operation: &Operation) -> bool {
+    operation.security.is_none()
+}
+
+impl Problems {
+    fn refuse(&self, operation: &mut Operation, more: &[Kind]) {
+        let mut general = Vec::from(self.always);
+        if is_signed_in(operation) {
+            general.extend(self.signed_in);
+            general.extend(more);
+        }
+        general.extend(of_body(operation));
+        let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+        for kind in general.into_iter().chain(listed(operation)) {
+            let kinds = by_status.entry(kind.status().as_u16()).or_default();
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        for (status, kinds) in by_status {
+            add(&mut operation.responses, status, response(&kinds));
         }
     }
-    for (status, kinds) in by_status {
-        let responses = &mut operation.responses.responses;
-        responses.insert(status.to_string(), RefOr::T(response(&kinds)));
+}
+
+/// Adds what is answered with a status to what else is.
+fn add(responses: &mut Responses, status: u16, response: Response) {
+    match responses.responses.get_mut(&status.to_string()) {
+        Some(RefOr::T(other)) => {
+            other.description = format!("{}. {}", other.description, response.description);
+            other.headers.extend(response.headers);
+            other.content.extend(response.content);
+        }
+        _ => {
+            let response = RefOr::T(response);
+            responses.responses.insert(status.to_string(), response);
+        }
     }
 }
 
-/// What can happen to every request that is like those of an operation.
-fn general(operation: &Operation) -> Vec<Kind> {
-    let mut kinds = Vec::from(ALWAYS);
-    // Only those say anything of it that need no token.
-    if operation.security.is_none() {
-        kinds.extend(SIGNED_IN);
-    }
+/// What can happen to every body that is like those of an operation.
+fn of_body(operation: &Operation) -> Vec<Kind> {
+    let mut kinds = Vec::new();
     if let Some(RefOr::T(body)) = &operation.request_body {
         kinds.extend(BODY);
         if body.content.contains_key("application/json") {

@@ -1,12 +1,12 @@
 //! A page on which people read the description, and try it. It comes from the daemon whole: nothing is loaded from elsewhere.
 
 use actix_web::http::header;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, ServiceConfig, resource};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
-use crate::http::response;
+use crate::http::response::{self, get, otherwise};
 
 /// Where the page is.
 pub const PAGE: &str = "/docs";
@@ -53,19 +53,34 @@ const ALL: [File; 4] = [
     },
 ];
 
+/// The page and its files.
+pub(in crate::http) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource(PAGE)
+                .route(get(page))
+                .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/docs/{name}")
+                .route(get(file))
+                .default_service(otherwise("GET, HEAD")),
+        );
+}
+
 /// Whether the page or one of its files may be here.
 pub(super) fn has(path: &str) -> bool {
     path == PAGE || path.starts_with(FILES)
 }
 
 /// `GET /docs`
-pub async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     Ok(send(&request, &PAGE_FILE))
 }
 
 /// `GET /docs/{name}`
-pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let name = request::rest(&request, FILES)?;
     let found = ALL.iter().find(|file| file.name == name);

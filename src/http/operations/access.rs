@@ -31,7 +31,7 @@ const OPEN_PREFIX: &str = dashboard::ASSETS;
 /// Whoever asks while no token is asked for.
 const LOCAL: &str = "local";
 /// Names who is at the other end, such as the user at a terminal.
-const ACTOR_HEADER: &str = "x-iyagi-actor";
+pub const ACTOR_HEADER: &str = "x-iyagi-actor";
 
 /// Lets a request through, with the operator who sends it, or says how it is answered instead.
 pub fn refuse(request: &ServiceRequest, state: &State) -> Option<HttpResponse> {

@@ -5,18 +5,23 @@ use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState, ControlError};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{ActorPaused, ActorResumed, Fact, PoolResized, RestartRequested};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::WRITER;
 use super::order::{self, BECAUSE};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
+use crate::http::openapi::orders::{ActorOrder, Order, Scaling};
+use crate::http::openapi::parameters::Name;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
 use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/ops/actors/";
+/// What the document says of an actor's name.
+const NAME: &str = "The actor's name, as one segment";
 /// By name; a size is yet to be read.
 const ORDERS: [(&str, Verb); 4] = [
     ("scale", Verb::Scale),
@@ -44,22 +49,75 @@ enum Wish {
     Restart,
 }
 
-/// `GET /v1/ops/actors`
-pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    Ok(response::ok(
-        &json!({ "actors": state.surface.actors.actors() }),
-    ))
+/// Everything that works in the daemon.
+#[derive(Debug, Serialize, ToSchema)]
+struct ActorListing {
+    actors: Vec<ActorSnapshot>,
 }
 
-/// `GET /v1/ops/actors/{name}`
+/// Every actor; a pool is followed by its workers.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/actors",
+    operation_id = "listActors",
+    tag = "actors",
+    responses((status = 200, description = "Actors in the order of the tree", body = ActorListing)),
+)]
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let actors = state.surface.actors.actors();
+    Ok(response::ok(&ActorListing { actors }))
+}
+
+/// One actor.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/actors/{name}",
+    operation_id = "showActor",
+    tag = "actors",
+    params(("name" = Name, Path, description = NAME)),
+    responses((status = 200, description = "The actor", body = ActorSnapshot)),
+    extensions(("x-problems" = json!([Kind::UnknownActor])))
+)]
 pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let name = request::segment(&request, PREFIX, "name")?;
     Ok(response::ok(&find(&state.surface, &name)?))
 }
 
-/// `POST /v1/ops/actors/{name}/{scale,pause,resume,restart}`
+/// Gives a pool another number of workers.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/actors/{name}/scale",
+    operation_id = "scalePool",
+    tag = "actors",
+    params(("name" = Name, Path, description = NAME)),
+    request_body = Scaling,
+    responses((status = 200, description = "The pool as it is then", body = ActorSnapshot)),
+    extensions(("x-problems" = json!([Kind::UnknownActor, Kind::NotAPool, Kind::ActorStopped, Kind::Contended, Kind::StorageFull])))
+)]
+pub async fn scale(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    order(state, request, payload).await
+}
+
+/// Lets an actor take no more messages, lets it go on, or rebuilds it from the journal.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/actors/{name}/{order}",
+    operation_id = "orderActor",
+    tag = "actors",
+    params(
+        ("name" = Name, Path, description = NAME),
+        ("order" = inline(ActorOrder), Path),
+    ),
+    request_body = Option<Order>,
+    responses((status = 200, description = "The actor as it is then", body = ActorSnapshot)),
+    extensions(("x-problems" = json!([Kind::UnknownPath, Kind::UnknownActor, Kind::ActorStopped, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn order(
     state: Data<State>,
     request: HttpRequest,

@@ -7,13 +7,18 @@ use iyagi_actors::media_backfill::Recipe;
 use iyagi_actors::projections::{Backfill, BackfillStage, Backfills};
 use iyagi_media::audio::Rendition;
 use iyagi_messages::fact::{BackfillBegun, BackfillPaused, BackfillResumed, Fact};
-use serde_json::{Value, json};
+use iyagi_messages::ids::Timestamp;
+use iyagi_messages::object::ObjectKey;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::WRITER;
 use super::access::Operator;
 use super::order::{self, BECAUSE, Order, PAUSE_OR_RESUME};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
+use crate::http::openapi::orders::{self, BackfillOrder, PauseOrResume};
+use crate::http::openapi::parameters::Name;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -21,23 +26,83 @@ use crate::surface::Surface;
 
 const PREFIX: &str = "/v1/ops/media/backfills/";
 
-/// `GET /v1/ops/media/backfills`
+/// A backfill as operators see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Backfill)]
+struct View {
+    preset: String,
+    /// Digest of the preset as it was at the beginning.
+    digest: String,
+    /// Whether it is only counted what would be made.
+    dry_run: bool,
+    /// Who asked for it.
+    by: String,
+    begun_at: Timestamp,
+    /// Uploads that could have files of the preset; null until they are counted.
+    #[schema(required)]
+    uploads: Option<u64>,
+    /// Those that lacked them then.
+    #[schema(required)]
+    lacking: Option<u64>,
+    /// The last upload that was looked at.
+    #[schema(required)]
+    through: Option<ObjectKey>,
+    /// How many were offered to the workers.
+    offered: u64,
+    stage: BackfillStage,
+    /// What waits for the workers, uploads included.
+    waiting: u64,
+}
+
+/// The last backfill of each preset.
+#[derive(Debug, Serialize, ToSchema)]
+struct BackfillListing {
+    backfills: Vec<View>,
+}
+
+/// The last backfill of each preset.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/media/backfills",
+    operation_id = "listBackfills",
+    tag = "backfills",
+    responses((status = 200, description = "Backfills in the order of their presets", body = BackfillListing)),
+)]
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let waiting = Waiting::read(&state.surface).await?;
     let backfills = state.surface.tree.projections.backfills();
-    let shown: Vec<_> = backfills.all().map(|one| shown(one, &waiting)).collect();
-    Ok(response::ok(&json!({ "backfills": shown })))
+    let backfills = backfills.all().map(|one| View::of(one, &waiting));
+    let backfills = backfills.collect();
+    Ok(response::ok(&BackfillListing { backfills }))
 }
 
-/// `GET /v1/ops/media/backfills/{preset}`
+/// The last backfill of a preset.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/media/backfills/{preset}",
+    operation_id = "showBackfill",
+    tag = "backfills",
+    params(("preset" = Name, Path)),
+    responses((status = 200, description = "The backfill", body = View)),
+    extensions(("x-problems" = json!([Kind::NotFound])))
+)]
 pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let preset = request::segment(&request, PREFIX, "preset")?;
     answer(&state.surface, &preset).await
 }
 
-/// `POST /v1/ops/media/backfills`
+/// Begins a backfill, unless it is on its way.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/media/backfills",
+    operation_id = "beginBackfill",
+    tag = "backfills",
+    request_body = BackfillOrder,
+    responses((status = 200, description = "The backfill, begun or as it is on its way", body = View)),
+    extensions(("x-problems" = json!([Kind::UnknownPreset, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn begin(
     state: Data<State>,
     request: HttpRequest,
@@ -78,7 +143,20 @@ pub async fn begin(
     answer(surface, &preset).await
 }
 
-/// `POST /v1/ops/media/backfills/{preset}/{pause,resume}`
+/// Lets a backfill rest, or go on.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/media/backfills/{preset}/{order}",
+    operation_id = "orderBackfill",
+    tag = "backfills",
+    params(
+        ("preset" = Name, Path),
+        ("order" = inline(PauseOrResume), Path),
+    ),
+    request_body = Option<orders::Order>,
+    responses((status = 200, description = "The backfill as it is then", body = View)),
+    extensions(("x-problems" = json!([Kind::UnknownPath, Kind::NotFound, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn order(
     state: Data<State>,
     request: HttpRequest,
@@ -162,7 +240,7 @@ async fn answer(surface: &Surface, preset: &str) -> Result<HttpResponse, Problem
     let waiting = Waiting::read(surface).await?;
     let backfills = surface.tree.projections.backfills();
     let backfill = backfills.of(preset).ok_or_else(|| none(preset))?;
-    Ok(response::ok(&shown(backfill, &waiting)))
+    Ok(response::ok(&View::of(backfill, &waiting)))
 }
 
 fn none(preset: &str) -> Problem {
@@ -201,12 +279,35 @@ async fn waiting(surface: &Surface, consumer: &str) -> Result<u64, Problem> {
     Ok(depth.visible + depth.in_flight + depth.delayed)
 }
 
-fn shown(backfill: &Backfill, waiting: &Waiting) -> Value {
-    let mut shown = serde_json::to_value(backfill).expect("a backfill has only text keys");
-    shown["waiting"] = waiting.of(backfill).into();
-    if let Some(shown) = shown.as_object_mut() {
-        // The journal's own business.
-        shown.remove("seq");
+impl View {
+    fn of(backfill: &Backfill, waiting: &Waiting) -> Self {
+        let waiting = waiting.of(backfill);
+        let Backfill {
+            preset,
+            digest,
+            dry_run,
+            by,
+            begun_at,
+            uploads,
+            lacking,
+            through,
+            offered,
+            stage,
+            // The journal's own business.
+            seq: _,
+        } = backfill.clone();
+        Self {
+            preset,
+            digest,
+            dry_run,
+            by,
+            begun_at,
+            uploads,
+            lacking,
+            through,
+            offered,
+            stage,
+            waiting,
+        }
     }
-    shown
 }

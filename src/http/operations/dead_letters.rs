@@ -1,8 +1,8 @@
 //! Dead letters: found in what is folded from the journal, redriven and purged by their keeper.
 
 mod filter;
-mod listing;
-mod settling;
+pub(in crate::http) mod listing;
+pub(in crate::http) mod settling;
 
 pub(in crate::http) use filter::{Filter, PARAMETERS};
 pub(in crate::http) use listing::{View, read, tell};

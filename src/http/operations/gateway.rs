@@ -10,10 +10,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{self, Stream};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, FaultInjected, FaultsCleared};
-use serde_json::json;
+use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::WRITER;
 use super::access::Operator;
@@ -21,6 +22,8 @@ use super::order::{self, BECAUSE};
 use crate::embedded::push_log::{Accepted, FaultRule, PushLog};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
+use crate::http::openapi::events::{TapEvent, TapLine};
+use crate::http::openapi::orders::FaultOrder;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
@@ -29,6 +32,8 @@ use crate::surface::Surface;
 const FIELDS: [&str; 5] = ["device", "class", "times", "retry_after_seconds", BECAUSE];
 /// Largest body of a rule.
 const BODY_BYTES_MAX: u64 = 16 * 1024;
+/// Longest that a rule may ask to wait: no push service asks for more, and pushes are stale by then.
+const WAIT_SECONDS_MAX: u64 = 86_400;
 /// Pushes that a tap may begin with.
 const TAIL_MAX: u64 = 1_024;
 /// How often a silent tap says that it is still there.
@@ -36,13 +41,37 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const EVENTS: &str = "text/event-stream";
 const LINES: &str = "application/x-ndjson";
 
-/// `GET /v1/ops/gateway/faults`
-pub async fn faults(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    Ok(response::ok(&json!({ "faults": log(&state)?.faults() })))
+/// The rules by which pushes fail.
+#[derive(Serialize, ToSchema)]
+struct Faults {
+    faults: Vec<FaultRule>,
 }
 
-/// `POST /v1/ops/gateway/faults`
+/// The rules by which pushes fail.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/gateway/faults",
+    operation_id = "listFaults",
+    tag = "gateway",
+    responses((status = 200, description = "The rules, in the order in which they are tried", body = Faults)),
+    extensions(("x-problems" = json!([Kind::Elsewhere])))
+)]
+pub async fn faults(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let faults = log(&state)?.faults();
+    Ok(response::ok(&Faults { faults }))
+}
+
+/// Lets pushes fail from now on.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/gateway/faults",
+    operation_id = "addFault",
+    tag = "gateway",
+    request_body = FaultOrder,
+    responses((status = 201, description = "All rules", body = Faults)),
+    extensions(("x-problems" = json!([Kind::Elsewhere, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn add_fault(
     state: Data<State>,
     request: HttpRequest,
@@ -64,13 +93,18 @@ pub async fn add_fault(
     write(&state.surface, injected.into()).await?;
     log.add_fault(rule);
     let faults = log.faults();
-    Ok(response::json(
-        StatusCode::CREATED,
-        &json!({ "faults": faults }),
-    ))
+    Ok(response::json(StatusCode::CREATED, &Faults { faults }))
 }
 
-/// `DELETE /v1/ops/gateway/faults`
+/// Lets no push fail any more.
+#[utoipa::path(
+    delete,
+    path = "/v1/ops/gateway/faults",
+    operation_id = "clearFaults",
+    tag = "gateway",
+    responses((status = 204, description = "There is no rule any more")),
+    extensions(("x-problems" = json!([Kind::Elsewhere, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn clear_faults(
     state: Data<State>,
     request: HttpRequest,
@@ -84,7 +118,21 @@ pub async fn clear_faults(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `GET /v1/ops/tap/push?tail`: what the gateway accepts from now on, and the last `tail` before that.
+/// What the gateway accepts from now on, without end, and the last `tail` before that.
+///
+/// Lines that begin with a colon, or that are empty, come while nothing happens.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/tap/push",
+    operation_id = "tapPushes",
+    tag = "gateway",
+    params(("tail" = Option<u32>, Query, maximum = 1024, description = "0 if absent")),
+    responses((status = 200, description = "Events; or lines of JSON for who asks for them by `Accept`", content(
+        (TapEvent = "text/event-stream"),
+        (TapLine = "application/x-ndjson"),
+    ))),
+    extensions(("x-problems" = json!([Kind::Elsewhere])))
+)]
 pub async fn tap(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["tail"])?;
     let tail = query.number("tail", 0..=TAIL_MAX, 0)? as usize;
@@ -164,6 +212,10 @@ fn read(body: &[u8]) -> Result<(FaultRule, Option<String>), Problem> {
     if rule.times == Some(0) {
         let detail = "`times` is at least 1; leave it out for as long as nobody clears the rule";
         return Err(Problem::invalid("times", detail));
+    }
+    if rule.retry_after_seconds > Some(WAIT_SECONDS_MAX) {
+        let detail = format!("`retry_after_seconds` is at most {WAIT_SECONDS_MAX}, a day");
+        return Err(Problem::invalid("retry_after_seconds", detail));
     }
     Ok((rule, because))
 }
@@ -256,6 +308,10 @@ mod tests {
             (r#"{"class": "flaky"}"#, "class"),
             (r#"{"class": "dead", "times": 0}"#, "times"),
             (r#"{"class": "dead", "times": -1}"#, "times"),
+            (
+                r#"{"class": "throttled", "retry_after_seconds": 86401}"#,
+                "retry_after_seconds",
+            ),
             (r#"{"class": "dead", "devise": "d"}"#, "devise"),
         ] {
             let problem = read(body.as_bytes()).unwrap_err();

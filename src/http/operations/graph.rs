@@ -9,12 +9,26 @@ use crate::embedded::graph::Problem as Reason;
 use crate::embedded::graph::{CommitRejected, CommitRequest, Committed, EmbeddedGraph, wire};
 use crate::embedded::sqlite::DatabaseError;
 use crate::http::State;
+use crate::http::openapi::neptune::{ChangeLogError, ChangePage, IteratorType};
+use crate::http::openapi::orders::GraphCommit;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
 use crate::surface::OneMachine;
 
-/// `POST /v1/graph/commits`
+/// Commits to the graph. It is applied whole, or refused whole.
+#[utoipa::path(
+    post,
+    path = "/v1/graph/commits",
+    operation_id = "commit",
+    tag = "graph",
+    request_body = GraphCommit,
+    responses(
+        (status = 201, description = "A new commit", body = Committed),
+        (status = 200, description = "It changes nothing", body = Committed),
+    ),
+    extensions(("x-problems" = json!([Kind::CommitUnreadable, Kind::Elsewhere, Kind::CommitRejected, Kind::StorageFull])))
+)]
 pub async fn commit(
     state: Data<State>,
     request: HttpRequest,
@@ -34,7 +48,28 @@ pub async fn commit(
     Ok(response::json(status, &committed))
 }
 
-/// `GET /propertygraph/stream`, `/pg/stream` and `/gremlin/stream`: bodies and errors are those of the service.
+/// The change log as Amazon Neptune serves it, with its own errors.
+///
+/// Parameters that it does not know are ignored.
+#[utoipa::path(
+    get,
+    path = "/propertygraph/stream",
+    operation_id = "readChanges",
+    tag = "graph",
+    params(
+        ("iteratorType" = inline(Option<IteratorType>), Query, description = "`AT_SEQUENCE_NUMBER` if absent"),
+        ("commitNum" = Option<i64>, Query, minimum = 0, description = "Where a sequence number is asked for"),
+        ("opNum" = Option<i64>, Query, minimum = 0, description = "1 if absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100_000, description = "Records; 10 if absent"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = ChangePage),
+        (status = 400, description = "What cannot be asked for", body = ChangeLogError),
+        (status = 404, description = "There is nothing there, or not yet", body = ChangeLogError),
+        (status = 500, description = "It failed", body = ChangeLogError),
+    ),
+    extensions(("x-problems" = json!([Kind::Elsewhere])))
+)]
 pub async fn stream(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let gzip = response::takes_gzip(request.headers());
     let graph = &here(&state)?.graph;

@@ -11,9 +11,10 @@ use iyagi_actors::health::Condition;
 use iyagi_actors::runtime::{ActorKind, ActorState};
 use iyagi_messages::ids::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::State;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
 use crate::http::response;
 use crate::surface::Surface;
@@ -22,7 +23,7 @@ use crate::surface::Surface;
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the daemon and each of its dependencies are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
     /// Whether all of them can be used.
     pub ready: bool,
@@ -30,12 +31,39 @@ pub struct Readiness {
     pub dependencies: BTreeMap<String, Condition>,
 }
 
-/// `GET /livez`
-pub async fn live() -> HttpResponse {
-    response::ok(&serde_json::json!({ "live": true }))
+/// Whether the daemon lives, which it does if it answers.
+#[derive(Debug, Serialize, ToSchema)]
+struct Liveness {
+    live: bool,
 }
 
-/// `GET /readyz`: 503 as long as anything is missing. `verbose` changes nothing; others' probes send it.
+/// Whether the daemon lives.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "isAlive",
+    tag = "health",
+    security(()),
+    responses((status = 200, description = "It does", body = Liveness)),
+)]
+pub async fn live() -> HttpResponse {
+    response::ok(&Liveness { live: true })
+}
+
+/// Whether the daemon can work: whether each of its dependencies can be used.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "isReady",
+    tag = "health",
+    security(()),
+    params(("verbose" = Option<String>, Query, description = "Changes nothing; others' probes send it")),
+    responses(
+        (status = 200, description = "It can", body = Readiness),
+        (status = 503, description = "Something is missing", body = Readiness),
+    ),
+    extensions(("x-problems" = json!([Kind::UnknownParameter])))
+)]
 pub async fn ready(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &["verbose"])?;
     let readiness = readiness(&state.surface).await;

@@ -7,10 +7,12 @@ use iyagi_messages::event::Event;
 use iyagi_messages::fact::KINDS;
 use iyagi_messages::ids::{EventId, Pos};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::embedded::journal::{Filter, JournalReader};
+use crate::embedded::journal::{Filter, JournalReader, Trace};
 use crate::http::State;
 use crate::http::journalled;
+use crate::http::openapi::parameters::EventKind;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -24,10 +26,12 @@ const LIMIT_MAX: u64 = 10_000;
 pub(in crate::http) const EXPECTED: &str = "an event id, which has 32 hexadecimal digits";
 
 /// Some events in order.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = JournalPage)]
 struct Page {
     events: Vec<Event>,
-    /// Ask again with this as `after` for more; absent at the end.
+    /// Ask again with this as `after` for more; null at the end.
+    #[schema(required)]
     next: Option<Pos>,
     /// Position of the last event of all.
     head: Pos,
@@ -40,14 +44,47 @@ struct Wanted {
     limit: usize,
 }
 
-/// `GET /v1/ops/journal?after&limit&kind&entity&corr&order`
+/// In which order events are wanted.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "its schema is used")]
+enum Order {
+    Oldest,
+    Newest,
+}
+
+/// Events in the order of their positions, in pages.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/journal",
+    operation_id = "listEvents",
+    tag = "journal",
+    params(
+        ("after" = Option<i64>, Query, minimum = 0, description = "`next` of the page before, or any position"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "100 if absent"),
+        ("kind" = Option<Vec<EventKind>>, Query, style = Form, explode = false, min_items = 1, description = "Kinds of events, with commas"),
+        ("entity" = Option<String>, Query, description = "What the entities begin with", example = "push/"),
+        ("corr" = Option<String>, Query, description = "The commit or upload that they all began with"),
+        ("order" = inline(Option<Order>), Query, description = "Which comes first; `oldest` if absent. From `newest` on there is no next page"),
+    ),
+    responses((status = 200, description = "A page", body = Page)),
+)]
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let wanted = Wanted::read(request.query_string())?;
     let page = read(&state.surface, move |journal| wanted.page(journal)).await?;
     Ok(response::ok(&page))
 }
 
-/// `GET /v1/ops/journal/{event id}`
+/// One event.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/journal/{id}",
+    operation_id = "showEvent",
+    tag = "journal",
+    params(("id" = EventId, Path)),
+    responses((status = 200, description = "The event", body = Event)),
+    extensions(("x-problems" = json!([Kind::NotFound])))
+)]
 pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let id: EventId = request::id(request::rest(&request, PREFIX)?, "id", EXPECTED)?;
@@ -56,7 +93,16 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
     Ok(response::ok(&event.ok_or_else(|| unknown(id))?))
 }
 
-/// `GET /v1/ops/journal/{event id}/trace`
+/// Why an event is there, and what it led to.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/journal/{id}/trace",
+    operation_id = "traceEvent",
+    tag = "journal",
+    params(("id" = EventId, Path)),
+    responses((status = 200, description = "The causes, and the consequences as a tree", body = Trace)),
+    extensions(("x-problems" = json!([Kind::NotFound])))
+)]
 pub async fn trace(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let raw = request::rest(&request, PREFIX)?;

@@ -11,7 +11,8 @@ use crate::http::State;
 use crate::http::cookie;
 use crate::http::dashboard::sign_in_page;
 use crate::http::limits::{self, Limit};
-use crate::http::problem::Problem;
+use crate::http::openapi::orders::SignInForm;
+use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 
 /// Where it is.
@@ -20,13 +21,28 @@ pub const PATH: &str = "/login";
 pub const OUT_PATH: &str = "/logout";
 
 /// Holds the id of a session.
-const COOKIE: &str = "iyagi_session";
+pub const COOKIE: &str = "iyagi_session";
 /// Where a person is taken who asked for no other page.
 const HOME: &str = "/";
 /// Largest body of a sign-in.
 const BODY_BYTES_MAX: u64 = 8 * 1024;
 
-/// `GET /login?next`
+/// The page to sign in on.
+///
+/// While no operator is configured it leads to `next` at once.
+#[utoipa::path(
+    get,
+    path = PATH,
+    operation_id = "showSignIn",
+    tag = "sessions",
+    security(()),
+    params(("next" = Option<String>, Query, pattern = "^/([!-.0-\\[\\]-~][!-\\[\\]-~]*)?$", description = "Where the browser is led afterwards, a path of this listener; `/` if absent")),
+    responses(
+        (status = 200, description = "A form", body = String, content_type = "text/html"),
+        (status = 303, description = "Nobody has to sign in", headers(("Location" = String))),
+    ),
+    extensions(("x-problems" = json!([Kind::UnknownParameter, Kind::InvalidField])))
+)]
 pub async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["next"])?;
     let next = own_page(query.text("next"))?;
@@ -37,7 +53,23 @@ pub async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     Ok(sign_in_page(&request, StatusCode::OK, PATH, next, ""))
 }
 
-/// `POST /login` with `token` and `next`, as a form sends them.
+/// Begins a session.
+///
+/// An address may try ten tokens at once, and one more every six seconds.
+#[utoipa::path(
+    post,
+    path = PATH,
+    operation_id = "signIn",
+    tag = "sessions",
+    security(()),
+    request_body(content = SignInForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "The session has begun", headers(("Location" = String), ("Set-Cookie" = String, description = "The session, for twelve hours"))),
+        (status = 401, description = "The form once more: the token is no operator's", body = String, content_type = "text/html"),
+        (status = 429, description = "The form once more: that is too often", body = String, content_type = "text/html", headers(("Retry-After" = String, description = "Seconds after which there may be one more"))),
+    ),
+    extensions(("x-problems" = json!([Kind::UnknownParameter, Kind::InvalidField])))
+)]
 pub async fn sign_in(
     state: Data<State>,
     request: HttpRequest,
@@ -84,7 +116,14 @@ pub async fn sign_in(
         .finish())
 }
 
-/// `POST /logout`
+/// Ends the session, if there is one.
+#[utoipa::path(
+    post,
+    path = OUT_PATH,
+    operation_id = "signOut",
+    tag = "sessions",
+    responses((status = 303, description = "It has ended", headers(("Location" = String), ("Set-Cookie" = String, description = "No session")))),
+)]
 pub async fn sign_out(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     if let Some(session) = session_of(request.headers()) {
@@ -131,7 +170,6 @@ fn see_other(page: &str) -> HttpResponseBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::problem::Kind;
 
     #[test]
     fn nobody_is_taken_elsewhere_by_signing_in() {

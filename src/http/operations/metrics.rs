@@ -25,7 +25,14 @@ use crate::surface::Surface;
 /// The text format's media type.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// `GET /metrics`
+/// What the daemon counts, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "scrape",
+    tag = "health",
+    responses((status = 200, description = "The text format of Prometheus, version 0.0.4", body = String, content_type = "text/plain")),
+)]
 pub async fn scrape(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let text = render(&state).await;

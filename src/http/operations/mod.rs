@@ -21,6 +21,7 @@ pub mod why_not;
 use actix_web::web::{ServiceConfig, delete, post, resource};
 
 use super::dashboard;
+use super::openapi::{self, viewer};
 use super::response::{get, otherwise};
 use crate::embedded::graph::wire;
 
@@ -80,7 +81,13 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(of_media)
         .configure(of_dead_letters)
         .configure(of_journal)
-        .configure(dashboard::routes);
+        .configure(dashboard::routes)
+        .service(
+            resource(openapi::PATH)
+                .route(get(openapi::operations::show))
+                .default_service(otherwise(READ)),
+        )
+        .configure(viewer::routes);
 }
 
 /// The database's own interfaces, which only those reach who reach a database.
@@ -110,6 +117,11 @@ fn of_actors(config: &mut ServiceConfig) {
             resource("/v1/ops/actors/{name}")
                 .route(get(actors::one))
                 .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/actors/{name}/scale")
+                .route(post().to(actors::scale))
+                .default_service(otherwise("POST")),
         )
         .service(
             resource("/v1/ops/actors/{name}/{order}")

@@ -8,12 +8,13 @@ use iyagi_messages::device::Platform;
 use iyagi_messages::fact::{Fact, PlatformPaused, PlatformResumed};
 use iyagi_messages::push::PauseReason;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::WRITER;
 use super::order::{self, BECAUSE, Order, PAUSE_OR_RESUME};
 use crate::http::State;
 use crate::http::journalled::{self, Decision};
+use crate::http::openapi::orders::{self, PauseOrResume};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
 use crate::http::response;
@@ -22,13 +23,14 @@ use crate::surface::Surface;
 const PREFIX: &str = "/v1/ops/platforms/";
 
 /// A push service as it is now.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PlatformStatus {
     /// The service.
     pub platform: Platform,
     /// This host's breaker.
     pub breaker: BreakerState,
     /// Why no host sends by it, if none does.
+    #[schema(required)]
     pub paused: Option<Pause>,
     /// Attempts of the last five minutes that say something of their tokens.
     pub tokens_tried: u64,
@@ -36,15 +38,40 @@ pub struct PlatformStatus {
     pub tokens_dead: u64,
 }
 
-/// `GET /v1/ops/platforms`
-pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[])?;
-    Ok(response::ok(
-        &json!({ "platforms": platforms(&state.surface) }),
-    ))
+/// Every push service.
+#[derive(Debug, Serialize, ToSchema)]
+struct PlatformListing {
+    platforms: Vec<PlatformStatus>,
 }
 
-/// `POST /v1/ops/platforms/{platform}/{pause,resume}`
+/// Every push service, and whether anything is sent by it.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/platforms",
+    operation_id = "listPlatforms",
+    tag = "platforms",
+    responses((status = 200, description = "Push services", body = PlatformListing)),
+)]
+pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[])?;
+    let platforms = platforms(&state.surface);
+    Ok(response::ok(&PlatformListing { platforms }))
+}
+
+/// Lets no host send by a push service, or all of them again.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/platforms/{platform}/{order}",
+    operation_id = "orderPlatform",
+    tag = "platforms",
+    params(
+        ("platform" = Platform, Path),
+        ("order" = inline(PauseOrResume), Path),
+    ),
+    request_body = Option<orders::Order>,
+    responses((status = 200, description = "The push service as it is then", body = PlatformStatus)),
+    extensions(("x-problems" = json!([Kind::UnknownPath, Kind::Contended, Kind::StorageFull])))
+)]
 pub async fn order(
     state: Data<State>,
     request: HttpRequest,

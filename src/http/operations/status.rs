@@ -15,6 +15,7 @@ use iyagi_messages::ids::{MemberId, Pos, Timestamp};
 use iyagi_messages::stream::StreamPage;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::health::{self, PROBE_TIMEOUT};
 use super::platforms::{self, PlatformStatus};
@@ -25,7 +26,7 @@ use crate::http::response;
 use crate::surface::Surface;
 
 /// The daemon as it is now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Status {
     version: &'static str,
     started_at: Timestamp,
@@ -50,11 +51,12 @@ pub struct Status {
 }
 
 /// Who shares the work.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct FleetStatus {
     /// What the others know this host as.
     member: MemberId,
     /// The host that reads the change log.
+    #[schema(required)]
     leader: Option<MemberId>,
     /// Which leadership it is.
     epoch: u64,
@@ -63,20 +65,25 @@ struct FleetStatus {
 }
 
 /// How far the change log is read.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct StreamStatus {
     /// The last operation that is done with.
     pub cursor: Cursor,
     /// The newest operation of the graph; absent if the graph does not say.
+    #[schema(required)]
     pub tip: Option<Cursor>,
     /// Age of the oldest operation that is not done with; zero at the tip.
+    #[schema(required)]
     pub lag_seconds: Option<f64>,
     /// Commits that are not done with.
+    #[schema(required)]
     pub lag_commits: Option<u64>,
     /// The oldest operation that the graph still keeps.
+    #[schema(required)]
     pub oldest: Option<Cursor>,
     /// How much older than the oldest operation that is not done with the graph's memory is. At zero, what is needed next
     /// is trimmed next.
+    #[schema(required)]
     pub headroom_seconds: Option<f64>,
     /// Commits that were passed over, ever.
     pub skipped_commits: u64,
@@ -84,13 +91,13 @@ pub struct StreamStatus {
     pub withheld_commits: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct JournalStatus {
     head: Pos,
 }
 
 /// The conservation law's columns.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Pushes {
     #[serde(flatten)]
     counts: Counts,
@@ -100,7 +107,7 @@ struct Pushes {
 }
 
 /// `matched = sent + dead + suppressed + pending`, with its columns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Conservation {
     /// Pushes that were ever requested.
     pub matched: u64,
@@ -130,14 +137,14 @@ impl Conservation {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct DeadLetters {
     waiting: u64,
     by_origin: BTreeMap<String, u64>,
 }
 
 /// How much is in a queue.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QueueStatus {
     /// The queue.
     pub name: String,
@@ -148,10 +155,11 @@ pub struct QueueStatus {
     /// Messages that are not due yet.
     pub delayed: u64,
     /// Age of the oldest message.
+    #[schema(required)]
     pub oldest_seconds: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Actors {
     total: usize,
     by_state: BTreeMap<&'static str, usize>,
@@ -161,14 +169,22 @@ struct Actors {
     troubled: Vec<Troubled>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Troubled {
     name: String,
     state: ActorState,
+    #[schema(required)]
     last_failure: Option<String>,
 }
 
-/// `GET /v1/ops/status`
+/// The daemon in one document.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/status",
+    operation_id = "showStatus",
+    tag = "health",
+    responses((status = 200, description = "The daemon as it is now", body = Status)),
+)]
 pub async fn show(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     Ok(response::ok(&status(&state.surface).await))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::subscription_matcher::{GRAPH_SNAPSHOT, GRAPH_VERSION};
-use iyagi_messages::ids::PersonId;
+use iyagi_messages::ids::{ElementId, PersonId};
 
 use crate::embedded::journal::JournalReader;
 use crate::hindsight::why_not::{About, Answer, Question};
@@ -20,7 +20,22 @@ use crate::surface::Surface;
 /// What a question consists of.
 pub(in crate::http) const PARAMETERS: [&str; 3] = ["person", "commit", "element"];
 
-/// `GET /v1/ops/why-not?person&commit|element`
+/// Why somebody was, or was not, told of a change: what each rule says of it, and what became of the pushes.
+///
+/// The change is named by either `commit` or `element`. It may read the whole journal and the change log.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/why-not",
+    operation_id = "explain",
+    tag = "journal",
+    params(
+        ("person" = PersonId, Query, description = "Who was, or was not, told"),
+        ("commit" = Option<i64>, Query, minimum = 1, description = "All that a commit did"),
+        ("element" = Option<ElementId>, Query, description = "The last that was done to a vertex or an edge"),
+    ),
+    responses((status = 200, description = "The answer", body = Answer)),
+    extensions(("x-problems" = json!([Kind::NotFound, Kind::Unavailable])))
+)]
 pub async fn answer(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &PARAMETERS)?;
     Ok(response::ok(&explained(&state.surface, &query).await?))

@@ -110,17 +110,8 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .service(
             resource(openapi::PATH)
-                .route(get(openapi::show))
+                .route(get(openapi::public::show))
                 .default_service(otherwise("GET, HEAD")),
         )
-        .service(
-            resource(viewer::PAGE)
-                .route(get(viewer::page))
-                .default_service(otherwise("GET, HEAD")),
-        )
-        .service(
-            resource("/docs/{name}")
-                .route(get(viewer::file))
-                .default_service(otherwise("GET, HEAD")),
-        );
+        .configure(viewer::routes);
 }

@@ -1,4 +1,4 @@
-//! Tools of others read the description, and find that the daemon does as it says.
+//! Tools of others read the descriptions, and find that the daemon does as they say.
 
 #[path = "../../aws/servers/python.rs"]
 mod python;
@@ -7,10 +7,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use iyagi::config::Config;
+use iyagi::http::listener::Side;
 use serde_json::{Value, json};
 
 use self::python::Requirements;
 use crate::fixture::Fixture;
+use crate::operators::{ADMIN, with_operators};
 
 /// Sends requests as the description says and as it does not, and checks the answers.
 const SCHEMATHESIS: Requirements = Requirements {
@@ -38,8 +41,8 @@ const FILES: [(&str, &str); 2] = [
     ("posts/story-7/train.m4a", "tests/daemon/files/tone.m4a"),
 ];
 
-fn document() -> String {
-    format!("{}/docs/openapi/public.json", env!("CARGO_MANIFEST_DIR"))
+fn document(of: Side) -> String {
+    format!("{}/docs/openapi/{of}.json", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A program of an environment.
@@ -65,8 +68,8 @@ fn succeeds(command: &mut Command) -> String {
 }
 
 /// A daemon with something of everything.
-fn lived_in() -> Fixture {
-    let fixture = Fixture::start().with_people();
+fn lived_in(change: impl FnOnce(&mut Config)) -> Fixture {
+    let fixture = Fixture::with(change).with_people();
     fixture.commit(&json!([
         {"op": "add_vertex", "id": "story-7", "label": "Story", "properties": {"title": "밤 기차"}},
         {"op": "add_edge", "id": "posted-7", "from": "minji", "to": "story-7", "label": "POSTED"},
@@ -91,74 +94,107 @@ fn lived_in() -> Fixture {
     fixture
 }
 
-#[test]
-fn schemathesis_finds_no_failure_on_the_public_listener() {
-    let fixture = lived_in();
-    let issuer = fixture
-        .surface
-        .sign_in
-        .issuer()
-        .expect("tokens are made here");
-    let token = issuer.token("minji", &[], fixture.surface.clock.now(), TOKEN_LIFE);
+/// Sends a listener what its description says and what it does not, and checks all answers.
+fn is_as_described(of: Side, fixture: &Fixture, variables: &[(&str, &str)]) {
     let folder = tempfile::tempdir().expect("a folder");
+    // A file, so that the tool need not be let in to read it.
+    let document = document(of);
+    let (address, here) = match of {
+        Side::Public => (fixture.public, "public"),
+        Side::Operations => (fixture.operations, "operations"),
+    };
     let config = format!(
-        "{}/tests/http/openapi_tools/schemathesis.toml",
+        "{}/tests/http/openapi_tools/schemathesis-{here}.toml",
         env!("CARGO_MANIFEST_DIR")
     );
     let said = succeeds(
         program(&SCHEMATHESIS, "schemathesis")
             .current_dir(folder.path())
-            .env("TOKEN", token.expect("a token"))
-            .args(["--config-file", &config, "run", "--no-color"])
-            .arg(format!("http://{}/openapi.json", fixture.public)),
+            .envs(variables.iter().copied())
+            .args(["--config-file", &config, "run", "--no-color", &document])
+            .args(["--url", &format!("http://{address}")]),
     );
-    // It leaves out the one that it has read the description by.
-    let tested = format!("Tested: {}", operations().len() - 1);
+    let tested = format!("Tested: {}", operations(of).len());
     assert!(said.contains(&tested), "{said}");
 }
 
 #[test]
-fn the_description_is_what_openapi_says_that_one_is() {
-    succeeds(program(&SCHEMATHESIS, "openapi-spec-validator").arg(document()));
+fn schemathesis_finds_no_failure_on_the_public_listener() {
+    let fixture = lived_in(|_| {});
+    let issuer = fixture.surface.sign_in.issuer();
+    let issuer = issuer.expect("tokens are made here");
+    let token = issuer.token("minji", &[], fixture.surface.clock.now(), TOKEN_LIFE);
+    let token = token.expect("a token");
+    is_as_described(Side::Public, &fixture, &[("TOKEN", &token)]);
 }
 
 #[test]
-fn a_client_in_dart_is_generated_from_the_description() {
+fn schemathesis_finds_no_failure_on_the_operations_listener() {
+    let fixture = lived_in(with_operators);
+    let order = |path: &str, body: &Value| {
+        let answer = fixture.as_operator(ADMIN, "POST", path, &body.to_string());
+        assert!(answer.status < 300, "{answer:?}");
+    };
+    let preset = json!({"preset": "small", "dry_run": true});
+    order("/v1/ops/media/backfills", &preset);
+    let rule = json!({"device": "phone-1", "class": "poison", "times": 2});
+    order("/v1/ops/gateway/faults", &rule);
+    for story in ["story-8", "story-9"] {
+        fixture.commit(&json!([
+            {"op": "add_vertex", "id": story, "label": "Story"},
+            {"op": "add_edge", "from": "grace", "to": "minji", "label": "FOLLOWS"},
+        ]));
+    }
+    let (letter, event) = fixture.until("dead letters", |fixture| {
+        let path = "/v1/ops/dead-letters";
+        let page = fixture.as_operator(ADMIN, "GET", path, "").json();
+        let letter = page["letters"].get(0)?["id"].as_str()?.to_owned();
+        let path = format!("{path}/{letter}");
+        let letter_told = fixture.as_operator(ADMIN, "GET", &path, "").json();
+        let event = letter_told["history"].get(0)?["id"].as_str()?.to_owned();
+        Some((letter, event))
+    });
+    let variables = [("TOKEN", ADMIN), ("LETTER", &letter), ("EVENT", &event)];
+    is_as_described(Side::Operations, &fixture, &variables);
+}
+
+#[test]
+fn each_description_is_what_openapi_says_that_one_is() {
+    let documents = [Side::Public, Side::Operations].map(document);
+    succeeds(program(&SCHEMATHESIS, "openapi-spec-validator").args(documents));
+}
+
+#[test]
+fn a_client_in_dart_is_generated_from_each_description() {
     let required = std::env::var("REQUIRE_SERVERS").is_ok_and(|servers| servers == "all");
     if !required && !GENERATOR.python_exists() {
         eprintln!("no client is generated: no Python 3.11 or newer is found");
         return;
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let client = folder.path().join("client");
-    succeeds(
-        program(&GENERATOR, "openapi-generator-cli")
-            .args([
-                "generate",
-                "--generator-name",
-                "dart",
-                "--input-spec",
-                &document(),
-            ])
-            .args([
-                "--additional-properties",
-                "pubName=iyagi_client",
-                "--output",
-            ])
-            .arg(&client),
-    );
-    let written = sources(&client.join("lib/api"));
-    for name in operations() {
-        assert!(
-            written.contains(&format!(" {name}(")),
-            "there is no call `{name}`"
+    for of in [Side::Public, Side::Operations] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let client = folder.path().join("client");
+        succeeds(
+            program(&GENERATOR, "openapi-generator-cli")
+                .args(["generate", "--generator-name", "dart"])
+                .args(["--input-spec", &document(of)])
+                .args(["--additional-properties", "pubName=iyagi_client"])
+                .arg("--output")
+                .arg(&client),
         );
+        let written = sources(&client.join("lib/api"));
+        for name in operations(of) {
+            assert!(
+                written.contains(&format!(" {name}(")),
+                "there is no call `{name}`"
+            );
+        }
     }
 }
 
 /// The names of all operations.
-fn operations() -> Vec<String> {
-    let document = std::fs::read_to_string(document()).expect("the document");
+fn operations(of: Side) -> Vec<String> {
+    let document = std::fs::read_to_string(document(of)).expect("the document");
     let document: Value = serde_json::from_str(&document).expect("JSON");
     let paths = document["paths"].as_object().expect("paths").values();
     let operations = paths.flat_map(|path| path.as_object().expect("operations").values());

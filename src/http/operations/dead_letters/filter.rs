@@ -11,6 +11,7 @@ use iyagi_messages::ids::{LetterId, PersonId, PushId, TemplateId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::Push;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::http::journalled;
@@ -24,8 +25,10 @@ pub(in crate::http) const PARAMETERS: [&str; 7] = [
 ];
 
 /// Which letters are meant; what is absent does not restrict. As JSON it is the body's `filter`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+#[schema(as = DeadLetterFilter)]
 pub(in crate::http) struct Filter {
     /// `push`, `thumbnails`, `audio`, `metadata` or `document`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,18 +38,25 @@ pub(in crate::http) struct Filter {
     pub(in crate::http) reason: Option<String>,
     /// What a push was matched by.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    #[schema(value_type = Option<String>)]
     pub(in crate::http) template: Option<TemplateId>,
     /// Who was to be told by a push.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    #[schema(value_type = Option<String>)]
     pub(in crate::http) person: Option<PersonId>,
     /// The push service of a push's phone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     pub(in crate::http) platform: Option<Platform>,
     /// Given up at this moment or later.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<i64>, minimum = 0)]
     pub(in crate::http) since: Option<Timestamp>,
     /// Given up before this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<i64>, minimum = 0)]
     pub(in crate::http) until: Option<Timestamp>,
 }
 

@@ -13,7 +13,7 @@ use iyagi_messages::ids::{LetterId, TemplateId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::Push;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::filter::{DeadPushes, Filter, PARAMETERS};
 use super::{EXPECTED, PREFIX};
@@ -32,13 +32,15 @@ const LIMIT_MAX: u64 = 1_000;
 const CAUSES_MAX: usize = 16;
 
 /// A letter as operators see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = DeadLetter)]
 pub(in crate::http) struct View {
     #[serde(flatten)]
     pub(in crate::http) letter: Letter,
     /// Whether it can still be redriven or purged.
     pub(in crate::http) waiting: bool,
     /// The queue's message id, once the queue holds it.
+    #[schema(required)]
     pub(in crate::http) message_id: Option<String>,
     /// The commit or upload that it all began with.
     pub(in crate::http) corr: String,
@@ -51,7 +53,8 @@ pub(in crate::http) struct View {
 }
 
 /// Letters of one job that were given up for one reason.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DeadLetterGroup)]
 struct Group {
     origin: String,
     reason: String,
@@ -61,33 +64,53 @@ struct Group {
 }
 
 /// Some letters, the newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetterPage)]
 pub(in crate::http) struct Page {
     pub(in crate::http) letters: Vec<View>,
-    /// The cursor of the page behind it.
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
     pub(in crate::http) next: Option<String>,
     pub(in crate::http) conservation: Conservation,
 }
 
+/// Letters in groups.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetterGroups)]
+struct Groups {
+    groups: Vec<Group>,
+    conservation: Conservation,
+}
+
 /// A letter with everything that led to it and came of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetterHistory)]
 pub(in crate::http) struct Told {
+    #[serde(flatten)]
     pub(in crate::http) view: View,
     /// In order, from the very beginning.
     pub(in crate::http) history: Vec<Event>,
 }
 
-/// `GET /v1/ops/dead-letters`, restricted by `PARAMETERS`, in pages
+/// Letters that wait, the newest first, in pages.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/dead-letters",
+    operation_id = "listDeadLetters",
+    tag = "dead letters",
+    params(
+        Filter,
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "100 if absent"),
+    ),
+    responses((status = 200, description = "A page, and what has become of every push", body = Page)),
+)]
 pub async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &[&PARAMETERS[..], &["cursor", "limit"]].concat())?;
     let filter = Filter::of(&query)?;
     let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
-    let Page {
-        letters,
-        next,
-        conservation,
-    } = read(&state.surface, &filter, query.cursor()?, limit).await?;
-    Ok(response::ok(
-        &json!({ "letters": letters, "next": next, "conservation": conservation }),
-    ))
+    let page = read(&state.surface, &filter, query.cursor()?, limit).await?;
+    Ok(response::ok(&page))
 }
 
 /// Letters that a filter lets through, behind a cursor.
@@ -116,7 +139,15 @@ pub(in crate::http) async fn read(
     })
 }
 
-/// `GET /v1/ops/dead-letters/groups`, restricted by `PARAMETERS`
+/// Letters that wait, by their job and by why it was given up.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/dead-letters/groups",
+    operation_id = "groupDeadLetters",
+    tag = "dead letters",
+    params(Filter),
+    responses((status = 200, description = "Groups, and what has become of every push", body = Groups)),
+)]
 pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let filter = Filter::of(&Query::of(&request, &PARAMETERS)?)?;
     let pushes = DeadPushes::behind(&state.surface, &filter).await?;
@@ -127,18 +158,26 @@ pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResp
             Conservation::of(&outbox.counts),
         )
     };
-    Ok(response::ok(
-        &json!({ "groups": groups, "conservation": conservation }),
-    ))
+    Ok(response::ok(&Groups {
+        groups,
+        conservation,
+    }))
 }
 
-/// `GET /v1/ops/dead-letters/{id}`
+/// A letter with its history, from the commit or the upload on.
+#[utoipa::path(
+    get,
+    path = "/v1/ops/dead-letters/{id}",
+    operation_id = "showDeadLetter",
+    tag = "dead letters",
+    params(("id" = LetterId, Path)),
+    responses((status = 200, description = "The letter, be it settled or not", body = Told)),
+    extensions(("x-problems" = json!([Kind::NotFound])))
+)]
 pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let Told { view, history } = tell(&state.surface, request::rest(&request, PREFIX)?).await?;
-    let mut shown = json!(view);
-    shown["history"] = json!(history);
-    Ok(response::ok(&shown))
+    let told = tell(&state.surface, request::rest(&request, PREFIX)?).await?;
+    Ok(response::ok(&told))
 }
 
 /// A letter with its history.

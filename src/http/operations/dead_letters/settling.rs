@@ -12,10 +12,12 @@ use iyagi_actors::push_sender::state::PushState;
 use iyagi_messages::ids::LetterId;
 use iyagi_messages::push::SuppressReason;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::EXPECTED;
 use super::filter::{DeadPushes, Filter};
 use crate::http::State;
+use crate::http::openapi::orders::SettlingOrder;
 use crate::http::operations::access::Operator;
 use crate::http::operations::order;
 use crate::http::operations::status::Conservation;
@@ -46,7 +48,8 @@ enum Which {
 }
 
 /// What was done, or would be.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Settlement)]
 struct Outcome {
     dry_run: bool,
     /// Letters that were chosen.
@@ -73,7 +76,16 @@ pub(in crate::http::operations) enum Fate {
     Purge,
 }
 
-/// `POST /v1/ops/dead-letters/redrive`
+/// Has the jobs of letters tried anew.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/dead-letters/redrive",
+    operation_id = "redriveDeadLetters",
+    tag = "dead letters",
+    request_body = SettlingOrder,
+    responses((status = 200, description = "What was done, or would be", body = Outcome)),
+    extensions(("x-problems" = json!([Kind::Unavailable, Kind::StillRunning, Kind::StorageFull])))
+)]
 pub async fn redrive(
     state: Data<State>,
     request: HttpRequest,
@@ -82,7 +94,16 @@ pub async fn redrive(
     settle(&state, &request, payload, Fate::Redrive).await
 }
 
-/// `POST /v1/ops/dead-letters/purge`
+/// Gives letters up for good.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/dead-letters/purge",
+    operation_id = "purgeDeadLetters",
+    tag = "dead letters",
+    request_body = SettlingOrder,
+    responses((status = 200, description = "What was done, or would be", body = Outcome)),
+    extensions(("x-problems" = json!([Kind::Unavailable, Kind::StillRunning, Kind::StorageFull])))
+)]
 pub async fn purge(
     state: Data<State>,
     request: HttpRequest,
