@@ -52,7 +52,9 @@ pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::schema::json_schema;
-pub use self::search::{OpenSearchConfig, OpenSearchService, SearchConfig, SearchEngine};
+pub use self::search::{
+    OpenSearchConfig, OpenSearchService, PropertiesConfig, SearchConfig, SearchEngine,
+};
 pub use self::semantics::Fault;
 pub use self::templates::{
     BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,
@@ -112,6 +114,7 @@ impl Config {
             },
             authored_labels: self.graph.authored_labels.clone(),
         }
+            properties: self.search.properties.properties(),
     }
 }
 

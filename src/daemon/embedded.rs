@@ -218,7 +218,10 @@ async fn search_index(
     }
     Ok(Some(match OpenSearch::open(config, clock).await? {
         Some(index) => Arc::new(index),
-        None => Arc::new(EmbeddedSearch::open(&config.data.dir.join("search"))?),
+        None => {
+            let folder = config.data.dir.join("search");
+            Arc::new(EmbeddedSearch::open(&folder, &config.projection())?)
+        }
     }))
 }
 
