@@ -25,6 +25,7 @@ use crate::embedded::sqlite::DatabaseError;
 use crate::fcm::FcmError;
 use crate::ffmpeg::Ffmpeg;
 use crate::surface::OneMachine;
+use crate::upload_quota::UploadCounts;
 
 /// Every embedded adapter.
 pub struct EmbeddedAdapters {
@@ -184,6 +185,11 @@ impl EmbeddedAdapters {
             transcriber: None,
             clock: Arc::clone(&self.clock),
         }
+    }
+
+    /// What counts people's uploads.
+    pub(super) fn upload_counts(&self) -> Arc<dyn UploadCounts> {
+        Arc::clone(&self.table) as _
     }
 
     /// Resolves with the reason once a store has met a full disk or an I/O error.

@@ -2,6 +2,7 @@
 
 mod claims;
 mod entry;
+mod uploads;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -30,6 +31,7 @@ const SCHEMA: Schema = Schema {
         CREATE INDEX entry_listed ON entry (key) WHERE item IS NOT NULL;
     ",
         claims::SCHEMA,
+        uploads::SCHEMA,
     ],
 };
 /// Largest page of a listing.

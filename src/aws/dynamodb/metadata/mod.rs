@@ -12,6 +12,7 @@
 //! - `claims`: who uses which derived files
 //! - `entry`: what the table holds of one object
 //! - `sequence`: sequencers in a form that DynamoDB compares
+//! - `uploads`: how much each person has uploaded on a day
 
 mod claims;
 mod entry;
@@ -19,6 +20,7 @@ mod listing;
 mod ownership;
 mod placement;
 mod sequence;
+mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
