@@ -21,6 +21,7 @@
 //! - [`tell`]: events of the journal in words
 //! - [`quota`]: how often a push service is called, whichever it is
 //! - [`surface`]: what the listeners and the command line speak to
+//! - [`upload_quota`]: how much a person may upload in a day
 
 pub mod auth;
 pub mod aws;
@@ -44,3 +45,4 @@ pub mod search_rebuild;
 pub mod surface;
 pub mod tell;
 pub mod template_tests;
+pub mod upload_quota;

@@ -11,7 +11,7 @@ use iyagi_actors::stream_poller::reading::LogSource;
 use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::ElementId;
-use iyagi_search::document::DocumentId;
+use iyagi_search::document::{Document, DocumentId};
 use iyagi_search::projection::Scope;
 use thiserror::Error;
 
@@ -36,6 +36,8 @@ pub struct Rebuilt {
     pub documents: u64,
     /// Records that no document can show, by reason.
     pub rejected: Vec<(&'static str, u64)>,
+    /// Records of properties that are not searched.
+    pub left_out: u64,
 }
 
 /// Why no index was built.
@@ -116,6 +118,14 @@ pub enum Difference {
         /// What the index says; nothing if it has no such document.
         index: Option<Vec<String>>,
     },
+    /// A document has a property that is not to be searched.
+    #[error("the document of {element} has `{property}`, which `search.properties` leaves out")]
+    Property {
+        /// Of which element.
+        element: ElementId,
+        /// Which.
+        property: String,
+    },
     /// There are documents of elements that the graph does not have.
     #[error("the graph has {graph} elements and the index {index} documents")]
     Count {
@@ -157,7 +167,8 @@ impl NewIndex {
             let (index, beside) = searched.beside().await?;
             return Ok(Self::OpenSearch(index, beside));
         }
-        let (index, beside) = EmbeddedSearch::beside(&config.data.dir.join("search"))?;
+        let folder = config.data.dir.join("search");
+        let (index, beside) = EmbeddedSearch::beside(&folder, &config.projection())?;
         Ok(Self::Folder(index, beside))
     }
 
@@ -240,6 +251,7 @@ impl Rebuild {
             as_of: self.index.port().cursor().await?,
             documents: self.index.documents().await?,
             rejected: rejected.filter(|(_, count)| *count > 0).collect(),
+            left_out: self.counts.left_out.get(),
         })
     }
 
@@ -351,6 +363,9 @@ impl Rebuild {
         for (element, mut graph) in elements {
             // What stands comes in the order in which it was asked for.
             let found = standing.next_if(|found| found.document.entity_id == element);
+            if let Some(found) = &found {
+                self.check_properties(&found.document)?;
+            }
             let mut index = found.map(|found| found.document.entity_type);
             graph.sort();
             if let Some(labels) = &mut index {
@@ -365,6 +380,18 @@ impl Rebuild {
             }
         }
         Ok(())
+    }
+
+    fn check_properties(&self, document: &Document) -> Result<(), RebuildError> {
+        let listed = self.config.projection().properties;
+        let mut properties = document.predicates.keys();
+        match properties.find(|property| !listed.lists(property)) {
+            None => Ok(()),
+            Some(property) => Err(RebuildError::Differs(Difference::Property {
+                element: document.entity_id.clone(),
+                property: property.clone(),
+            })),
+        }
     }
 
     /// Puts the index in the place of the one that was searched.

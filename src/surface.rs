@@ -23,6 +23,7 @@ use crate::embedded::links::LocalLinks;
 use crate::embedded::objects::EmbeddedObjects;
 use crate::embedded::push_log::PushLog;
 use crate::links::Links;
+use crate::upload_quota::UploadCounts;
 
 /// What a service of AWS is elsewhere, and is here within reach.
 #[derive(Clone)]
@@ -74,6 +75,8 @@ pub struct Surface {
     pub store: Arc<dyn ObjectStore>,
     /// Makes links to them.
     pub links: Arc<dyn Links>,
+    /// Counts people's uploads.
+    pub upload_counts: Arc<dyn UploadCounts>,
     /// What is known about files.
     pub table: Arc<dyn MetadataTable>,
     /// What is searched, if there is an index.

@@ -9,6 +9,7 @@
 //! time of one thread, best hits only, all engines in turns. `SEARCH_DOCUMENTS` names another size. What is found is
 //! counted besides: `unicode61` does not see into words, and `trigram` finds nothing of less than three characters.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use iyagi_messages::stream::{Op, RecordData, RecordKind, StreamRecord, TypedValu
 use iyagi_search::hits::Request;
 use iyagi_search::index::{IndexReader, open};
 use iyagi_search::projection::{Fold, Projection, Scope};
+use iyagi_search::properties::Properties;
 use iyagi_search::query::Query;
 use rusqlite::{Connection, params};
 use rustix::time::{ClockId, clock_gettime};
@@ -260,18 +262,24 @@ fn records(number: usize, post: &str) -> [StreamRecord; RECORDS_A_POST] {
 fn index(folder: &Path, records: &[StreamRecord]) -> IndexReader {
     let projection = Projection {
         scope: Scope::Vertices,
+        properties: Properties {
+            include: vec!["*".to_owned()],
+            exclude: Vec::new(),
+            names_max: 200,
+        },
         authored_labels: vec!["POSTED".to_owned()],
     };
-    let (mut writer, reader) = open(folder, MEMORY_BYTES).expect("opens");
+    let (mut writer, reader) = open(folder, projection.clone(), MEMORY_BYTES).expect("opens");
+    let mut names = BTreeSet::new();
     for records in records.chunks(COMMITTED_AT_ONCE * RECORDS_A_POST) {
         let standing = writer
             .standing(&projection.touched(records))
             .expect("reads");
-        let mut fold = Fold::onto(&projection, standing);
+        let mut fold = Fold::onto(&projection, &mut names, standing);
         for record in records {
             fold.fold(record);
         }
-        for write in fold.finish().0 {
+        for write in fold.finish().writes {
             writer.write(write).expect("writes");
         }
         let last = records.last().expect("a post has records").event_id;

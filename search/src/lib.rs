@@ -8,6 +8,7 @@
 //! - [`query`]: from what a person types to what must be found
 //! - [`highlight`]: where a text has it
 //! - [`document`]: what is indexed, one document a vertex or edge
+//! - [`properties`]: which properties are searched
 //! - [`projection`]: from the change log to documents
 //! - [`hits`]: what is asked of an index, and what it answers
 //! - [`index`]: the embedded index
@@ -18,6 +19,7 @@ pub mod highlight;
 pub mod hits;
 pub mod index;
 pub mod projection;
+pub mod properties;
 pub mod query;
 pub mod spaced;
 pub mod text;

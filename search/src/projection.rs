@@ -4,27 +4,34 @@
 //! is in it already, so reading part of the log again changes nothing. The documents as they stand come from the index
 //! itself: there is no second copy to keep in step with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::ElementId;
 use iyagi_messages::stream::{Op, RecordData, RecordKind, StreamRecord};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use thiserror::Error;
 
 use crate::document::{Document, DocumentId, PropertyValue, Unindexable, Unversioned, Version};
+use crate::properties::Properties;
 
-/// Which elements have documents, and what the graph's labels mean.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which elements have documents, what of them, and what the graph's labels mean. An index keeps the one that it was made
+/// with: under another, part of it would be of one kind and part of the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Projection {
     /// Which elements have documents.
     pub scope: Scope,
+    /// Which of their properties are searched.
+    pub properties: Properties,
     /// Labels of edges from a person to what they made.
     pub authored_labels: Vec<String>,
 }
 
 /// Which elements have documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Vertices: `nodes` of AWS's own stream poller.
     Vertices,
@@ -94,9 +101,55 @@ pub enum Reason {
     /// Its value.
     #[error(transparent)]
     Unindexable(#[from] Unindexable),
+    /// Its property's name is one too many.
+    #[error(
+        "the index has {names_max} names of properties, and `{property}` would be one more: leave some out in \
+         `search.properties`, or raise its `names_max`"
+    )]
+    TooManyNames {
+        /// The name.
+        property: String,
+        /// How many an index may have.
+        names_max: usize,
+    },
+}
+
+/// An index that was made with another projection.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "it was made with `{key}` = {made}, and the configuration says {asked}: run `iyagi search rebuild`"
+)]
+pub struct OtherProjection {
+    /// What differs, as the configuration names it.
+    pub key: &'static str,
+    /// What it was made with, as JSON.
+    pub made: String,
+    /// What is asked for, as JSON.
+    pub asked: String,
 }
 
 impl Projection {
+    /// Refuses to go on with an index that was made with another one.
+    pub fn check(&self, made: &Self) -> Result<(), OtherProjection> {
+        let (key, made, asked) = if self.scope != made.scope {
+            let edges = |projection: &Self| json!(projection.scope == Scope::Elements);
+            ("search.edges", edges(made), edges(self))
+        } else if self.properties != made.properties {
+            let properties = |projection: &Self| json!(projection.properties);
+            ("search.properties", properties(made), properties(self))
+        } else if self.authored_labels != made.authored_labels {
+            let labels = |projection: &Self| json!(projection.authored_labels);
+            ("graph.authored_labels", labels(made), labels(self))
+        } else {
+            return Ok(());
+        };
+        Err(OtherProjection {
+            key,
+            made: made.to_string(),
+            asked: asked.to_string(),
+        })
+    }
+
     /// The documents that records touch, each once: whoever folds the records needs them as they stand.
     pub fn touched<'r>(
         &self,
@@ -112,6 +165,20 @@ impl Projection {
         ids
     }
 
+    fn has_document(&self, kind: ElementKind) -> bool {
+        kind == ElementKind::Vertex || self.scope == Scope::Elements
+    }
+
+    /// Whether a record is of a document's property that is not searched.
+    fn leaves_out(&self, data: &RecordData) -> bool {
+        let kind = match data.kind {
+            RecordKind::VertexProperty => ElementKind::Vertex,
+            RecordKind::EdgeProperty => ElementKind::Edge,
+            RecordKind::VertexLabel | RecordKind::Edge => return false,
+        };
+        self.has_document(kind) && !self.properties.lists(data.key.as_str())
+    }
+
     /// What a record says of which element.
     fn parts<'r>(
         &self,
@@ -125,7 +192,7 @@ impl Projection {
             RecordKind::VertexLabel | RecordKind::Edge => Part::Label,
             RecordKind::VertexProperty | RecordKind::EdgeProperty => Part::Property,
         };
-        let has_document = kind == ElementKind::Vertex || self.scope == Scope::Elements;
+        let has_document = self.has_document(kind) && !self.leaves_out(data);
         let says_owner = data.kind == RecordKind::Edge
             && self
                 .authored_labels
@@ -149,8 +216,21 @@ enum Part {
 #[derive(Debug)]
 pub struct Fold<'p> {
     projection: &'p Projection,
+    names: &'p mut BTreeSet<String>,
     documents: HashMap<DocumentId, Folding>,
     rejected: Vec<Rejected>,
+    left_out: u64,
+}
+
+/// What became of records.
+#[derive(Debug)]
+pub struct Folded {
+    /// What is to be written.
+    pub writes: Vec<Write>,
+    /// What could not be folded.
+    pub rejected: Vec<Rejected>,
+    /// Records of properties that are not searched.
+    pub left_out: u64,
 }
 
 #[derive(Debug)]
@@ -162,9 +242,16 @@ struct Folding {
 }
 
 impl<'p> Fold<'p> {
-    /// Onto documents as they stand; what is not among them is not in the index.
-    pub fn onto(projection: &'p Projection, standing: impl IntoIterator<Item = Standing>) -> Self {
+    /// Onto documents as they stand; what is not among them is not in the index. `names` are those of the properties that
+    /// the index has; new ones are added.
+    pub fn onto(
+        projection: &'p Projection,
+        names: &'p mut BTreeSet<String>,
+        standing: impl IntoIterator<Item = Standing>,
+    ) -> Self {
         let documents = standing.into_iter().map(|standing| {
+            // What is not committed yet has names that the index could not tell.
+            names.extend(standing.document.predicates.keys().cloned());
             let folding = Folding {
                 version: Some(standing.version),
                 document: standing.document,
@@ -175,7 +262,9 @@ impl<'p> Fold<'p> {
         Self {
             projection,
             documents: documents.collect(),
+            names,
             rejected: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -192,6 +281,8 @@ impl<'p> Fold<'p> {
 
     fn try_fold(&mut self, record: &StreamRecord) -> Result<(), Reason> {
         let version = Version::of(record.event_id)?;
+        let names_max = self.projection.properties.names_max;
+        self.left_out += u64::from(self.projection.leaves_out(&record.data));
         for (kind, element, part) in self.projection.parts(&record.data) {
             let id = DocumentId::of(kind, element);
             let folding = self.documents.entry(id).or_insert_with(|| Folding {
@@ -200,7 +291,20 @@ impl<'p> Fold<'p> {
                 changed: false,
             });
             if folding.version.is_none_or(|known| known < version) {
+                let key = record.data.key.as_str();
+                let named = part == Part::Property && record.op == Op::Add;
+                let new_name = named && !self.names.contains(key);
+                if new_name && self.names.len() >= names_max {
+                    let property = key.to_owned();
+                    return Err(Reason::TooManyNames {
+                        property,
+                        names_max,
+                    });
+                }
                 folding.document.take(part, record)?;
+                if new_name {
+                    self.names.insert(key.to_owned());
+                }
                 folding.version = Some(version);
                 folding.changed = true;
             }
@@ -208,8 +312,8 @@ impl<'p> Fold<'p> {
         Ok(())
     }
 
-    /// What is to be written, and what could not be folded.
-    pub fn finish(self) -> (Vec<Write>, Vec<Rejected>) {
+    /// What became of all of them.
+    pub fn finish(self) -> Folded {
         let changed = self.documents.into_iter().filter_map(|(id, folding)| {
             let version = folding.version.filter(|_| folding.changed)?;
             Some(if folding.document.is_empty() {
@@ -221,7 +325,11 @@ impl<'p> Fold<'p> {
         });
         let mut writes: Vec<Write> = changed.collect();
         writes.sort_by_key(|write| (write.version(), write.id()));
-        (writes, self.rejected)
+        Folded {
+            writes,
+            rejected: self.rejected,
+            left_out: self.left_out,
+        }
     }
 }
 

@@ -9,13 +9,26 @@ use iyagi_messages::stream::TypedValue;
 use iyagi_search::document::{Document, DocumentId, PropertyValue, Version};
 use iyagi_search::hits::{Page, Place, Request};
 use iyagi_search::index::{IndexFault, IndexReader, IndexWriter, Written, open};
-use iyagi_search::projection::{Standing, Write};
+use iyagi_search::projection::{Projection, Scope, Standing, Write};
+use iyagi_search::properties::Properties;
 use iyagi_search::query::Query;
 
 const MEMORY_BYTES: usize = 15_000_000;
 
+fn projection() -> Projection {
+    Projection {
+        scope: Scope::Vertices,
+        properties: Properties {
+            include: vec!["text".to_owned()],
+            exclude: Vec::new(),
+            names_max: 200,
+        },
+        authored_labels: Vec::new(),
+    }
+}
+
 fn open_at(folder: &Path) -> (IndexWriter, IndexReader) {
-    open(folder, MEMORY_BYTES).expect("opens")
+    open(folder, projection(), MEMORY_BYTES).expect("opens")
 }
 
 fn document(id: &str, label: &str, owner: &str, text: &str) -> Document {
@@ -290,7 +303,7 @@ fn a_crash_loses_what_was_not_committed_and_the_cursor_says_so() {
 #[test]
 fn a_second_writer_is_refused() {
     let (folder, _writer, _reader) = index_of(&[]);
-    let refused = open(folder.path(), MEMORY_BYTES).err();
+    let refused = open(folder.path(), projection(), MEMORY_BYTES).err();
     assert!(
         matches!(refused, Some(IndexFault::Storage(_))),
         "{refused:?}"
@@ -305,13 +318,32 @@ fn an_index_of_another_format_says_that_it_must_be_rebuilt() {
     let text = std::fs::read_to_string(&meta).expect("tantivy's own file");
     for (written, expected) in [
         ("{\\\"format\\\":999", "format 999"),
-        ("{\\\"fromat\\\":1", "damaged"),
+        ("{\\\"fromat\\\":2", "damaged"),
     ] {
-        std::fs::write(&meta, text.replace("{\\\"format\\\":1", written)).expect("written");
-        let refused = open(folder.path(), MEMORY_BYTES).err().expect("refused");
+        std::fs::write(&meta, text.replace("{\\\"format\\\":2", written)).expect("written");
+        let refused = open(folder.path(), projection(), MEMORY_BYTES)
+            .err()
+            .expect("refused");
         assert!(
             refused.to_string().contains(expected) && refused.to_string().contains("rebuilt"),
             "{refused}"
         );
     }
+}
+
+#[test]
+fn an_index_that_was_made_with_other_properties_is_searched_and_not_written() {
+    let (folder, writer, reader) = index_of(&["봄"]);
+    drop((writer, reader));
+    let mut other = projection();
+    other.properties.exclude = vec!["*phone*".to_owned()];
+    let (writer, reader) = open(folder.path(), other, MEMORY_BYTES).expect("opens");
+    let refused = writer.begin().expect_err("refused").to_string();
+    for told in ["search.properties", "*phone*", "iyagi search rebuild"] {
+        assert!(refused.contains(told), "{refused}");
+    }
+    assert_eq!(found(&reader, "봄"), ["0"]);
+    drop((writer, reader));
+    let (writer, reader) = open_at(folder.path());
+    assert_eq!(writer.begin().expect("its own"), reader.cursor());
 }

@@ -1,17 +1,23 @@
 //! What becomes of documents when the change log is read, and when parts of it are read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::stream::{Op, RecordData, RecordKind, StreamRecord, TypedValue};
 use iyagi_search::document::{Document, DocumentId};
-use iyagi_search::projection::{Fold, Projection, Reason, Scope, Standing, Write};
+use iyagi_search::projection::{Fold, Folded, Projection, Reason, Scope, Standing, Write};
+use iyagi_search::properties::Properties;
 use proptest::prelude::*;
 
 fn projection(scope: Scope) -> Projection {
     Projection {
         scope,
+        properties: Properties {
+            include: vec!["*".to_owned()],
+            exclude: vec!["*phone*".to_owned()],
+            names_max: 3,
+        },
         authored_labels: vec!["POSTED".to_owned()],
     }
 }
@@ -49,13 +55,14 @@ impl Index {
     fn read(&mut self, projection: &Projection, records: &[StreamRecord]) {
         let touched = projection.touched(records);
         let standing = touched.iter().filter_map(|id| self.0.get(id).cloned());
-        let mut fold = Fold::onto(projection, standing);
+        let mut names = BTreeSet::new();
+        let mut fold = Fold::onto(projection, &mut names, standing);
         for record in records {
             fold.fold(record);
         }
-        let (writes, rejected) = fold.finish();
-        assert_eq!(rejected, []);
-        for write in writes {
+        let folded = fold.finish();
+        assert_eq!(folded.rejected, []);
+        for write in folded.writes {
             let newer = self
                 .0
                 .get(&write.id())
@@ -211,11 +218,9 @@ fn a_record_that_no_document_can_show_is_told_and_the_rest_is_indexed() {
         "Story",
     ));
     let projection = projection(Scope::Vertices);
-    let mut fold = Fold::onto(&projection, []);
-    for record in &records {
-        fold.fold(record);
-    }
-    let (writes, rejected) = fold.finish();
+    let Folded {
+        writes, rejected, ..
+    } = folded(&projection, &mut BTreeSet::new(), &records);
     let reasons: Vec<_> = rejected.iter().map(|rejected| &rejected.reason).collect();
     assert!(matches!(
         reasons[..],
@@ -223,6 +228,77 @@ fn a_record_that_no_document_can_show_is_told_and_the_rest_is_indexed() {
     ));
     assert_eq!(rejected[0].at, Cursor::new(1, 2));
     assert_eq!(writes.len(), 1);
+}
+
+fn folded(
+    projection: &Projection,
+    names: &mut BTreeSet<String>,
+    records: &[StreamRecord],
+) -> Folded {
+    let mut fold = Fold::onto(projection, names, []);
+    for record in records {
+        fold.fold(record);
+    }
+    fold.finish()
+}
+
+#[test]
+fn a_property_that_is_not_searched_is_in_no_document_and_is_counted() {
+    let mut records = a_story();
+    for (op, value) in [(5, "010-1234-5678"), (6, "010-8765-4321")] {
+        let kind = RecordKind::VertexProperty;
+        records.push(record((2, op), Op::Add, kind, "story", "ownerPhone", value));
+    }
+    // Nobody has a document of which nothing is searched.
+    records.push(record(
+        (3, 1),
+        Op::Add,
+        RecordKind::VertexProperty,
+        "other",
+        "phone",
+        "010",
+    ));
+    let folded = folded(&projection(Scope::Vertices), &mut BTreeSet::new(), &records);
+    assert_eq!((folded.left_out, folded.rejected.len()), (3, 0));
+    let [Write::Index(story)] = &folded.writes[..] else {
+        panic!("{:?}", folded.writes);
+    };
+    let properties: Vec<_> = story.document.predicates.keys().collect();
+    assert_eq!(properties, ["title"]);
+    assert_eq!(story.version.operation(), Cursor::new(2, 2));
+}
+
+#[test]
+fn a_name_too_many_is_left_out_and_told_and_those_before_it_go_on() {
+    let property = |op, operation, name: &str, value: &str| {
+        let kind = RecordKind::VertexProperty;
+        record((1, op), operation, kind, "story", name, value)
+    };
+    let mut nameless = property(1, Op::Add, "shape", "POINT(0 0)");
+    nameless.data.value.data_type = "Geometry".into();
+    let records = [
+        // What is not indexed takes up no name.
+        nameless,
+        property(2, Op::Add, "a", "1"),
+        property(3, Op::Add, "b", "1"),
+        property(4, Op::Add, "c", "1"),
+        property(5, Op::Add, "a", "2"),
+        property(6, Op::Remove, "c", "1"),
+    ];
+    let mut names = BTreeSet::from(["title".to_owned()]);
+    let folded = folded(&projection(Scope::Vertices), &mut names, &records);
+    let rejected: Vec<_> = folded.rejected.iter().map(ToString::to_string).collect();
+    assert_eq!(rejected.len(), 2, "{rejected:?}");
+    assert!(
+        rejected[1].contains("`c`") && rejected[1].contains("names_max"),
+        "{rejected:?}"
+    );
+    assert_eq!(names, ["a", "b", "title"].map(str::to_owned).into());
+    let [Write::Index(story)] = &folded.writes[..] else {
+        panic!("{:?}", folded.writes);
+    };
+    assert_eq!(story.document.predicates["a"].len(), 2);
+    assert!(!story.document.predicates.contains_key("c"));
 }
 
 /// Commits of a few operations on few elements, so that they meet.

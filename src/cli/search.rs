@@ -88,6 +88,7 @@ pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<E
                 "as_of": built.as_of.to_string(),
                 "documents": built.documents,
                 "rejected": rejected,
+                "left_out": built.left_out,
                 "verified": arguments.verify,
                 "published": !arguments.dry_run,
             }))?;
@@ -99,6 +100,12 @@ pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<E
             for (reason, count) in &built.rejected {
                 out.line(format_args!(
                     "{count} records are in none of them: {reason}"
+                ))?;
+            }
+            if built.left_out > 0 {
+                out.line(format_args!(
+                    "{} records are in none of them: `search.properties` leaves them out",
+                    built.left_out
                 ))?;
             }
             if arguments.verify {

@@ -24,6 +24,7 @@ mod limits;
 mod load;
 mod operations;
 mod push;
+mod quota;
 mod schema;
 mod search;
 mod semantics;
@@ -51,8 +52,11 @@ pub use self::limits::LimitsConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
+pub use self::quota::QuotaConfig;
 pub use self::schema::json_schema;
-pub use self::search::{OpenSearchConfig, OpenSearchService, SearchConfig, SearchEngine};
+pub use self::search::{
+    OpenSearchConfig, OpenSearchService, PropertiesConfig, SearchConfig, SearchEngine,
+};
 pub use self::semantics::Fault;
 pub use self::templates::{
     BUILT_IN as BUILT_IN_TEMPLATES, TemplateDocument, built_in as built_in_templates,
@@ -110,6 +114,7 @@ impl Config {
             } else {
                 Scope::Vertices
             },
+            properties: self.search.properties.properties(),
             authored_labels: self.graph.authored_labels.clone(),
         }
     }
@@ -168,6 +173,8 @@ pub struct MediaConfig {
     pub drop_folder: Option<PathBuf>,
     /// Largest upload, in bytes; larger files are refused.
     pub file_bytes_max: u64,
+    /// How much a person may upload in a day.
+    pub quota: QuotaConfig,
     /// Key prefixes whose pictures get thumbnails.
     pub thumbnail_prefixes: Vec<String>,
     /// Pictures that are worked on at once.
@@ -200,6 +207,7 @@ impl Default for MediaConfig {
             bucket: "iyagi".to_owned(),
             drop_folder: None,
             file_bytes_max: 200 * 1024 * 1024,
+            quota: QuotaConfig::default(),
             thumbnail_prefixes: upload_prefixes(),
             thumbnail_workers: 2,
             metadata_workers: 2,

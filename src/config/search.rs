@@ -1,5 +1,6 @@
 //! How the graph is searched.
 
+use iyagi_search::properties::Properties;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ pub struct SearchConfig {
     pub enabled: bool,
     /// Whether edges have documents of their own, besides vertices.
     pub edges: bool,
+    /// Which properties are searched.
+    pub properties: PropertiesConfig,
     /// What keeps the index.
     pub engine: SearchEngine,
     /// Where OpenSearch is, if it keeps the index.
@@ -24,11 +27,56 @@ impl Default for SearchConfig {
         Self {
             enabled: true,
             edges: false,
+            properties: PropertiesConfig::default(),
             engine: SearchEngine::Embedded,
             opensearch: OpenSearchConfig::default(),
         }
     }
 }
+
+/// Which properties are searched. In names `*` stands for any characters, and capitals are as good as small letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PropertiesConfig {
+    /// What is searched, such as `title`; `*` for all.
+    pub include: Vec<String>,
+    /// What is not, whatever `include` says.
+    pub exclude: Vec<String>,
+    /// Names that the index may have; properties of further ones are left out.
+    pub names_max: usize,
+}
+
+impl Default for PropertiesConfig {
+    fn default() -> Self {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Self {
+            include: list(&[
+                "name",
+                "title",
+                "text",
+                "body",
+                "caption",
+                "description",
+                "tags",
+            ]),
+            exclude: list(&["*phone*", "*email*", "*password*", "*secret*", "*token*"]),
+            names_max: 200,
+        }
+    }
+}
+
+impl PropertiesConfig {
+    pub(super) fn properties(&self) -> Properties {
+        Properties {
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            names_max: self.names_max,
+        }
+    }
+}
+
+/// Most names that a mapping can have: OpenSearch keeps it on every node, and publishes it anew with each name.
+const NAMES_MAX: usize = 2_500;
 
 /// What keeps the search index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +141,7 @@ impl OpenSearchService {
 const INDEX_MAX: usize = 200;
 
 pub(super) fn check(search: &SearchConfig, faults: &mut Vec<Fault>) {
+    check_properties(&search.properties, faults);
     let OpenSearchConfig {
         endpoint, index, ..
     } = &search.opensearch;
@@ -129,6 +178,27 @@ pub(super) fn check(search: &SearchConfig, faults: &mut Vec<Fault>) {
     }
 }
 
+fn check_properties(properties: &PropertiesConfig, faults: &mut Vec<Fault>) {
+    for (key, list) in [
+        ("search.properties.include", &properties.include),
+        ("search.properties.exclude", &properties.exclude),
+    ] {
+        let empty = list.iter().enumerate().filter(|(_, name)| name.is_empty());
+        for (at, _) in empty {
+            let message = format!("`{key}` has an empty name, which no property can have");
+            faults.push(Fault::new(format!("{key}[{at}]"), message));
+        }
+    }
+    if !(1..=NAMES_MAX).contains(&properties.names_max) {
+        let key = "search.properties.names_max";
+        let message = format!(
+            "`{key}` is {}, and an index has 1 to {NAMES_MAX} names",
+            properties.names_max
+        );
+        faults.push(Fault::new(key, message));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +228,25 @@ mod tests {
         assert_eq!(wrong(Some("search.example"), "amazon_neptune"), [endpoint]);
         for name in ["", "Stories", "_all", "a*", &"a".repeat(201)] {
             assert_eq!(wrong(address, name), ["search.opensearch.index"], "{name}");
+        }
+    }
+    #[test]
+    fn a_name_that_no_property_has_and_too_many_of_them_are_told() {
+        let wrong = |include: &str, names_max| {
+            let properties = PropertiesConfig {
+                include: vec!["title".to_owned(), include.to_owned()],
+                names_max,
+                ..PropertiesConfig::default()
+            };
+            let mut faults = Vec::new();
+            check_properties(&properties, &mut faults);
+            let keys = faults.into_iter().flat_map(|fault| fault.keys);
+            keys.collect::<Vec<_>>()
+        };
+        assert_eq!(wrong("*", 1), Vec::<String>::new());
+        assert_eq!(wrong("", 200), ["search.properties.include[1]"]);
+        for names_max in [0, 2_501] {
+            assert_eq!(wrong("*", names_max), ["search.properties.names_max"]);
         }
     }
 }

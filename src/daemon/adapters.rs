@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::ffmpeg::Ffmpeg;
 use crate::links::Links;
 use crate::surface::OneMachine;
+use crate::upload_quota::UploadCounts;
 
 /// Every adapter of a daemon.
 pub enum Adapters {
@@ -123,6 +124,14 @@ impl Adapters {
         match self {
             Self::Embedded(adapters) => Arc::clone(&adapters.one_machine.links) as _,
             Self::Aws(adapters) => adapters.links(),
+        }
+    }
+
+    /// What counts people's uploads.
+    pub fn upload_counts(&self) -> Arc<dyn UploadCounts> {
+        match self {
+            Self::Embedded(adapters) => adapters.upload_counts(),
+            Self::Aws(adapters) => adapters.upload_counts(),
         }
     }
 

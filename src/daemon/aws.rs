@@ -35,6 +35,7 @@ use crate::config::{Config, Role};
 use crate::embedded::journal::{OpenError, SqliteJournal};
 use crate::fcm::FcmError;
 use crate::links::Links;
+use crate::upload_quota::UploadCounts;
 
 /// Every adapter on AWS.
 pub struct AwsAdapters {
@@ -44,6 +45,7 @@ pub struct AwsAdapters {
     pub queues: Vec<Arc<dyn Queue>>,
     ports: Ports,
     links: Arc<dyn Links>,
+    upload_counts: Arc<dyn UploadCounts>,
     copy: Arc<SqliteJournal>,
     journal: Arc<SharedJournal>,
     leases: Arc<dyn Leases>,
@@ -183,6 +185,11 @@ impl AwsAdapters {
         });
         let links = AwsLinks::open(&config.delivery, &clients, Arc::clone(&store))?;
         let search = OpenSearch::open(config, clock).await?;
+        let table = Arc::new(DynamoMetadata::new(
+            clients.dynamodb.clone(),
+            names.metadata_table(),
+            Arc::clone(clock),
+        ));
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
             // Every host has the whole journal in its copy, and so every inbox.
@@ -191,11 +198,7 @@ impl AwsAdapters {
             graph: Arc::new(NeptuneGraph::new(neptune)),
             gateway,
             store,
-            table: Arc::new(DynamoMetadata::new(
-                clients.dynamodb.clone(),
-                names.metadata_table(),
-                Arc::clone(clock),
-            )),
+            table: Arc::clone(&table) as _,
             dead_letters: Arc::clone(&dead_letters),
             redrive: Some(Arc::clone(&redrive)),
             push_feedback: Some(Arc::clone(&feedback)),
@@ -214,6 +217,7 @@ impl AwsAdapters {
             queues: vec![thumbnails, audio, metadata, dead_letters, redrive, feedback],
             ports,
             links: Arc::new(links),
+            upload_counts: table,
             copy,
             journal,
             leases,
@@ -232,6 +236,11 @@ impl AwsAdapters {
     /// What makes links to files.
     pub(super) fn links(&self) -> Arc<dyn Links> {
         Arc::clone(&self.links)
+    }
+
+    /// What counts people's uploads.
+    pub(super) fn upload_counts(&self) -> Arc<dyn UploadCounts> {
+        Arc::clone(&self.upload_counts)
     }
 
     /// What others know this start of the daemon as.

@@ -25,6 +25,7 @@ use crate::embedded::sqlite::DatabaseError;
 use crate::fcm::FcmError;
 use crate::ffmpeg::Ffmpeg;
 use crate::surface::OneMachine;
+use crate::upload_quota::UploadCounts;
 
 /// Every embedded adapter.
 pub struct EmbeddedAdapters {
@@ -186,6 +187,11 @@ impl EmbeddedAdapters {
         }
     }
 
+    /// What counts people's uploads.
+    pub(super) fn upload_counts(&self) -> Arc<dyn UploadCounts> {
+        Arc::clone(&self.table) as _
+    }
+
     /// Resolves with the reason once a store has met a full disk or an I/O error.
     pub async fn stopped(&self) -> String {
         let others = async {
@@ -218,7 +224,10 @@ async fn search_index(
     }
     Ok(Some(match OpenSearch::open(config, clock).await? {
         Some(index) => Arc::new(index),
-        None => Arc::new(EmbeddedSearch::open(&config.data.dir.join("search"))?),
+        None => {
+            let folder = config.data.dir.join("search");
+            Arc::new(EmbeddedSearch::open(&folder, &config.projection())?)
+        }
     }))
 }
 

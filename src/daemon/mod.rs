@@ -188,6 +188,7 @@ impl Daemon {
             gateway: ports.gateway,
             store: ports.store,
             links: adapters.links(),
+            upload_counts: adapters.upload_counts(),
             table: ports.table,
             search: ports.search,
             queues: adapters.queues(),

@@ -1,5 +1,6 @@
 //! The search index on the disk of one machine.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use iyagi_search::hits::{Page, Request};
 use iyagi_search::index::{
     Generation, Generations, IndexFault, IndexReader, IndexWriter, Written, open,
 };
-use iyagi_search::projection::{Standing, Write};
+use iyagi_search::projection::{Projection, Standing, Write};
 use thiserror::Error;
 
 /// What the writer buffers before it writes a segment to the disk.
@@ -68,13 +69,14 @@ impl Beside {
 }
 
 impl EmbeddedSearch {
-    /// Opens the index that is searched in a folder. One that is of another format or damaged gives way to an empty one,
-    /// which the change log fills again.
-    pub fn open(folder: &Path) -> Result<Self, SearchOpenError> {
+    /// Opens the index that is searched in a folder, to write documents of a projection. One that is of another format or
+    /// damaged gives way to an empty one, which the change log fills again. One of another projection is searched, and not
+    /// written: whether the log has all of the graph is for a rebuild to say.
+    pub fn open(folder: &Path, projection: &Projection) -> Result<Self, SearchOpenError> {
         let of_folder = |source| SearchOpenError::of(folder, source);
         let generations = Generations::open(folder).map_err(of_folder)?;
         let current = generations.current().map_err(of_folder)?;
-        let opened = current.map(|current| Self::open_one(&generations, current));
+        let opened = current.map(|current| Self::open_one(&generations, current, projection));
         match opened {
             Some(Err(fault @ (IndexFault::OtherFormat { .. } | IndexFault::Damaged(_)))) => {
                 tracing::warn!(%fault, "the search index is made anew from the change log");
@@ -83,17 +85,20 @@ impl EmbeddedSearch {
             None => {}
         }
         let next = generations.next().map_err(of_folder)?;
-        let opened = Self::open_one(&generations, next)?;
+        let opened = Self::open_one(&generations, next, projection)?;
         generations.publish(next).map_err(of_folder)?;
         Ok(opened)
     }
 
     /// Begins an empty index beside the one that is searched.
-    pub fn beside(folder: &Path) -> Result<(Self, Beside), SearchOpenError> {
+    pub fn beside(
+        folder: &Path,
+        projection: &Projection,
+    ) -> Result<(Self, Beside), SearchOpenError> {
         let of_folder = |source| SearchOpenError::of(folder, source);
         let generations = Generations::open(folder).map_err(of_folder)?;
         let generation = generations.next().map_err(of_folder)?;
-        let index = Self::open_one(&generations, generation)?;
+        let index = Self::open_one(&generations, generation, projection)?;
         let beside = Beside {
             folder: folder.to_owned(),
             generations,
@@ -102,8 +107,13 @@ impl EmbeddedSearch {
         Ok((index, beside))
     }
 
-    fn open_one(generations: &Generations, generation: Generation) -> Result<Self, IndexFault> {
-        let (writer, reader) = open(&generations.folder(generation), MEMORY_BYTES)?;
+    fn open_one(
+        generations: &Generations,
+        generation: Generation,
+        projection: &Projection,
+    ) -> Result<Self, IndexFault> {
+        let folder = generations.folder(generation);
+        let (writer, reader) = open(&folder, projection.clone(), MEMORY_BYTES)?;
         Ok(Self {
             writer: Arc::new(Mutex::new(writer)),
             reader,
@@ -136,6 +146,7 @@ async fn aside<T: Send + 'static>(
 
 fn fault_of(fault: IndexFault) -> SearchFault {
     match fault {
+        IndexFault::OtherProjection(other) => SearchFault::Damaged(other.to_string()),
         fault @ (IndexFault::OtherFormat { .. } | IndexFault::Damaged(_)) => {
             SearchFault::Damaged(fault.to_string())
         }
@@ -145,6 +156,15 @@ fn fault_of(fault: IndexFault) -> SearchFault {
 
 #[async_trait]
 impl SearchIndex for EmbeddedSearch {
+    async fn begin(&self) -> Result<Cursor, SearchFault> {
+        self.written(|writer| writer.begin()).await
+    }
+
+    async fn property_names(&self) -> Result<BTreeSet<String>, SearchFault> {
+        let reader = self.reader.clone();
+        aside(move || reader.property_names()).await
+    }
+
     async fn cursor(&self) -> Result<Cursor, SearchFault> {
         Ok(self.reader.cursor())
     }

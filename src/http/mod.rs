@@ -38,6 +38,7 @@ pub mod visible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -121,6 +122,8 @@ pub struct State {
     pub sessions: Sessions,
     /// How often somebody may ask.
     pub limits: Limits,
+    /// Uploads that were refused because the day's quota was used up.
+    pub over_quota: AtomicU64,
     /// Turns true when the listeners stop, so that endless answers end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -155,6 +158,7 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         public: public_address,
         sessions: Sessions::default(),
         limits,
+        over_quota: AtomicU64::new(0),
         requests: Requests::default(),
         transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
         stopping: told,

@@ -111,6 +111,8 @@ kinds! {
     CommitRejected = UNPROCESSABLE_ENTITY, "commit-rejected", "The commit was refused";
     /// More often than one may.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "That is too often";
+    /// More in a day than one may.
+    QuotaExceeded = TOO_MANY_REQUESTS, "quota-exceeded", "The day's quota is used up";
     /// Our fault.
     Internal = INTERNAL_SERVER_ERROR, "internal", "The daemon failed";
     /// Not now.

@@ -7,6 +7,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use serde_json::{Value, json};
 
+use iyagi::config::Config;
+
 use crate::fixture::{Answer, Fixture};
 
 /// Written on one machine, served and listed: what a person has here.
@@ -276,6 +278,47 @@ fn api4_tokens_that_are_refused_are_counted_by_address_and_lock_nobody_out() {
         .with_token("a.b.c", "GET", "/v1/inbox", "")
         .problem(429, "too-many-requests");
     assert_eq!(fixture.public("GET", "/v1/inbox", "").status, 200);
+}
+
+#[test]
+fn api4_nobody_fills_the_bucket_and_nobody_else_pays_for_who_tries() {
+    let quota = |config: &mut Config| {
+        config.media.file_bytes_max = 1_000;
+        config.media.quota.bytes_per_day = 1_000;
+        config.media.quota.files_per_day = 4;
+    };
+    let fixture = Fixture::with(quota);
+    let upload = |fixture: &Fixture, person: &str, size: u64| {
+        let declared =
+            json!({"content_type": "image/jpeg", "size": size, "checksum_crc32": "NSRBwg=="});
+        fixture.public_as(person, "POST", "/v1/uploads", declared.to_string())
+    };
+    assert_eq!(upload(&fixture, "grace", 600).status, 200);
+    // The other way to the same bucket is counted too.
+    let file = vec![b'x'; 300];
+    let path = "/v1/files/uploads/grace/a.bin";
+    assert_eq!(fixture.public_as("grace", "PUT", path, &file).status, 201);
+    let refused = fixture.public_as("grace", "PUT", path, &file);
+    let problem = refused.problem(429, "quota-exceeded");
+    let expected = ("media.quota.bytes_per_day".into(), 1_000.into(), 100.into());
+    let told = ["limit", "max", "left"].map(|member| problem[member].clone());
+    assert_eq!(<(Value, Value, Value)>::from(told), expected);
+    let wait: u32 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1..=86_400).contains(&wait), "{wait}");
+    for size in [101, 1_000] {
+        upload(&fixture, "grace", size).problem(429, "quota-exceeded");
+    }
+    assert_eq!(upload(&fixture, "grace", 99).status, 200);
+    assert_eq!(upload(&fixture, "grace", 1).status, 200);
+    let problem = upload(&fixture, "grace", 1).problem(429, "quota-exceeded");
+    assert_eq!(problem["limit"], "media.quota.files_per_day");
+    assert_eq!(upload(&fixture, "minji", 1_000).status, 200);
+    // What is refused for another reason costs nothing.
+    upload(&fixture, "haruto", 1_001).problem(413, "too-large");
+    assert_eq!(upload(&fixture, "haruto", 1_000).status, 200);
+    let metrics = fixture.operations("GET", "/metrics", "").text();
+    let expected = r#"iyagi_http_limited_total{limit="upload_quota"} 4"#;
+    assert!(metrics.contains(expected), "{metrics}");
 }
 
 #[test]

@@ -62,6 +62,21 @@ fn the_search_shows_what_its_visitor_may_see_and_runs_nothing_of_it() {
 }
 
 #[test]
+fn nobody_signs_in_as_whom_the_graph_does_not_know() {
+    let fixture = Fixture::start().with_people();
+    fixture.commit(&json!([{"op": "add_vertex", "id": "spring", "label": "Story"}]));
+    for stranger in ["minjj", "spring"] {
+        let form = format!("person={stranger}");
+        let headers = [("accept", "text/html")];
+        let path = "/search/sign-in";
+        let answer = fixture.send(fixture.operations, "POST", path, &headers, form.as_bytes());
+        assert_eq!(answer.status, 404, "{stranger}");
+        assert_eq!(answer.header("set-cookie"), "");
+        assert!(answer.text().contains(stranger), "{}", answer.text());
+    }
+}
+
+#[test]
 fn a_page_of_somebody_else_signs_nobody_in() {
     let fixture = Fixture::start().with_people();
     let headers = [("sec-fetch-site", "cross-site")];

@@ -123,6 +123,27 @@ fn filters_and_pages_leave_nothing_out_and_show_nothing_twice() {
 }
 
 #[test]
+fn a_property_that_is_not_listed_is_not_found_and_is_counted() {
+    let fixture = Fixture::start().with_people();
+    let answer = fixture.commit(&json!([
+        {"op": STORY, "id": "card", "label": "Story", "properties": {
+            "title": "명함", "phone": "이천이십육", "nickname": "이천이십육", "visibility": "public"}},
+    ]));
+    let last = answer.json()["last"].clone();
+    let version = format!("{}:{}", last["commit"], last["op"]);
+    let found = |query: &str| {
+        let asked = format!("q={query}&min_version={version}");
+        search(&fixture, "grace", &asked).json()
+    };
+    assert_eq!(ids(&found("명함")), ["card"]);
+    assert_eq!(ids(&found("이천이십육")), [""; 0]);
+    let metrics = fixture.operations("GET", "/metrics", "").text();
+    // The two, and who may see it.
+    let expected = "\niyagi_search_left_out_total 3\n";
+    assert!(metrics.contains(expected), "{metrics}");
+}
+
+#[test]
 fn what_is_changed_or_removed_is_found_as_it_is_now() {
     let (fixture, _) = with_stories();
     let answer = fixture.commit(&json!([

@@ -3,6 +3,8 @@
 //! One writes, in the order of the change log; any number ask. What was written is found once it is committed, and a
 //! commit takes the place in the change log that it reaches with it: whoever goes on there misses nothing.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use iyagi_messages::cursor::Cursor;
 use iyagi_search::document::DocumentId;
@@ -14,9 +16,11 @@ use thiserror::Error;
 #[async_trait]
 pub trait SearchIndex: Send + Sync + 'static {
     /// Where to go on writing. Whoever writes asks this first, and again after a fault: the index may be another one by then.
-    async fn begin(&self) -> Result<Cursor, SearchFault> {
-        self.cursor().await
-    }
+    /// One whose documents were made by another projection than this port was opened with is not written.
+    async fn begin(&self) -> Result<Cursor, SearchFault>;
+
+    /// Names of the properties that committed documents have. One that no document has any more may be among them.
+    async fn property_names(&self) -> Result<BTreeSet<String>, SearchFault>;
 
     /// As of which operation of the change log the index is; [`Cursor::START`] of an empty one.
     async fn cursor(&self) -> Result<Cursor, SearchFault>;

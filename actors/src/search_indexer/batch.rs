@@ -1,11 +1,11 @@
 //! What is on its way from the log to the index.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::stream::StreamRecord;
-use iyagi_search::projection::{Fold, Write};
+use iyagi_search::projection::{Fold, Folded, Write};
 
 use super::IndexTarget;
 use crate::ports::{Outcome, SearchFault};
@@ -18,6 +18,8 @@ const RECORDS_AT_ONCE: usize = 1_000;
 /// Records and documents that are in hand.
 pub(super) struct Batch {
     records: VecDeque<StreamRecord>,
+    /// Names of properties that the index has, or will have.
+    names: BTreeSet<String>,
     /// Documents that the index had no time for.
     pending: Vec<Write>,
     /// The last record that is folded into `pending` or written.
@@ -33,9 +35,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn behind(cursor: Cursor, pace: PollPace) -> Self {
+    pub(super) fn behind(cursor: Cursor, names: BTreeSet<String>, pace: PollPace) -> Self {
         Self {
             records: VecDeque::new(),
+            names,
             pending: Vec::new(),
             folded_to: cursor,
             written_to: cursor,
@@ -128,11 +131,16 @@ impl Batch {
         let last = last.event_id;
         let touched = target.projection.touched(part());
         let standing = target.index.standing(&touched).await?;
-        let mut fold = Fold::onto(&target.projection, standing);
-        for record in part() {
+        let mut fold = Fold::onto(&target.projection, &mut self.names, standing);
+        for record in self.records.range(..some) {
             fold.fold(record);
         }
-        let (writes, rejected) = fold.finish();
+        let Folded {
+            writes,
+            rejected,
+            left_out,
+        } = fold.finish();
+        target.counts.left_out.count(left_out);
         for rejected in rejected {
             target.counts.rejected(&rejected);
         }

@@ -13,6 +13,8 @@ pub struct SearchCounts {
     pub records: Count,
     /// Commits of the index.
     pub commits: Count,
+    /// Records of properties that are not searched.
+    pub left_out: Count,
     indexed: Count,
     deleted: Count,
     newer: Count,
@@ -22,6 +24,7 @@ pub struct SearchCounts {
     refused: Count,
     unversioned: Count,
     unindexable_value: Count,
+    too_many_names: Count,
 }
 
 /// One number that only grows.
@@ -52,11 +55,12 @@ impl SearchCounts {
     }
 
     /// Why records, or documents as a whole, are not in the index.
-    pub fn rejected_by_reason(&self) -> [(&'static str, u64); 5] {
+    pub fn rejected_by_reason(&self) -> [(&'static str, u64); 6] {
         [
             ("mapping", &self.mapping),
             ("refused", &self.refused),
             ("too_large", &self.too_large),
+            ("too_many_names", &self.too_many_names),
             ("unindexable_value", &self.unindexable_value),
             ("unversioned", &self.unversioned),
         ]
@@ -86,6 +90,7 @@ impl SearchCounts {
         match rejected.reason {
             Reason::Unversioned(_) => self.unversioned.count(1),
             Reason::Unindexable(_) => self.unindexable_value.count(1),
+            Reason::TooManyNames { .. } => self.too_many_names.count(1),
         }
     }
 }

@@ -85,9 +85,10 @@ impl Following {
     /// Goes on where the index is.
     pub(super) async fn begin(log: LogSource, target: &IndexTarget) -> Result<Self, SearchFault> {
         let cursor = target.index.begin().await?;
+        let names = target.index.property_names().await?;
         Ok(Self {
             clock: Arc::clone(&log.clock),
-            batch: Batch::behind(cursor, log.pace),
+            batch: Batch::behind(cursor, names, log.pace),
             log: LogReader::behind(cursor, log),
             more: None,
             committed: cursor,

@@ -1,5 +1,7 @@
 //! A graph that is older than its change log, put into an index that nobody else writes.
 
+use std::collections::BTreeSet;
+
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::stream::StreamRecord;
 use iyagi_search::document::Version;
@@ -18,7 +20,7 @@ pub async fn load<E: From<SearchFault>>(
     as_of: Cursor,
     pace: PollPace,
 ) -> Result<(), E> {
-    let mut batch = Batch::behind(Cursor::START, pace);
+    let mut batch = Batch::behind(Cursor::START, BTreeSet::new(), pace);
     let mut read = 0;
     loop {
         while batch.has_room() {

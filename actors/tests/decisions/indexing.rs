@@ -1,6 +1,6 @@
 //! What the search indexer makes of the log's records and of the index's answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use iyagi_actors::health::Health;
 use iyagi_actors::journal::MemoryJournal;
 use iyagi_actors::ports::{
     ChangeStream, Clock, Outcome, Position, Rejection, RejectionClass, SearchFault, SearchIndex,
-    StreamFault,
+    StreamFault, contract,
 };
 use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::runtime::{ChildSpec, Intensity, Strategy, System, Unobserved};
@@ -24,7 +24,7 @@ use iyagi_messages::ids::Timestamp;
 use iyagi_messages::stream::{Op, RecordData, RecordKind, StreamPage, StreamRecord, TypedValue};
 use iyagi_search::document::DocumentId;
 use iyagi_search::hits::{Page, Request};
-use iyagi_search::projection::{Projection, Scope, Standing, Write};
+use iyagi_search::projection::{Standing, Write};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -118,6 +118,14 @@ struct State {
 
 #[async_trait]
 impl SearchIndex for Index {
+    async fn begin(&self) -> Result<Cursor, SearchFault> {
+        self.cursor().await
+    }
+
+    async fn property_names(&self) -> Result<BTreeSet<String>, SearchFault> {
+        Ok(BTreeSet::new())
+    }
+
     async fn cursor(&self) -> Result<Cursor, SearchFault> {
         Ok(self.state.lock().expect("sound").cursor)
     }
@@ -212,10 +220,7 @@ async fn given(
             },
             target: IndexTarget {
                 index: Arc::clone(&index) as _,
-                projection: Projection {
-                    scope: Scope::Vertices,
-                    authored_labels: Vec::new(),
-                },
+                projection: contract::search_index::projection(),
                 counts: Arc::clone(&counts),
                 letters: None,
             },
@@ -301,6 +306,7 @@ async fn what_the_index_or_a_document_cannot_take_is_counted_and_the_rest_goes_o
         ("mapping", 1),
         ("refused", 0),
         ("too_large", 0),
+        ("too_many_names", 0),
         ("unindexable_value", 1),
         ("unversioned", 0),
     ];

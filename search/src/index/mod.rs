@@ -24,6 +24,7 @@ pub use self::reader::IndexReader;
 pub use self::writer::{IndexWriter, Written};
 
 use self::schema::{FORMAT, Fields};
+use crate::projection::{OtherProjection, Projection};
 
 /// Why the index does not do what it was asked.
 #[derive(Debug, Error)]
@@ -36,6 +37,9 @@ pub enum IndexFault {
         /// What it says of itself.
         found: u32,
     },
+    /// It was made for another configuration.
+    #[error(transparent)]
+    OtherProjection(#[from] OtherProjection),
     /// It says something of itself that nothing here has written.
     #[error("the search index is damaged and must be rebuilt: {0}")]
     Damaged(String),
@@ -67,9 +71,13 @@ impl From<serde_json::Error> for IndexFault {
     }
 }
 
-/// Opens the index in a folder, or makes an empty one. `memory_bytes` is what the writer buffers, 15 MB at least; it
+/// Opens the index in a folder, or makes an empty one of documents of a projection. `memory_bytes` is what the writer buffers, 15 MB at least; it
 /// needs about as much again while it writes that to the disk.
-pub fn open(folder: &Path, memory_bytes: usize) -> Result<(IndexWriter, IndexReader), IndexFault> {
+pub fn open(
+    folder: &Path,
+    projection: Projection,
+    memory_bytes: usize,
+) -> Result<(IndexWriter, IndexReader), IndexFault> {
     std::fs::create_dir_all(folder)?;
     let (schema, fields) = Fields::schema();
     let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
@@ -78,7 +86,7 @@ pub fn open(folder: &Path, memory_bytes: usize) -> Result<(IndexWriter, IndexRea
         .tokenizers()
         .register(tokenizer::NAME, tokenizer::IndexTokenizer::default());
     let reader = IndexReader::open(index.clone(), fields)?;
-    let writer = IndexWriter::open(&index, fields, reader.clone(), memory_bytes)?;
+    let writer = IndexWriter::open(&index, fields, reader.clone(), projection, memory_bytes)?;
     Ok((writer, reader))
 }
 
@@ -87,13 +95,15 @@ pub fn open(folder: &Path, memory_bytes: usize) -> Result<(IndexWriter, IndexRea
 struct Payload {
     format: u32,
     cursor: Cursor,
+    projection: Projection,
 }
 
 impl Payload {
-    fn of(cursor: Cursor) -> Self {
+    fn of(cursor: Cursor, projection: &Projection) -> Self {
         Self {
             format: FORMAT,
             cursor,
+            projection: projection.clone(),
         }
     }
 
@@ -102,15 +112,20 @@ impl Payload {
     }
 }
 
-/// The place in the change log that the last commit reaches; its beginning where there was none.
-fn committed(index: &Index) -> Result<Cursor, IndexFault> {
+/// What the last commit says; nothing where there was none.
+fn committed(index: &Index) -> Result<Option<Payload>, IndexFault> {
     let Some(payload) = index.load_metas()?.payload else {
-        return Ok(Cursor::START);
+        return Ok(None);
     };
-    let Payload { format, cursor } = serde_json::from_str(&payload)?;
-    if format == FORMAT {
-        Ok(cursor)
-    } else {
-        Err(IndexFault::OtherFormat { found: format })
+    // Another format's may say other things.
+    let Format { format: found } = serde_json::from_str(&payload)?;
+    if found != FORMAT {
+        return Err(IndexFault::OtherFormat { found });
     }
+    Ok(Some(serde_json::from_str(&payload)?))
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }

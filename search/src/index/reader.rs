@@ -1,5 +1,6 @@
 //! Who looks into the index: any number, at what was committed last.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use iyagi_messages::cursor::Cursor;
@@ -9,10 +10,10 @@ use tantivy::{DocAddress, DocSet, Index, ReloadPolicy, Searcher, TERMINATED, Tan
 use super::ranking::Best;
 use super::schema::{Fields, VERSION};
 use super::translate::translate;
-use super::{IndexFault, committed};
+use super::{IndexFault, Payload, committed};
 use crate::document::{Document, DocumentId, Version};
 use crate::hits::{Hit, Page, Request};
-use crate::projection::Standing;
+use crate::projection::{Projection, Standing};
 
 /// Looks into the index. Clones look into the same.
 #[derive(Clone)]
@@ -27,7 +28,14 @@ pub struct IndexReader {
 #[derive(Clone)]
 struct View {
     searcher: Searcher,
-    cursor: Cursor,
+    committed: Option<Payload>,
+}
+
+impl View {
+    fn cursor(&self) -> Cursor {
+        let committed = self.committed.as_ref();
+        committed.map_or(Cursor::START, |committed| committed.cursor)
+    }
 }
 
 /// Blocks of documents that are kept unpacked: rewriting what was written lately reads few others.
@@ -41,7 +49,7 @@ impl IndexReader {
             .doc_store_cache_num_blocks(STORE_BLOCKS_CACHED)
             .try_into()?;
         let view = View {
-            cursor: committed(&index)?,
+            committed: committed(&index)?,
             searcher: reader.searcher(),
         };
         let view = Arc::new(RwLock::new(view));
@@ -57,7 +65,7 @@ impl IndexReader {
     pub(super) fn reload(&self) -> Result<(), IndexFault> {
         self.reader.reload()?;
         let view = View {
-            cursor: committed(&self.index)?,
+            committed: committed(&self.index)?,
             searcher: self.reader.searcher(),
         };
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
@@ -71,7 +79,25 @@ impl IndexReader {
 
     /// As of which operation of the change log the index is.
     pub fn cursor(&self) -> Cursor {
-        self.view().cursor
+        self.view().cursor()
+    }
+
+    /// What its documents are of; nothing of an index that was never committed.
+    pub fn projection(&self) -> Option<Projection> {
+        self.view().committed.map(|committed| committed.projection)
+    }
+
+    /// Names of the properties that documents have. That of one that went stays until its segment is merged.
+    pub fn property_names(&self) -> Result<BTreeSet<String>, IndexFault> {
+        let mut names = BTreeSet::new();
+        for segment in self.view().searcher.segment_readers() {
+            let index = segment.inverted_index(self.fields.property)?;
+            let mut terms = index.terms().stream()?;
+            while terms.advance() {
+                names.insert(String::from_utf8_lossy(terms.key()).into_owned());
+            }
+        }
+        Ok(names)
     }
 
     /// How many documents there are.
@@ -81,19 +107,20 @@ impl IndexReader {
 
     /// The best hits.
     pub fn search(&self, request: &Request) -> Result<Page, IndexFault> {
-        let View { searcher, cursor } = self.view();
+        let view = self.view();
+        let (searcher, as_of) = (&view.searcher, view.cursor());
         let best = Best {
             limit: request.limit,
             after: request.after,
         };
         let found = searcher.search(&translate(request, self.fields), &best)?;
         let hits = found.into_iter().map(|(place, address)| {
-            let standing = self.read(&searcher, address)?;
+            let standing = self.read(searcher, address)?;
             Ok(Hit { place, standing })
         });
         Ok(Page {
             hits: hits.collect::<Result<_, IndexFault>>()?,
-            as_of: cursor,
+            as_of,
         })
     }
 

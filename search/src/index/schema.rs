@@ -11,7 +11,7 @@ use crate::document::DocumentId;
 use crate::projection::Standing;
 
 /// Another number means that indexes are made anew: raised with each change of this schema or of the tokens of a text.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
@@ -22,6 +22,8 @@ pub(super) struct Fields {
     pub(super) version: Field,
     pub(super) entity_type: Field,
     pub(super) owner: Field,
+    /// Names of its properties.
+    pub(super) property: Field,
     pub(super) text: Field,
     /// The document as JSON.
     pub(super) source: Field,
@@ -44,6 +46,7 @@ impl Fields {
             version: schema.add_u64_field(VERSION, column),
             entity_type: schema.add_text_field("entity_type", STRING),
             owner: schema.add_text_field("owner", STRING),
+            property: schema.add_text_field("property", STRING),
             text: schema.add_text_field("text", TextOptions::default().set_indexing_options(text)),
             source: schema.add_bytes_field("source", BytesOptions::default() | STORED),
         };
@@ -66,6 +69,9 @@ impl Fields {
         }
         for owner in &document.owner {
             row.add_text(self.owner, owner.as_str());
+        }
+        for property in document.predicates.keys() {
+            row.add_text(self.property, property);
         }
         for (_, text) in document.texts() {
             row.add_text(self.text, text);

@@ -10,7 +10,7 @@ use super::reader::IndexReader;
 use super::schema::Fields;
 use super::{IndexFault, Payload};
 use crate::document::{DocumentId, Version};
-use crate::projection::{Standing, Write};
+use crate::projection::{Projection, Standing, Write};
 
 /// Writes the index. What is written is found, and survives, once it is committed.
 ///
@@ -19,6 +19,7 @@ pub struct IndexWriter {
     writer: tantivy::IndexWriter,
     fields: Fields,
     reader: IndexReader,
+    projection: Projection,
     /// Documents that were asked for or written since the last commit.
     known: HashMap<DocumentId, Known>,
     uncommitted: usize,
@@ -48,6 +49,7 @@ impl IndexWriter {
         index: &Index,
         fields: Fields,
         reader: IndexReader,
+        projection: Projection,
         memory_bytes: usize,
     ) -> Result<Self, IndexFault> {
         let options = IndexWriterOptions::builder()
@@ -59,9 +61,18 @@ impl IndexWriter {
             writer: index.writer_with_options(options)?,
             fields,
             reader,
+            projection,
             known: HashMap::new(),
             uncommitted: 0,
         })
+    }
+
+    /// Where to go on writing, unless the index has documents of another projection.
+    pub fn begin(&self) -> Result<Cursor, IndexFault> {
+        if let Some(made) = self.reader.projection() {
+            self.projection.check(&made)?;
+        }
+        Ok(self.reader.cursor())
     }
 
     /// Documents as they stand, also where that is not committed yet. What is not among them is not in the index.
@@ -108,7 +119,7 @@ impl IndexWriter {
 
     /// Makes all that was written found, and durable together with the place in the change log that it reaches.
     pub fn commit(&mut self, cursor: Cursor) -> Result<(), IndexFault> {
-        let payload = Payload::of(cursor).to_json()?;
+        let payload = Payload::of(cursor, &self.projection).to_json()?;
         let mut commit = self.writer.prepare_commit()?;
         commit.set_payload(&payload);
         commit.commit()?;

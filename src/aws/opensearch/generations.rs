@@ -11,10 +11,12 @@
 use std::collections::BTreeSet;
 
 use iyagi_actors::ports::SearchFault;
+use iyagi_search::projection::Projection;
 use reqwest::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::schema::{self, FORMAT};
+use super::schema::{self, Definition, FORMAT};
 use super::transport::{Body, Transport};
 
 /// The name that is searched.
@@ -75,10 +77,10 @@ impl Name {
         &self,
         transport: &Transport,
         now_ms: i64,
-        serverless: bool,
+        definition: &Definition,
     ) -> Result<Generation, SearchFault> {
         if let Some(current) = self.current(transport).await? {
-            check_format(&current, transport).await?;
+            check(&current, definition, transport).await?;
             return Ok(current);
         }
         if self.is_foreign(transport).await? {
@@ -88,7 +90,7 @@ impl Name {
                 name = self.0
             )));
         }
-        let first = self.next(transport, now_ms, serverless).await?;
+        let first = self.next(transport, now_ms, definition).await?;
         self.publish(&first, transport).await?;
         Ok(first)
     }
@@ -105,14 +107,14 @@ impl Name {
         &self,
         transport: &Transport,
         now_ms: i64,
-        serverless: bool,
+        definition: &Definition,
     ) -> Result<Generation, SearchFault> {
         let next = Generation {
             index: format!("{}-{now_ms}", self.0),
         };
         let made = [
-            (next.index.clone(), schema::index(serverless)),
-            (next.cursors(), schema::cursors(serverless)),
+            (next.index.clone(), schema::index(definition)),
+            (next.cursors(), schema::cursors(definition.serverless)),
         ];
         for (index, definition) in made {
             let path = format!("/{index}");
@@ -176,6 +178,14 @@ impl Name {
 }
 
 impl Generation {
+    /// What it says of its documents and of itself.
+    pub(super) async fn mappings(&self, transport: &Transport) -> Result<Value, SearchFault> {
+        let path = format!("/{}/_mapping", self.index);
+        let answer = transport.ask(Method::GET, &path, Body::Nothing).await?;
+        let mut mapping = answer.done()?;
+        Ok(mapping[&self.index]["mappings"].take())
+    }
+
     /// Takes it away. One that is not there is no failure.
     pub(super) async fn remove(&self, transport: &Transport) -> Result<(), SearchFault> {
         for index in [self.index.clone(), self.cursors()] {
@@ -189,20 +199,23 @@ impl Generation {
     }
 }
 
-/// Refuses an index that another version of this code has made.
-pub(super) async fn check_format(
+/// Refuses an index that another version of this code has made, or this one for another configuration.
+pub(super) async fn check(
     generation: &Generation,
+    definition: &Definition,
     transport: &Transport,
 ) -> Result<(), SearchFault> {
-    let path = format!("/{}/_mapping", generation.index);
-    let answer = transport.ask(Method::GET, &path, Body::Nothing).await?;
-    let mapping = answer.done()?;
-    let found = &mapping[&generation.index]["mappings"]["_meta"]["format"];
-    if found.as_u64() == Some(FORMAT) {
-        return Ok(());
-    }
     let index = &generation.index;
-    Err(SearchFault::Damaged(format!(
-        "{index} has format {found}, and this is made for {FORMAT}"
-    )))
+    let mappings = generation.mappings(transport).await?;
+    let found = &mappings["_meta"]["format"];
+    if found.as_u64() != Some(FORMAT) {
+        return Err(SearchFault::Damaged(format!(
+            "{index} has format {found}, and this is made for {FORMAT}"
+        )));
+    }
+    let damaged = |error: &dyn std::fmt::Display| SearchFault::Damaged(format!("{index}: {error}"));
+    let made = &mappings["_meta"]["projection"];
+    let made = Projection::deserialize(made).map_err(|error| damaged(&error))?;
+    let same = definition.projection.check(&made);
+    same.map_err(|other| damaged(&other))
 }

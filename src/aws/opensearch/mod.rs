@@ -25,6 +25,7 @@ mod query;
 mod schema;
 mod transport;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use iyagi_actors::ports::{Clock, Outcome, SearchFault, SearchIndex};
 use iyagi_messages::cursor::Cursor;
 use iyagi_search::document::{DocumentId, Version};
 use iyagi_search::hits::{Hit, Page, Request};
-use iyagi_search::projection::{Standing, Write};
+use iyagi_search::projection::{Projection, Standing, Write};
 use reqwest::Method;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -41,7 +42,7 @@ use tokio::sync::Mutex;
 use self::bulk::Over;
 use self::generations::{Generation, Name};
 pub use self::opening::OpenSearchError;
-use self::schema::Predicates;
+use self::schema::{Definition, Predicates};
 use self::transport::{Body, Transport};
 pub use self::transport::{Signer, TransportError};
 use crate::config::{OpenSearchConfig, OpenSearchService};
@@ -54,7 +55,7 @@ const CURSOR: &str = "cursor";
 pub struct OpenSearch {
     transport: Arc<Transport>,
     name: Name,
-    serverless: bool,
+    definition: Definition,
     clock: Arc<dyn Clock>,
     writes_to: WritesTo,
 }
@@ -88,11 +89,12 @@ impl Beside {
 }
 
 impl OpenSearch {
-    /// The index that is configured. Nothing is connected to yet. Without a signer requests go as they are: to this machine,
+    /// The index that is configured, of documents of a projection. Nothing is connected to yet. Without a signer requests go as they are: to this machine,
     /// or a network of one's own.
     pub fn new(
         endpoint: &str,
         config: &OpenSearchConfig,
+        projection: Projection,
         signer: Option<Signer>,
         timeout: Duration,
         clock: Arc<dyn Clock>,
@@ -100,7 +102,10 @@ impl OpenSearch {
         Ok(Self {
             transport: Arc::new(Transport::new(endpoint, signer, timeout)?),
             name: Name(config.index.clone()),
-            serverless: config.service == OpenSearchService::Aoss,
+            definition: Definition {
+                serverless: config.service == OpenSearchService::Aoss,
+                projection,
+            },
             clock,
             writes_to: WritesTo::Current(Arc::default()),
         })
@@ -109,7 +114,7 @@ impl OpenSearch {
     /// Begins an empty index beside the one that is searched.
     pub async fn beside(&self) -> Result<(Self, Beside), SearchFault> {
         let now = self.clock.now().0;
-        let next = self.name.next(&self.transport, now, self.serverless);
+        let next = self.name.next(&self.transport, now, &self.definition);
         let generation = next.await?;
         let index = Self {
             writes_to: WritesTo::Beside(generation.clone()),
@@ -147,7 +152,7 @@ impl OpenSearch {
                 let now = self.clock.now().0;
                 let current = self
                     .name
-                    .current_or_first(&self.transport, now, self.serverless);
+                    .current_or_first(&self.transport, now, &self.definition);
                 Ok(known.insert(current.await?).clone())
             }
         }
@@ -192,6 +197,12 @@ impl SearchIndex for OpenSearch {
         self.cursor_in(&generation.cursors()).await
     }
 
+    async fn property_names(&self) -> Result<BTreeSet<String>, SearchFault> {
+        let generation = self.generation().await?;
+        let mappings = generation.mappings(&self.transport).await?;
+        Ok(schema::property_names(&mappings))
+    }
+
     async fn cursor(&self) -> Result<Cursor, SearchFault> {
         match &self.writes_to {
             WritesTo::Current(_) => self.cursor_in(&self.name.cursors()).await,
@@ -225,7 +236,7 @@ impl SearchIndex for OpenSearch {
             );
             return Err(SearchFault::Unavailable(reason));
         }
-        if !self.serverless {
+        if !self.definition.serverless {
             let path = format!("/{}/_refresh", generation.index);
             let answer = self
                 .transport

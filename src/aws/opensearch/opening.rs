@@ -9,7 +9,7 @@ use iyagi_messages::cursor::Cursor;
 use thiserror::Error;
 
 use super::OpenSearch;
-use super::generations::check_format;
+use super::generations::check;
 use super::transport::{Signer, TransportError};
 use crate::aws::clients::{Clients, ClientsError};
 use crate::config::{Config, SearchEngine};
@@ -53,6 +53,7 @@ impl OpenSearch {
         Ok(Some(Self::new(
             endpoint,
             &search.opensearch,
+            config.projection(),
             signer,
             timeout,
             clock,
@@ -64,7 +65,7 @@ impl OpenSearch {
         let Some(current) = self.name.current(&self.transport).await? else {
             return Ok(None);
         };
-        check_format(&current, &self.transport).await?;
+        check(&current, &self.definition, &self.transport).await?;
         let cursor = self.cursor_in(&current.cursors()).await?;
         Ok(Some((current.index, cursor)))
     }

@@ -4,25 +4,44 @@
 //! Document Model"). Under `iyagi` is what the public API searches: it is not kept with the document, since it can be made
 //! of it again.
 
+use std::collections::BTreeSet;
+
 use iyagi_actors::ports::SearchFault;
 use iyagi_search::document::{Document, Version};
-use iyagi_search::projection::Standing;
+use iyagi_search::projection::{Projection, Standing};
+use iyagi_search::properties::FIELDS_PER_NAME;
 use iyagi_search::spaced::{BEGINNING_CHARACTERS_MAX, Spaced};
 use serde_json::{Value, json};
 
 /// Another number means that indexes must be rebuilt: raised with each change of the mapping or of the tokens of a text.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 /// As many as AWS's own poller makes: they cannot be changed afterwards.
 const SHARDS: u32 = 5;
 /// How long it is remembered as of which operation a document went. A writer that was paused for as long may bring back
 /// what another has deleted.
 const DELETES_REMEMBERED: &str = "1h";
 
+/// Fields of the mapping that are not of properties, with room for some that an operator adds.
+const OTHER_FIELDS: usize = 40;
+
 /// Where a document has what it would be indexed by, if the index would take it.
 const ASIDE: &str = "iyagi_aside";
 
-/// An index of documents. One without servers sees to shards and tombstones by itself.
-pub(super) fn index(serverless: bool) -> Value {
+/// What an index is made for.
+#[derive(Clone)]
+pub(super) struct Definition {
+    /// One without servers sees to shards, tombstones and limits by itself.
+    pub(super) serverless: bool,
+    pub(super) projection: Projection,
+}
+
+/// An index of documents.
+pub(super) fn index(
+    Definition {
+        serverless,
+        projection,
+    }: &Definition,
+) -> Value {
     let mut settings = json!({
         "analysis": {
             "filter": {
@@ -37,8 +56,10 @@ pub(super) fn index(serverless: bool) -> Value {
         },
     });
     if !serverless {
+        let fields = OTHER_FIELDS + projection.properties.names_max * FIELDS_PER_NAME;
         settings["index"] = json!({
             "number_of_shards": SHARDS, "number_of_replicas": 1, "gc_deletes": DELETES_REMEMBERED,
+            "mapping": {"total_fields": {"limit": fields}},
         });
     }
     let keyword = json!({"type": "keyword"});
@@ -47,7 +68,7 @@ pub(super) fn index(serverless: bool) -> Value {
     json!({
         "settings": settings,
         "mappings": {
-            "_meta": {"format": FORMAT},
+            "_meta": {"format": FORMAT, "projection": projection},
             "_source": {"excludes": ["iyagi"]},
             // A story that begins with a date must not make dates of all stories.
             "date_detection": false,
@@ -134,4 +155,42 @@ pub(super) fn standing(found: &Value) -> Result<Standing, SearchFault> {
 /// Whether the index has not taken a document as it was.
 pub(super) fn is_aside(found: &Value) -> bool {
     found["_source"].get(ASIDE).is_some()
+}
+
+/// Names of the properties that a mapping has fields of. One with dots is objects within objects there.
+pub(super) fn property_names(mappings: &Value) -> BTreeSet<String> {
+    fn collect(within: &str, parent: &Value, names: &mut BTreeSet<String>) {
+        let children = parent["properties"].as_object().into_iter().flatten();
+        for (child, fields) in children {
+            let name = format!("{within}{child}");
+            collect(&format!("{name}."), fields, names);
+            if fields["properties"]["value"]["type"].is_string() {
+                names.insert(name);
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    collect("", &mappings["properties"]["predicates"], &mut names);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_from_a_mapping_whatever_is_in_them() {
+        let text = json!({"properties": {"value": {"type": "text"}}});
+        let number =
+            json!({"properties": {"value": {"type": "long"}, "datatype": {"type": "keyword"}}});
+        let both = json!({"properties": {"value": {"type": "text"}, "b": text}});
+        let mappings = json!({"properties": {
+            "entity_id": {"type": "keyword"},
+            "predicates": {"properties": {"title": text, "age": number, "a": both, "x": {"properties": {"value": text}}}},
+        }});
+        let names = property_names(&mappings);
+        let expected = ["a", "a.b", "age", "title", "x.value"].map(str::to_owned);
+        assert_eq!(names, expected.into());
+        assert_eq!(property_names(&json!({})), BTreeSet::new());
+    }
 }

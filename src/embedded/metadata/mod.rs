@@ -3,6 +3,7 @@
 mod claims;
 mod entry;
 mod sketches;
+mod uploads;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -32,6 +33,7 @@ const SCHEMA: Schema = Schema {
     ",
         claims::SCHEMA,
         sketches::SCHEMA,
+        uploads::SCHEMA,
     ],
 };
 /// Largest page of a listing.

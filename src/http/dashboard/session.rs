@@ -58,6 +58,7 @@ pub(super) async fn sign_in(
     let token = match sign_in.issuer() {
         Some(issuer) => {
             let person = form.required("person")?;
+            check_person(&state, person).await?;
             let operator = Operator::of(&request)?.name;
             tracing::info!(person, operator, "an operator searches as this person");
             let token = issuer.token(person, &[], state.surface.clock.now(), LIFETIME);
@@ -70,6 +71,21 @@ pub(super) async fn sign_in(
         return Err(Problem::new(Kind::Unauthenticated, detail).into());
     }
     Ok(with_cookie(&request, &token, LIFETIME))
+}
+
+/// Refuses whom the graph does not know: they would find what everybody finds, and nobody would see why.
+async fn check_person(state: &State, person: &str) -> Result<(), Problem> {
+    let Some(machine) = &state.surface.one_machine else {
+        return Ok(());
+    };
+    let label = &state.surface.config.graph.person_label;
+    let labels = machine.graph.labels_of(&person.into()).await;
+    let labels = labels.map_err(|fault| visible::unanswered(&fault))?;
+    if labels.contains(label) {
+        return Ok(());
+    }
+    let detail = format!("the graph has nobody of the id `{person}` with the label `{label}`");
+    Err(Problem::new(Kind::NotFound, detail).with("field", "person"))
 }
 
 /// `POST /search/sign-out`

@@ -7,6 +7,8 @@ mod inbox;
 mod pushes;
 mod search;
 
+use std::sync::atomic::Ordering;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::audio_worker::RenditionCounts;
@@ -16,8 +18,8 @@ use super::health::{self, Readiness};
 use super::platforms;
 use super::status::{self, QueueStatus, StreamStatus};
 use crate::http::State;
-use crate::http::limits::{Limit, Limits};
-use crate::http::listener::{Requests, Side};
+use crate::http::limits::Limit;
+use crate::http::listener::Side;
 use crate::http::problem::Problem;
 use crate::http::request::Query;
 use crate::surface::Surface;
@@ -74,7 +76,7 @@ async fn render(state: &State) -> String {
     search::of_search(&mut text, searched, surface.tree.search.as_deref());
     of_queues(&mut text, &queues);
     inbox::of_inbox(&mut text, surface.tree.inbox.store.counts(), &state.live);
-    of_requests(&mut text, &state.requests, &state.limits);
+    of_requests(&mut text, state);
     let devices = surface.tree.projections.audience().device_count();
     text.gauge("iyagi_audience_devices", "Registered phones")
         .sample(&[], devices);
@@ -193,7 +195,13 @@ fn of_queues(text: &mut Exposition, queues: &[QueueStatus]) {
     }
 }
 
-fn of_requests(text: &mut Exposition, requests: &Requests, limits: &Limits) {
+fn of_requests(text: &mut Exposition, state: &State) {
+    let State {
+        requests,
+        limits,
+        over_quota,
+        ..
+    } = state;
     let mut family = text.counter(
         "iyagi_http_requests_total",
         "Requests by listener and class of status",
@@ -208,9 +216,11 @@ fn of_requests(text: &mut Exposition, requests: &Requests, limits: &Limits) {
     }
     let mut family = text.counter(
         "iyagi_http_limited_total",
-        "Requests that were refused because somebody asked too often",
+        "Requests that were refused because somebody asked too often, or for too much in a day",
     );
     for limit in Limit::ALL {
         family.sample(&[("limit", limit.as_str())], limits.reached(limit));
     }
+    let over_quota = over_quota.load(Ordering::Relaxed);
+    family.sample(&[("limit", "upload_quota")], over_quota);
 }

@@ -10,6 +10,7 @@ use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::quota;
 use crate::auth::Caller;
 use crate::http::State;
 use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
@@ -51,7 +52,7 @@ pub(crate) struct Stored<'a> {
         (status = 201, description = "It is stored", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
         (status = 200, description = "It is stored in place of another one", body = Stored<'_>, headers(("Location" = String), ("ETag" = String))),
     ),
-    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::InvalidField, Kind::ReservedKey, Kind::Forbidden, Kind::StorageFull])))
+    extensions(("x-problems" = json!([Kind::InvalidKey, Kind::InvalidField, Kind::ReservedKey, Kind::Forbidden, Kind::StorageFull, Kind::QuotaExceeded])))
 )]
 pub async fn write(
     state: Data<State>,
@@ -67,6 +68,7 @@ pub async fn write(
     let _place = state.transfer().await?;
     let bytes_max = state.surface.config.media.file_bytes_max;
     let bytes = request::body(&request, payload, bytes_max).await?;
+    quota::take(&state, &caller.person, bytes.len() as u64).await?;
     let store = &state.surface.store;
     let known = match store.head(&key).await {
         Ok(_) => true,

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod media;
 mod owned;
 pub mod preferences;
+mod quota;
 pub(crate) mod recordings;
 pub mod search;
 pub mod signed;

@@ -12,7 +12,7 @@ use iyagi_messages::object::ObjectKey;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::delivery;
+use super::{delivery, quota};
 use crate::auth::Caller;
 use crate::config::MediaConfig;
 use crate::embedded::unique_id::unique_id;
@@ -83,7 +83,7 @@ pub(crate) struct Granted<'g> {
     tag = "uploads",
     request_body = UploadDeclaration,
     responses((status = 200, description = "What is taken, and nothing else", body = Granted<'_>)),
-    extensions(("x-problems" = json!([Kind::Forbidden, Kind::Elsewhere, Kind::UnsupportedType])))
+    extensions(("x-problems" = json!([Kind::Forbidden, Kind::Elsewhere, Kind::UnsupportedType, Kind::QuotaExceeded])))
 )]
 pub async fn grant(
     state: Data<State>,
@@ -102,6 +102,8 @@ pub async fn grant(
         Method::Post => links.to_post(&upload, now).await,
     };
     let grant = grant.map_err(|fault| delivery::problem_of(&fault))?;
+    // What is signed and not handed out costs nobody anything.
+    quota::take(&state, &caller.person, upload.size).await?;
     Ok(response::ok(&Granted::of(&upload, &grant)))
 }
 

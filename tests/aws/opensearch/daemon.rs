@@ -9,7 +9,7 @@ use iyagi::config::{Config, SearchEngine};
 use iyagi::embedded::graph::EmbeddedGraph;
 use serde_json::{Value, json};
 
-use super::{at, raw};
+use super::{raw, under};
 use crate::fixture::Fixture;
 use crate::servers::{osmem, unique};
 
@@ -19,6 +19,7 @@ fn with_search(name: &str) -> impl FnOnce(&mut Config) {
         config.search.engine = SearchEngine::OpenSearch;
         config.search.opensearch.endpoint = Some(osmem().url().to_owned());
         config.search.opensearch.index = name;
+        config.search.properties.include.push("age".to_owned());
     }
 }
 
@@ -154,7 +155,7 @@ async fn an_index_is_rebuilt_beside_compared_and_put_in_place() {
     std::fs::create_dir(&data).expect("a folder");
     let graph = EmbeddedGraph::open(&data.join("graph.db"), Arc::new(SystemClock)).expect("opens");
     let operations = json!([
-        {"op": "add_vertex", "id": "minji", "label": "Person", "properties": {"name": "민지"}},
+        {"op": "add_vertex", "id": "minji", "label": "Person", "properties": {"name": "민지", "phone": "010-1234"}},
         {"op": "add_vertex", "id": "spring", "label": "Story", "properties": {"title": "봄 노래"}},
         {"op": "add_edge", "id": "p1", "from": "minji", "to": "spring", "label": "POSTED"},
     ]);
@@ -162,7 +163,7 @@ async fn an_index_is_rebuilt_beside_compared_and_put_in_place() {
     let last = graph.commit(operations).await.expect("accepted").last;
     drop(graph);
     let name = unique("iyagi");
-    let index = at(osmem().url(), &name);
+    let index = under(osmem().url(), &name, &Config::default().projection());
     for (arguments, published) in [
         (
             &[
@@ -181,7 +182,7 @@ async fn an_index_is_rebuilt_beside_compared_and_put_in_place() {
         assert!(output.status.success(), "{output:?}");
         let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let expected = json!({
-            "as_of": last.to_string(), "documents": 2, "rejected": {}, "verified": true, "published": published,
+            "as_of": last.to_string(), "documents": 2, "rejected": {}, "left_out": 1, "verified": true, "published": published,
         });
         assert_eq!(told, expected);
         let there = index.look().await.expect("answers");

@@ -22,7 +22,7 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::stream::TypedValue;
 use iyagi_search::document::{Document, DocumentId, PropertyValue, Version};
 use iyagi_search::hits::Request;
-use iyagi_search::projection::{Standing, Write};
+use iyagi_search::projection::{Projection, Standing, Write};
 use iyagi_search::query::Query;
 use serde_json::{Value, json};
 
@@ -32,11 +32,16 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An index under a name on a server, which is not spoken to yet.
 fn at(url: &str, name: &str) -> OpenSearch {
+    under(url, name, &contract::search_index::projection())
+}
+
+fn under(url: &str, name: &str, projection: &Projection) -> OpenSearch {
     let config = OpenSearchConfig {
         index: name.to_owned(),
         ..OpenSearchConfig::default()
     };
-    OpenSearch::new(url, &config, None, TIMEOUT, Arc::new(SystemClock)).expect("an address")
+    let (projection, clock) = (projection.clone(), Arc::new(SystemClock));
+    OpenSearch::new(url, &config, projection, None, TIMEOUT, clock).expect("an address")
 }
 
 fn fresh() -> OpenSearch {
@@ -117,6 +122,11 @@ async fn keeps_the_contract() {
     // This server compares scores in more digits than it tells, so that no page can begin among equal ones: `faults` has
     // what is asked for the next page.
     contract::search_index::all_but_pages(&mut async || fresh()).await;
+    let name = unique("iyagi");
+    contract::search_index::an_index_of_another_projection_is_searched_and_not_written(
+        async |projection| under(osmem().url(), &name, projection),
+    )
+    .await;
 }
 
 #[tokio::test]

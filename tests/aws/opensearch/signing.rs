@@ -7,6 +7,7 @@ use aws_config::Region;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use iyagi::aws::opensearch::{OpenSearch, Signer};
 use iyagi::config::{OpenSearchConfig, OpenSearchService};
+use iyagi_actors::ports::contract;
 use iyagi_actors::ports::{Clock, SearchIndex};
 use iyagi_messages::ids::Timestamp;
 use serde_json::json;
@@ -82,7 +83,8 @@ async fn a_request_is_signed_as_awss_own_library_signs_it() {
             service,
             ..OpenSearchConfig::default()
         };
-        let index = OpenSearch::new(&url, &config, Some(signer), TIMEOUT, Arc::new(NewYear));
+        let (projection, clock) = (contract::search_index::projection(), Arc::new(NewYear));
+        let index = OpenSearch::new(&url, &config, projection, Some(signer), TIMEOUT, clock);
         let index = index.expect("an address");
         let (beside, _) = index.beside().await.expect("makes it");
         // The stub counts nothing; what was asked is what matters.

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use iyagi::aws::dynamodb::definitions::{EXPIRES_AT, TableDefinition};
 use iyagi::aws::dynamodb::metadata::DynamoMetadata;
 use iyagi::embedded::metadata::EmbeddedMetadata;
+use iyagi::upload_quota;
 use iyagi_actors::ports::{ALIKE_MAX, Clock, MetadataTable, Written, contract};
 use iyagi_messages::ids::Timestamp;
 use iyagi_messages::media::{MetadataItem, Sketch, Thumbnails, Variant};
@@ -80,11 +81,13 @@ fn thumbnails(sequencer: &str) -> Thumbnails {
 }
 
 async fn keeps_the_contract(server: &Server) {
-    let (metadata, _, _) = metadata(server).await;
+    let (metadata, client, table) = metadata(server).await;
     // Its first two segments decide on a key's partition: all in one, and spread over all.
     for prefix in ["under/test/", "spread-"] {
         contract::metadata_table::all(&metadata, prefix).await;
     }
+    let other_host = DynamoMetadata::new(client, table, clock());
+    upload_quota::contract::all([&metadata, &other_host], "test-").await;
 }
 
 #[tokio::test]

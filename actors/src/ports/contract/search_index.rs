@@ -8,10 +8,11 @@ use iyagi_messages::ids::PersonId;
 use iyagi_messages::stream::TypedValue;
 use iyagi_search::document::{Document, DocumentId, PropertyValue, Version};
 use iyagi_search::hits::Request;
-use iyagi_search::projection::{Standing, Write};
+use iyagi_search::projection::{Projection, Scope, Standing, Write};
+use iyagi_search::properties::Properties;
 use iyagi_search::query::Query;
 
-use crate::ports::search_index::{Outcome, SearchIndex};
+use crate::ports::search_index::{Outcome, SearchFault, SearchIndex};
 
 /// Every check, on one index after another.
 pub async fn all<I: SearchIndex>(mut empty: impl AsyncFnMut() -> I) {
@@ -28,6 +29,69 @@ pub async fn all_but_pages<I: SearchIndex>(empty: &mut impl AsyncFnMut() -> I) {
     what_a_person_types_finds_what_a_person_means(&empty().await).await;
     a_whole_word_ranks_before_the_same_letters_inside_another(&empty().await).await;
     filters_leave_out(&empty().await).await;
+    the_names_of_properties_are_those_of_what_is_committed(&empty().await).await;
+}
+
+/// What the indexes of these checks are opened with.
+pub fn projection() -> Projection {
+    Projection {
+        scope: Scope::Vertices,
+        properties: Properties {
+            include: vec!["*".to_owned()],
+            exclude: Vec::new(),
+            names_max: 200,
+        },
+        authored_labels: vec!["POSTED".to_owned()],
+    }
+}
+
+/// Half an index of one kind and half of another would find some things and not others, and nobody would know which.
+/// `open` opens the same index again, empty at first.
+pub async fn an_index_of_another_projection_is_searched_and_not_written<I: SearchIndex>(
+    open: impl AsyncFn(&Projection) -> I,
+) {
+    let index = open(&projection()).await;
+    write(&index, vec![indexed(1, story("a", "봄"))]).await;
+    commit(&index, 1).await;
+    drop(index);
+    let leaves_out = |key: &str| {
+        let mut other = projection();
+        match key {
+            "search.edges" => other.scope = Scope::Elements,
+            "search.properties" => other.properties.exclude = vec!["*phone*".to_owned()],
+            _ => other.authored_labels.clear(),
+        }
+        other
+    };
+    for key in ["search.edges", "search.properties", "graph.authored_labels"] {
+        let index = open(&leaves_out(key)).await;
+        let begun = index.begin().await;
+        let Err(SearchFault::Damaged(reason)) = begun else {
+            panic!("{key}: {begun:?}");
+        };
+        for told in [key, "iyagi search rebuild"] {
+            assert!(reason.contains(told), "{reason}");
+        }
+        assert_eq!(found(&index, "봄").await, ["a"]);
+    }
+    let index = open(&projection()).await;
+    assert_eq!(index.begin().await, Ok(Cursor::new(1, 1)));
+}
+
+/// Whoever goes on writing counts them.
+pub async fn the_names_of_properties_are_those_of_what_is_committed(index: &dyn SearchIndex) {
+    assert_eq!(index.property_names().await, Ok(BTreeSet::new()));
+    let mut person = story("b", "민지");
+    let title = person.predicates.remove("title").expect("a title");
+    person.predicates.insert("nick.name".to_owned(), title);
+    write(
+        index,
+        vec![indexed(1, story("a", "봄")), indexed(1, person)],
+    )
+    .await;
+    commit(index, 1).await;
+    let names = ["nick.name", "title"].map(str::to_owned);
+    assert_eq!(index.property_names().await, Ok(names.into()));
 }
 
 /// The cursor of a commit and what was written before it become known together.

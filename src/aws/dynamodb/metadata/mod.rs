@@ -14,6 +14,7 @@
 //! - `batch`: many items by their keys
 //! - `entry`: what the table holds of one object
 //! - `sequence`: sequencers in a form that DynamoDB compares
+//! - `uploads`: how much each person has uploaded on a day
 
 mod batch;
 mod claims;
@@ -23,6 +24,7 @@ mod ownership;
 mod placement;
 mod sequence;
 mod sketches;
+mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;

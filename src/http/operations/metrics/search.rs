@@ -48,6 +48,13 @@ pub(super) fn of_search(
         family.sample(&[("reason", reason)], count);
     }
     let mut family = text.counter(
+        "iyagi_search_left_out_total",
+        "Records of properties that search.properties leaves out, since the start",
+    );
+    if let Some(counts) = counts {
+        family.sample(&[], counts.left_out.get());
+    }
+    let mut family = text.counter(
         "iyagi_search_commits_total",
         "Commits of the search index, since the start",
     );
