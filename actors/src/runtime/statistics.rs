@@ -361,7 +361,7 @@ pub struct LastFailure {
 }
 
 /// The last panic of an actor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LastPanic {
     /// What it said, and where.
     pub reason: String,
