@@ -126,6 +126,7 @@ fn a_private_story_rings_for_nobody_who_may_not_see_it_and_why_not_and_what_if_s
         {"op": "add_edge", "id": "p", "from": "ada", "to": "s", "label": "POSTED"},
         {"op": "add_edge", "id": "f", "from": "minji", "to": "ada", "label": "FOLLOWS"},
     ]));
+    live.settled();
     let url = format!("{}/v1/subscriptions", live.public);
     for person in ["minji", "ada"] {
         let wanted = json!({"anchor": {"element": {"id": "s"}}, "when": {"keys": ["title"]}});

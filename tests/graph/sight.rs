@@ -18,7 +18,7 @@ use iyagi_actors::visibility::{Sight, Viewer, Visibility};
 use iyagi_messages::change::{Commit, EdgeEnds};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{SilencePlaced, SubscriptionCreated};
-use iyagi_messages::ids::{ElementId, PersonId};
+use iyagi_messages::ids::{ElementId, PersonId, Pos};
 use iyagi_messages::preferences::Silence;
 use iyagi_messages::push::Push;
 use serde_json::{Value, json};
@@ -87,9 +87,12 @@ impl Seen {
 /// What may happen to the network next.
 fn operation(random: &mut Rng, seen: &Seen) -> Value {
     let of = |random: &mut Rng, ids: &[&'static str]| ids[random.usize(..ids.len())];
-    let any = |random: &mut Rng| match random.bool() {
-        true => of(random, &PEOPLE),
-        false => of(random, &THINGS),
+    let any = |random: &mut Rng| {
+        if random.bool() {
+            of(random, &PEOPLE)
+        } else {
+            of(random, &THINGS)
+        }
     };
     let there = |id: &str| seen.vertices.contains_key(&ElementId::from(id));
     let edge = |from: &str, label: &str, to: &str| json!({"op": "add_edge", "id": format!("{from}-{label}-{to}"), "from": from, "label": label, "to": to});
@@ -157,11 +160,7 @@ async fn wished(journal: &MemoryJournal, random: &mut Rng) -> Subscriptions {
     }
     journal.append(draft.finish()).await.expect("appended");
     let mut subscriptions = Subscriptions::default();
-    for event in journal
-        .read(Default::default(), 1_000)
-        .await
-        .expect("reads")
-    {
+    for event in journal.read(Pos::default(), 1_000).await.expect("reads") {
         subscriptions.apply(&event);
     }
     subscriptions

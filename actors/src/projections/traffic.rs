@@ -88,6 +88,9 @@ struct Requested {
     push: PushId,
     recipient: PersonId,
     same: Option<(Uuid, Option<First>)>,
+    /// The burst that it opened, and what was known of it before.
+    #[serde(default)]
+    burst: Option<(Uuid, Option<First>)>,
     spent: Option<Spent>,
 }
 
@@ -136,18 +139,17 @@ impl Traffic {
             self.forgetting.push_back((at, key));
             (key, self.said.insert(key, first))
         });
-        if let Some(key) = (remembers && push.burst.is_none())
-            .then(|| burst_of(push))
-            .flatten()
-        {
+        let opens = remembers && push.burst.is_none();
+        let burst = opens.then(|| burst_of(push)).flatten().map(|key| {
             self.forgetting.push_back((at, key));
-            self.bursts.insert(key, first);
-        }
+            (key, self.bursts.insert(key, first))
+        });
         let spent = self.spent.get(&push.recipient).copied();
         self.last = Some(Requested {
             push: push.id,
             recipient: push.recipient.clone(),
             same,
+            burst,
             spent,
         });
         // The person's other phones do not count again.
@@ -164,19 +166,15 @@ impl Traffic {
     }
 
     fn suppress(&mut self, reason: SuppressReason) {
-        // Neither has said anything that another one could repeat.
-        if let (
-            SuppressReason::Duplicate | SuppressReason::NotVisible,
-            Some(Requested {
-                same: Some((key, before)),
-                ..
-            }),
-        ) = (reason, &self.last)
-        {
-            match before {
-                Some(first) => self.said.insert(*key, *first),
-                None => self.said.remove(key),
+        if let Some(last) = &self.last {
+            // What repeats another one has said nothing, and what is not visible has not even begun anything.
+            let (said, begun) = match reason {
+                SuppressReason::Duplicate => (last.same, None),
+                SuppressReason::NotVisible => (last.same, last.burst),
+                _ => (None, None),
             };
+            restore(&mut self.said, said);
+            restore(&mut self.bursts, begun);
         }
         self.give_back();
     }
@@ -269,6 +267,19 @@ impl<'a> TrafficAhead<'a> {
     fn spent(&self, person: &PersonId) -> Option<&Spent> {
         let ahead = self.ahead.spent.get(person);
         ahead.or_else(|| self.known.spent.get(person))
+    }
+}
+
+/// Makes a window what it was.
+fn restore(windows: &mut HashMap<Uuid, First>, window: Option<(Uuid, Option<First>)>) {
+    match window {
+        Some((key, Some(before))) => {
+            windows.insert(key, before);
+        }
+        Some((key, None)) => {
+            windows.remove(&key);
+        }
+        None => {}
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the matcher must know of the graph beyond the commit in hand, and no more.
 //!
 //! Labels of vertices, for conditions on the other end of an edge; ends of edges, for commits that change only an
-//! edge's property; who follows whom; who made what; who may see it. Ids are numbers of the lexicon that the subscriptions use too: an
-//! edge costs a few words, not four strings, and an id of a change is looked up once for both.
+//! edge's property; who follows whom; who made what; what it says of who may see it. Ids are numbers of the lexicon that the
+//! subscriptions use too: an edge costs a few words, not four strings, and an id of a change is looked up once for both.
 
 mod model;
 mod said;
@@ -21,7 +21,6 @@ pub use self::model::{GraphModel, Meaning};
 use self::said::Said;
 use crate::projections::lexicon::{LabelSets, Lexicon, NO_LABELS, NOBODY, SharedLexicon};
 use crate::visibility::Visibility;
-use crate::visibility::rule::{Thing, VertexKind};
 
 /// The graph as of a commit, as far as matching needs it.
 #[derive(Debug, Clone, Default)]
@@ -197,7 +196,7 @@ impl Graph {
     /// Who may see a vertex by its own word; nothing if it says none.
     pub fn visibility_of(&self, vertex: &ElementId) -> Option<Visibility> {
         let lexicon = self.lexicon.read();
-        self.said.of(lexicon.ids.get(vertex.as_str())?)
+        self.said_at(lexicon.ids.get(vertex.as_str())?)
     }
 
     /// How many vertices are known.
@@ -278,38 +277,9 @@ impl Graph {
         })
     }
 
-    /// What a vertex is to whoever looks at it.
-    pub(super) fn thing_at(
-        &self,
-        vertex: u32,
-        meaning: &Meaning,
-        label_sets: &LabelSets,
-    ) -> Thing<u32> {
-        Thing::of_vertex(
-            vertex,
-            self.kind_at(vertex, meaning, label_sets),
-            self.maker_at(vertex),
-            self.said.of(vertex),
-            meaning.visibility_default,
-        )
-    }
-
-    /// Whether a vertex is known to be nobody's and to say nothing of who may see it.
-    pub(super) fn is_common(&self, vertex: u32, meaning: &Meaning, label_sets: &LabelSets) -> bool {
-        self.kind_at(vertex, meaning, label_sets) == VertexKind::Other
-            && self.maker_at(vertex).is_none()
-            && self.said.of(vertex).is_none()
-    }
-
-    fn kind_at(&self, vertex: u32, meaning: &Meaning, label_sets: &LabelSets) -> VertexKind {
-        let labels = self.label_set(vertex);
-        if labels == NO_LABELS {
-            VertexKind::Unknown
-        } else if label_sets.has(labels, meaning.person) {
-            VertexKind::Person
-        } else {
-            VertexKind::Other
-        }
+    /// Who may see a vertex by its own word; nothing if it says none.
+    pub(super) fn said_at(&self, vertex: u32) -> Option<Visibility> {
+        self.said.of(vertex)
     }
 
     /// Makes the numbers those of a lexicon.

@@ -169,8 +169,9 @@ impl SubscriptionMatcher {
             Err(Unfollowable::Gone(fault)) => {
                 tracing::error!(
                     from = %self.graph.cursor, to = %cursor, %fault,
-                    "the stream no longer has what the graph needs; followers and makers from before are unknown. \
-                     `iyagi backfill` reads them from the graph itself, or from an export"
+                    "the stream no longer has what the graph needs; followers and makers from before are unknown, and \
+                     nobody is told of things from before. `iyagi backfill` reads them from the graph itself, or from an \
+                     export"
                 );
                 self.graph.cursor = cursor;
                 Ok(())

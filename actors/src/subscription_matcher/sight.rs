@@ -11,13 +11,14 @@ use super::graph::{Edge, Graph, Meaning};
 use crate::projections::Wishes;
 use crate::projections::lexicon::{Lexicon, NO_LABELS};
 use crate::visibility::Visibility;
-use crate::visibility::rule::{Thing, Tie};
+use crate::visibility::rule::{Thing, Tie, VertexKind};
 
 /// What people see by.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
     /// Who follows whom, who made what, and what it says of itself.
     pub(super) graph: &'a Graph,
+    /// Which labels say so, and who may see what says nothing.
     pub(super) meaning: &'a Meaning,
     /// What the numbers of the two are of.
     pub(super) lexicon: &'a Lexicon,
@@ -58,11 +59,7 @@ impl<'a> Surroundings<'a> {
 
     fn of_edge(self, edge: Edge) -> Sight<'a> {
         let ends = [edge.from, edge.to].into_iter();
-        let is_common = |end: &u32| {
-            let label_sets = &self.lexicon.label_sets;
-            self.graph.is_common(*end, self.meaning, label_sets)
-        };
-        let things = ends.filter(|end| !is_common(end));
+        let things = ends.filter(|end| !self.is_common(*end));
         self.over(things.map(|end| self.thing(end)).collect())
     }
 
@@ -71,8 +68,31 @@ impl<'a> Surroundings<'a> {
     }
 
     fn thing(self, vertex: u32) -> Thing<u32> {
-        let label_sets = &self.lexicon.label_sets;
-        self.graph.thing_at(vertex, self.meaning, label_sets)
+        Thing::of_vertex(
+            vertex,
+            self.kind(vertex),
+            self.graph.maker_at(vertex),
+            self.graph.said_at(vertex),
+            self.meaning.visibility_default,
+        )
+    }
+
+    /// Whether a vertex is known to be nobody's and to say nothing.
+    fn is_common(self, vertex: u32) -> bool {
+        self.kind(vertex) == VertexKind::Other
+            && self.graph.maker_at(vertex).is_none()
+            && self.graph.said_at(vertex).is_none()
+    }
+
+    fn kind(self, vertex: u32) -> VertexKind {
+        let labels = self.graph.label_set(vertex);
+        if labels == NO_LABELS {
+            VertexKind::Unknown
+        } else if self.lexicon.label_sets.has(labels, self.meaning.person) {
+            VertexKind::Person
+        } else {
+            VertexKind::Other
+        }
     }
 }
 

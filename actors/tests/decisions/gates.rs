@@ -76,10 +76,14 @@ impl History {
 
     /// Matches a push, as the matcher does, and writes down what the gates say.
     fn matched(&mut self, push: &mut Push, now: Timestamp) -> Verdict {
+        self.matched_to(REACHABLE, push, now)
+    }
+
+    fn matched_to(&mut self, recipient: Recipient, push: &mut Push, now: Timestamp) -> Verdict {
         let ahead = TrafficAhead::of(&self.traffic, self.policy);
-        let before = Before::of(push, &template(), REACHABLE, &ahead, now);
+        let before = Before::of(push, &template(), recipient, &ahead, now);
         push.burst = before.burst.map(|(first, _)| first);
-        let verdict = gate(push, false, push.expires_at, REACHABLE, before, now);
+        let verdict = gate(push, false, push.expires_at, recipient, before, now);
         let entity = Entity::new("push", push.id);
         let requested = PushRequested { push: push.clone() };
         let mut events = vec![event(entity.clone(), now, requested)];
@@ -178,6 +182,27 @@ fn of_several_gates_the_first_one_is_named() {
     assert_eq!(
         gate(&push, false, push.expires_at, REACHABLE, before, NOW),
         Verdict::Pass
+    );
+}
+
+#[test]
+fn what_was_not_visible_is_neither_repeated_nor_the_first_of_a_burst() {
+    let mut history = History::new(POLICY);
+    let blind = Recipient {
+        hidden: true,
+        ..REACHABLE
+    };
+    let hidden = Verdict::Suppress(SuppressReason::NotVisible);
+    let mut push = like(1, "daniel", "story");
+    assert_eq!(history.matched_to(blind, &mut push, NOW), hidden);
+    // It has become public meanwhile.
+    let mut again = like(2, "daniel", "story");
+    assert_eq!(history.matched(&mut again, NOW), Verdict::Pass);
+    assert_eq!(again.burst, None);
+    let repeat = Verdict::Suppress(SuppressReason::Duplicate);
+    assert_eq!(
+        history.matched(&mut like(3, "daniel", "story"), NOW),
+        repeat
     );
 }
 

@@ -63,11 +63,12 @@ impl Snapshots {
         code_version: u32,
     ) -> Result<Option<Snapshot>, JournalFault> {
         let places = self.places(name).await?;
-        let usable = places
-            .into_iter()
-            .rev()
-            .filter(|place| place.code_version == code_version);
-        for place in usable {
+        for place in places.into_iter().rev() {
+            if place.code_version != code_version {
+                let key = &place.key;
+                tracing::warn!(%key, code_version, "snapshot of another code version passed over");
+                continue;
+            }
             let bytes = match self.store.get(&place.key, BYTES_MAX).await {
                 Ok((bytes, _)) => bytes,
                 // Another host has newer ones and has removed it meanwhile.

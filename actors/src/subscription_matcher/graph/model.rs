@@ -74,7 +74,7 @@ pub struct Meaning {
     /// Property that says who may see a vertex.
     pub(super) visibility_property: String,
     /// Who may see what does not say it.
-    pub(super) visibility_default: Visibility,
+    pub visibility_default: Visibility,
 }
 
 impl Meaning {
