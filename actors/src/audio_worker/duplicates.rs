@@ -24,7 +24,7 @@ use crate::runtime::{CpuError, Fault};
 /// Most recordings that one is compared with. The right one shares more values than others do, so it is among the first.
 const COMPARED_MAX: usize = 8;
 /// The share of the shorter one that is the same from which on it is the same recording. Of the copies that the sketch
-/// was measured with, 99 % had over 0.9; of other recordings that share a value, none had over 0.43.
+/// was measured with, all but one had over 0.9; of other recordings that share a value, none had over 0.43.
 const SIMILARITY_MIN: f64 = 0.5;
 /// A fingerprint of two minutes has about a thousand words of at most ten digits.
 const FINGERPRINT_BYTES_MAX: u64 = 64 << 10;
