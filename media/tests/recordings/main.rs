@@ -11,4 +11,5 @@ mod hostile;
 mod limits;
 mod loudness;
 mod sample;
+mod sources;
 mod waveforms;
