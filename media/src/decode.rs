@@ -19,7 +19,8 @@ use crate::libwebp;
 use crate::limits::{Limits, Quantity};
 use crate::picture::Picture;
 use crate::png::PlainPng;
-use crate::probe::{Colour, Probe, tiff};
+use crate::probe::tiff::{self, Indexed};
+use crate::probe::{Colour, Probe};
 use crate::raster::{Raster, blank};
 
 /// What is to be made of a picture. Sizes are as stored.
@@ -91,15 +92,19 @@ pub(crate) fn decode(
         Format::Tiff if probe.colour == Colour::Indexed => {
             let page = tiff::indexed(bytes);
             let page = page.ok_or_else(|| decode.corrupt("its palette is cut short"))?;
-            let mut raster = decode.tiff(Interruptible {
+            let bytes = Probe {
+                width: page.row_bytes,
+                ..probe.clone()
+            };
+            let decode = Decode {
+                probe: &bytes,
+                ..decode
+            };
+            let bytes = decode.tiff(Interruptible {
                 bytes: Cursor::new(&page.file),
                 cancel,
             })?;
-            for pixel in raster.samples.as_chunks_mut().0 {
-                let [index, _, _] = *pixel;
-                *pixel = page.palette[usize::from(index)];
-            }
-            Ok(raster)
+            Ok(coloured(bytes, &page, probe.width))
         }
         Format::Tiff => decode.tiff(source),
         found => Err(RenderError::NotAPicture { found }),
@@ -147,6 +152,31 @@ pub(crate) fn each_frame(
         take(raster, numerator / denominator.max(1))?;
     }
     Ok(())
+}
+
+/// Shows each index in its colour, given the bytes of the indices as shades of grey.
+fn coloured(mut bytes: Raster, page: &Indexed, width: u32) -> Raster {
+    let colour = |index: u8| page.palette[usize::from(index)];
+    if page.bits == 8 {
+        for pixel in bytes.samples.as_chunks_mut().0 {
+            let [index, _, _] = *pixel;
+            *pixel = colour(index);
+        }
+        return bytes;
+    }
+    let mask = (1 << page.bits) - 1;
+    let mut samples = Vec::with_capacity(3 * width as usize * bytes.height as usize);
+    for row in bytes.samples.chunks_exact(3 * page.row_bytes as usize) {
+        let shifts = (0..8 / page.bits).rev().map(|left| left * page.bits);
+        let bytes = row.iter().step_by(3);
+        let indices = bytes.flat_map(|byte| shifts.clone().map(move |shift| byte >> shift & mask));
+        samples.extend(indices.take(width as usize).flat_map(colour));
+    }
+    Raster {
+        width,
+        samples,
+        ..bytes
+    }
 }
 
 struct Decode<'a> {

@@ -299,6 +299,9 @@ fn failed(unanalysed: Unanalysed, key: &ObjectKey, delivery: &Delivery) -> Faile
         Unanalysed::Recording(AudioError::Cancelled) => {
             for_good("cancelled", "it took longer than its deadline")
         }
+        Unanalysed::Recording(error @ AudioError::Unreadable(_)) => {
+            Failed::Down(Fault::dependency(error.to_string()))
+        }
         Unanalysed::Recording(error) => for_good(error.reason_code(), &error.to_string()),
         Unanalysed::Decoder(DecoderFault::Refused(detail)) => for_good("undecodable", &detail),
         Unanalysed::Decoder(fault @ DecoderFault::Unavailable(_)) => {

@@ -183,8 +183,8 @@ mod tests {
         assert_eq!(
             keys,
             [
-                format!("{folder}/rendition-2-opus-32k.opus"),
-                format!("{folder}/rendition-2-aac-64k.m4a"),
+                format!("{folder}/rendition-opus-32k-90cc1986256801d5.opus"),
+                format!("{folder}/rendition-aac-64k-d038c0fad43ed30a.m4a"),
             ]
         );
     }

@@ -63,6 +63,9 @@ pub enum AudioError {
         /// Packets seen.
         packets: u64,
     },
+    /// Its bytes are not to be had at present.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
     /// The caller's deadline passed, or it no longer wants the result.
     #[error("cancelled before it was done")]
     Cancelled,
@@ -71,7 +74,7 @@ pub enum AudioError {
 impl AudioError {
     /// Tells whether the same bytes and limits must fail again, so that trying again is waste.
     pub fn deterministic(&self) -> bool {
-        !matches!(self, Self::Cancelled)
+        !matches!(self, Self::Cancelled | Self::Unreadable(_))
     }
 
     /// Returns the stable code of the reason, as dead letters and metrics carry it.
@@ -84,6 +87,7 @@ impl AudioError {
             Self::TooLarge { what, .. } => what.reason_code(),
             Self::SampleRate { .. } => "sample_rate_out_of_range",
             Self::Damaged { .. } => "damaged",
+            Self::Unreadable(_) => "unreadable",
             Self::Cancelled => "cancelled",
         }
     }

@@ -1,6 +1,6 @@
 //! Recordings: bytes in, facts and waveforms out.
 //!
-//! [`analyse`] reads the headers, compares what they claim with [`AudioLimits`], then decodes the
+//! [`analyse_sound`] reads the headers, compares what they claim with [`AudioLimits`], then decodes the
 //! file once and measures everything while the samples pass. Memory does not grow with the length
 //! but for the waveform and the history of loudness, which take under 1 MB an hour.
 
@@ -17,6 +17,7 @@ mod opus;
 mod probe;
 mod rendition;
 mod silence;
+mod source;
 mod true_peak;
 mod waveform;
 mod webm;
@@ -29,20 +30,24 @@ pub use loudness::Loudness;
 pub use probe::{Codec, Tags};
 pub use rendition::{Rendition, RenditionError, RenditionFacts};
 pub use silence::Silence;
+pub use source::Sound;
 pub use waveform::{SUMMARY_POINTS, Waveform};
 
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use symphonia::core::errors::Error;
 use symphonia::core::packet::Packet;
 
-use crate::format::{Format, sniff};
+use crate::format::Format;
 use duration::Cutter;
 use fingerprint::FingerprintMeter;
 use loudness::LoudnessMeter;
 use probe::Opened;
 use silence::SilenceMeter;
+use source::Source;
 use waveform::WaveformMeter;
 
 /// All that is known of a recording.
@@ -87,29 +92,46 @@ pub struct Recording {
     pub failed_packets: u64,
 }
 
-/// Measures a recording in one pass. The same bytes and limits give the same analysis.
-///
-/// `cancel` is asked before every packet, each of which takes well under a millisecond: once it
-/// says yes, the analysis ends with [`AudioError::Cancelled`].
+/// Measures a recording that is in memory, as [`analyse_sound`] does.
 pub fn analyse(
     bytes: &[u8],
     limits: &AudioLimits,
     cancel: &dyn Fn() -> bool,
 ) -> Result<Analysis, AudioError> {
-    let pass = || Pass::new(probe::open(bytes, limits)?, limits).run(cancel);
+    analyse_sound(&mut Cursor::new(bytes), limits, cancel)
+}
+
+/// Measures a recording in one pass. The same bytes and limits give the same analysis. A file is
+/// read as it is decoded; no more of it is in memory than a few buffers and, of MPEG-4, its index.
+///
+/// `cancel` is asked before every packet, each of which takes well under a millisecond: once it
+/// says yes, the analysis ends with [`AudioError::Cancelled`].
+pub fn analyse_sound(
+    sound: &mut dyn Sound,
+    limits: &AudioLimits,
+    cancel: &dyn Fn() -> bool,
+) -> Result<Analysis, AudioError> {
+    let fault = OnceLock::new();
+    let mut source = Source::new(sound, &fault);
+    let found = source.sniff();
+    let pass = || Pass::new(probe::open(&mut source, found, limits)?, limits).run(cancel);
     // Some demuxers multiply what headers claim without looking, which a build that checks for
     // overflow answers with a panic. Nothing of a pass outlives it, so nothing is left half done.
-    catch_unwind(AssertUnwindSafe(pass)).unwrap_or_else(|panic| {
+    let passed = catch_unwind(AssertUnwindSafe(pass)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
         Err(AudioError::Corrupt {
-            format: sniff(bytes),
+            format: found,
             why: format!("its decoder stumbled over it: {message}"),
         })
-    })
+    });
+    match fault.into_inner() {
+        Some(why) => Err(AudioError::Unreadable(why)),
+        None => passed,
+    }
 }
 
 /// One pass over the packets.

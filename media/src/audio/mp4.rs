@@ -3,6 +3,10 @@
 //! The demuxer yields every sample an encoder made, also those that only warmed it up. ISO/IEC
 //! 14496-12 §8.6.6 says by the edit list which of them are to be heard.
 
+use std::io::{BufReader, Read, Seek};
+
+use super::source::Source;
+
 /// What the sound track of an MPEG-4 file says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct SoundTrack {
@@ -30,18 +34,48 @@ pub(super) struct Index {
     pub(super) location: bool,
 }
 
-/// Reads the index, `None` if there is none.
-pub(super) fn index(file: &[u8]) -> Option<Index> {
-    let moov = boxes(file).find(|(kind, _)| kind == b"moov")?.1;
+/// Reads the index, `None` if there is none. Of one that is larger than that, only its size is told.
+pub(super) fn index(file: &mut Source<'_>, bytes_max: u64) -> Option<Index> {
+    let left = file.size();
+    file.rewind().ok()?;
+    let mut file = BufReader::new(file);
+    let bytes = find_moov(&mut file, left)?;
+    if bytes > bytes_max {
+        return Some(Index {
+            bytes,
+            ..Index::default()
+        });
+    }
+    let mut moov = Vec::new();
+    file.take(bytes).read_to_end(&mut moov).ok()?;
+    let moov = moov.as_slice();
     let movie_timescale = child(moov, *b"mvhd").map_or(0, |mvhd| time_header(mvhd).0);
     let sound = boxes(moov)
         .filter(|(kind, _)| kind == b"trak")
         .find_map(|(_, trak)| sound_track(trak, movie_timescale));
     Some(Index {
-        bytes: moov.len() as u64,
+        bytes,
         sound,
         location: says_where(moov),
     })
+}
+
+/// Walks the boxes of a file up to the body of the index; yields how long that is.
+fn find_moov(file: &mut BufReader<&mut Source<'_>>, mut left: u64) -> Option<u64> {
+    loop {
+        let mut start = [0; LONGEST_HEADER];
+        let start = &mut start[..LONGEST_HEADER.min(usize::try_from(left).unwrap_or(usize::MAX))];
+        file.read_exact(start).ok()?;
+        let Header { kind, length, size } = header(start, left)?;
+        let read = start.len() as u64;
+        let skip = |to: u64| to.checked_signed_diff(read);
+        if kind == *b"moov" {
+            file.seek_relative(skip(length)?).ok()?;
+            return Some(size - length);
+        }
+        file.seek_relative(skip(size)?).ok()?;
+        left -= size;
+    }
 }
 
 fn sound_track(trak: &[u8], movie_timescale: u32) -> Option<SoundTrack> {
@@ -161,17 +195,37 @@ impl<'a> Iterator for Boxes<'a> {
     type Item = ([u8; 4], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let kind = self.rest.get(4..)?.first_chunk().copied()?;
-        let (header, size) = match be_u32(self.rest, 0)? {
-            0 => (8, self.rest.len() as u64),
-            1 => (16, be_u64(self.rest, 8)?),
-            size => (8, size.into()),
-        };
-        let size = usize::try_from(size).ok()?;
-        let body = self.rest.get(header..size)?;
-        self.rest = &self.rest[size..];
-        Some((kind, body))
+        let Header { kind, length, size } = header(self.rest, self.rest.len() as u64)?;
+        let (whole, rest) = self.rest.split_at_checked(usize::try_from(size).ok()?)?;
+        self.rest = rest;
+        Some((kind, whole.get(usize::try_from(length).ok()?..)?))
     }
+}
+
+/// Bytes of the longest header of a box.
+const LONGEST_HEADER: usize = 16;
+
+/// The header of a box.
+struct Header {
+    kind: [u8; 4],
+    /// Of the header itself.
+    length: u64,
+    /// Of the whole box.
+    size: u64,
+}
+
+/// Reads the header at the beginning of some bytes, with `left` bytes up to the end of the level;
+/// `None` for a box that is cut short or says nothing sensible.
+fn header(start: &[u8], left: u64) -> Option<Header> {
+    let kind = start.get(4..)?.first_chunk().copied()?;
+    let (length, size) = match be_u32(start, 0)? {
+        0 => (8, left),
+        1 => (16, be_u64(start, 8)?),
+        size => (8, size.into()),
+    };
+    (length..=left)
+        .contains(&size)
+        .then_some(Header { kind, length, size })
 }
 
 fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {

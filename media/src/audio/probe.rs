@@ -1,6 +1,6 @@
 //! What a recording is, by its content, and the decoder that it needs.
 
-use std::io::Cursor;
+use std::io::Seek;
 
 use serde::{Deserialize, Serialize};
 use symphonia::core::audio::Channels;
@@ -19,8 +19,9 @@ use symphonia::core::meta::{MetadataOptions, StandardTag};
 use super::duration::Audible;
 use super::error::AudioError;
 use super::limits::{AudioLimits, AudioQuantity};
+use super::source::Source;
 use super::{aac, mp4, opus, webm};
-use crate::format::{Format, sniff};
+use crate::format::Format;
 
 /// How sound is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,12 +118,15 @@ pub(super) enum Decoder {
 }
 
 /// Reads the headers of a recording and readies its decoder. No sound is decoded.
-pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'a>, AudioError> {
-    if bytes.is_empty() {
+pub(super) fn open<'a>(
+    source: &'a mut Source<'_>,
+    found: Format,
+    limits: &AudioLimits,
+) -> Result<Opened<'a>, AudioError> {
+    if source.size() == 0 {
         return Err(AudioError::Empty);
     }
-    AudioQuantity::Bytes.within(bytes.len() as u64, limits.bytes_max)?;
-    let found = sniff(bytes);
+    AudioQuantity::Bytes.within(source.size(), limits.bytes_max)?;
     if !found.is_recording() {
         return Err(AudioError::NotARecording { found });
     }
@@ -135,7 +139,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'
         return Err(unsupported("amr", AMR.to_owned()));
     }
     let index = if found.is_iso_media() {
-        mp4::index(bytes).ok_or_else(|| AudioError::Corrupt {
+        mp4::index(source, limits.index_bytes_max).ok_or_else(|| AudioError::Corrupt {
             format: found,
             why: "it is cut short: its index is missing; upload it again".to_owned(),
         })?
@@ -148,7 +152,8 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'
         return Err(unsupported("amr", AMR.to_owned()));
     }
 
-    let (reader, format) = reader(bytes, found)?;
+    let padding_ns = padding_ns(source, found)?;
+    let (reader, format) = reader(source, found)?;
     if reader.first_track(TrackType::Video).is_some() {
         return Err(AudioError::NotARecording { found: format });
     }
@@ -176,13 +181,10 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'
     if let (Some(frames), Some(rate)) = (claimed, rate) {
         limits.admit_length(frames, rate)?;
     }
-    let audible = match (&index.sound, head, format) {
-        (Some(sound), head, _) => Audible::of_edits(sound, rate.unwrap_or(0), head),
-        (None, Some(head), Format::WebM) => {
-            Audible::of_opus(head, webm::discarded_at_the_end_ns(bytes))
-        }
-        (None, Some(head), _) => Audible::of_opus(head, 0),
-        (None, None, _) => Audible::ALL,
+    let audible = match (&index.sound, head) {
+        (Some(sound), head) => Audible::of_edits(sound, rate.unwrap_or(0), head),
+        (None, Some(head)) => Audible::of_opus(head, padding_ns),
+        (None, None) => Audible::ALL,
     };
     // The others are estimates, or count what a reader can count itself.
     let exact = matches!(
@@ -205,7 +207,10 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &AudioLimits) -> Result<Opened<'
 const AMR: &str = "it is AMR; record AAC-LC or Opus, or configure ffmpeg";
 
 /// The demuxer, and the format by what the demuxer found: a tag may stand before anything.
-fn reader(bytes: &[u8], found: Format) -> Result<(Box<dyn FormatReader + '_>, Format), AudioError> {
+fn reader<'a>(
+    source: &'a mut Source<'_>,
+    found: Format,
+) -> Result<(Box<dyn FormatReader + 'a>, Format), AudioError> {
     /// Names, not lyrics.
     const TAG_BYTES_MAX: usize = 64 << 10;
     // A cover is not looked at; the library wants room to read past it.
@@ -213,10 +218,9 @@ fn reader(bytes: &[u8], found: Format) -> Result<(Box<dyn FormatReader + '_>, Fo
     let metadata = MetadataOptions::default()
         .limit_tag_bytes(Limit::Maximum(TAG_BYTES_MAX))
         .limit_visual_bytes(Limit::Maximum(VISUAL_BYTES_MAX));
-    let source = MediaSourceStream::new(
-        Box::new(Cursor::new(bytes)),
-        MediaSourceStreamOptions::default(),
-    );
+    // A failure is kept by the source.
+    source.rewind().ok();
+    let source = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let reader = symphonia::default::get_probe()
         .probe(&Hint::new(), source, FormatOptions::default(), metadata)
         .map_err(|error| AudioError::Corrupt {
@@ -235,6 +239,23 @@ fn reader(bytes: &[u8], found: Format) -> Result<(Box<dyn FormatReader + '_>, Fo
         _ => found,
     };
     Ok((reader, format))
+}
+
+/// How much of the end of a `WebM` is padding. Only of sound in Opus it is asked: it takes a walk over
+/// all blocks.
+fn padding_ns(source: &mut Source<'_>, found: Format) -> Result<u64, AudioError> {
+    if found != Format::WebM {
+        return Ok(0);
+    }
+    let (reader, format) = reader(source, found)?;
+    let opus =
+        sound(reader.as_ref()).is_some_and(|(_, sound)| sound.codec == codecs::CODEC_ID_OPUS);
+    let video = reader.first_track(TrackType::Video).is_some();
+    drop(reader);
+    if format != Format::WebM || video || !opus {
+        return Ok(0);
+    }
+    Ok(webm::discarded_at_the_end_ns(source))
 }
 
 /// What went wrong, without a library's private prefix for an end that came early.

@@ -10,12 +10,16 @@ const PAGES_COUNTED_MAX: u32 = 100_000;
 const WIDTH: u16 = 256;
 const HEIGHT: u16 = 257;
 const BITS_PER_SAMPLE: u16 = 258;
+const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
+const FILL_ORDER: u16 = 266;
 const STRIP_OFFSETS: u16 = 273;
 const ORIENTATION: u16 = 274;
 const SAMPLES_PER_PIXEL: u16 = 277;
 const STRIP_BYTE_COUNTS: u16 = 279;
+const PREDICTOR: u16 = 317;
 const COLOUR_MAP: u16 = 320;
+const TILE_WIDTH: u16 = 322;
 const TILE_OFFSETS: u16 = 324;
 const TILE_BYTE_COUNTS: u16 = 325;
 const SAMPLE_FORMAT: u16 = 339;
@@ -39,13 +43,20 @@ pub(super) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
         }
     };
     let whole_numbers = number(SAMPLE_FORMAT, 1) == 1;
-    if !matches!(bits, 1 | 8 | 16) || !whole_numbers || !(colours..=colours + 1).contains(&samples)
+    if colour == Colour::Indexed {
+        if !matches!(bits, 1 | 2 | 4 | 8) || !whole_numbers || samples != 1 {
+            let why = "its palette is not of 1, 2, 4 or 8 bits a pixel; save it as PNG";
+            return Err(Fault::Unsupported(why));
+        }
+        if bits < 8 && !page.is_plainly_packed() {
+            let why = "its indices are packed as those of faxes are; save it as PNG";
+            return Err(Fault::Unsupported(why));
+        }
+    } else if !matches!(bits, 1 | 8 | 16)
+        || !whole_numbers
+        || !(colours..=colours + 1).contains(&samples)
     {
         let why = "its samples are not of 8 or 16 bits, or too many; save it as PNG";
-        return Err(Fault::Unsupported(why));
-    }
-    if colour == Colour::Indexed && (bits, samples) != (8, 1) {
-        let why = "its palette is not of 8 bits a pixel; save it as PNG";
         return Err(Fault::Unsupported(why));
     }
     let pixels = u64::from(width) * u64::from(height);
@@ -84,44 +95,51 @@ pub(super) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// A picture whose pixels are indices into its palette.
 pub(crate) struct Indexed {
-    /// The same file, but for saying that the indices are shades of grey: what decodes the one
-    /// decodes the other.
+    /// The same file, but for saying that the bytes of its rows are shades of grey: what decodes
+    /// the one decodes the other.
     pub(crate) file: Vec<u8>,
+    /// Bytes of a row.
+    pub(crate) row_bytes: u32,
+    /// Bits of an index. The first one of a byte is in its highest bits.
+    pub(crate) bits: u8,
     /// Red, green and blue of each index.
-    pub(crate) palette: Box<[[u8; 3]; 256]>,
+    pub(crate) palette: Vec<[u8; 3]>,
 }
 
 /// The first page as indices and palette; none if it has no whole palette.
 pub(crate) fn indexed(bytes: &[u8]) -> Option<Indexed> {
-    const COLOURS: usize = 256;
-    const BLACK_IS_ZERO: u16 = 1;
+    const BLACK_IS_ZERO: u32 = 1;
     let file = File::open(bytes).ok()?;
     let page = file.first_page().ok()?;
+    let bits = page.number(BITS_PER_SAMPLE).unwrap_or(1);
+    let colours = 1_usize.checked_shl(bits)?;
     let map = page.entry(COLOUR_MAP)?;
-    let shades: Vec<u32> = (0..3 * COLOURS).map_while(|at| map.number(at)).collect();
-    if shades.len() < 3 * COLOURS {
+    let shades: Vec<u32> = (0..3 * colours).map_while(|at| map.number(at)).collect();
+    if shades.len() < 3 * colours {
         return None;
     }
     // Old writers filled the palette with bytes where TIFF has 16 bits; libtiff takes them for it, too.
-    let bits = if shades.iter().any(|shade| *shade > 255) {
-        16
-    } else {
-        8
+    let wide = shades.iter().any(|shade| *shade > 255);
+    let drop_bits = if wide { 8 } else { 0 };
+    let colour = |index| {
+        [0, 1, 2].map(|channel: usize| (shades[channel * colours + index] >> drop_bits) as u8)
     };
-    let palette = std::array::from_fn(|index| {
-        [0, 1, 2].map(|channel| (shades[channel * COLOURS + index] >> (bits - 8)) as u8)
-    });
-    let photometric = page.entry(PHOTOMETRIC).filter(|entry| entry.size == 2)?.at;
+    let bytes_of = |indices: u32| indices.checked_mul(bits).map(|bits| bits.div_ceil(8));
+    let row_bytes = bytes_of(page.number(WIDTH)?)?;
     let mut grey = bytes.to_vec();
-    let value = grey.get_mut(photometric..photometric.checked_add(2)?)?;
-    value.copy_from_slice(&if file.little_endian {
-        BLACK_IS_ZERO.to_le_bytes()
-    } else {
-        BLACK_IS_ZERO.to_be_bytes()
-    });
+    page.entry(PHOTOMETRIC)?.set(&mut grey, BLACK_IS_ZERO)?;
+    if bits < 8 {
+        page.entry(BITS_PER_SAMPLE)?.set(&mut grey, 8)?;
+        page.entry(WIDTH)?.set(&mut grey, row_bytes)?;
+        if let Some(tile) = page.entry(TILE_WIDTH) {
+            tile.set(&mut grey, bytes_of(tile.number(0)?)?)?;
+        }
+    }
     Some(Indexed {
         file: grey,
-        palette: Box::new(palette),
+        row_bytes,
+        bits: bits as u8,
+        palette: (0..colours).map(colour).collect(),
     })
 }
 
@@ -261,6 +279,14 @@ impl<'a> Directory<'a> {
             .get(entry.at..entry.at.checked_add(length)?)
     }
 
+    /// Whether indices of less than a byte lie side by side, the first one in the highest bits, and
+    /// whatever compresses them takes them for bytes.
+    fn is_plainly_packed(&self) -> bool {
+        const FAX: std::ops::RangeInclusive<u32> = 2..=4;
+        let number = |tag| self.number(tag).unwrap_or(1);
+        !FAX.contains(&number(COMPRESSION)) && number(FILL_ORDER) == 1 && number(PREDICTOR) == 1
+    }
+
     /// Whether every strip or tile ends before the file does.
     fn pixels_inside(&self) -> bool {
         let pieces = |offsets, counts| self.entry(offsets).zip(self.entry(counts));
@@ -308,6 +334,18 @@ impl<'a> Entry<'a> {
             size,
             at,
         })
+    }
+
+    /// Writes another first number into a copy of the file.
+    fn set(&self, copy: &mut [u8], number: u32) -> Option<()> {
+        let value = copy.get_mut(self.at..self.at.checked_add(self.size)?)?;
+        let number = u64::from(number);
+        if self.file.little_endian {
+            value.copy_from_slice(&number.to_le_bytes()[..self.size]);
+        } else {
+            value.copy_from_slice(&number.to_be_bytes()[8 - self.size..]);
+        }
+        Some(())
     }
 
     fn number(&self, index: usize) -> Option<u32> {

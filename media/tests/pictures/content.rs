@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgba, RgbaImage};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use iyagi_media::{Colour, Format, Limits, OutputFormat, RenderError, probe, render};
 use webp::{AnimEncoder, AnimFrame, WebPConfig};
 
@@ -64,6 +64,33 @@ fn quadrants_by_palette(bits: u8) -> Vec<u8> {
         })
         .collect();
     palette_tiff((160, 120), &indices, &palette, bits)
+}
+
+#[test]
+fn indices_that_share_a_byte_are_the_pixels_that_they_are_in_png() {
+    // A row ends in the middle of a byte.
+    let (width, height) = (13, 9);
+    for depth in [1, 2, 4] {
+        let colours = 1_u32 << depth;
+        let colour =
+            |index: u32| [index * 255 / (colours - 1), index * 7 % 256, 200].map(|c| c as u8);
+        let palette: Vec<_> = (0..colours).map(colour).collect();
+        let index = |x: u32, y: u32| (x * 5 + y * 3) % colours;
+        let at = |y: u32| (0..width).map(move |x| index(x, y) as u8);
+        let indices: Vec<u8> = (0..height).flat_map(at).collect();
+        let picture = RgbImage::from_fn(width, height, |x, y| Rgb(colour(index(x, y))));
+        let presets = [preset("same", 16, BOTH)];
+        let tiff = rendered(
+            &palette_tiff((width, height), &indices, &palette, 16),
+            &presets,
+        );
+        let png = rendered(&png(&picture.into()), &presets).unwrap();
+        let tiff = tiff.unwrap();
+        for (tiff, png) in tiff.variants.iter().zip(&png.variants) {
+            assert_eq!((tiff.width, tiff.height), (width, height));
+            assert_eq!(tiff.bytes, png.bytes, "{depth} bits");
+        }
+    }
 }
 
 #[test]

@@ -277,6 +277,8 @@ fn mutations_of_tiff_are_survived() {
         tiff_with(&picture, 6, &p3),
         big_tiff(&picture),
         palette_tiff((40, 30), &[7; 40 * 30], &[[1, 2, 3]; 256], 16),
+        palette_tiff((41, 30), &[7; 41 * 30], &[[1, 2, 3]; 16], 16),
+        palette_tiff((41, 30), &[1; 41 * 30], &[[1, 2, 3]; 2], 8),
         file(&picture, ImageFormat::Tiff),
         file(&picture.to_rgba16().into(), ImageFormat::Tiff),
         file(&picture.to_luma8().into(), ImageFormat::Tiff),

@@ -168,22 +168,35 @@ fn tiff(big: bool, picture: &DynamicImage, orientation: u16, icc: &[u8]) -> Vec<
     tiff_strip(big, rgb.dimensions(), rgb.as_raw(), tags)
 }
 
-/// A TIFF of indices into a palette of 256 colours, whose shades have 16 bits, or 8 as old writers have it.
+/// A TIFF of indices into a palette of 2, 4, 16 or 256 colours, whose shades have 16 bits, or 8 as old
+/// writers have it.
 pub(crate) fn palette_tiff(
     size: (u32, u32),
     indices: &[u8],
-    palette: &[[u8; 3]; 256],
+    palette: &[[u8; 3]],
     bits: u8,
 ) -> Vec<u8> {
     let shade = |shade: u8| u16::from(shade) * if bits == 16 { 257 } else { 1 };
-    let map = [0, 1, 2].map(|channel| palette.map(|colour| shade(colour[channel])));
+    let shades = |channel: usize| palette.iter().map(move |colour| shade(colour[channel]));
+    let map: Vec<u16> = (0..3).flat_map(shades).collect();
+    let depth = palette.len().ilog2() as usize;
+    let rows = indices.chunks(size.0 as usize);
+    let pixels: Vec<u8> = rows
+        .flat_map(|row| row.chunks(8 / depth))
+        .map(|together| {
+            let shifted = together.iter().enumerate();
+            shifted.fold(0, |byte, (at, index)| {
+                byte | index << (8 - depth * (at + 1))
+            })
+        })
+        .collect();
     let tags = vec![
-        (258, shorts(&[8])),
+        (258, shorts(&[depth as u16])),
         (262, shorts(&[3])),
         (277, shorts(&[1])),
-        (320, shorts(&map.concat())),
+        (320, shorts(&map)),
     ];
-    tiff_strip(false, size, indices, tags)
+    tiff_strip(false, size, &pixels, tags)
 }
 
 const TIFF_BYTE: u16 = 1;

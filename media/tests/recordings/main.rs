@@ -12,4 +12,5 @@ mod hostile;
 mod limits;
 mod loudness;
 mod sample;
+mod sources;
 mod waveforms;
