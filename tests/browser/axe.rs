@@ -37,7 +37,12 @@ pub(crate) fn finds_nothing_serious(browser: &Browser, what: &str) {
         .as_array()
         .expect("a list")
         .iter()
-        .filter(|one| matches!(one["impact"].as_str(), Some("moderate" | "serious" | "critical")))
+        .filter(|one| {
+            matches!(
+                one["impact"].as_str(),
+                Some("moderate" | "serious" | "critical")
+            )
+        })
         .map(told)
         .collect();
     assert!(serious.is_empty(), "{what}:\n{}", serious.join("\n"));

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::axe;
 use crate::chromium::{self, Browser, Look};
 use crate::daemon::Daemon;
@@ -39,6 +41,81 @@ fn every_page_loads_without_an_error_and_can_be_used_by_everybody() {
         browser.click("form[action='/search/sign-out'] button");
         browser.find("#sign-in");
     }
+}
+
+#[test]
+fn a_page_is_what_its_address_says_after_a_reload_and_on_the_way_back() {
+    if chromium::is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = Daemon::run(folder.path());
+    let browser = Browser::open(&daemon.origin);
+    let state =
+        "const fields = [...document.querySelectorAll('main form:not([method=post]) [name]')];
+        const workers = document.querySelectorAll('tr.worker').length;
+        return JSON.stringify([...fields.map((field) => field.value), workers])";
+    for (path, expected) in [
+        (
+            "/media?prefix=posts%2F&show=recordings",
+            r#"["posts/","recordings",0]"#,
+        ),
+        (
+            "/journal?entity=push%2F&kind=push.requested&actor=push-&commit=7&corr=x",
+            r#"["push/","push.requested","push-","7","x",0]"#,
+        ),
+        (
+            "/dead-letters?origin=push&reason=expired&person=minji&template=post&platform=fcm",
+            r#"["push","expired","minji","post","fcm",0]"#,
+        ),
+        ("/actors?open=push-sender", "[16]"),
+    ] {
+        let is_shown = || browser.run(state, &[]) == expected;
+        browser.visit(path);
+        browser.wait(expected, is_shown);
+        browser.run("location.reload()", &[]);
+        browser.wait(expected, is_shown);
+        browser.visit("/config");
+        browser.run("history.back()", &[]);
+        browser.wait("the way back", || browser.path() == path);
+        browser.wait(expected, is_shown);
+        browser.must_be_content();
+    }
+}
+
+#[test]
+fn everything_can_be_done_with_a_keyboard_and_shows_where_it_is() {
+    if chromium::is_missing() {
+        return;
+    }
+    let daemon = Daemon::demo();
+    let browser = Browser::open(&daemon.origin);
+    // What a pointer can use and a keyboard cannot reach, or reaches without anybody seeing it.
+    let lost = "const shown = (one) => one.checkVisibility() && !one.closest('dialog:not([open])');
+        const able = [...document.querySelectorAll('a[href], button, input, select, summary, audio, pre[tabindex]')];
+        return able.filter((one) => shown(one) && !one.disabled).filter((one) => {
+            one.focus({focusVisible: true});
+            const style = getComputedStyle(one);
+            const visible = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+            return document.activeElement !== one || one.tabIndex < 0 || !visible;
+        }).map((one) => one.outerHTML)";
+    for (_, path) in pages(&daemon) {
+        browser.visit(&path);
+        browser.find("main");
+        assert_eq!(browser.run(lost, &[]), json!([]), "{path}");
+    }
+    browser.visit("/");
+    browser.type_into("main", "ga");
+    browser.wait("the actors", || browser.path() == "/actors");
+    browser.type_into("main", "gd");
+    browser.wait("the dead letters", || browser.path() == "/dead-letters");
+    browser.type_into("main", "/");
+    let name = "return document.activeElement.name";
+    assert_eq!(browser.run(name, &[]), "origin");
+    browser.visit("/media");
+    browser.type_into("main", "?");
+    browser.find("#keys[open]");
+    browser.must_be_content();
 }
 
 /// Every page, by the name that its pictures have. The last one is of somebody who is signed in.

@@ -22,6 +22,8 @@ use crate::http::request::{self, Query};
 use crate::http::response::encoded;
 
 const PREFIX: &str = "/actors/";
+/// Workers of a pool that are shown: whoever reads on wants a page of one of them.
+const WORKERS_MAX: usize = 100;
 /// Events of an actor that its page shows.
 const EVENTS_MAX: usize = 20;
 
@@ -65,6 +67,8 @@ pub(super) struct Row {
     restarts: String,
     reason: String,
     size: Option<usize>,
+    /// Workers beneath it that are not shown though they are wanted.
+    left_out: usize,
     paused: bool,
     stopped: bool,
 }
@@ -114,19 +118,17 @@ pub(super) fn grade_of(state: ActorState) -> Grade {
 }
 
 impl Tree {
-    /// Of the workers of other pools than `open` only those are shown that something is wrong with.
+    /// Of the workers of other pools than `open` only those are shown that something is wrong with, beyond what is wrong with
+    /// all of the pool.
     pub(super) fn of(look: &Look, open: Option<&str>, may_act: bool) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         let mut pool_group = 0;
         for actor in &look.actors {
             let row = Row::of(actor);
             if row.kind == ActorKind::Worker {
-                if row.grade == Grade::Good && open != Some(&*actor.actor.group) {
-                    continue;
-                }
                 // A pool is followed by its workers.
                 if let Some(group) = groups.get_mut(pool_group) {
-                    group.rows.push(row);
+                    group.take_worker(row, open == Some(&*actor.actor.group));
                 }
                 continue;
             }
@@ -145,6 +147,24 @@ impl Tree {
             groups,
             open: open.map(str::to_owned),
             may_act,
+        }
+    }
+}
+
+impl Group {
+    fn take_worker(&mut self, worker: Row, wanted: bool) {
+        let pool = self.rows.iter().rposition(|row| !row.is_worker());
+        let Some(pool) = pool else { return };
+        let shown = self.rows.len() - pool - 1;
+        let pool = &mut self.rows[pool];
+        let remarkable = worker.grade != Grade::Good && worker.state != pool.state;
+        if !wanted && !remarkable {
+            return;
+        }
+        if shown < WORKERS_MAX {
+            self.rows.push(worker);
+        } else {
+            pool.left_out += 1;
         }
     }
 }
@@ -189,6 +209,7 @@ impl Row {
                 .as_ref()
                 .map_or_else(String::new, |failure| failure.reason.clone()),
             size: actor.size.filter(|_| actor.kind == ActorKind::Pool),
+            left_out: 0,
             paused: actor.state == ActorState::Paused,
             stopped: actor.state == ActorState::Stopped,
             name: actor.name.clone(),

@@ -138,8 +138,7 @@ impl Teller {
         }
         if self.told_at.elapsed() >= HEARTBEAT {
             // A browser's script hears no comment, and has to know of a connection that is dead.
-            self.send(Bytes::from_static(b"event: beat\ndata: {}\n\n"))
-                .await?;
+            self.send(beat(&look)).await?;
         }
         let next = async {
             tokio::time::sleep(PAUSE).await;
@@ -171,6 +170,10 @@ fn digest(html: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     html.hash(&mut hasher);
     hasher.finish()
+}
+
+fn beat(look: &Look) -> Bytes {
+    format!("id: {}\nevent: beat\ndata: {{}}\n\n", look.head).into()
 }
 
 fn event(look: &Look, topic: &str, html: &str) -> Bytes {

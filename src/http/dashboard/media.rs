@@ -291,6 +291,12 @@ impl Item {
     }
 }
 
+impl Item {
+    fn is_given_up(&self) -> bool {
+        self.defect.is_some() || !self.letters.is_empty()
+    }
+}
+
 impl Picture {
     /// Shows the smallest that fills its place, or else the largest; nothing if there is none.
     fn of(thumbnails: &Thumbnails) -> Option<Self> {

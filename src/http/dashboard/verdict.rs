@@ -2,7 +2,8 @@
 
 use askama::Template;
 use iyagi_actors::platforms::breaker::BreakerState;
-use iyagi_actors::runtime::{ActorKind, ActorState};
+use iyagi_actors::runtime::{ActorKind, ActorSnapshot, ActorState};
+use iyagi_messages::push::PauseReason;
 
 use super::look::Look;
 use super::text;
@@ -91,6 +92,7 @@ pub(super) fn troubles(look: &Look) -> Vec<Trouble> {
             ActorState::Paused => {
                 "by an operator; it takes no message until it is resumed".to_owned()
             }
+            ActorState::Stuck => stuck_with(actor),
             _ => reason.map_or_else(String::new, |failure| failure.reason.clone()),
         };
         let href = format!("/actors/{}", encoded(&actor.name));
@@ -124,7 +126,12 @@ pub(super) fn troubles(look: &Look) -> Vec<Trouble> {
     for service in &look.platforms {
         let platform = service.platform.as_str();
         if let Some(pause) = &service.paused {
-            let why = format!("reason: {}", pause.reason.as_str().replace('_', " "));
+            let why = match pause.reason {
+                PauseReason::Operator => "an operator holds it up until it is resumed".to_owned(),
+                PauseReason::DyingTokens => {
+                    "too many tokens died at once: look at them before it is resumed".to_owned()
+                }
+            };
             let what = format!("nothing is sent by {platform}");
             found(Grade::Bad, what, why, "/pipelines");
         } else if service.breaker != BreakerState::Closed {
@@ -151,6 +158,19 @@ pub(super) fn troubles(look: &Look) -> Vec<Trouble> {
     }
     troubles.sort_by_key(|trouble| trouble.grade);
     troubles
+}
+
+/// What a stuck actor cannot get done.
+fn stuck_with(actor: &ActorSnapshot) -> String {
+    let Some(handling) = &actor.handling else {
+        return String::new();
+    };
+    let since = text::span(handling.since_ms);
+    let behind = text::count(actor.mailbox.len.saturating_sub(1) as u64, "message");
+    format!(
+        "it has had {} in hand for {since}, and {behind} behind it; a restart lets go of it",
+        handling.message
+    )
 }
 
 /// A figure of the strip.

@@ -309,6 +309,13 @@ function askFirst() {
 
 // --- Keys -----------------------------------------------------------------------------------------------------------
 
+// On a narrow screen the rail is wider than its place.
+function showWhere() {
+  const here = one("nav [aria-current]");
+  const rail = here?.closest("nav");
+  if (rail) rail.scrollLeft = here.offsetLeft - (rail.clientWidth - here.offsetWidth) / 2;
+}
+
 function keys() {
   const help = one("#keys");
   const opener = one("[data-keys-open]");
@@ -533,6 +540,7 @@ function charts() {
 theme();
 askFirst();
 keys();
+showWhere();
 keepUpToDate();
 copying();
 players();
