@@ -222,13 +222,12 @@ async fn search_index(
     if !config.search.enabled {
         return Ok(None);
     }
-    Ok(Some(match OpenSearch::open(config, clock).await? {
-        Some(index) => Arc::new(index),
-        None => {
-            let folder = config.data.dir.join("search");
-            Arc::new(EmbeddedSearch::open(&folder, &config.projection())?)
-        }
-    }))
+    if let Some(index) = OpenSearch::open(config, clock).await? {
+        return Ok(Some(Arc::new(index)));
+    }
+    let folder = config.data.dir.join("search");
+    let index = EmbeddedSearch::open(&folder, &config.projection())?;
+    Ok(Some(Arc::new(index)))
 }
 
 async fn open_journal(

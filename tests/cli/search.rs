@@ -156,7 +156,7 @@ fn write_export(folder: &Path, last: Cursor) {
 }
 
 async fn documents(data: &Path) -> Vec<Document> {
-    let index = open_index(&data);
+    let index = open_index(data);
     let ids = ["minji", "grace", "spring"]
         .map(|id| DocumentId::of(ElementKind::Vertex, &ElementId::from(id)));
     let standing = index.standing(&ids).await.expect("answers");
