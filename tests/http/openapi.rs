@@ -12,7 +12,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, rt};
 use iyagi::http::listener::Side;
 use iyagi::http::{openapi, operations, public};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixture::{Answer, Fixture};
 use crate::operators::{READ_ONLY, with_operators};
@@ -184,6 +184,32 @@ fn only_operators_can_read_what_there_is_for_operators() {
     let read = |path: &str| fixture.as_operator(READ_ONLY, "GET", path, "");
     assert_eq!(read("/openapi.json").json(), described(Side::Operations));
     check_page(read);
+}
+
+#[test]
+fn nobody_is_let_in_but_those_whom_the_description_lets_in() {
+    let fixture = Fixture::with(with_operators);
+    let document = described(Side::Operations);
+    let mut orders = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let path = example(path, "x");
+        for (method, operation) in operations.as_object().expect("operations") {
+            let method = method.to_uppercase();
+            let answer = fixture.operations(&method, &path, "");
+            let refused = answer.header("www-authenticate") == "Bearer";
+            let is_open = operation["security"] == json!([{}]);
+            assert_eq!(refused, !is_open, "{method} {path}: {answer:?}");
+            if method != "GET" {
+                let answer = fixture.as_operator(READ_ONLY, &method, &path, "");
+                let refusal = &operation["responses"]["403"]["description"];
+                let is_order = refusal.as_str().expect("text").contains("`forbidden`");
+                let told = answer.text().contains("urn:iyagi:problem:forbidden");
+                assert_eq!(told, is_order, "{method} {path}: {answer:?}");
+                orders += u32::from(is_order);
+            }
+        }
+    }
+    assert!(orders >= 10, "{orders}");
 }
 
 /// Checks that the page of a description loads nothing from elsewhere and has no script in it.

@@ -8,8 +8,12 @@ use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 use super::problems::changing;
 
-/// Changes, in which null takes something away.
-const CHANGES: [&str; 2] = ["PreferencesChange", "SubscriptionChange"];
+/// Where null says something: in a change it takes something away, and in a filter it restricts nothing.
+const NULLABLE: [&str; 3] = [
+    "PreferencesChange",
+    "SubscriptionChange",
+    "DeadLetterFilter",
+];
 
 /// Takes null from all fields and bodies that may be absent.
 pub(super) struct Absent;
@@ -18,7 +22,7 @@ impl Modify for Absent {
     fn modify(&self, document: &mut OpenApi) {
         let schemas = &mut document.components.get_or_insert_default().schemas;
         for (name, schema) in schemas {
-            if !CHANGES.contains(&name.as_str()) {
+            if !NULLABLE.contains(&name.as_str()) {
                 strip(schema);
             }
         }

@@ -95,16 +95,13 @@ impl Problems {
 
 /// Adds what is answered with a status to what else is.
 fn add(responses: &mut Responses, status: u16, response: Response) {
-    match responses.responses.get_mut(&status.to_string()) {
-        Some(RefOr::T(other)) => {
-            other.description = format!("{}. {}", other.description, response.description);
-            other.headers.extend(response.headers);
-            other.content.extend(response.content);
-        }
-        _ => {
-            let response = RefOr::T(response);
-            responses.responses.insert(status.to_string(), response);
-        }
+    let responses = &mut responses.responses;
+    if let Some(RefOr::T(other)) = responses.get_mut(&status.to_string()) {
+        other.description = format!("{}. {}", other.description, response.description);
+        other.headers.extend(response.headers);
+        other.content.extend(response.content);
+    } else {
+        responses.insert(status.to_string(), RefOr::T(response));
     }
 }
 

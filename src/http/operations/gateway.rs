@@ -209,6 +209,9 @@ fn read(body: &[u8]) -> Result<(FaultRule, Option<String>), Problem> {
     };
     let because = order::because(&mut fields)?;
     fields.end(&FIELDS)?;
+    if let Some(device) = &rule.device {
+        request::check_text("device", device.as_str())?;
+    }
     if rule.times == Some(0) {
         let detail = "`times` is at least 1; leave it out for as long as nobody clears the rule";
         return Err(Problem::invalid("times", detail));
@@ -313,6 +316,7 @@ mod tests {
                 "retry_after_seconds",
             ),
             (r#"{"class": "dead", "devise": "d"}"#, "devise"),
+            (r#"{"class": "dead", "device": ""}"#, "device"),
         ] {
             let problem = read(body.as_bytes()).unwrap_err();
             assert_eq!(problem.to_json()["field"], field, "{body}");

@@ -116,13 +116,15 @@ pub async fn sign_in(
         .finish())
 }
 
-/// Ends the session, if there is one.
+/// Ends the session. Whoever has one may, whatever their role.
 #[utoipa::path(
     post,
     path = OUT_PATH,
     operation_id = "signOut",
     tag = "sessions",
+    security(("session" = [])),
     responses((status = 303, description = "It has ended", headers(("Location" = String), ("Set-Cookie" = String, description = "No session")))),
+    extensions(("x-problems" = json!([Kind::UnknownParameter, Kind::InvalidField, Kind::Unauthenticated])))
 )]
 pub async fn sign_out(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;

@@ -12,6 +12,7 @@ use iyagi_actors::push_sender::state::PushState;
 use iyagi_messages::ids::LetterId;
 use iyagi_messages::push::SuppressReason;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::EXPECTED;
@@ -266,7 +267,7 @@ impl Wanted {
         let mut fields = Fields::parse(body)?;
         let ids: Option<Vec<String>> = fields.optional("ids")?;
         // An empty one means every letter, which must be said in so many words.
-        let filter: Option<Filter> = fields.optional("filter")?;
+        let filter = fields.optional("filter")?.map(read_filter).transpose()?;
         let dry_run = fields.optional("dry_run")?.unwrap_or(false);
         let because = order::because(&mut fields)?;
         fields.end(&FIELDS)?;
@@ -287,6 +288,12 @@ impl Wanted {
             because,
         })
     }
+}
+
+/// Reads a filter, which is an object: a list would be read by the order of the fields, and an empty one would mean all.
+fn read_filter(filter: Map<String, Value>) -> Result<Filter, Problem> {
+    let filter = serde_json::from_value(Value::Object(filter));
+    filter.map_err(|error| Problem::invalid("filter", format!("`filter` cannot be read: {error}")))
 }
 
 impl Which {
@@ -323,6 +330,8 @@ mod tests {
             (r#"{"ids": [], "filter": {}}"#, "ids"),
             (r#"{"ids": ["7"]}"#, "ids"),
             (r#"{"filter": {"orgin": "push"}}"#, "filter"),
+            (r#"{"filter": []}"#, "filter"),
+            (r#"{"filter": [null, null]}"#, "filter"),
             (r#"{"filter": {}, "dry_run": "yes"}"#, "dry_run"),
             (r#"{"filter": {}, "dryrun": true}"#, "dryrun"),
             (r#"{"filter": {}, "because": ""}"#, "because"),
