@@ -143,7 +143,7 @@ impl Worker for Slow {
     type Msg = Delivery;
 
     async fn handle(&mut self, delivery: &Delivery, _: &Cx<Delivery>) -> Result<Done, Fault> {
-        if delivery.received.body == "slow" {
+        if delivery.received.body.starts_with("slow") {
             tokio::time::sleep(self.0).await;
         }
         delivery.done().await.expect("the queue answers");
@@ -160,10 +160,12 @@ impl Worker for Slow {
 }
 
 fn start(system: &System, queue: &Arc<Remote>, work: Duration) {
+    start_with(system, queue, work, PoolSpec::new(sturdy("worker"), 2));
+}
+
+fn start_with(system: &System, queue: &Arc<Remote>, work: Duration, pool: PoolSpec<Delivery>) {
     let group = system.group("media", Strategy::OneForOne, endless());
-    let pool = group.pool(PoolSpec::new(sturdy("worker"), 2), move |_| {
-        std::future::ready(Ok(Slow(work)))
-    });
+    let pool = group.pool(pool, move |_| std::future::ready(Ok(Slow(work))));
     let context = Arc::new(QueueIntakeContext {
         queue: Arc::clone(queue) as Arc<dyn Queue>,
         pool,
@@ -260,4 +262,47 @@ async fn a_long_job_stays_hidden_however_many_short_ones_come_meanwhile() {
         assert!(hidden_until > Instant::now() - SECOND);
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_in_its_pool_stays_hidden() {
+    local(async {
+        let (system, _) = system();
+        let queue = Arc::new(Remote::default());
+        let narrow = PoolSpec {
+            capacity: 1,
+            ..PoolSpec::new(sturdy("worker"), 1)
+        };
+        for message in ["slow", "slow too", "waits"] {
+            queue.send(message);
+        }
+        start_with(&system, &queue, 2 * VISIBILITY, narrow);
+        until("all are done", || queue.deleted().len() == 3).await;
+        let renewed = queue.renewed.lock().unwrap().clone();
+        let renewals = renewed.iter().filter(|(receipt, _)| receipt == "waits");
+        assert!(renewals.count() >= 7, "{renewed:?}");
+    })
+    .await;
+}
+
+#[test]
+fn a_message_that_came_twice_stays_hidden_while_its_newer_receipt_is_in_work() {
+    let queue = Arc::new(Remote::default());
+    let deliveries = Arc::new(Deliveries::default());
+    let deliver = |receipt: &str| {
+        let received = Received {
+            message_id: "one".to_owned(),
+            receipt: receipt.to_owned(),
+            body: String::new(),
+            receive_count: 1,
+            sent_at: Timestamp(0),
+            group: None,
+        };
+        Delivery::new(Arc::clone(&queue) as Arc<dyn Queue>, received, &deliveries)
+    };
+    let (first, second) = (deliver("first"), deliver("second"));
+    drop(first);
+    assert_eq!(deliveries.len(), 1);
+    drop(second);
+    assert!(deliveries.is_empty());
 }

@@ -76,6 +76,29 @@ async fn a_pool_scaled_to_nothing_keeps_its_jobs_until_it_has_workers_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pool_that_is_drained_before_its_surplus_workers_are_free_still_tells_its_size() {
+    local(async {
+        let (system, _) = system();
+        let group = system.group("push", Strategy::OneForOne, endless());
+        let log = Log::default();
+        let endless_job = |_, _| Act::FinishAfter(3_600 * SECOND);
+        let pool = group.pool(
+            PoolSpec::new(sturdy("push"), 2),
+            scripted(endless_job, &log),
+        );
+        for job in 0..2 {
+            pool.submit(job).await.unwrap();
+        }
+        until("both work", || log.tried().len() == 2).await;
+        pool.resize(0);
+        system.drain(SECOND).await;
+        assert_eq!(log.handed_back().len(), 2);
+        assert_eq!(system.actor("push").unwrap().size, Some(0));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn lanes_keep_their_order_under_panics_holds_and_resizes() {
     local(async {
         let (system, _) = system();

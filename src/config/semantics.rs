@@ -57,6 +57,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     addresses(config, &mut faults);
     bounds(config, &mut faults);
+    sizes(config, &mut faults);
     texts(config, &mut faults);
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
@@ -216,6 +217,45 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
     }
 }
 
+/// Workers of one pool: as many as an operator may give it, and each is a task from the start.
+const WORKERS_MAX: usize = 1_024;
+/// What may wait, or listen, at once. Each has its place in memory, so more is a slip of the finger.
+const WAITING_MAX: usize = 1_000_000;
+
+/// What the daemon makes room for when it starts.
+fn sizes(config: &Config, faults: &mut Vec<Fault>) {
+    let Config {
+        push, inbox, media, ..
+    } = config;
+    for (key, size, most) in [
+        ("push.max_in_flight", push.max_in_flight, WORKERS_MAX),
+        ("push.backlog", push.backlog, WAITING_MAX),
+        (
+            "inbox.live_connections_max",
+            inbox.live_connections_max,
+            WAITING_MAX,
+        ),
+        (
+            "media.thumbnail_workers",
+            media.thumbnail_workers,
+            WORKERS_MAX,
+        ),
+        (
+            "media.metadata_workers",
+            media.metadata_workers,
+            WORKERS_MAX,
+        ),
+        ("media.audio.workers", media.audio.workers, WORKERS_MAX),
+        ("media.lookahead", media.lookahead, WAITING_MAX),
+        ("media.cpu_threads", media.cpu_threads, WORKERS_MAX),
+    ] {
+        if size > most {
+            let message = format!("`{key}` must be at most {most}, not {size}");
+            faults.push(Fault::new(key, message));
+        }
+    }
+}
+
 fn texts(config: &Config, faults: &mut Vec<Fault>) {
     let Config { graph, media, .. } = config;
     for (key, text) in [
@@ -252,6 +292,11 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
             let key = format!("media.thumbnail_prefixes[{at}]");
             faults.push(Fault::new(key, message).help(format!("did you mean \"{plain}\"?")));
         }
+    }
+    if config.data.dir.as_os_str().is_empty() {
+        let message = "`data.dir` must not be empty".to_owned();
+        let help = "for the folder that iyagi is started in: \".\"";
+        faults.push(Fault::new("data.dir", message).help(help));
     }
     faults.extend(log_filter(&config.log.filter));
 }

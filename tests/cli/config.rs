@@ -79,6 +79,26 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
+fn more_than_a_daemon_can_make_room_for_is_refused_before_it_starts() {
+    for (section, key) in [
+        ("push", "max_in_flight"),
+        ("push", "backlog"),
+        ("inbox", "live_connections_max"),
+        ("media", "thumbnail_workers"),
+        ("media", "metadata_workers"),
+        ("media", "lookahead"),
+        ("media", "cpu_threads"),
+        ("media.audio", "workers"),
+    ] {
+        let told = mistake(&format!("[{section}]\n{key} = {}\n", i64::MAX));
+        let key = format!("`{section}.{key}` must be at most");
+        assert!(told.contains(&key), "{told}");
+    }
+    let told = mistake("[data]\ndir = \"\"\n");
+    assert!(told.contains("`data.dir` must not be empty"), "{told}");
+}
+
+#[test]
 fn pushes_straight_to_firebase_are_told_what_they_lack() {
     let told = mistake(
         "[push]\ngateway_timeout_ms = 5000\n\n[push.fcm]\nproject_id = \"My Project\"\nbase_url = \"fcm.googleapis.com\"\n",

@@ -12,6 +12,7 @@ use iyagi_messages::fact::{
 };
 use iyagi_messages::ids::Pos;
 use iyagi_messages::push::{PauseReason, SuppressReason};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::world::{World, play_changed, play_changed_in};
@@ -22,10 +23,14 @@ fn push_log(world: &World) -> &PushLog {
 }
 
 fn fails(world: &World, device: &str, class: FaultClass) {
+    fails_times(world, device, class, None);
+}
+
+fn fails_times(world: &World, device: &str, class: FaultClass, times: Option<u32>) {
     push_log(world).add_fault(FaultRule {
         device: Some(device.into()),
         class,
-        times: None,
+        times,
         retry_after_seconds: None,
     });
 }
@@ -113,6 +118,28 @@ fn a_push_service_that_is_down_holds_up_no_other_one_and_costs_its_pushes_nothin
 }
 
 #[test]
+fn a_push_that_finds_its_service_back_and_must_wait_is_sent_before_those_behind_it() {
+    let report = play_changed(quick_breaker, async |world| {
+        world.person("minji", "민지", "ko").await;
+        for name in ["daniel", "grace", "oliver"] {
+            world.person(name, name, "en").await;
+        }
+        fails_times(&world, "minji", FaultClass::ApplicationBroken, Some(1));
+        fails_times(&world, "minji", FaultClass::Throttled, Some(1));
+        for name in ["daniel", "grace", "oliver"] {
+            world.follow(name, "minji").await;
+        }
+        world.settle().await;
+        let shown = world.shown("minji");
+        for (text, name) in shown.iter().zip(["daniel", "grace", "oliver"]) {
+            assert!(text.contains(name), "in their order: {shown:?}");
+        }
+        world
+    });
+    assert_eq!((report.counts.sent, report.counts.pending), (3, 0));
+}
+
+#[test]
 fn a_service_that_was_down_before_a_restart_is_tried_with_one_push_after_it() {
     let folder = TempDir::new().expect("a folder");
     play_changed_in(folder.path(), quick_breaker, async |world| {
@@ -183,6 +210,51 @@ fn a_service_that_a_person_pauses_sends_nothing_until_it_is_resumed() {
             world
         },
     );
+}
+
+#[test]
+fn a_drain_amid_a_backlog_lets_no_push_overtake_another() {
+    const FOLLOWERS: usize = 300;
+    let few = |config: &mut Config| config.push.max_in_flight = 3;
+    let report = play_changed(few, async |world| {
+        world.person("minji", "민지", "ko").await;
+        let platform = Platform::Fcm;
+        let by = "test".to_owned();
+        let paused = PlatformPaused {
+            platform,
+            reason: PauseReason::Operator,
+            by: by.clone(),
+            because: None,
+        };
+        world.append("platform", "fcm", paused.into()).await;
+        let add = |nth: usize| {
+            let id = format!("p{nth}");
+            [
+                json!({"op": "add_vertex", "id": &id, "label": "Person"}),
+                json!({"op": "add_edge", "from": &id, "to": "minji", "label": "FOLLOWS"}),
+            ]
+        };
+        let operations: Vec<Value> = (0..FOLLOWERS).flat_map(add).collect();
+        world.commit(operations.into()).await;
+        world
+            .until("all of them wait", || {
+                world.counts().pending == FOLLOWERS as u64
+            })
+            .await;
+        let because = None;
+        let resumed = PlatformResumed {
+            platform,
+            by,
+            because,
+        };
+        world.append("platform", "fcm", resumed.into()).await;
+        world
+            .until("they are on their way", || world.counts().sent > 0)
+            .await;
+        world
+    });
+    let counts = report.counts;
+    assert!(counts.pending > 0, "the drain came too late: {counts:?}");
 }
 
 #[test]

@@ -8,6 +8,8 @@
 
 mod message;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -20,6 +22,7 @@ use iyagi_messages::ids::LetterId;
 use iyagi_messages::letter::Origin;
 use iyagi_search::document::DocumentId;
 use serde::Serialize;
+use tokio::time::Instant;
 
 pub use message::{DeadLetter, deduplication_id, group_id};
 pub use reply::Reply;
@@ -99,6 +102,9 @@ pub struct DlqKeeperContext {
 
 /// How long a letter is hidden while the keeper looks at it.
 const SWEEP_VISIBILITY: Duration = Duration::from_secs(30);
+/// How long the queue is looked through for letters that are settled: what was seen stays hidden meanwhile, so nothing is seen
+/// twice, and letters that are given up do not wait longer for the keeper.
+const SWEEP_MAX: Duration = Duration::from_secs(15);
 /// A receive that does not wait asks only some of the servers that hold the queue, and may find nothing.
 const SWEEP_WAIT: Duration = Duration::from_secs(1);
 /// Letters that one look at the queue takes, as many as SQS gives.
@@ -108,12 +114,18 @@ const SWEEP_BATCH: usize = 10;
 pub struct DlqKeeper {
     me: Incarnation,
     context: Arc<DlqKeeperContext>,
+    /// Letters that are settled in the journal and whose messages may still be in the queue.
+    unswept: HashSet<LetterId>,
 }
 
 impl DlqKeeper {
     /// A keeper with nothing in hand.
     pub fn new(me: Incarnation, context: Arc<DlqKeeperContext>) -> Self {
-        Self { me, context }
+        Self {
+            me,
+            context,
+            unswept: HashSet::new(),
+        }
     }
 
     fn waiting(&self, id: LetterId) -> Option<LetterState> {
@@ -226,8 +238,16 @@ impl DlqKeeper {
             .await?;
             settled.done.push(*id);
         }
-        self.sweep(&settled.done).await?;
         Ok(settled)
+    }
+
+    /// Answers, and takes what is settled out of the queue. The answer does not wait for a queue that is away: this message is
+    /// then handled once more, and finds nothing left to settle.
+    async fn conclude(&mut self, settled: Settled, reply: &Reply<Settled>) -> Result<(), Fault> {
+        self.unswept.extend(&settled.done);
+        let swept = self.sweep().await;
+        reply.send(settled);
+        swept
     }
 
     async fn append(&self, state: &LetterState, fact: Fact) -> Result<(), Fault> {
@@ -281,25 +301,25 @@ impl DlqKeeper {
         Ok(())
     }
 
-    /// Deletes letters from the queue that no longer wait, until each of `settled` is gone or everything was seen.
-    async fn sweep(&self, settled: &[LetterId]) -> Result<(), Fault> {
-        let queue = &self.context.queue;
-        let mut sought: HashSet<LetterId> = settled.iter().copied().collect();
+    /// Deletes letters from the queue that no longer wait, until each that was settled is gone or everything was seen.
+    async fn sweep(&mut self) -> Result<(), Fault> {
+        let queue = Arc::clone(&self.context.queue);
+        let enough = Instant::now() + SWEEP_MAX;
         let mut kept = Vec::new();
-        while !sought.is_empty() {
+        while !self.unswept.is_empty() && Instant::now() < enough {
             let received = queue
                 .receive(SWEEP_BATCH, SWEEP_WAIT, SWEEP_VISIBILITY)
                 .await;
             let received = received.map_err(|fault| down(&fault))?;
             if received.is_empty() {
+                self.unswept.clear();
                 break;
             }
             let mut gone = Vec::new();
             for message in received {
                 match DeadLetter::parse(&message.body) {
                     Ok(found) if self.waiting(found.letter.id).is_none() => {
-                        sought.remove(&found.letter.id);
-                        gone.push(message.receipt);
+                        gone.push((found.letter.id, message.receipt));
                     }
                     Ok(_) => kept.push(message.receipt),
                     Err(error) => {
@@ -308,13 +328,27 @@ impl DlqKeeper {
                     }
                 }
             }
-            queue.delete(&gone).await.map_err(|fault| down(&fault))?;
+            let (letters, receipts): (Vec<_>, Vec<_>) = gone.into_iter().unzip();
+            let deleted = queue.delete(&receipts).await;
+            deleted.map_err(|fault| down(&fault))?;
+            for letter in letters {
+                self.unswept.remove(&letter);
+            }
         }
-        for receipt in kept {
-            queue
-                .change_visibility(&receipt, Duration::ZERO)
-                .await
-                .map_err(|fault| down(&fault))?;
+        let left = self.unswept.len();
+        if left > 0 {
+            tracing::info!(
+                left,
+                "the dead-letter queue is long: a later order takes these settled letters out of it"
+            );
+            self.unswept.clear();
+        }
+        for given_back in queue.change_visibilities(&kept, Duration::ZERO).await {
+            match given_back {
+                // One whose receipt has run out is visible already.
+                Ok(()) | Err(QueueFault::NotInFlight { .. }) => {}
+                Err(fault) => return Err(down(&fault)),
+            }
         }
         Ok(())
     }
@@ -333,8 +367,7 @@ impl Worker for DlqKeeper {
                 reply,
             } => {
                 let settled = self.redrive(letters, order).await?;
-                self.sweep(&settled.done).await?;
-                reply.send(settled);
+                self.conclude(settled, reply).await?;
             }
             DlqMessage::RedriveMoved {
                 letters,
@@ -347,7 +380,10 @@ impl Worker for DlqKeeper {
                 letters,
                 order,
                 reply,
-            } => reply.send(self.purge(letters, order).await?),
+            } => {
+                let settled = self.purge(letters, order).await?;
+                self.conclude(settled, reply).await?;
+            }
         }
         Ok(Done::Finished)
     }

@@ -73,13 +73,30 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open {
-        until: Timestamp,
-    },
+    Open(Wait),
     /// One push is on its way; one that is never heard of again must not hold up all others.
-    Probing {
-        until: Timestamp,
-    },
+    Probing(Wait),
+}
+
+/// A time in which nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wait {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Wait {
+    /// Whether it is not over. A clock that was set back to before it began must not keep the service away for as long.
+    fn lasts(self, now: Timestamp) -> bool {
+        (self.since..self.until).contains(&now)
+    }
+
+    fn over(now: Timestamp) -> Self {
+        Self {
+            since: now,
+            until: now,
+        }
+    }
 }
 
 /// What may be sent now.
@@ -153,7 +170,7 @@ impl Breaker {
     /// One that was open when the daemon went down: a probe tells.
     pub fn left_open(now: Timestamp) -> Self {
         Self {
-            phase: Phase::Open { until: now },
+            phase: Phase::Open(Wait::over(now)),
             term: 1,
             ..Self::default()
         }
@@ -163,8 +180,8 @@ impl Breaker {
     pub fn state(&self, now: Timestamp) -> BreakerState {
         match self.phase {
             Phase::Closed => BreakerState::Closed,
-            Phase::Open { until } if until > now => BreakerState::Open,
-            Phase::Open { .. } | Phase::Probing { .. } => BreakerState::HalfOpen,
+            Phase::Open(wait) if wait.lasts(now) => BreakerState::Open,
+            Phase::Open(_) | Phase::Probing(_) => BreakerState::HalfOpen,
         }
     }
 
@@ -173,43 +190,45 @@ impl Breaker {
         let term = self.term;
         match self.phase {
             Phase::Closed => Offer::All { term },
-            Phase::Open { until } if until <= now => Offer::Probe { term },
-            Phase::Open { until } | Phase::Probing { until } => Offer::Nothing { until },
+            Phase::Open(wait) if !wait.lasts(now) => Offer::Probe { term },
+            Phase::Open(Wait { until, .. }) | Phase::Probing(Wait { until, .. }) => {
+                Offer::Nothing { until }
+            }
         }
     }
 
     /// A probe is sent, and an outcome expected before a moment.
-    pub fn probe(&mut self, until: Timestamp) {
-        self.phase = Phase::Probing { until };
+    pub fn probe(&mut self, now: Timestamp, until: Timestamp) {
+        self.phase = Phase::Probing(Wait { since: now, until });
     }
 
     /// Whether a push that was given out in a term may be sent.
     pub fn admits(&self, term: u64, probe: bool) -> bool {
-        let probing = matches!(self.phase, Phase::Probing { .. });
+        let probing = matches!(self.phase, Phase::Probing(_));
         self.term == term && probe == probing && (probing || self.phase == Phase::Closed)
     }
 
     /// The probe was not sent, and the next push may be one.
     pub fn unspent(&mut self, term: u64, now: Timestamp) {
         if self.admits(term, true) {
-            self.phase = Phase::Open { until: now };
+            self.phase = Phase::Open(Wait::over(now));
         }
     }
 
     /// The probe may not be sent before a moment, and no other one is to overtake it.
-    pub fn postpone(&mut self, term: u64, until: Timestamp) {
+    pub fn postpone(&mut self, term: u64, now: Timestamp, until: Timestamp) {
         if self.admits(term, true) {
-            self.phase = Phase::Open { until };
+            self.phase = Phase::Open(Wait { since: now, until });
             self.term += 1;
         }
     }
 
     /// A probe that has not been heard of in time is given up.
     pub fn expire(&mut self, now: Timestamp) {
-        if let Phase::Probing { until } = self.phase
-            && until <= now
+        if let Phase::Probing(wait) = self.phase
+            && !wait.lasts(now)
         {
-            self.postpone(self.term, now);
+            self.postpone(self.term, now, now);
         }
     }
 
@@ -230,6 +249,8 @@ impl Breaker {
             if answer == Answer::Usable {
                 self.phase = Phase::Closed;
                 self.failed_probes = 0;
+                // The probe itself may have to be sent once more, before those behind it.
+                self.term += 1;
                 return Some(Change::Closed);
             }
             self.failed_probes = self.failed_probes.saturating_add(1);
@@ -250,9 +271,10 @@ impl Breaker {
             .wait_ms_min
             .saturating_mul(1 << self.failed_probes.min(20));
         let wait_ms = doubled.min(policy.wait_ms_max).max(1);
-        self.phase = Phase::Open {
+        self.phase = Phase::Open(Wait {
+            since: now,
             until: now.plus_ms(wait_ms),
-        };
+        });
         self.term += 1;
         self.answers = 0;
     }
@@ -322,7 +344,7 @@ mod tests {
             );
             now = now.plus_ms(1);
             assert_eq!(breaker.offer(now), Offer::Probe { term });
-            breaker.probe(now.plus_ms(60_000));
+            breaker.probe(now, now.plus_ms(60_000));
             assert!(
                 matches!(breaker.offer(now), Offer::Nothing { .. }),
                 "one is out"
@@ -334,12 +356,13 @@ mod tests {
             );
         }
         now = now.plus_ms(4_000);
-        breaker.probe(now.plus_ms(60_000));
+        breaker.probe(now, now.plus_ms(60_000));
         let closed = breaker.note(5, true, Answer::Usable, POLICY, now);
         assert_eq!(closed, Some(Change::Closed));
-        assert_eq!(breaker.offer(now), Offer::All { term: 5 });
+        let from_the_beginning = Offer::All { term: 6 };
+        assert_eq!(breaker.offer(now), from_the_beginning);
         let (mut fresh, _) = after(&[Answer::Broken]);
-        fresh.probe(NOW);
+        fresh.probe(NOW, NOW);
         fresh.unspent(1, NOW);
         assert_eq!(fresh.offer(NOW), Offer::Probe { term: 1 }, "the next one");
     }
@@ -348,15 +371,15 @@ mod tests {
     fn a_probe_that_must_wait_is_overtaken_by_none_and_a_lost_one_holds_up_nobody() {
         let (mut breaker, _) = after(&[Answer::Broken]);
         let until = NOW.plus_ms(5_000);
-        breaker.probe(NOW);
-        breaker.postpone(1, until);
+        breaker.probe(NOW, NOW);
+        breaker.postpone(1, NOW, until);
         assert_eq!(breaker.offer(NOW), Offer::Nothing { until });
         assert_eq!(
             breaker.offer(until),
             Offer::Probe { term: 2 },
             "from the beginning"
         );
-        breaker.probe(until.plus_ms(1_000));
+        breaker.probe(until, until.plus_ms(1_000));
         breaker.expire(until.plus_ms(999));
         assert!(breaker.admits(2, true));
         breaker.expire(until.plus_ms(1_000));
@@ -364,5 +387,16 @@ mod tests {
             breaker.offer(until.plus_ms(1_000)),
             Offer::Probe { term: 3 }
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_no_service_away() {
+        let (mut breaker, _) = after(&[Answer::Broken]);
+        let yesterday = Timestamp(0);
+        assert_eq!(breaker.offer(yesterday), Offer::Probe { term: 1 });
+        assert_eq!(breaker.state(yesterday), BreakerState::HalfOpen);
+        breaker.probe(NOW, NOW.plus_ms(60_000));
+        breaker.expire(yesterday);
+        assert_eq!(breaker.offer(yesterday), Offer::Probe { term: 2 });
     }
 }

@@ -124,7 +124,7 @@ impl Platforms {
     /// A probe is given out.
     pub fn probe(&self, platform: Option<Platform>, now: Timestamp) {
         self.with(platform, |breaker| {
-            breaker.probe(now.plus_ms(self.patience_ms));
+            breaker.probe(now, now.plus_ms(self.patience_ms));
         });
     }
 
@@ -173,7 +173,7 @@ impl Platforms {
         now: Timestamp,
     ) {
         self.with(platform, |breaker| match not_before {
-            Some(until) => breaker.postpone(pass.term, until),
+            Some(until) => breaker.postpone(pass.term, now, until),
             None => breaker.unspent(pass.term, now),
         });
         self.changed.send_replace(());

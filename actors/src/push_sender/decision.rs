@@ -91,7 +91,8 @@ pub fn next_step(
                 Verdict::Suppress(reason) => Step::Suppress(reason),
                 Verdict::Defer { until, reason } => Step::Defer { until, reason },
                 Verdict::Pass => match not_before {
-                    Some(at) if at > now => Step::WaitUntil(at),
+                    // A service may ask to be left alone for days. By its deadline the push is stale, and those behind it go.
+                    Some(at) if at > now => Step::WaitUntil(at.min(deadline)),
                     _ => Step::Attempt {
                         attempt: state.progress.attempts + 1,
                     },

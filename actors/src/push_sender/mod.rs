@@ -165,9 +165,10 @@ impl PushSender {
             Step::Attempt { attempt } => {
                 tokio::select! {
                     () = self.turn(push) => {}
-                    () = cx.until_draining() => return Ok(Some(Done::Finished)),
+                    () = cx.until_draining() => {}
                 }
-                if !admitted() {
+                // From when a drain begins none is attempted any more, lest one overtake another that its worker let go.
+                if cx.draining() || !admitted() {
                     return Ok(Some(Done::Finished));
                 }
                 let waiting = match state.progress.deferred {

@@ -82,7 +82,16 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.deliveries.in_work().remove(&self.received.message_id);
+        let Received {
+            message_id,
+            receipt,
+            ..
+        } = &self.received;
+        let mut in_work = self.deliveries.in_work();
+        // One that came once more meanwhile is in work by its newer receipt.
+        if in_work.get(message_id) == Some(receipt) {
+            in_work.remove(message_id);
+        }
     }
 }
 

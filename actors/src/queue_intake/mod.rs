@@ -76,13 +76,16 @@ impl QueueIntake {
     /// What arrives while the drain begins is still taken on: the pool is drained after its intake, so a deploy spends no
     /// receive.
     async fn receive(&self, cx: &Cx<Receive>) -> Result<(), QueueFault> {
-        let queue = &*self.context.queue;
-        for message in receive_unless_draining(queue, VISIBILITY, cx).await? {
-            let delivery = Delivery::new(
-                Arc::clone(&self.context.queue),
-                message,
-                &self.context.deliveries,
-            );
+        let QueueIntakeContext {
+            queue, deliveries, ..
+        } = &*self.context;
+        let received = receive_unless_draining(&**queue, VISIBILITY, cx).await?;
+        // All of them at once, so that those stay hidden too that wait here for room in the pool.
+        let received: Vec<Delivery> = received
+            .into_iter()
+            .map(|message| Delivery::new(Arc::clone(queue), message, deliveries))
+            .collect();
+        for delivery in received {
             if let Err(closed) = self.context.pool.submit(delivery).await {
                 tracing::info!(
                     pool = closed.actor.as_ref(),

@@ -275,6 +275,8 @@ impl<M: Send + 'static> Dispatch<M> for PoolCore<M> {
         if let Some(index) = state.index_of(worker) {
             state.workers.remove(&index);
             state.idle.retain(|idle| *idle != index);
+            // One that ends before it retires need not retire any more.
+            state.retiring = state.retiring.min(state.workers.len());
         }
         drop(state);
         if let Some(system) = self.record.system.upgrade() {

@@ -146,6 +146,24 @@ impl Record {
         }
     }
 
+    /// Whether what is in hand is to be the last. A worker asks its pool, which is told of a drain before any of its workers.
+    pub(super) fn draining(&self) -> bool {
+        let pool_drains = |pool: &Arc<Self>| pool.told(order::DRAIN);
+        self.told(order::DRAIN | order::STOP | order::HAND_BACK)
+            || self.pool.as_ref().is_some_and(pool_drains)
+    }
+
+    /// Waits until it is.
+    pub(super) async fn until_draining(&self) {
+        let mut changed = self.changed.subscribe();
+        while !self.draining() {
+            changed
+                .changed()
+                .await
+                .expect("the sender lives as long as the record");
+        }
+    }
+
     /// Waits while a pause is ordered and nothing that ends it.
     pub(super) async fn while_paused(&self) {
         let mut changed = self.changed.subscribe();

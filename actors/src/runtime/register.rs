@@ -53,11 +53,11 @@ impl Entry {
         }
     }
 
-    /// Those and the entry's own.
+    /// The entry's own and those, in the order in which they are to be told: a worker asks its pool whether it drains.
     pub(super) fn all_records(&self) -> Vec<Arc<Record>> {
         let mut records = self.working_records();
         if !matches!(self.control, Control::Actor) {
-            records.push(Arc::clone(&self.record));
+            records.insert(0, Arc::clone(&self.record));
         }
         records
     }

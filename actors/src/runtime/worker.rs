@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fault::{Failure, Fault};
-use super::record::{Record, order};
+use super::record::Record;
 
 /// One actor's behaviour. A plain struct; its futures run on one thread and need not be `Send`.
 #[allow(
@@ -122,12 +122,10 @@ impl<M> Cx<M> {
         self.deaths.get()
     }
 
-    /// True once the actor is to finish what it has and stop.
+    /// True once the actor is to finish what it has and stop. All workers of a pool see a drain begin at the same moment.
     pub fn draining(&self) -> bool {
         match &self.identity {
-            Identity::Supervised(record) => {
-                record.told(order::DRAIN | order::STOP | order::HAND_BACK)
-            }
+            Identity::Supervised(record) => record.draining(),
             Identity::Detached(_) => false,
         }
     }
@@ -135,11 +133,7 @@ impl<M> Cx<M> {
     /// Waits until the actor is to finish and stop, so that a long wait can be left early.
     pub async fn until_draining(&self) {
         match &self.identity {
-            Identity::Supervised(record) => {
-                record
-                    .until_told(order::DRAIN | order::STOP | order::HAND_BACK)
-                    .await;
-            }
+            Identity::Supervised(record) => record.until_draining().await,
             Identity::Detached(_) => std::future::pending().await,
         }
     }

@@ -89,8 +89,10 @@ impl PollPace {
 
     /// The wait after `failures` polls in a row could not be read.
     pub fn stalled(&self, failures: u32) -> Duration {
-        let full = self.interval_min().max(Duration::from_millis(1)) * (1 << failures.min(16));
-        full.min(STALL_MAX)
+        let shortest = self.interval_min().max(Duration::from_millis(1));
+        shortest
+            .saturating_mul(1 << failures.min(16))
+            .min(STALL_MAX)
     }
 
     /// What the next page may miss, after `reads` in a row missed a commit.

@@ -250,6 +250,28 @@ fn a_push_that_waits_is_not_attempted_before_its_time() {
 }
 
 #[test]
+fn a_push_that_is_to_wait_beyond_its_deadline_holds_up_those_behind_it_no_longer_than_that() {
+    let retry_at = Some(Timestamp(i64::MAX));
+    let failed = |retry_at| PushFailed {
+        attempt: 1,
+        class: FailureClass::Throttled,
+        code: "Throttled".to_owned(),
+        detail: String::new(),
+        retry_at,
+        counted: false,
+    };
+    let given = given(vec![
+        PushAttempted { attempt: 1 }.into(),
+        failed(retry_at).into(),
+    ]);
+    let deadline = given.state.deadline();
+    assert_eq!(given.when_offered(REACHABLE), Step::WaitUntil(deadline));
+    let stale = given.later(deadline.since_ms(NOW));
+    let suppressed = Step::Suppress(SuppressReason::Stale);
+    assert_eq!(stale.when_offered(REACHABLE), suppressed);
+}
+
+#[test]
 fn a_dead_endpoint_is_no_letter_and_drops_the_phone() {
     let outcome = given(vec![attempted(1)]).when_answered(Err(FailureClass::EndpointDead));
     assert!(outcome.endpoint_dead && outcome.letter.is_none());

@@ -195,7 +195,8 @@ async fn receive(
 ) -> Result<Received, Problem> {
     let incoming = objects.receive();
     let mut size = 0;
-    while let Some(piece) = request::piece(&mut payload).await? {
+    let mut arrival = request::Arrival::begin();
+    while let Some(piece) = arrival.next(&mut payload).await? {
         size += piece.len() as u64;
         if size > upload.size {
             request::discard(payload).await;
