@@ -13,8 +13,8 @@ use iyagi::surface::Surface;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::operators::ADMIN;
-
+/// The token of an operator, where there are any.
+pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -139,6 +139,13 @@ impl Fixture {
     /// Sends a request to the operations listener.
     pub(crate) fn operations(&self, method: &str, path: &str, body: impl AsRef<[u8]>) -> Answer {
         self.send(self.operations, method, path, &[], body.as_ref())
+    }
+
+    /// Sends a request to the operations listener, with the token of an operator.
+    pub(crate) fn as_operator(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        self.send(self.operations, method, path, &headers, body.as_bytes())
     }
 
     /// Gets from the public listener, as Minji, who happens to be an operator.

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use iyagi::config::{Config, OperatorConfig, OperatorRole};
 use serde_json::json;
 
-use crate::fixture::{Answer, Fixture};
+use crate::fixture::{ADMIN, Answer, Fixture};
 
-pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const READ_ONLY: &str = "fedcba9876543210fedcba9876543210";
 const PAUSE: &str = "/v1/ops/actors/stream-poller/pause";
 
@@ -30,12 +29,6 @@ pub(crate) fn with_operators(config: &mut Config) {
 }
 
 impl Fixture {
-    pub(crate) fn as_operator(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
-        let bearer = format!("Bearer {token}");
-        let headers = [("authorization", bearer.as_str())];
-        self.send(self.operations, method, path, &headers, body.as_bytes())
-    }
-
     fn sign_in(&self, token: &str, next: &str) -> Answer {
         let form = format!("token={token}&next={next}");
         let headers = [("content-type", "application/x-www-form-urlencoded")];

@@ -12,8 +12,8 @@ use iyagi::http::listener::Side;
 use serde_json::{Value, json};
 
 use self::python::Requirements;
-use crate::fixture::Fixture;
-use crate::operators::{ADMIN, with_operators};
+use crate::fixture::{ADMIN, Fixture};
+use crate::operators::with_operators;
 
 /// Sends requests as the description says and as it does not, and checks the answers.
 const SCHEMATHESIS: Requirements = Requirements {
