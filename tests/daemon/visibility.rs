@@ -16,10 +16,10 @@ async fn a_story(world: World) -> World {
     }
     world.follow("daniel", "minji").await;
     world.story("minji", "story", "Story").await;
+    world.settle().await;
     for person in ["minji", "daniel", "grace"] {
         world.subscribe(person, "story").await;
     }
-    world.settle().await;
     world
 }
 
