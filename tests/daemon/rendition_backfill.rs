@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::renditions::{
-    Real, StandIn, eventually, go, held, is_there, item, made, settled, tone, tone_at, upload,
+    Real, StandIn, eventually, go, held, is_there, item, made, settled, tone, tone_at, until,
+    upload,
 };
 use crate::turns::{BACKFILLS, ask, at, begin};
 use crate::world::{World, play_changed, play_changed_in};
@@ -82,12 +83,12 @@ fn killed_amid_a_backfill(folder: &TempDir, stand_in: &StandIn) {
     let daemon = Real::start(folder.path(), stand_in, &[Rendition::Opus32k]);
     let order = |dry_run| json!({"preset": "opus-32k", "dry_run": dry_run});
     let ready = format!("http://{}{BACKFILLS}", daemon.operations);
-    daemon.until("it answers", || ureq::get(&ready).call().is_ok());
+    until("it answers", || ureq::get(&ready).call().is_ok());
     let ask = |path: &str, body| asked(daemon.operations, path, body);
     let stage = || ask("/opus-32k", None)["stage"].clone();
 
     ask("", Some(order(true)));
-    daemon.until("it is counted", || stage() == "completed");
+    until("it is counted", || stage() == "completed");
     let counted = ask("/opus-32k", None);
     assert_eq!(
         [
@@ -100,7 +101,7 @@ fn killed_amid_a_backfill(folder: &TempDir, stand_in: &StandIn) {
     assert_eq!(stand_in.calls(), 0, "a dry run makes nothing");
 
     ask("", Some(order(false)));
-    daemon.until("the first is begun", || stand_in.calls() > 0);
+    until("the first is begun", || stand_in.calls() > 0);
     let paused = ask("/opus-32k/pause", Some(json!({})));
     assert_eq!(paused["stage"], "paused");
     assert!(

@@ -366,17 +366,6 @@ impl Real {
             operations,
         }
     }
-
-    /// Waits for what it does; never for long, unless it is broken.
-    pub(crate) fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        for _ in 0..4_000 {
-            if done() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("waited in vain for the daemon until {what}");
-    }
 }
 
 impl Drop for Real {
@@ -388,16 +377,27 @@ impl Drop for Real {
     }
 }
 
+/// Waits for what the real binary does; never for long, unless it is broken.
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..4_000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("waited in vain for the daemon until {what}");
+}
+
 /// One upload, and a kill as soon as its first rendition is begun.
 fn killed_amid_a_rendition(data: &Path, stand_in: &StandIn) {
     let daemon = Real::start(data, stand_in, &Rendition::ALL);
     let path = format!("http://{}/v1/files/posts/1/tone.wav", daemon.public);
-    daemon.until("it takes a file", || {
+    until("it takes a file", || {
         let operator = bearer(data, "operator", &["admin"]);
         let request = ureq::put(&path).header("Authorization", operator);
         request.send(&tone()[..]).is_ok()
     });
-    daemon.until("the first is begun", || stand_in.calls() > 0);
+    until("the first is begun", || stand_in.calls() > 0);
 }
 
 #[test]
