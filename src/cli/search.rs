@@ -109,7 +109,7 @@ pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<E
                 ))?;
             }
             if arguments.verify {
-                out.line("every document is as the graph has it")?;
+                out.line("it is what the graph is")?;
             }
             out.line(if arguments.dry_run {
                 "the index that was there is left: this was a dry run"

@@ -1,5 +1,7 @@
 //! A search index that is built anew beside the one that is searched, from the whole change log, and put in its place.
 
+mod comparing;
+
 use std::sync::Arc;
 
 use iyagi_actors::health::Health;
@@ -8,13 +10,11 @@ use iyagi_actors::ports::{
 };
 use iyagi_actors::search_indexer::{IndexTarget, LOG, SearchCounts, fill, load};
 use iyagi_actors::stream_poller::reading::LogSource;
-use iyagi_messages::change::ElementKind;
 use iyagi_messages::cursor::Cursor;
-use iyagi_messages::ids::ElementId;
-use iyagi_search::document::{Document, DocumentId};
-use iyagi_search::projection::Scope;
+use iyagi_search::projection::Projection;
 use thiserror::Error;
 
+pub use self::comparing::Difference;
 use crate::aws::clients::{Clients, ClientsError};
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
@@ -105,48 +105,13 @@ pub enum RebuildError {
     Index(#[from] SearchFault),
 }
 
-/// Where an index is not what the graph is.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Difference {
-    /// An element has other labels.
-    #[error("{element} has the labels {graph:?} in the graph and {index:?} in the index")]
-    Labels {
-        /// Which.
-        element: ElementId,
-        /// What the graph says.
-        graph: Vec<String>,
-        /// What the index says; nothing if it has no such document.
-        index: Option<Vec<String>>,
-    },
-    /// A document has a property that is not to be searched.
-    #[error("the document of {element} has `{property}`, which `search.properties` leaves out")]
-    Property {
-        /// Of which element.
-        element: ElementId,
-        /// Which.
-        property: String,
-    },
-    /// There are documents of elements that the graph does not have.
-    #[error("the graph has {graph} elements and the index {index} documents")]
-    Count {
-        /// Elements that have documents.
-        graph: u64,
-        /// Documents.
-        index: u64,
-    },
-}
-
-/// Elements that are compared in one go.
-const PAGE: u32 = 5_000;
-/// How often a graph that changes meanwhile is compared anew.
-const ROUNDS_MAX: usize = 5;
-
 /// A new index, not yet in place.
 pub struct Rebuild {
     graph: Arc<dyn GraphQueries>,
     log: Arc<dyn ChangeStream>,
     index: NewIndex,
     config: Config,
+    projection: Projection,
     clock: Arc<dyn Clock>,
     counts: Arc<SearchCounts>,
     /// Nobody else writes the graph while this is held; on AWS others do.
@@ -216,6 +181,7 @@ impl Rebuild {
             graph,
             log,
             index,
+            projection: config.projection(),
             config,
             clock,
             counts: Arc::default(),
@@ -285,112 +251,9 @@ impl Rebuild {
     fn target(&self) -> IndexTarget {
         IndexTarget {
             index: self.index.port(),
-            projection: self.config.projection(),
+            projection: self.projection.clone(),
             counts: Arc::clone(&self.counts),
             letters: None,
-        }
-    }
-
-    /// Compares every document with the graph itself, which keeps what it is apart from how it became so. A graph that
-    /// others write meanwhile is compared again with what they wrote.
-    pub async fn verify(&self) -> Result<(), RebuildError> {
-        for _ in 1..ROUNDS_MAX {
-            let before = self.head().await?;
-            match self.compare_all().await {
-                Err(RebuildError::Differs(_))
-                    if self.is_shared() && self.head().await? > before =>
-                {
-                    self.fill_to(self.head().await?, |_| {}).await?;
-                }
-                compared => return compared,
-            }
-        }
-        self.compare_all().await
-    }
-
-    fn is_shared(&self) -> bool {
-        self.lock.is_none()
-    }
-
-    async fn compare_all(&self) -> Result<(), RebuildError> {
-        let mut elements = 0;
-        let mut after: Option<ElementId> = None;
-        loop {
-            let page = self.graph.vertices(after.as_ref(), PAGE).await?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.clone());
-            elements += page.len() as u64;
-            self.compare(ElementKind::Vertex, page).await?;
-        }
-        if self.config.projection().scope == Scope::Elements {
-            let mut after: Option<ElementId> = None;
-            loop {
-                let page = self.graph.edges(after.as_ref(), PAGE).await?;
-                let Some((last, _)) = page.last() else { break };
-                after = Some(last.clone());
-                elements += page.len() as u64;
-                let page = page.into_iter().map(|(id, ends)| (id, vec![ends.label]));
-                self.compare(ElementKind::Edge, page.collect()).await?;
-            }
-        }
-        let documents = self.index.documents().await?;
-        if documents == elements {
-            Ok(())
-        } else {
-            Err(RebuildError::Differs(Difference::Count {
-                graph: elements,
-                index: documents,
-            }))
-        }
-    }
-
-    async fn compare(
-        &self,
-        kind: ElementKind,
-        elements: Vec<(ElementId, Vec<String>)>,
-    ) -> Result<(), RebuildError> {
-        let ids: Vec<DocumentId> = elements
-            .iter()
-            .map(|(element, _)| DocumentId::of(kind, element))
-            .collect();
-        let mut standing = self
-            .index
-            .port()
-            .standing(&ids)
-            .await?
-            .into_iter()
-            .peekable();
-        for (element, mut graph) in elements {
-            // What stands comes in the order in which it was asked for.
-            let found = standing.next_if(|found| found.document.entity_id == element);
-            if let Some(found) = &found {
-                self.check_properties(&found.document)?;
-            }
-            let mut index = found.map(|found| found.document.entity_type);
-            graph.sort();
-            if let Some(labels) = &mut index {
-                labels.sort();
-            }
-            if index.as_ref() != Some(&graph) {
-                return Err(RebuildError::Differs(Difference::Labels {
-                    element,
-                    graph,
-                    index,
-                }));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_properties(&self, document: &Document) -> Result<(), RebuildError> {
-        let listed = self.config.projection().properties;
-        let mut properties = document.predicates.keys();
-        match properties.find(|property| !listed.lists(property)) {
-            None => Ok(()),
-            Some(property) => Err(RebuildError::Differs(Difference::Property {
-                element: document.entity_id.clone(),
-                property: property.clone(),
-            })),
         }
     }
 

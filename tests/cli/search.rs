@@ -91,6 +91,37 @@ async fn an_index_that_is_not_what_the_graph_is_is_not_put_in_place() {
     rebuild.verify().await.expect("the same");
     // What nobody else can do while the folder is locked.
     let graph = open_graph(&config.data.dir);
+    let titled = |title: &str| json!([{"op": "set_property", "id": "spring", "key": "title", "value": title}]);
+    commit(&graph, titled("가을 노래")).await;
+    let verified = rebuild.verify().await;
+    let Err(RebuildError::Differs(Difference::Texts {
+        graph: text, index, ..
+    })) = verified
+    else {
+        panic!("{verified:?}");
+    };
+    assert_eq!(
+        (text.as_deref(), index),
+        (Some("가을 노래"), vec!["봄 노래".to_owned()])
+    );
+    commit(&graph, titled("봄 노래")).await;
+    rebuild.verify().await.expect("the same again");
+    let described =
+        json!([{"op": "set_property", "id": "spring", "key": "description", "value": "봄"}]);
+    commit(&graph, described).await;
+    let verified = rebuild.verify().await;
+    let Err(RebuildError::Differs(Difference::Texts {
+        property, index, ..
+    })) = verified
+    else {
+        panic!("{verified:?}");
+    };
+    assert_eq!((property.as_str(), index.len()), ("description", 0));
+    commit(
+        &graph,
+        json!([{"op": "drop_property", "id": "spring", "key": "description"}]),
+    )
+    .await;
     commit(
         &graph,
         json!([{"op": "add_vertex", "id": "late", "label": "Story"}]),

@@ -15,7 +15,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use iyagi_actors::ports::{Clock, SearchFault};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Url, redirect, retry};
+use reqwest::{Client, Method, Response, Url, redirect, retry};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::Mutex;
@@ -25,6 +25,8 @@ use crate::config::OpenSearchService;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Largest answer that is read: a thousand documents, which is what is asked for at once, of a quarter of a megabyte each.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// Credentials that end within this are asked for anew: a request may wait that long for its turn.
 const CREDENTIALS_MARGIN: Duration = Duration::from_mins(1);
 
@@ -210,7 +212,7 @@ impl Transport {
         let response = request.headers(signature).body(body).send().await;
         let response = response.map_err(|error| lost(&error))?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|error| lost(&error))?;
+        let body = whole(response).await?;
         let body = match serde_json::from_slice(&body) {
             Ok(body) => body,
             Err(_) if body.is_empty() => Value::Null,
@@ -258,6 +260,24 @@ pub(super) fn reason(said: &Value) -> String {
             other => other.to_string(),
         },
     }
+}
+
+async fn whole(mut response: Response) -> Result<Vec<u8>, SearchFault> {
+    let beyond = || {
+        let reason = format!("an answer has more than {ANSWER_BYTES_MAX} bytes");
+        SearchFault::Unavailable(reason)
+    };
+    if response.content_length() > Some(ANSWER_BYTES_MAX) {
+        return Err(beyond());
+    }
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| lost(&error))? {
+        if (body.len() + piece.len()) as u64 > ANSWER_BYTES_MAX {
+            return Err(beyond());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 fn lost(error: &reqwest::Error) -> SearchFault {

@@ -221,3 +221,16 @@ async fn the_next_page_begins_behind_the_last_hit_as_it_was_told() {
     let score = asked[1][0].as_f64().expect("a number");
     assert_eq!((score as f32).to_bits(), 0.021_393_117_f32.to_bits());
 }
+
+#[tokio::test]
+async fn an_answer_that_no_memory_should_hold_is_not_read() {
+    let url = serve(|_| {
+        let endless = "HTTP/1.1 200 Said\r\ncontent-length: 1000000000000\r\n\r\n{";
+        Answer::Cut(endless.as_bytes().to_vec())
+    });
+    let asked = at(&url, "iyagi").cursor().await;
+    assert!(
+        matches!(&asked, Err(SearchFault::Unavailable(why)) if why.contains("more than")),
+        "{asked:?}"
+    );
+}

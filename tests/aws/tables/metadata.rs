@@ -81,11 +81,17 @@ fn thumbnails(sequencer: &str) -> Thumbnails {
 }
 
 async fn keeps_the_contract(server: &Server) {
-    let (metadata, client, table) = metadata(server).await;
+    let (metadata, _, _) = metadata(server).await;
     // Its first two segments decide on a key's partition: all in one, and spread over all.
     for prefix in ["under/test/", "spread-"] {
         contract::metadata_table::all(&metadata, prefix).await;
     }
+    upload_quota::contract::all_but_races(&metadata, "test-").await;
+}
+
+#[tokio::test]
+async fn a_fleet_has_one_quota_of_uploads_a_person_on_ministack() {
+    let (metadata, client, table) = metadata(ministack()).await;
     let other_host = DynamoMetadata::new(client, table, clock());
     upload_quota::contract::all([&metadata, &other_host], "test-").await;
 }
