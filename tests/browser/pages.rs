@@ -93,7 +93,10 @@ fn everything_can_be_done_with_a_keyboard_and_shows_where_it_is() {
     // What a pointer can use and a keyboard cannot reach, or reaches without anybody seeing it.
     let lost = "const shown = (one) => one.checkVisibility() && !one.closest('dialog:not([open])');
         const able = [...document.querySelectorAll('a[href], button, input, select, summary, audio, pre[tabindex]')];
-        return able.filter((one) => shown(one) && !one.disabled).filter((one) => {
+        // What a picture leads to, a list beside it leads to as well.
+        const twins = (one) => able.filter((other) => other.tabIndex >= 0 && other.getAttribute('href') === one.getAttribute('href')).length > 0;
+        const left = (one) => one.tabIndex < 0 && (one.getAttribute('href') === location.pathname || twins(one));
+        return able.filter((one) => shown(one) && !one.disabled && !left(one)).filter((one) => {
             one.focus({focusVisible: true});
             const style = getComputedStyle(one);
             const visible = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
