@@ -41,8 +41,8 @@ pub enum Difference {
         element: ElementId,
         /// Which property.
         property: String,
-        /// One of its values, as the graph has it.
-        graph: Option<String>,
+        /// Its values, as far as the graph shows them.
+        graph: Vec<String>,
         /// All that the index has.
         index: Vec<String>,
     },
@@ -158,7 +158,8 @@ impl Rebuild {
             })),
         }
     }
-    /// Looks for one value of each property in the document, and for each property that is listed by its whole name.
+
+    /// Looks for the values of each property in the document, and for each property that is listed by its whole name.
     async fn compare_texts(&self, document: &Document) -> Result<(), RebuildError> {
         let element = &document.entity_id;
         for property in self.compared(document) {
@@ -169,11 +170,10 @@ impl Rebuild {
             }
             let texts = values.filter_map(|value| value.value.as_str());
             let index: Vec<String> = texts.map(str::to_owned).collect();
-            let graph = self.graph.property_of(element, property).await?;
-            let same = match &graph {
-                Some(text) => index.contains(text),
-                None => index.is_empty(),
-            };
+            let graph = self.graph.values_of(element, property).await?;
+            // A graph may show one value of several.
+            let same = graph.is_empty() == index.is_empty()
+                && graph.iter().all(|text| index.contains(text));
             if !same {
                 return Err(RebuildError::Differs(Difference::Texts {
                     element: element.clone(),

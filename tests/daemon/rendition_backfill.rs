@@ -9,7 +9,7 @@ use iyagi_actors::ports::PutOptions;
 use iyagi_media::audio::Rendition;
 use iyagi_messages::fact::{DerivedClaimed, Fact};
 use iyagi_messages::ids::Pos;
-use iyagi_messages::media::{Audio, Claim, RenditionState};
+use iyagi_messages::media::{Audio, Claim, RenditionState, Sketch};
 use iyagi_messages::object::ObjectKey;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -178,6 +178,7 @@ fn one_that_was_made_in_another_way_is_made_anew_and_all_go_with_their_recording
             sequencer: audio.sequencer.clone(),
             sha256,
             files: vec![earlier.clone()],
+            sketch: Sketch::default(),
         };
         world.append("derived", key.as_str(), claimed.into()).await;
         surface.table.claim(claim).await.expect("claimed");

@@ -15,7 +15,7 @@ use crate::http::dashboard;
 use crate::http::listener::Side;
 use crate::http::operations::{
     access, actors, backfills, dead_letters, gateway, graph, health, journal, login, metrics,
-    platforms, status, why_not,
+    platforms, reprocessing, status, why_not,
 };
 use crate::http::problem::{Kind, Problem};
 
@@ -57,7 +57,8 @@ const PROBLEMS: Problems = Problems {
         (name = "platforms", description = "Push services, and whether anything is sent by them"),
         (name = "dead letters", description = "Jobs that were given up"),
         (name = "journal", description = "What has happened, and why"),
-        (name = "backfills", description = "Files of changed presets for pictures that are there already"),
+        (name = "backfills", description = "Files of changed presets and renditions for uploads that are there already"),
+        (name = "media", description = "What is made of one upload"),
         (name = "gateway", description = "The push gateway of one machine"),
         (name = "graph", description = "The graph of one machine"),
         (name = "sessions", description = "The way in for a browser"),
@@ -88,6 +89,7 @@ const PROBLEMS: Problems = Problems {
         backfills::one,
         backfills::begin,
         backfills::order,
+        reprocessing::order,
         gateway::faults,
         gateway::add_fault,
         gateway::clear_faults,

@@ -4,6 +4,7 @@
 #![expect(dead_code, reason = "their schemas are used")]
 
 use iyagi_messages::ids::{DeviceToken, LetterId};
+use iyagi_messages::object::ObjectKey;
 use utoipa::ToSchema;
 
 use super::neptune::RecordChange;
@@ -51,11 +52,21 @@ pub(crate) struct Scaling {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackfillOrder {
-    /// The preset whose files are to be made.
+    /// The preset, or the rendition, whose files are to be made.
     #[schema(example = "small")]
     preset: String,
     /// Whether it is only counted what would be made.
     dry_run: Option<bool>,
+    /// Why, for the journal.
+    because: Option<Name>,
+}
+
+/// An upload that is to be worked on anew.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReprocessingOrder {
+    /// The upload's key.
+    key: ObjectKey,
     /// Why, for the journal.
     because: Option<Name>,
 }

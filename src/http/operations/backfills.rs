@@ -101,7 +101,7 @@ pub async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpRespons
     tag = "backfills",
     request_body = BackfillOrder,
     responses((status = 200, description = "The backfill, begun or as it is on its way", body = View)),
-    extensions(("x-problems" = json!([Kind::UnknownPreset, Kind::Contended, Kind::StorageFull])))
+    extensions(("x-problems" = json!([Kind::UnknownPreset, Kind::RenditionOff, Kind::Contended, Kind::StorageFull])))
 )]
 pub async fn begin(
     state: Data<State>,

@@ -17,6 +17,7 @@ use iyagi_messages::ids::{EventId, LetterId, Seq};
 use iyagi_messages::letter::Origin;
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::WRITER;
 use super::access::Operator;
@@ -24,6 +25,7 @@ use super::dead_letters::{self, Fate};
 use super::order::{self, BECAUSE};
 use crate::http::State;
 use crate::http::journalled::{self, Decision, problem_of};
+use crate::http::openapi::orders::ReprocessingOrder;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
 use crate::http::response;
@@ -33,7 +35,8 @@ use crate::surface::Surface;
 const SAME_WISH: Duration = Duration::from_mins(10);
 
 /// What was ordered, and what of it was begun.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reprocessing)]
 struct Ordered {
     key: ObjectKey,
     /// The event in the journal that says so; what comes of it follows from it.
@@ -46,7 +49,18 @@ struct Ordered {
     offered: bool,
 }
 
-/// `POST /v1/ops/media/reprocess`
+/// Makes everything of one upload anew, and redrives its dead letters.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/media/reprocess",
+    operation_id = "reprocessUpload",
+    tag = "media",
+    request_body = ReprocessingOrder,
+    responses((status = 200, description = "What was begun", body = Ordered)),
+    extensions(("x-problems" = json!([
+        Kind::NotFound, Kind::Contended, Kind::StorageFull, Kind::Unavailable, Kind::StillRunning, Kind::Internal
+    ])))
+)]
 pub async fn order(
     state: Data<State>,
     request: HttpRequest,
