@@ -20,6 +20,8 @@ const LINE_CHARS_MAX: usize = 240;
 const OUTERMOST: &str = "iyagi_actors::runtime::guard::incarnation";
 /// What names the calls by which Rust itself begins a panic.
 const MACHINERY: &str = "panicking::";
+/// What it names, too, although a panic ends there.
+const CATCHING: &str = "catch_unwind";
 
 thread_local! {
     /// The last panic of this thread that nobody has caught here yet.
@@ -137,7 +139,7 @@ fn told(stack: &str) -> String {
     let begins = calls
         .iter()
         .take(CALLS_MAX)
-        .rposition(|call| call[0].contains(MACHINERY));
+        .rposition(|call| call[0].contains(MACHINERY) && !call[0].contains(CATCHING));
     let own = calls.iter().skip(begins.map_or(0, |place| place + 1));
     let own = own.take_while(|call| !call[0].contains(OUTERMOST));
     let mut text = String::new();
@@ -185,10 +187,11 @@ mod tests {
     fn only_the_calls_between_the_guard_and_the_panic_are_told() {
         let stack = "   0: std::backtrace::Backtrace::create\n   1: core::panicking::panic_fmt\n             \
                      at /rustc/panicking.rs:75:14\n   2: app::mine\n             at ./src/mine.rs:7:3\n   \
-                     3: iyagi_actors::runtime::guard::incarnation::{{closure}}\n   4: tokio::run\n";
+                     3: std::panicking::catch_unwind\n   \
+                     4: iyagi_actors::runtime::guard::incarnation::{{closure}}\n   5: tokio::run\n";
         assert_eq!(
             told(stack),
-            "   2: app::mine\n             at ./src/mine.rs:7:3\n"
+            "   2: app::mine\n             at ./src/mine.rs:7:3\n   3: std::panicking::catch_unwind\n"
         );
         let long = format!("   0: {}\n", "x".repeat(1_000));
         assert_eq!(told(&long).len(), LINE_CHARS_MAX + 1);

@@ -241,6 +241,7 @@ pub struct ActorSnapshot {
     #[schema(required)]
     pub last_failure: Option<LastFailure>,
     /// The last panic, be it ever so many other failures ago.
+    #[schema(required)]
     pub last_panic: Option<LastPanic>,
     /// Time left of the pause before the next restart.
     #[schema(required)]

@@ -300,7 +300,7 @@ fn described(item: &MetadataItem) -> Value {
     let mut view = serde_json::to_value(item).expect("an item has only text keys");
     let at = format!("{PREFIX}{}", response::encoded(item.key.as_str()));
     view["url"] = format!("{at}{ORIGINAL}").into();
-    if let Some(thumbnails) = view["thumbnails"].as_object_mut() {
+    if let Some(thumbnails) = view.get_mut("thumbnails").and_then(Value::as_object_mut) {
         thumbnails.remove("rendered_in_ms");
     }
     thumbnails::link(item, &at, &mut view);
