@@ -70,7 +70,7 @@ impl SignIn {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SignInError> {
         let pool = &config.cognito;
-        let (issued_by, client_ids, source, issuer) = match config.mode {
+        let (issued_by, client_ids, scopes, source, issuer) = match config.mode {
             AuthMode::Dev => {
                 let issuer = LocalIssuer::open(data_dir)?;
                 let source = KeySource::Fixed(issuer.key_set().to_owned());
@@ -78,6 +78,7 @@ impl SignIn {
                 (
                     local_issuer::ISSUER.to_owned(),
                     client_ids,
+                    Vec::new(),
                     source,
                     Some(issuer),
                 )
@@ -85,6 +86,7 @@ impl SignIn {
             AuthMode::Cognito => (
                 pool.issuer(),
                 pool.client_ids.clone(),
+                pool.scopes.clone(),
                 KeySource::of(pool)?,
                 None,
             ),
@@ -93,6 +95,7 @@ impl SignIn {
             rules: Rules {
                 issuer: issued_by,
                 client_ids,
+                scopes,
                 leeway_seconds: config.leeway_seconds.into(),
                 admin_group: config.admin_group.clone(),
             },

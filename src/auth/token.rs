@@ -27,6 +27,8 @@ pub struct Rules {
     pub issuer: String,
     /// The apps that they may have been made for.
     pub client_ids: Vec<String>,
+    /// What they must all grant.
+    pub scopes: Vec<String>,
     /// Seconds by which clocks may differ.
     pub leeway_seconds: u64,
     /// The group whose members may do what is otherwise an operator's.
@@ -78,6 +80,9 @@ pub enum Refused {
     /// For another app.
     #[error("it was made for another client")]
     Client,
+    /// It does not grant everything that is asked for.
+    #[error("it lacks a scope")]
+    Scope,
 }
 
 /// A token whose header could be read. Nothing in it is to be believed.
@@ -96,6 +101,9 @@ struct Claims {
     iat: Option<u64>,
     token_use: String,
     client_id: Option<String>,
+    /// Separated by spaces, as RFC 8693 has them.
+    #[serde(default)]
+    scope: String,
     #[serde(rename = "cognito:groups", default)]
     groups: Vec<String>,
 }
@@ -150,6 +158,10 @@ impl<'t> Unverified<'t> {
         let ours = |client: &String| rules.client_ids.contains(client);
         if !claims.client_id.as_ref().is_some_and(ours) {
             return Err(Refused::Client);
+        }
+        let granted = |wanted: &String| claims.scope.split(' ').any(|scope| scope == wanted);
+        if !rules.scopes.iter().all(granted) {
+            return Err(Refused::Scope);
         }
         let readable = !claims.sub.is_empty()
             && claims.sub.len() <= ID_BYTES_MAX

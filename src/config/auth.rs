@@ -63,6 +63,8 @@ pub struct CognitoConfig {
     pub user_pool_id: Option<String>,
     /// The app clients whose tokens are taken.
     pub client_ids: Vec<String>,
+    /// Scopes that a token must grant, all of them, such as `api.example.com/app`; none need be granted if empty.
+    pub scopes: Vec<String>,
     /// What tokens name as their issuer; that of the pool if absent.
     pub issuer: Option<String>,
     /// Where the pool's keys are; at the issuer if absent.
@@ -108,6 +110,14 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
             faults.push(
                 Fault::new("auth.cognito.client_ids", message)
                     .help("name the app clients of the user pool whose tokens are for this API"),
+            );
+        }
+        let several = |scope: &&String| scope.is_empty() || scope.contains(' ');
+        if let Some(scope) = auth.cognito.scopes.iter().find(several) {
+            let message = format!("\"{scope}\" in `auth.cognito.scopes` is not one scope");
+            faults.push(
+                Fault::new("auth.cognito.scopes", message)
+                    .help("give each a text of its own: [\"api/read\", \"api/write\"]"),
             );
         }
     }

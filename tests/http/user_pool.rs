@@ -11,6 +11,7 @@ use iyagi::auth::{Refused, SignIn};
 use iyagi::config::{AuthConfig, AuthMode, CognitoConfig};
 use iyagi_actors::ports::Clock;
 use iyagi_messages::ids::Timestamp;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use tempfile::TempDir;
 
 /// A clock that stands until it is moved.
@@ -76,17 +77,22 @@ struct Scene {
     clock: Arc<Standing>,
     sign_in: SignIn,
     issuer: LocalIssuer,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Scene {
     fn begin() -> Self {
+        Self::asking_for(&[])
+    }
+
+    fn asking_for(scopes: &[&str]) -> Self {
         let (issuer, folder) = issuer();
         let server = KeyServer::start(issuer.key_set());
         let clock = Arc::new(Standing::default());
         let cognito = CognitoConfig {
             user_pool_id: Some("ap-northeast-2_AbCdEfGhI".to_owned()),
             client_ids: vec![iyagi::auth::local_issuer::CLIENT_ID.to_owned()],
+            scopes: scopes.iter().map(ToString::to_string).collect(),
             issuer: Some(iyagi::auth::local_issuer::ISSUER.to_owned()),
             jwks_url: Some(server.url.clone()),
             jwks_file: None,
@@ -102,8 +108,24 @@ impl Scene {
             clock,
             sign_in: sign_in.expect("configured"),
             issuer,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// A token of the pool that grants something.
+    fn token_granting(&self, scope: &str) -> String {
+        let pem = std::fs::read(self.folder.path().join("sign-in-key.pem")).expect("made");
+        let keys: serde_json::Value =
+            serde_json::from_str(self.issuer.key_set()).expect("a key set");
+        let mut header = Header::new(Algorithm::RS256);
+        header.kid = keys["keys"][0]["kid"].as_str().map(str::to_owned);
+        let now = self.clock.now().0 / 1_000;
+        let claims = serde_json::json!({
+            "iss": iyagi::auth::local_issuer::ISSUER, "sub": "minji", "token_use": "access",
+            "client_id": iyagi::auth::local_issuer::CLIENT_ID, "iat": now, "exp": now + 60, "scope": scope,
+        });
+        let key = EncodingKey::from_rsa_pem(&pem).expect("a key");
+        jsonwebtoken::encode(&header, &claims, &key).expect("signed")
     }
 
     fn pass(&self, time: Duration) {
@@ -134,6 +156,18 @@ fn both(one: &LocalIssuer, other: &LocalIssuer) -> String {
         set["keys"][0].clone()
     };
     serde_json::json!({ "keys": [keys(one), keys(other)] }).to_string()
+}
+
+#[tokio::test]
+async fn a_token_that_lacks_a_scope_that_is_asked_for_lets_nobody_in() {
+    let scene = Scene::asking_for(&["api/read", "api/write"]);
+    for lacking in ["", "api/read", "api/readapi/write", "api/write,api/read"] {
+        let caller = scene.sign_in.caller(&scene.token_granting(lacking)).await;
+        assert_eq!(caller, Err(Refused::Scope), "{lacking:?}");
+    }
+    assert_eq!(scene.signs_in(&scene.issuer).await, Err(Refused::Scope));
+    let all = scene.token_granting("openid api/write api/read");
+    scene.sign_in.caller(&all).await.expect("let in");
 }
 
 #[tokio::test]
