@@ -439,16 +439,18 @@ function sayMark(plot, marks, says) {
   says.textContent = found ? `${closest.index + 1}: ${closest.mark.what}` : "";
 }
 
+// Seconds that a chart shows at least: of a single moment there is no axis.
+const SPAN_MIN = 60;
+
 function drawn(element, columns) {
   const says = document.createElement("p");
   says.className = "chart-says";
   const marks = () => element.marks ?? [];
   // All of it begins with the first mark: what was before a start is a gap that should be seen.
   const span = (plot, from, to) => {
-    // Without a range there is no axis, and without an axis what stands at its height is cut.
-    if (from == null) [from, to] = [Date.now() / 1000 - 60, Date.now() / 1000];
+    if (from == null) from = to = Date.now() / 1000;
     const whole = plot.data[0].length === 0 || (from === plot.data[0][0] && to === plot.data[0].at(-1));
-    return [whole ? Math.min(from, ...marks().map(({ at }) => at / 1000)) : from, to];
+    return [whole ? Math.min(from, to - SPAN_MIN, ...marks().map(({ at }) => at / 1000)) : from, to];
   };
   const series = element.dataset.series.split(",").map((one) => one.split(":"));
   const grid = { stroke: colour("grid"), width: 1 };
