@@ -36,11 +36,11 @@ fn of_push(fact: &Fact) -> Option<String> {
             fact.vertices, fact.edges, fact.watermark
         ),
         Fact::CommitMatched(fact) => format!(
-            "commit {} of {} records, requested {}, led to {} pushes",
+            "commit {} with {}, requested {}, led to {}",
             fact.commit.commit,
-            fact.records,
+            number(fact.records, ["record", "records"]),
             moment(fact.at),
-            fact.pushes
+            number(fact.pushes, ["push", "pushes"])
         ),
         Fact::FanOutQueued(fact) => format!(
             "{} people are to hear \"{}\" of {} when their turn comes",
@@ -407,4 +407,8 @@ pub fn span(ms: u64) -> String {
         3_600_000..172_800_000 => format!("{} h {:02} min", ms / 3_600_000, ms / 60_000 % 60),
         _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
     }
+}
+
+fn number(of: u64, [one, many]: [&str; 2]) -> String {
+    format!("{of} {}", if of == 1 { one } else { many })
 }
