@@ -4,7 +4,8 @@
 //! blocks; every refusal is a problem document.
 //!
 //! # Layout
-//! - [`problem`], [`request`], [`response`], [`range`]: refusals, strict reading, what many answers have in common, parts of files
+//! - [`problem`], [`request`], [`body`], [`response`], [`range`]: refusals, strict reading, bodies as they arrive, what many answers have in
+//!   common, parts of files
 //! - [`journalled`]: writes what is asked for before it is true
 //! - [`caller`]: who a request speaks for
 //! - `cookie`: how a browser is remembered
@@ -19,6 +20,7 @@
 //! **Invariant:** no listener takes an address that other machines reach unless whoever asks there must sign in with what
 //! this machine does not hand out itself: the token of a user pool, or of an operator.
 
+pub mod body;
 pub mod caller;
 mod cookie;
 pub mod dashboard;

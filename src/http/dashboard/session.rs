@@ -15,10 +15,11 @@ use iyagi_messages::ids::ElementId;
 use super::frame::Refusal;
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::body;
 use crate::http::cookie;
 use crate::http::operations::access::Operator;
 use crate::http::problem::{Kind, Problem};
-use crate::http::request::{self, Query};
+use crate::http::request::Query;
 use crate::http::visible;
 
 const COOKIE: &str = "iyagi_searcher";
@@ -51,7 +52,7 @@ pub(super) async fn sign_in(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let form = request::body(&request, payload, FORM_BYTES_MAX).await?;
+    let form = body::read(&request, payload, FORM_BYTES_MAX).await?;
     let form = String::from_utf8_lossy(&form);
     let form = Query::parse(&form, &["person", "token"])?;
     let sign_in = &state.surface.sign_in;

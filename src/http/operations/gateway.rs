@@ -21,6 +21,7 @@ use super::access::Operator;
 use super::order::{self, BECAUSE};
 use crate::embedded::push_log::{Accepted, FaultRule, PushLog};
 use crate::http::State;
+use crate::http::body;
 use crate::http::journalled::{self, Decision};
 use crate::http::openapi::events::{TapEvent, TapLine};
 use crate::http::openapi::orders::FaultOrder;
@@ -79,7 +80,7 @@ pub async fn add_fault(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(&request, payload, BODY_BYTES_MAX).await?;
     let (rule, because) = read(&body)?;
     let log = log(&state)?;
     tracing::info!(?rule, by, because, "the push gateway is told to fail");

@@ -9,10 +9,11 @@ use crate::embedded::graph::Problem as Reason;
 use crate::embedded::graph::{CommitRejected, CommitRequest, Committed, EmbeddedGraph, wire};
 use crate::embedded::sqlite::DatabaseError;
 use crate::http::State;
+use crate::http::body;
 use crate::http::openapi::neptune::{ChangeLogError, ChangePage, IteratorType};
 use crate::http::openapi::orders::GraphCommit;
 use crate::http::problem::{Kind, Problem};
-use crate::http::request::{self, Query};
+use crate::http::request::Query;
 use crate::http::response;
 use crate::surface::OneMachine;
 
@@ -37,7 +38,7 @@ pub async fn commit(
     Query::of(&request, &[])?;
     let bytes_max = state.surface.config.http.body_bytes_max as u64;
     let _place = state.transfer().await?;
-    let body = request::body(&request, payload, bytes_max).await?;
+    let body = body::read(&request, payload, bytes_max).await?;
     let committed = apply(&here(&state)?.graph, body).await?;
     // A commit that changes nothing gets no number of its own, so nothing was created.
     let status = if committed.records == 0 {

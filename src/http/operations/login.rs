@@ -8,12 +8,13 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::sessions::LIFETIME_SECONDS;
 use crate::http::State;
+use crate::http::body;
 use crate::http::cookie;
 use crate::http::dashboard::sign_in_page;
 use crate::http::limits::{self, Limit};
 use crate::http::openapi::orders::SignInForm;
 use crate::http::problem::{Kind, Problem};
-use crate::http::request::{self, Query};
+use crate::http::request::Query;
 
 /// Where it is.
 pub const PATH: &str = "/login";
@@ -76,7 +77,7 @@ pub async fn sign_in(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(&request, payload, BODY_BYTES_MAX).await?;
     let form = std::str::from_utf8(&body)
         .map_err(|_| Problem::invalid("token", "the form is not UTF-8"))?;
     let form = Query::parse(form, &["token", "next"])?;

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Payload;
 
 use super::access::Operator;
+use crate::http::body;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 
@@ -51,7 +52,7 @@ pub(super) async fn read<V: Copy>(
 
 /// Reads what is said of an order.
 pub(super) async fn body(request: &HttpRequest, payload: Payload) -> Result<Fields, Problem> {
-    Fields::parse(&request::body(request, payload, BODY_BYTES_MAX).await?)
+    Fields::parse(&body::read(request, payload, BODY_BYTES_MAX).await?)
 }
 
 /// Takes the reason that an operator gives.

@@ -10,6 +10,7 @@ use iyagi_messages::ids::DeviceToken;
 
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::body;
 use crate::http::journalled::{self, Decision};
 use crate::http::openapi::requests::Registration;
 use crate::http::problem::{Kind, Problem};
@@ -46,7 +47,7 @@ pub async fn register(
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let token = DeviceToken(request::segment(&request, PREFIX, "token")?);
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(&request, payload, BODY_BYTES_MAX).await?;
     let device = read(token, &body, &caller)?;
     let status = record(&state.surface, &device).await?;
     Ok(response::json(status, &device))

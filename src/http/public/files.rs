@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::quota;
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::body;
 use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
@@ -67,7 +68,7 @@ pub async fn write(
     };
     let _place = state.transfer().await?;
     let bytes_max = state.surface.config.media.file_bytes_max;
-    let bytes = request::body(&request, payload, bytes_max).await?;
+    let bytes = body::read(&request, payload, bytes_max).await?;
     quota::take(&state, &caller.person, bytes.len() as u64).await?;
     let store = &state.surface.store;
     let known = match store.head(&key).await {

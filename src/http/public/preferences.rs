@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::body;
 use crate::http::journalled::{self, Decision};
 use crate::http::openapi::requests::PreferencesChange;
 use crate::http::problem::{Kind, Problem};
@@ -131,7 +132,7 @@ async fn change(
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
     let person = person_of(request, caller)?;
-    let body = request::body(request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(request, payload, BODY_BYTES_MAX).await?;
     if body.trim_ascii().is_empty() {
         // Whoever lost it on the way does not want everything as if nothing had ever been said.
         let detail = "the body is missing; `{}` says nothing";

@@ -11,6 +11,7 @@ use super::files::{self, Stored};
 use crate::embedded::links::{PATH, READ_PARAMETERS, Terms, UPLOAD_PARAMETERS, read_checksum};
 use crate::embedded::objects::{EmbeddedObjects, Received};
 use crate::http::State;
+use crate::http::body;
 use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
@@ -85,7 +86,7 @@ pub async fn write(
     let upload = match admitted(&state, here, &request).await {
         Ok(upload) => upload,
         Err(problem) => {
-            request::discard(payload).await;
+            body::discard(payload).await;
             return Err(problem);
         }
     };
@@ -195,11 +196,11 @@ async fn receive(
 ) -> Result<Received, Problem> {
     let incoming = objects.receive();
     let mut size = 0;
-    let mut arrival = request::Arrival::begin();
+    let mut arrival = body::Arrival::begin();
     while let Some(piece) = arrival.next(&mut payload).await? {
         size += piece.len() as u64;
         if size > upload.size {
-            request::discard(payload).await;
+            body::discard(payload).await;
             let detail = format!("more than the declared {} bytes came", upload.size);
             return Err(not_as_declared("content-length", detail));
         }

@@ -24,6 +24,7 @@ use self::wanted::Wanted;
 use crate::auth::Caller;
 use crate::embedded::unique_id::unique_id;
 use crate::http::State;
+use crate::http::body;
 use crate::http::openapi::requests::{SubscriptionChange, SubscriptionRequest};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
@@ -112,7 +113,7 @@ pub async fn create(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(&request, payload, BODY_BYTES_MAX).await?;
     let surface = &state.surface;
     match Wanted::read(&body, &caller, &surface.templates, &surface.config.graph)? {
         Wanted::Default { owner, template } => {
@@ -167,7 +168,7 @@ pub async fn change(
     let query = Query::of(&request, &["owner"])?;
     let owner = caller.as_named("owner", query.text("owner"))?;
     let id = SubscriptionId(request::segment(&request, PREFIX, "id")?);
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(&request, payload, BODY_BYTES_MAX).await?;
     let surface = &state.surface;
     let changed = amend(surface, &owner, &id, &Fields::parse(&body)?).await?;
     Ok(response::ok(&changed))

@@ -17,6 +17,7 @@ use crate::auth::Caller;
 use crate::config::MediaConfig;
 use crate::embedded::unique_id::unique_id;
 use crate::http::State;
+use crate::http::body;
 use crate::http::openapi::requests::UploadDeclaration;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
@@ -92,7 +93,7 @@ pub async fn grant(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(&request, payload, BODY_BYTES_MAX).await?;
     let now = state.surface.clock.now();
     let media = &state.surface.config.media;
     let (upload, method) = declared(Fields::parse(&body)?, media, &caller.person, now)?;

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use super::EXPECTED;
 use super::filter::{DeadPushes, Filter};
 use crate::http::State;
+use crate::http::body;
 use crate::http::openapi::orders::SettlingOrder;
 use crate::http::operations::access::Operator;
 use crate::http::operations::order;
@@ -120,7 +121,7 @@ async fn settle(
     fate: Fate,
 ) -> Result<HttpResponse, Problem> {
     Query::of(request, &[])?;
-    let body = request::body(request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(request, payload, BODY_BYTES_MAX).await?;
     let by = Operator::of(request)?.name;
     let Wanted {
         which,

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 pub use self::live::{Live, LiveEnd, listen};
 use crate::auth::Caller;
 use crate::http::State;
+use crate::http::body;
 use crate::http::journalled::{self, Decision};
 use crate::http::openapi::requests::InboxMark;
 use crate::http::problem::{Kind, Problem};
@@ -119,7 +120,7 @@ pub async fn mark(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
-    let body = request::body(&request, payload, BODY_BYTES_MAX).await?;
+    let body = body::read(&request, payload, BODY_BYTES_MAX).await?;
     let mark = Mark::read(&body, &caller)?;
     let surface = &state.surface;
     record(surface, &mark).await?;
