@@ -108,6 +108,23 @@ fn what_concerns_many_is_told_to_each_once_while_others_are_told_in_between() {
     assert!(largest <= Some(2_100), "{largest:?} events in one go");
 }
 
+/// The star tells a story, of which many are still to be told: nothing is sent meanwhile.
+async fn story_while_the_senders_pause(world: &World) {
+    let actors = &world.daemon.surface.actors;
+    actors.pause(SENDER).expect("it runs");
+    world
+        .until("the sender pauses", || {
+            actors.actor(SENDER).expect("it runs").state == ActorState::Paused
+        })
+        .await;
+    world.story("star", "story", "Story").await;
+    world
+        .until("the senders have enough to do", || {
+            world.counts().pending >= 2_000
+        })
+        .await;
+}
+
 #[test]
 fn a_daemon_that_stops_amid_many_goes_on_with_whom_it_has_not_told() {
     let folder = TempDir::new().expect("a folder");
@@ -115,19 +132,7 @@ fn a_daemon_that_stops_amid_many_goes_on_with_whom_it_has_not_told() {
         star(&world).await;
         phones(&world).await;
         world.settle().await;
-        let actors = &world.daemon.surface.actors;
-        actors.pause(SENDER).expect("it runs");
-        world
-            .until("the sender pauses", || {
-                actors.actor(SENDER).expect("it runs").state == ActorState::Paused
-            })
-            .await;
-        world.story("star", "story", "Story").await;
-        world
-            .until("the senders have enough to do", || {
-                world.counts().pending >= 2_000
-            })
-            .await;
+        story_while_the_senders_pause(&world).await;
         let left = world.daemon.surface.tree.projections.fan_outs().people();
         assert!(left > 0, "some wait for their turn");
         world
@@ -150,22 +155,11 @@ fn what_becomes_private_amid_many_is_not_told_to_those_who_are_left() {
         star(&world).await;
         phones(&world).await;
         world.settle().await;
-        let actors = &world.daemon.surface.actors;
-        actors.pause(SENDER).expect("it runs");
-        world
-            .until("the sender pauses", || {
-                actors.actor(SENDER).expect("it runs").state == ActorState::Paused
-            })
-            .await;
-        world.story("star", "story", "Story").await;
-        world
-            .until("the senders have enough to do", || {
-                world.counts().pending >= 2_000
-            })
-            .await;
+        story_while_the_senders_pause(&world).await;
         let private =
             json!({"op": "set_property", "id": "story", "key": "visibility", "value": "private"});
         world.commit(json!([private])).await;
+        let actors = &world.daemon.surface.actors;
         actors.resume(SENDER).expect("it paused");
         world.settle().await;
         // What begins as private is told to none of them.

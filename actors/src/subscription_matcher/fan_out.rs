@@ -119,6 +119,7 @@ impl SubscriptionMatcher {
             Err(fault) => Err(fault.into()),
         }
     }
+
     /// Those on a list who may see what it tells of, and those who may not. It may have been hidden since it was matched.
     fn by_sight<'q>(&mut self, queued: &'q FanOutQueued) -> (Vec<&'q PersonId>, Vec<&'q PersonId>) {
         let FanOutQueued {
