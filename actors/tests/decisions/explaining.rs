@@ -12,15 +12,16 @@ use iyagi_actors::subscription_matcher::explaining::{
 use iyagi_actors::subscription_matcher::graph::{Graph, GraphModel};
 use iyagi_actors::subscription_matcher::matching::Matcher;
 use iyagi_messages::change::Commit;
-use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::event::Entity;
 use iyagi_messages::fact::SubscriptionCreated;
-use iyagi_messages::ids::{ElementId, EventId, PersonId, Pos, Seq, TemplateId, Timestamp};
+use iyagi_messages::ids::{ElementId, PersonId, TemplateId, Timestamp};
 use iyagi_messages::subscription::Subscription;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 
 use crate::matching::{records, templates};
+use crate::sample::event;
 
 /// Who is told of which element by which template.
 type Told = BTreeSet<(PersonId, ElementId, TemplateId)>;
@@ -36,17 +37,9 @@ struct Given {
 impl Given {
     fn subscribed(mut self, subscriptions: impl IntoIterator<Item = Subscription>) -> Self {
         for subscription in subscriptions {
-            self.subscriptions.apply(&Event {
-                pos: Pos(1),
-                id: EventId::root("test", "1"),
-                entity: Entity::new("test", 1),
-                seq: Seq(1),
-                at: Timestamp(0),
-                cause: None,
-                corr: String::new(),
-                actor: "test".into(),
-                fact: SubscriptionCreated { subscription }.into(),
-            });
+            let created = SubscriptionCreated { subscription };
+            let event = event(Entity::new("test", 1), Timestamp(0), created);
+            self.subscriptions.apply(&event);
         }
         self
     }

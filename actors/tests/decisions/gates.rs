@@ -6,18 +6,17 @@ use iyagi_actors::projections::{RatePolicy, Traffic, TrafficAhead, TrafficPolicy
 use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
 use iyagi_actors::push_sender::merging::merger_of;
 use iyagi_actors::push_sender::state::{Deferred, Merged, Progress, PushState};
-use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{
-    Fact, PreferencesChanged, PushDeferred, PushRequested, PushSuppressed, SilenceLifted,
-    SilencePlaced,
+    PreferencesChanged, PushDeferred, PushRequested, PushSuppressed, SilenceLifted, SilencePlaced,
 };
-use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq, Timestamp};
+use iyagi_messages::ids::{Incarnation, Seq, Timestamp};
 use iyagi_messages::preferences::{Preferences, Silence};
 use iyagi_messages::push::{DeferReason, MergeKind, Push, SuppressReason};
 use iyagi_messages::template::Template;
 use serde_json::json;
 
-use crate::sample::{REACHABLE, push, to_phone};
+use crate::sample::{REACHABLE, event, push, to_phone};
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const MINUTE_MS: u64 = 60_000;
@@ -44,20 +43,6 @@ fn template() -> Template {
         "texts": {"en": {"title": "t", "body": "b"}},
     });
     serde_json::from_value(template).expect("a template")
-}
-
-fn event(entity: Entity, at: Timestamp, fact: impl Into<Fact>) -> Event {
-    Event {
-        pos: Pos(1),
-        id: EventId::root("test", "1"),
-        entity,
-        seq: Seq(1),
-        at,
-        cause: None,
-        corr: String::new(),
-        actor: Incarnation("test#1".to_owned()),
-        fact: fact.into(),
-    }
 }
 
 /// What was requested, and what became of it at once.

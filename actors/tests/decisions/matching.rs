@@ -9,13 +9,15 @@ use iyagi_actors::subscription_matcher::matching::{Matcher, Templates};
 use iyagi_messages::change::Commit;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
-use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{DeviceRegistered, Fact, SubscriptionCreated};
-use iyagi_messages::ids::{EventId, Pos, Seq, Timestamp};
+use iyagi_messages::ids::Timestamp;
 use iyagi_messages::push::Push;
 use iyagi_messages::stream::{Op, RecordData, RecordKind, StreamRecord, TypedValue};
 use iyagi_messages::template::Template;
 use serde_json::{Value, json};
+
+use crate::sample::event;
 
 #[derive(Default)]
 struct Given {
@@ -115,17 +117,7 @@ impl Given {
     }
 
     fn learn(&mut self, fact: Fact) {
-        let event = Event {
-            pos: Pos(1),
-            id: EventId::root("test", "1"),
-            entity: Entity::new("test", 1),
-            seq: Seq(1),
-            at: Timestamp(0),
-            cause: None,
-            corr: String::new(),
-            actor: "test".into(),
-            fact,
-        };
+        let event = event(Entity::new("test", 1), Timestamp(0), fact);
         self.audience.apply(&event);
         self.subscriptions.apply(&event);
     }

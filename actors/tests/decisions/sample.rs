@@ -1,9 +1,11 @@
-//! The recipient and the push that decisions are tried on.
+//! The recipient, the push and the event that decisions are tried on.
 
 use iyagi_actors::push_sender::gates::Recipient;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
-use iyagi_messages::ids::{DeviceToken, PushId, Timestamp};
+use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::Fact;
+use iyagi_messages::ids::{DeviceToken, EventId, Incarnation, Pos, PushId, Seq, Timestamp};
 use iyagi_messages::push::{OnUnknownOutcome, Push};
 
 /// Somebody who may be told of anything, at any time.
@@ -55,4 +57,19 @@ pub(crate) fn to_phone(mut push: Push, device: DeviceToken) -> Push {
     );
     push.device = Some(device);
     push
+}
+
+/// A fact as the journal has it.
+pub(crate) fn event(entity: Entity, at: Timestamp, fact: impl Into<Fact>) -> Event {
+    Event {
+        pos: Pos(1),
+        id: EventId::root("test", "1"),
+        entity,
+        seq: Seq(1),
+        at,
+        cause: None,
+        corr: String::new(),
+        actor: Incarnation("test#1".to_owned()),
+        fact: fact.into(),
+    }
 }

@@ -10,13 +10,14 @@ use iyagi_actors::subscription_matcher::matching::Matcher;
 use iyagi_actors::visibility::Visibility;
 use iyagi_actors::visibility::rule::{Thing, Tie, VertexKind};
 use iyagi_messages::change::Commit;
-use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{Fact, PreferencesChanged, SubscriptionCreated};
-use iyagi_messages::ids::{EventId, Pos, Seq, Timestamp};
+use iyagi_messages::ids::Timestamp;
 use iyagi_messages::preferences::Preferences;
 use serde_json::json;
 
 use crate::matching::{records, templates};
+use crate::sample::event;
 
 const STRANGER: Tie = Tie {
     follows: false,
@@ -87,17 +88,7 @@ struct Given {
 
 impl Given {
     fn learn(&mut self, fact: Fact) {
-        let event = Event {
-            pos: Pos(1),
-            id: EventId::root("test", "1"),
-            entity: Entity::new("test", 1),
-            seq: Seq(1),
-            at: Timestamp(0),
-            cause: None,
-            corr: String::new(),
-            actor: "test".into(),
-            fact,
-        };
+        let event = event(Entity::new("test", 1), Timestamp(0), fact);
         self.wishes.apply(&event);
         self.subscriptions.apply(&event);
     }
