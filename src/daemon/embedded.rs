@@ -9,7 +9,7 @@ use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention, SearchIndex};
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
-use super::adapters::ffmpeg;
+use super::adapters::{ffmpeg, spool};
 use super::gateways::gateways;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::config::Config;
@@ -156,7 +156,7 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
-            ffmpeg: ffmpeg(config),
+            ffmpeg: ffmpeg(config, &spool(config)),
             search,
             clock: Arc::clone(clock),
         })

@@ -49,7 +49,7 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     /// One that does this with its arguments. `$folder` is its own folder, `$out` the file that it is to write.
-    fn doing(script: &str) -> Self {
+    pub(crate) fn doing(script: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
 
         let folder = TempDir::new().expect("a folder");
@@ -73,8 +73,13 @@ impl StandIn {
     /// One that yields the same bytes for either rendition.
     fn yielding(bytes: &[u8]) -> Self {
         let stand_in = Self::doing("/bin/cat $folder/bytes > \"$out\"");
-        std::fs::write(stand_in.folder.path().join("bytes"), bytes).expect("written");
+        stand_in.give("bytes", bytes);
         stand_in
+    }
+
+    /// Puts a file into its folder.
+    pub(crate) fn give(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join(name), bytes).expect("written");
     }
 
     pub(crate) fn program(&self) -> PathBuf {
@@ -299,7 +304,7 @@ pub(crate) fn held() -> StandIn {
 }
 
 pub(crate) fn go(stand_in: &StandIn) {
-    std::fs::write(stand_in.folder.path().join("go"), "").expect("written");
+    stand_in.give("go", b"");
 }
 
 #[test]
@@ -329,7 +334,7 @@ fn a_stop_does_not_wait_for_renditions_and_the_next_start_makes_them() {
 
 /// The real binary over a folder, dead once this is gone, also if the test fails before.
 pub(crate) struct Real {
-    process: Child,
+    pub(crate) process: Child,
     pub(crate) public: SocketAddr,
     pub(crate) operations: SocketAddr,
 }
