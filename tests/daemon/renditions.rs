@@ -228,7 +228,7 @@ fn what_is_not_the_rendition_is_refused_and_the_recording_is_not() {
         (b"garbage", "tagged", "tagged"),
         (
             include_bytes!("files/tagged.m4a"),
-            "tagged: what was encoded is not the rendition: it says more than its sound: no page of Ogg",
+            "tagged: what was encoded is not the rendition: it says more than its sound: bytes that are no page of Ogg",
             "tagged: what was encoded is not the rendition: it says more than its sound: a box `loci`",
         ),
         (

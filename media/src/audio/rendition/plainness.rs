@@ -78,7 +78,7 @@ fn ogg(file: &mut dyn Sound, size: u64) -> Result<(), RenditionError> {
         file: BufReader::new(file),
         left: size,
     };
-    let head = pages.next()?.ok_or_else(|| tells("no page of Ogg"))?;
+    let head = pages.next()?.ok_or_else(no_page)?;
     let mut comments = Vec::new();
     let mut complete = false;
     while let Some(page) = pages.next()? {
@@ -159,7 +159,7 @@ impl Pages<'_> {
 }
 
 fn no_page() -> RenditionError {
-    tells("bytes that are no page")
+    tells("bytes that are no page of Ogg")
 }
 
 /// Walks the comment header (RFC 7845 §5.2); nothing unless it ends where it should, and tells
