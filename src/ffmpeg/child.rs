@@ -91,20 +91,22 @@ pub(super) fn run(
         }
         std::thread::sleep(WATCH_INTERVAL);
     };
+    let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    // Whatever its status: `ffmpeg` 5.1 calls it a success that the end of an Ogg is lost.
+    if said.contains(DISK_FULL) {
+        return Err(ChildFault::Full(said));
+    }
     let written = output.metadata()?.len();
     if written > bounds.output_bytes_max {
         return Err(ChildFault::TooMuch(bounds.output_bytes_max));
     }
-    if status.success() && written == 0 {
-        return Err(ChildFault::Nothing);
-    }
     if status.success() {
-        return Ok(());
-    }
-    let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
-    if said.contains(DISK_FULL) {
-        return Err(ChildFault::Full(said));
+        return if written == 0 {
+            Err(ChildFault::Nothing)
+        } else {
+            Ok(())
+        };
     }
     // What a shell says of a program that is not there, or that cannot be run.
     if let Some(126 | 127) = status.code() {

@@ -165,9 +165,11 @@ async fn an_object_that_is_replaced_before_it_comes_is_looked_at_anew() {
 #[tokio::test]
 async fn more_than_was_announced_is_not_written() {
     let folder = TempDir::new().expect("a folder");
-    let store = bucket_spooling(spool(&folder), |request| match is_head(request) {
-        true => head("e", 5),
-        false => Answer::Whole(body("\"e\"", &[7; 1_000_000])),
+    let store = bucket_spooling(spool(&folder), |request| {
+        if is_head(request) {
+            return head("e", 5);
+        }
+        Answer::Whole(body("\"e\"", &vec![7; 1_000_000]))
     })
     .await;
     let read = store.get_file(&key(KEY), BYTES_MAX).await;

@@ -278,6 +278,24 @@ fn a_program_that_fails_is_missing_or_writes_without_end_costs_the_rendition_alo
 }
 
 #[test]
+fn a_full_disk_fails_no_rendition_and_it_is_made_once_there_is_room() {
+    let full = "[ -e $folder/room ] || { echo No space left on device >&2; exit 1; }; ";
+    let stand_in = StandIn::doing(&[full, HONEST].concat());
+    let report = play_changed(both(stand_in.program()), async |world| {
+        let key = upload(&world, "posts/1/tone.wav", &tone()).await;
+        eventually("it is tried again", async || stand_in.calls() > 1).await;
+        let audio = item(&world, &key).await.and_then(|item| item.audio);
+        let renditions = audio.expect("what is known is listed").renditions;
+        let mut states = renditions.iter().map(|one| &one.state);
+        assert!(states.all(|state| *state == RenditionState::Pending));
+        stand_in.give("room", b"");
+        assert_eq!(made(&settled(&world, &key).await).len(), 2);
+        world
+    });
+    assert_eq!(report.letters_waiting, 0);
+}
+
+#[test]
 fn one_that_never_ends_is_ended_at_its_deadline() {
     let stand_in = StandIn::doing("echo $$ >> $folder/pids; while :; do :; done");
     let changed = |config: &mut iyagi::config::Config| {
@@ -410,6 +428,8 @@ fn a_crash_amid_a_rendition_loses_nothing_and_the_next_start_makes_it() {
     let stand_in = held();
     let folder = TempDir::new().expect("a folder");
     killed_amid_a_rendition(folder.path(), &stand_in);
+    let left = std::fs::read_dir(folder.path().join("spool"));
+    assert_eq!(left.expect("a folder").count(), 0, "no file is left behind");
     go(&stand_in);
     play_changed_in(folder.path(), both(stand_in.program()), async |world| {
         let key = ObjectKey::new("posts/1/tone.wav").expect("a key");

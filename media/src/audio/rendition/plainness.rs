@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_header_that_never_ends_is_neither_kept_nor_followed() {
-        let mut page = ogg_page(7, &[&[0; 255 * 254]]);
+        let mut page = ogg_page(7, &[&vec![0; 255 * 254]]);
         // Without its last segment the packet goes on in the next page.
         page[26] -= 1;
         page.remove(27 + 254);
