@@ -17,7 +17,7 @@ use crate::http::body;
 use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
-use crate::http::response;
+use crate::http::response::{self, Content};
 use crate::http::visible;
 
 const PREFIX: &str = "/v1/files/";
@@ -145,10 +145,8 @@ pub(in crate::http) async fn send(
         return Ok(response::tagged(request, &info.etag, cache_control).finish());
     }
     let place = state.transfer().await?;
-    let (bytes, info) = store
-        .get(key, u64::MAX)
-        .await
-        .map_err(|fault| problem_of(&fault))?;
+    let read = read_content(state, key).await;
+    let (content, info) = read.map_err(|fault| problem_of(&fault))?;
     let mut response = response::tagged(request, &info.etag, cache_control);
     for header in response::HARMLESS {
         response.insert_header(header);
@@ -159,9 +157,21 @@ pub(in crate::http) async fn send(
         request,
         &mut response,
         &info.etag,
-        bytes,
+        content,
         place,
     ))
+}
+
+/// On one machine it is a file already. Of S3 it is not spooled: whoever reads slowly would keep the room of recordings
+/// that are to be worked on, and apps are sent to the bucket itself.
+async fn read_content(state: &State, key: &ObjectKey) -> Result<(Content, ObjectInfo), StoreFault> {
+    let store = &state.surface.store;
+    if state.surface.one_machine.is_some() {
+        let (file, info) = store.get_file(key, u64::MAX).await?;
+        return Ok((Content::File(file), info));
+    }
+    let (bytes, info) = store.get(key, u64::MAX).await?;
+    Ok((Content::Bytes(bytes.into()), info))
 }
 
 /// Removes a file of the caller's own; one that is not there is removed already.
