@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::adapters::ffmpeg;
 use super::gateways::gateways;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
-use crate::config::Config;
+use crate::config::{Config, DataConfig};
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{OpenError, SqliteJournal};
 use crate::embedded::links::LocalLinks;
@@ -94,7 +94,7 @@ impl EmbeddedAdapters {
     /// Opens or creates every store.
     pub async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, EmbeddedError> {
         let dir = &config.data.dir;
-        let push_log = open_push_log(dir, clock)?;
+        let push_log = open_push_log(&config.data, clock)?;
         let gateway = gateways(config, clock, Arc::clone(&push_log) as _)?;
         let journal_path = dir.join("journal.db");
         let journal = open_journal(&journal_path, clock, config.inbox.retention()).await?;
@@ -241,9 +241,12 @@ async fn open_journal(
     Ok(Arc::new(opened.expect("opening a journal does not panic")?))
 }
 
-fn open_push_log(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<PushLog>, EmbeddedError> {
-    let path = dir.join("push.ndjson");
-    let opened = PushLog::open(&path, Arc::clone(clock));
+fn open_push_log(
+    data: &DataConfig,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<PushLog>, EmbeddedError> {
+    let path = data.dir.join("push.ndjson");
+    let opened = PushLog::open(&path, data.push_log_rotation(), Arc::clone(clock));
     Ok(Arc::new(opened.map_err(|source| {
         EmbeddedError::PushLog { path, source }
     })?))
