@@ -15,7 +15,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// What mends a damaged file of the data folder, in words that end a sentence. A file that is set aside is one that is made
 /// anew, empty, at the next start; what SQLite keeps beside it (`-wal`, `-shm`) goes with it.
-pub fn cure(file: &Path) -> &'static str {
+pub(super) fn cure(file: &Path) -> &'static str {
     match file.file_name().and_then(OsStr::to_str) {
         Some("journal.db") => {
             "stop the daemon and restore the file from a backup. Without one set it aside and run `iyagi backfill \

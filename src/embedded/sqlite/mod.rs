@@ -16,8 +16,7 @@ use rusqlite::Connection;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
-pub use self::damage::cure;
-use self::damage::is_damage;
+use self::damage::{cure, is_damage};
 pub use self::layout::{Schema, open_read_only};
 use self::layout::{check, open_to_write};
 use self::writer::Writer;
