@@ -327,7 +327,9 @@ async fn ports(folder: &Path, gateway: Arc<dyn PushGateway>) -> Ports {
         graph,
         gateway,
         store: Arc::new(objects.await.expect("opens")),
-        table: Arc::new(EmbeddedMetadata::open(&folder.join("metadata.db")).expect("opens")),
+        table: Arc::new(
+            EmbeddedMetadata::open(&folder.join("metadata.db"), Arc::clone(&clock)).expect("opens"),
+        ),
         dead_letters: queue("dead-letters.fifo"),
         redrive: None,
         push_feedback: None,

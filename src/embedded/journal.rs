@@ -331,6 +331,7 @@ fn tune(writer: &Connection) -> rusqlite::Result<()> {
 fn damage_of_open(error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::Statement { source, .. } => rows::statement_fault(0, &source).into(),
+        // A damaged file among them, which names itself and its cure.
         other => other.into(),
     }
 }
@@ -346,7 +347,9 @@ fn write_fault(error: DatabaseError<JournalFault>) -> JournalFault {
 
 fn read_fault(error: DatabaseError) -> JournalFault {
     match error {
-        DatabaseError::Statement { source, .. } => rows::statement_fault(0, &source),
+        DatabaseError::Statement { source, .. } | DatabaseError::Damaged { source, .. } => {
+            rows::statement_fault(0, &source)
+        }
         other => JournalFault::Unreadable(other.to_string()),
     }
 }

@@ -31,7 +31,8 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::CursorAdvanced;
-use iyagi_messages::ids::Seq;
+use iyagi_messages::ids::{Seq, Timestamp};
+use serde::Deserialize;
 
 use self::addressing::{Announced, People};
 use self::change_log::{ChangeLog, Unfollowable};
@@ -88,6 +89,9 @@ pub const GRAPH_VERSION: u32 = 3;
 pub const GRAPH_SNAPSHOT: &str = "graph";
 /// Records folded between two snapshots; bounds what a restart folds again.
 const SNAPSHOT_RECORDS: u64 = 50_000;
+/// Age of what is in no snapshot at which there is one, however little it is: a log that keeps a day, the least that one
+/// does, must have all of it at the next start.
+const SNAPSHOT_AGE: Duration = Duration::from_hours(6);
 
 /// Matches commits.
 pub struct SubscriptionMatcher {
@@ -96,6 +100,8 @@ pub struct SubscriptionMatcher {
     graph: Graph,
     matcher: Matcher,
     since_snapshot: u64,
+    /// How old the oldest commit is that is in no snapshot.
+    unsaved_since: Option<Timestamp>,
     /// The commit beyond the bounds of which some records are in the graph already, and how many.
     taken: (u64, u64),
     /// Whether a message to itself is on its way that goes on with the queue of people.
@@ -136,6 +142,7 @@ impl SubscriptionMatcher {
             graph,
             matcher,
             since_snapshot: 0,
+            unsaved_since: None,
             taken: (0, 0),
             returns_to_queue: false,
             offered,
@@ -169,7 +176,10 @@ impl SubscriptionMatcher {
             clock: &*context.clock,
         };
         match log.follow(&mut self.graph, cursor, &context.model).await {
-            Ok(()) => Ok(()),
+            Ok(first_at) => {
+                self.unsaved_since = self.unsaved_since.or(first_at);
+                Ok(())
+            }
             Err(Unfollowable::Gone(fault)) => {
                 tracing::error!(
                     from = %self.graph.cursor, to = %cursor, %fault,
@@ -277,7 +287,11 @@ impl SubscriptionMatcher {
             });
         }
         self.since_snapshot += records;
-        if self.since_snapshot >= SNAPSHOT_RECORDS {
+        let now = self.context.clock.now();
+        let unsaved_ms = now.since_ms(*self.unsaved_since.get_or_insert(now));
+        if self.since_snapshot >= SNAPSHOT_RECORDS
+            || u128::from(unsaved_ms) >= SNAPSHOT_AGE.as_millis()
+        {
             self.save().await?;
         }
         Ok(())
@@ -338,8 +352,19 @@ impl SubscriptionMatcher {
             .save_snapshot(GRAPH_SNAPSHOT, snapshot)
             .await?;
         self.since_snapshot = 0;
+        self.unsaved_since = None;
         Ok(())
     }
+}
+
+/// As of which operation a snapshot of the graph is.
+pub fn cursor_of(snapshot: &Snapshot) -> Option<Cursor> {
+    #[derive(Deserialize)]
+    struct Place {
+        cursor: Cursor,
+    }
+    let place: Place = serde_json::from_slice(&snapshot.body).ok()?;
+    Some(place.cursor)
 }
 
 /// What everything that a commit leads to is known by.

@@ -291,10 +291,7 @@ pub(super) fn catch_up(
     recent: &Mutex<Recent>,
     head: u64,
 ) -> Result<(), DatabaseError> {
-    let statement = |source| DatabaseError::Statement {
-        path: path.to_owned(),
-        source,
-    };
+    let statement = |source| DatabaseError::of(path, source);
     let connection = Connection::open(path).map_err(statement)?;
     fold_behind(&connection, inboxes, recent, head).map_err(statement)
 }
