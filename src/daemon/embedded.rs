@@ -13,7 +13,7 @@ use iyagi_actors::tree::Ports;
 use iyagi_messages::ids::Pos;
 use thiserror::Error;
 
-use super::adapters::ffmpeg;
+use super::adapters::{ffmpeg, spool};
 use super::companions::{self, LostJournal};
 use super::gateways::gateways;
 use super::known_graph::make_known;
@@ -187,7 +187,7 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
-            ffmpeg: ffmpeg(config),
+            ffmpeg: ffmpeg(config, &spool(config)),
             search,
             clock: Arc::clone(clock),
         })
