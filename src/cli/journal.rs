@@ -10,7 +10,9 @@ use iyagi_messages::fact::KINDS;
 use iyagi_messages::ids::{EventId, Pos};
 use serde_json::json;
 
-use super::{Context, Exit, Failure};
+use super::provision::block_on;
+use super::{Context, Exit, Failure, RunFlags};
+use crate::daemon::accept_journal;
 use crate::embedded::journal::{Filter, JournalReader, Report, TraceNode};
 use crate::tell::{moment, sentence};
 
@@ -29,6 +31,14 @@ pub(super) enum JournalCommand {
     Export(ExportArguments),
     /// Check every row; status 1 if anything is damaged.
     Verify,
+    /// Go on with the journal that is there, although the graph was used with one that had come further.
+    #[command(
+        after_long_help = "A daemon does not start beside a graph whose journal was lost, or put back from an older copy: \
+            people would be told again of what came since. Put the newest copy back, or run `iyagi backfill --from-graph` \
+            to go on at the end of the change log. This is for who wants them told again. On one machine alone, and with \
+            the daemon stopped."
+    )]
+    Accept,
 }
 
 #[derive(Debug, Args)]
@@ -81,7 +91,31 @@ pub(super) fn journal(context: &mut Context, command: &JournalCommand) -> Result
         JournalCommand::Trace(arguments) => trace(context, &arguments.what),
         JournalCommand::Export(arguments) => export(context, arguments),
         JournalCommand::Verify => verify(context),
+        JournalCommand::Accept => accept(context),
     }
+}
+
+fn accept(context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.load(&RunFlags::default())?.config;
+    if config.aws.enabled {
+        return Err(Failure::Usage {
+            what: "on AWS the journal is a table, and a host's file is a copy of it".to_owned(),
+            help: "`iyagi journal accept` is for a daemon that has everything on one machine"
+                .to_owned(),
+        });
+    }
+    block_on(async {
+        let head = accept_journal(&config).await?;
+        let out = &mut context.output;
+        if out.json() {
+            out.document(&json!({ "head": head }))?;
+        } else {
+            out.line(format_args!(
+                "the next start goes on with the journal that ends at event {head}"
+            ))?;
+        }
+        Ok(Exit::Done)
+    })
 }
 
 fn ls(context: &mut Context, arguments: &LsArguments) -> Result<Exit, Failure> {

@@ -3,7 +3,7 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `delivery`, `fleet`, `inbox`, `limits`, `operations`, `push`,
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `delivery`, `fleet`, `inbox`, `limits`, `operations`, `push`,
 //!   `search`, `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
@@ -14,6 +14,7 @@
 mod audio;
 mod auth;
 mod aws;
+mod data;
 mod delivery;
 mod document;
 mod environment;
@@ -45,6 +46,7 @@ use serde::{Deserialize, Serialize};
 pub use self::audio::AudioConfig;
 pub use self::auth::{AuthConfig, AuthMode, CognitoConfig};
 pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
+pub use self::data::DataConfig;
 pub use self::delivery::{CloudFrontConfig, DeliveryConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
@@ -117,22 +119,6 @@ impl Config {
             },
             properties: self.search.properties.properties(),
             authored_labels: self.graph.authored_labels.clone(),
-        }
-    }
-}
-
-/// Where state is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// The folder of journal, graph, queues and files. One daemon at a time uses it.
-    pub dir: PathBuf,
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            dir: PathBuf::from("data"),
         }
     }
 }

@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::companions::keep_seeing;
+use super::expiry::expire_change_log;
 use crate::config::AuthMode;
 use crate::embedded::drop_folder::DropFolder;
 use crate::surface::Surface;
@@ -132,6 +134,8 @@ impl Observed {
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
         lifecycle.spawn(drop_old_entries(Arc::clone(surface)));
+        lifecycle.spawn(keep_seeing(Arc::clone(surface)));
+        lifecycle.spawn(expire_change_log(Arc::clone(surface)));
         if let Some(patience) = sd_notify::watchdog_enabled() {
             lifecycle.spawn(feed_watchdog(
                 Arc::clone(surface),

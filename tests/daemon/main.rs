@@ -5,6 +5,7 @@ mod backfill;
 #[path = "../http/bearer.rs"]
 mod bearer;
 mod duplicates;
+mod expiry;
 mod fan_out;
 mod gathering;
 mod in_flight;

@@ -382,10 +382,35 @@ async fn replaced_and_removed_objects_leave_no_files() {
         .delete(&key("profile/나/1.jpg"))
         .await
         .expect("removes");
+    let left = fs::read_dir(folder.path().join("store/files")).expect("a folder");
+    assert_eq!(left.count(), 0, "nor folders");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_goes_with_its_last_object_takes_no_other_that_comes_into_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), None, &TokioClock::start()).await;
+    let comes_and_goes = async {
+        for _ in 0..100 {
+            put(&store, "a/b/one", "1").await;
+            store.delete(&key("a/b/one")).await.expect("removes");
+        }
+    };
+    let others = async {
+        for number in 0..100 {
+            let name = format!("a/b/{number}");
+            put(&store, &name, "2").await;
+            assert_eq!(read(&store, &name).await, "2");
+            store.delete(&key(&name)).await.expect("removes");
+        }
+    };
+    tokio::join!(comes_and_goes, others);
     assert_eq!(
-        files_below(&folder.path().join("store/files")),
+        files_below(&folder.path().join("store/incoming")),
         Vec::<PathBuf>::new()
     );
+    let left = fs::read_dir(folder.path().join("store/files")).expect("a folder");
+    assert_eq!(left.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,12 +73,16 @@ impl Files {
 
     /// Moves a staged file to its place.
     pub(super) fn settle(&self, stored: &Stored) -> io::Result<()> {
-        let path = self.files.join(&stored.file);
-        self.create_parents(&path)?;
-        match fs::rename(self.incoming.join(&stored.write_id), path) {
-            // A later write has already replaced and removed it.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            moved => moved,
+        let (aside, path) = (self.aside(&stored.write_id), self.files.join(&stored.file));
+        loop {
+            self.create_parents(&path)?;
+            match fs::rename(&aside, &path) {
+                // The folder was left empty by a file that was deleted meanwhile, and went with it.
+                Err(error) if error.kind() == ErrorKind::NotFound && aside.exists() => {}
+                // A later write has already replaced and removed it.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                moved => return moved,
+            }
         }
     }
 
@@ -142,15 +146,29 @@ impl Files {
         Ok(None)
     }
 
-    /// Deletes a file wherever it is.
+    /// Deletes a file wherever it is, and the folders that it leaves empty.
     pub(super) fn remove(&self, stored: &Stored) -> io::Result<()> {
         for path in self.places(stored) {
-            match fs::remove_file(path) {
+            match fs::remove_file(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                removed => return removed,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.remove_empty_folders(&path);
+                    return Ok(());
+                }
             }
         }
         Ok(())
+    }
+
+    fn remove_empty_folders(&self, removed: &Path) {
+        let own = |folder: &&Path| folder.starts_with(&self.files) && **folder != self.files;
+        for folder in removed.ancestors().skip(1).take_while(own) {
+            // One that has something in it ends it.
+            if fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
     }
 
     /// In place, or still aside, or moved into place between the first two looks.

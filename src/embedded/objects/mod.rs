@@ -84,9 +84,16 @@ impl EmbeddedObjects {
         })
     }
 
-    /// Whether a full disk or an I/O error has ended all writing.
-    pub fn has_stopped(&self) -> bool {
-        self.store.database.has_stopped()
+    /// Resolves with the reason once a full disk, an I/O error or damage has ended all writing.
+    pub async fn stopped(&self) -> String {
+        self.store.database.stopped().await
+    }
+
+    /// Raises the notification of every object once more, for who has lost what it knew of them. Yields how many.
+    pub async fn announce_all(&self) -> Result<u64, StoreFault> {
+        let at = self.clock.now();
+        self.blocking(move |store, runtime| store.announce_all(runtime, at))
+            .await
     }
 
     /// Begins an object whose bytes come in pieces.

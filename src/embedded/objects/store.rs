@@ -27,6 +27,8 @@ const SCHEMA: Schema = Schema {
 };
 /// How often a reader looks again when its object was replaced under its hands.
 const READ_ATTEMPTS_MAX: usize = 16;
+/// Objects whose notifications are raised in one write.
+const ANNOUNCED_AT_ONCE: usize = 1_000;
 /// Hexadecimal digits of an entity tag.
 const ETAG_DIGITS: usize = 32;
 
@@ -216,6 +218,21 @@ impl Store {
         self.discard(removed);
         self.deliver_or_keep(runtime);
         Ok(())
+    }
+
+    pub(super) fn announce_all(&self, runtime: &Handle, at: Timestamp) -> Result<u64, StoreFault> {
+        let (mut total, mut after) = (0, String::new());
+        loop {
+            let change = self.change(at);
+            let announced = self.write(runtime, move |connection| {
+                index::announce_some(connection, &after, ANNOUNCED_AT_ONCE, &change)
+            });
+            let (count, last) = announced?;
+            let Some(last) = last else { break };
+            (total, after) = (total + count, last);
+        }
+        self.deliver_or_keep(runtime);
+        Ok(total)
     }
 
     fn change(&self, at: Timestamp) -> index::Change {

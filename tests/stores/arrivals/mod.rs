@@ -94,11 +94,12 @@ impl World {
     async fn new(versions: bool, seed: u64) -> Self {
         let jitter = Jitter::new(seed);
         let folder = tempfile::tempdir().expect("a folder");
-        let table = EmbeddedMetadata::open(&folder.path().join("metadata.db")).expect("opens");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let path = folder.path().join("metadata.db");
+        let table = EmbeddedMetadata::open(&path, Arc::clone(&clock)).expect("opens");
         let bucket = Arc::new(Bucket::new(versions, jitter.clone()));
         let table = Arc::new(Table { table, jitter });
         let offered = Arc::new(Outbox::default());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = Arc::new(MemoryJournal::new(Arc::clone(&clock)));
         let projections = Projections::recover(&*journal, TrafficPolicy::default())
             .await
