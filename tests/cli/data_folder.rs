@@ -120,6 +120,23 @@ fn an_older_copy_of_the_journal_is_refused_too_until_it_is_accepted() {
 }
 
 #[test]
+fn a_lost_graph_is_not_taken_for_an_empty_one() {
+    let live = told();
+    let data = live.folder.path().join("data");
+    let whole = fs::read(data.join("graph.db")).expect("read");
+    remove(&data, "graph.db");
+    let reason = live.refuses_to_start();
+    for named in ["graph.db", "journal.db", "was lost", "Put the newest copy"] {
+        assert!(reason.contains(named), "{named}: {reason}");
+    }
+    remove(&data, "graph.db");
+    fs::write(data.join("graph.db"), whole).expect("put back");
+    let mut live = live.again();
+    assert_eq!(live.sent(), 1);
+    assert_eq!(live.stop(), Some(0));
+}
+
+#[test]
 fn a_damaged_file_is_named_with_what_mends_it() {
     let live = told();
     let data = live.folder.path().join("data");
