@@ -170,6 +170,7 @@ impl Rehearsal {
                 ..CatchUpPolicy::default()
             },
             fleet: Fleet::alone(Arc::clone(&projections)),
+            lines: Arc::default(),
             // Whoever rehearses sends when all is matched.
             pending_max_per_host: u64::MAX,
         };

@@ -30,6 +30,7 @@ use crate::daemon::{DataLock, LockError};
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{OpenError, SqliteJournal};
 use crate::embedded::sqlite::DatabaseError;
+use crate::spool::Spool;
 
 /// Where the graph is read from.
 #[derive(Debug, Clone)]
@@ -132,7 +133,8 @@ impl Backfill {
             let clients = Clients::new(&config.aws).await?;
             let neptune = clients.neptune.ok_or(BackfillError::NoGraph)?;
             let timeout = Duration::from_millis(config.aws.call_timeout_ms);
-            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout).await?;
+            let spool = Arc::new(Spool::of(&config));
+            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout, spool).await?;
             return Ok(Self {
                 queries: Arc::new(NeptuneGraph::new(neptune.clone())),
                 stream: Arc::new(NeptuneStream::new(neptune)),

@@ -29,6 +29,7 @@ mod quota;
 mod schema;
 mod search;
 mod semantics;
+mod spool;
 mod templates;
 mod transcripts;
 
@@ -173,6 +174,9 @@ pub struct MediaConfig {
     pub cpu_threads: usize,
     /// Memory that all pictures being decoded may take together, in bytes. A large one waits for its share.
     pub decode_budget_bytes: u64,
+    /// Disk in the data folder that large files on their way may take together, in bytes: a third each for what comes from
+    /// S3, what `ffmpeg` decodes, and what it encodes. Who finds no room waits.
+    pub spool_bytes_max: u64,
     /// How long one picture may take, in milliseconds.
     pub deadline_ms: u64,
     /// What is not even decoded.
@@ -200,6 +204,7 @@ impl Default for MediaConfig {
             lookahead: 512,
             cpu_threads: 0,
             decode_budget_bytes: 1024 * 1024 * 1024,
+            spool_bytes_max: 2 * 1024 * 1024 * 1024,
             deadline_ms: 30_000,
             limits: Limits::default(),
             audio: AudioConfig::default(),

@@ -67,6 +67,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     super::operations::check(&config.operations, &mut faults);
     super::audio::check(&config.media.audio, &mut faults);
     super::quota::check(&config.media, &mut faults);
+    super::spool::check(config, &mut faults);
     super::transcripts::check(config, &mut faults);
     super::delivery::check(config, &mut faults);
     super::push::check(&config.push, &mut faults);

@@ -14,7 +14,7 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Pos;
 use thiserror::Error;
 
-use super::adapters::ffmpeg;
+use super::adapters::{ffmpeg, spool};
 use super::companions::{Parted, check_empty_graph, check_journal};
 use super::gateways::gateways;
 use super::known_graph;
@@ -188,7 +188,7 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
-            ffmpeg: ffmpeg(config),
+            ffmpeg: ffmpeg(config, &spool(config)),
             search,
             clock: Arc::clone(clock),
         })

@@ -8,6 +8,7 @@
 //! # Layout
 //! - `rows`: how an event lies in its table
 //! - `writer`: appends
+//! - `recently`: what is remembered of what was used lately
 //! - `lookup`: finds positions by id and entity without one random page per event
 //! - `scan`: the check on opening
 //! - `snapshots`: folded state
@@ -41,6 +42,7 @@ mod inbox_reading;
 mod lookup;
 mod queries;
 mod reader;
+mod recently;
 mod rows;
 mod scan;
 mod snapshots;

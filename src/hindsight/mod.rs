@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{Filter, JournalReader, OpenError};
 use crate::embedded::sqlite::DatabaseError;
+use crate::spool::Spool;
 
 /// Events that are read at once.
 const EVENTS: usize = 10_000;
@@ -126,7 +127,8 @@ impl Hindsight {
             let clients = Clients::new(&config.aws).await?;
             let neptune = clients.neptune.ok_or(PastFault::NoGraph)?;
             let timeout = Duration::from_millis(config.aws.call_timeout_ms);
-            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout).await?;
+            let spool = Arc::new(Spool::of(config));
+            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout, spool).await?;
             let snapshots = Snapshots::new(Arc::new(store));
             let newest = snapshots.newest(GRAPH_SNAPSHOT, GRAPH_VERSION).await?;
             return Ok(Self {

@@ -10,6 +10,7 @@ mod fan_out;
 mod gathering;
 mod in_flight;
 mod media;
+mod memory;
 mod push;
 mod real_ffmpeg;
 mod rendition_backfill;

@@ -107,7 +107,7 @@ async fn what_is_of_another_kind_is_not_read_however_large_it_is() {
             .await;
         put.expect("stores");
         told.push(events(&*queue).await.remove(0));
-        let read = |kind| read_write_of(&store, &told[told.len() - 1], BYTES_MAX, kind);
+        let read = |kind| read_write_of::<Vec<u8>>(&store, &told[told.len() - 1], BYTES_MAX, kind);
         let as_picture = read(Format::is_picture).await.expect("reads");
         let as_recording = read(Format::is_recording).await.expect("reads");
         if told.len() == 1 {
@@ -121,7 +121,7 @@ async fn what_is_of_another_kind_is_not_read_however_large_it_is() {
     }
     let removed = store.delete(&key("posts/1")).await;
     removed.expect("removes");
-    let late = read_write_of(&store, &told[1], BYTES_MAX, Format::is_recording).await;
+    let late = read_write_of::<Vec<u8>>(&store, &told[1], BYTES_MAX, Format::is_recording).await;
     assert_eq!(late, Ok(Some(Reading::Superseded)));
 }
 

@@ -43,6 +43,7 @@ use crate::fleet::{Fleet, Lead};
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
 use crate::ports::{ChangeStream, Clock};
 use crate::projections::{CatchUpPolicy, Projections, TrafficAhead};
+use crate::push_sender::lines::Lines;
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::PollPace;
 use crate::stream_poller::assembler::Portion;
@@ -69,13 +70,16 @@ pub struct SubscriptionMatcherContext {
     pub clock: Arc<dyn Clock>,
     /// Whether the change log is this host's work.
     pub fleet: Fleet,
+    /// Pushes that wait for another one to their phone.
+    pub lines: Arc<Lines>,
     /// What is done while the change log is read late.
     pub catch_up: CatchUpPolicy,
     /// Pending pushes, for each host that sends, at which matching waits for the senders.
     pub pending_max_per_host: u64,
 }
 
-/// Pushes that may wait for a push service that is down or paused: some two hundred megabytes of their places.
+/// Pushes that may wait for a push service that is down or paused, or for their next attempt: some two hundred megabytes of
+/// their places.
 const HELD_UP_MAX: u64 = 1_000_000;
 /// How often the queue of people is looked at while the senders have enough to do.
 const QUEUE_INTERVAL: Duration = Duration::from_millis(20);
@@ -202,16 +206,20 @@ impl SubscriptionMatcher {
         }
     }
 
-    /// Whether so many pushes are pending that more are not worth having yet. Those of a push service that is down or paused
-    /// wait for something else than senders, and hold up nobody's matching until they fill the memory that is meant for them.
+    /// Whether so many pushes are pending that more are not worth having yet. Those of a push service that is down or paused,
+    /// those that were tried, and those behind them wait for something else than senders, and hold up nobody's matching until
+    /// they fill the memory that is meant for them.
     fn has_no_room(&self, pending_max: u64) -> bool {
         let outbox = self.context.projections.outbox();
         let services = self.context.projections.platforms();
         let held_up = |platform: Option<Platform>| {
             platform.is_some_and(|platform| services.is_held_up(platform))
         };
-        outbox.pressing(|platform| !held_up(platform)) >= pending_max
-            || outbox.pressing(held_up) >= HELD_UP_MAX
+        // What is behind such a push on another host is not known here, and presses.
+        let behind = self.context.lines.behind() as u64;
+        let pressing = outbox.pressing(|platform| !held_up(platform));
+        pressing.saturating_sub(behind) >= pending_max
+            || outbox.pressing(held_up) + outbox.retries() + behind >= HELD_UP_MAX
     }
 
     async fn take(&mut self, portions: &[Portion]) -> Result<(), Fault> {

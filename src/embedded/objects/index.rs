@@ -46,7 +46,7 @@ pub(super) fn put(
             write.key.as_str(),
             &write.stored.write_id,
             &write.stored.file,
-            i64::try_from(write.size).expect("bytes in memory"),
+            i64::try_from(write.size).expect("no disk holds that many"),
             &write.etag,
             &write.sha256,
             &sequencer.0,

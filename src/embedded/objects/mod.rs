@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{
-    Clock, NewObject, ObjectInfo, ObjectPage, ObjectStore, PutOptions, Queue, QueueFault,
-    StoreFault,
+    Clock, LocalFile, NewObject, ObjectInfo, ObjectPage, ObjectStore, PutOptions, Queue,
+    QueueFault, StoreFault,
 };
 use iyagi_messages::object::ObjectKey;
 use rusqlite::Connection;
@@ -148,6 +148,16 @@ impl ObjectStore for EmbeddedObjects {
             .await
     }
 
+    async fn get_file(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(LocalFile, ObjectInfo), StoreFault> {
+        let key = key.clone();
+        self.blocking(move |store, _| store.get_file(&key, bytes_max))
+            .await
+    }
+
     async fn get_start(
         &self,
         key: &ObjectKey,
@@ -180,6 +190,17 @@ impl ObjectStore for EmbeddedObjects {
         };
         let mut put = self.put_all(vec![object]).await?;
         Ok(put.pop().expect("one was stored"))
+    }
+
+    async fn put_file(
+        &self,
+        key: &ObjectKey,
+        file: &LocalFile,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault> {
+        let (key, file, at) = (key.clone(), file.clone(), self.clock.now());
+        self.blocking(move |store, runtime| store.put_file(runtime, &file, key, options, at))
+            .await
     }
 
     async fn put_all(&self, objects: Vec<NewObject>) -> Result<Vec<ObjectInfo>, StoreFault> {

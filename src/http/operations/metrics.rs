@@ -60,7 +60,8 @@ async fn render(state: &State) -> String {
     .sample(&[], uptime_ms as f64 / 1_000.0);
     of_dependencies(&mut text, &readiness);
     actors::of_actors(&mut text, &surface.actors.actors());
-    pushes::of_pushes(&mut text, &surface.tree.projections.outbox());
+    let tree = &surface.tree;
+    pushes::of_pushes(&mut text, &tree.projections.outbox(), &tree.lines);
     text.gauge(
         "iyagi_fan_out_waiting_people",
         "People who are still to be told of changes that concern many",

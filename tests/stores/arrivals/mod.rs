@@ -15,7 +15,7 @@ use iyagi::clock::SystemClock;
 use iyagi::embedded::metadata::EmbeddedMetadata;
 use iyagi_actors::dlq_keeper::DlqMessage;
 use iyagi_actors::journal::MemoryJournal;
-use iyagi_actors::media_job::{DecodeBudget, DerivedFiles, MediaJournal, Offers};
+use iyagi_actors::media_job::{ByteBudget, DerivedFiles, MediaJournal, Offers};
 use iyagi_actors::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use iyagi_actors::ports::{Clock, MetadataTable, ObjectStore, Queue, Received};
 use iyagi_actors::projections::{Projections, TrafficPolicy};
@@ -143,7 +143,7 @@ impl World {
             derived,
             rendering: Rendering {
                 cpu,
-                budget: DecodeBudget::new(1 << 20),
+                budget: ByteBudget::new(1 << 20),
                 limits: Limits::default(),
                 deadline,
             },
