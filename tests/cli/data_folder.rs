@@ -137,7 +137,7 @@ fn a_lost_graph_is_not_taken_for_an_empty_one() {
 }
 
 #[test]
-fn a_damaged_file_is_named_with_what_mends_it() {
+fn damage_is_told_with_its_place_and_what_mends_it() {
     let live = told();
     let data = live.folder.path().join("data");
     for (name, cure) in FILES {
@@ -152,6 +152,21 @@ fn a_damaged_file_is_named_with_what_mends_it() {
         fs::write(data.join(name), whole).expect("written");
         settle(&data);
     }
+    let search = data.join("search");
+    for file in fs::read_dir(search.join("index-1")).expect("an index") {
+        let path = file.expect("readable").path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "term")
+        {
+            fs::write(path, "x").expect("written");
+        }
+    }
+    let reason = live.refuses_to_start();
+    for said in ["data/search", "Remove the folder"] {
+        assert!(reason.contains(said), "{said}: {reason}");
+    }
+    fs::remove_dir_all(search).expect("removed");
     let mut live = live.again();
     assert_eq!(live.sent(), 1, "with every file back it is what it was");
     assert_eq!(live.stop(), Some(0));
