@@ -18,30 +18,45 @@ const RATE_MIN: u64 = 1_024;
 /// Room that is made for a body before any of it has arrived.
 const ROOM_BYTES: u64 = 1024 * 1024;
 
-/// Reads a body of at most `bytes_max` bytes.
+/// Reads a body of at most `bytes_max` bytes into memory.
 pub async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    bytes_max: u64,
+) -> Result<Vec<u8>, Problem> {
+    // A length that is only claimed takes no memory beyond this.
+    let room = stated(request).unwrap_or(0).min(ROOM_BYTES);
+    let mut body = Vec::with_capacity(room as usize);
+    let take = async |piece: Bytes| body.extend_from_slice(&piece);
+    pass(request, payload, bytes_max, take).await?;
+    Ok(body)
+}
+
+/// Hands over a body of at most `bytes_max` bytes as it comes.
+pub async fn pass(
     request: &HttpRequest,
     mut payload: Payload,
     bytes_max: u64,
-) -> Result<Vec<u8>, Problem> {
-    let stated = request.headers().get(header::CONTENT_LENGTH);
-    let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if stated.is_some_and(|length| length > bytes_max) {
+    mut take: impl AsyncFnMut(Bytes),
+) -> Result<(), Problem> {
+    if stated(request).is_some_and(|length| length > bytes_max) {
         discard(payload).await;
         return Err(too_large(bytes_max));
     }
-    // A length that is only claimed takes no memory beyond this.
-    let mut body = Vec::with_capacity(stated.unwrap_or(0).min(ROOM_BYTES) as usize);
     let mut arrival = Arrival::begin();
     while let Some(piece) = arrival.next(&mut payload).await? {
-        if (body.len() + piece.len()) as u64 > bytes_max {
-            drop(body);
+        if arrival.bytes > bytes_max {
             discard(payload).await;
             return Err(too_large(bytes_max));
         }
-        body.extend_from_slice(&piece);
+        take(piece).await;
     }
-    Ok(body)
+    Ok(())
+}
+
+fn stated(request: &HttpRequest) -> Option<u64> {
+    let stated = request.headers().get(header::CONTENT_LENGTH)?;
+    stated.to_str().ok()?.parse().ok()
 }
 
 /// How a body comes: it may neither stall nor trickle, or few clients could hold every connection there is.

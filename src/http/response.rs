@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
@@ -10,6 +12,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use actix_web::{Route, guard};
 use futures_util::stream;
+use iyagi_actors::ports::LocalFile;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -143,35 +146,74 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
+/// What is sent as a file.
+pub enum Content {
+    /// From memory.
+    Bytes(Bytes),
+    /// From the disk: no more of it is in memory than a piece.
+    File(LocalFile),
+}
+
+impl Content {
+    fn size(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(file) => usize::try_from(file.size()).unwrap_or(usize::MAX),
+        }
+    }
+
+    async fn piece(&self, part: Range<usize>) -> io::Result<Bytes> {
+        let mut reader = match self {
+            Self::Bytes(bytes) => return Ok(bytes.slice(part)),
+            Self::File(file) => file.reader(),
+        };
+        let read = move || {
+            let mut piece = vec![0; part.len()];
+            reader.seek(SeekFrom::Start(part.start as u64))?;
+            reader.read_exact(&mut piece)?;
+            Ok(piece.into())
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+}
+
 /// Sends a file, or the part of it that is asked for, and holds its place among the transfers until the last piece is on
 /// its way.
 pub fn file(
     request: &HttpRequest,
     response: &mut HttpResponseBuilder,
     etag: &str,
-    bytes: Vec<u8>,
+    content: Content,
     permit: OwnedSemaphorePermit,
 ) -> HttpResponse {
-    let (size, mut bytes) = (bytes.len(), Bytes::from(bytes));
+    let size = content.size();
+    let mut part = 0..size;
     response.insert_header((header::ACCEPT_RANGES, "bytes"));
     match range::wanted(request, etag, size) {
         Wanted::Whole => {}
-        Wanted::Part(part) => {
-            let sent = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+        Wanted::Part(wanted) => {
+            let sent = format!("bytes {}-{}/{size}", wanted.start, wanted.end - 1);
             response
                 .status(StatusCode::PARTIAL_CONTENT)
                 .insert_header((header::CONTENT_RANGE, sent));
-            bytes = bytes.slice(part);
+            part = wanted;
         }
         Wanted::Nothing => return range::nothing(size),
     }
-    let size = bytes.len() as u64;
-    let pieces = stream::unfold((bytes, permit), |(mut left, permit)| {
-        let piece = left.split_to(left.len().min(PIECE_BYTES));
-        let next = (!piece.is_empty()).then(|| (Ok::<_, Infallible>(piece), (left, permit)));
-        ready(next)
-    });
-    response.body(SizedStream::new(size, Box::pin(pieces)))
+    let length = part.len() as u64;
+    let pieces = stream::unfold(
+        (content, part, permit),
+        |(content, left, permit)| async move {
+            let end = left.end.min(left.start + PIECE_BYTES);
+            if left.is_empty() {
+                return None;
+            }
+            let piece = content.piece(left.start..end).await;
+            Some((piece, (content, end..left.end, permit)))
+        },
+    );
+    response.body(SizedStream::new(length, Box::pin(pieces)))
 }
 
 /// Content that people uploaded must not run as a page of ours.

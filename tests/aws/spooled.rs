@@ -292,7 +292,7 @@ async fn fill_the_disk(folder: &Path) {
     let Err(StoreFault::Full(why)) = refused else {
         panic!("{refused:?}")
     };
-    assert!(why.contains("no room to spool"), "{why}");
+    assert!(why.contains("cannot be spooled"), "{why}");
     nothing_is_left(folder).await;
     let (file, _) = store
         .get_file(&key("posts/small"), BYTES_MAX)

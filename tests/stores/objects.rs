@@ -351,6 +351,24 @@ async fn store_until_killed(folder: &Path) {
 }
 
 #[tokio::test]
+async fn a_file_that_is_cut_outside_the_store_is_told_and_not_taken_for_a_shorter_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), None, &TokioClock::start()).await;
+    put(&store, "a", "0123456789").await;
+    let (file, _) = store.get_file(&key("a"), 1024).await.expect("opens");
+    let path = files_below(&folder.path().join("store/files")).remove(0);
+    let cut = fs::File::options().write(true).open(path).expect("opens");
+    cut.set_len(5).expect("cut");
+    let error = file.read().expect_err("half of it is there");
+    assert!(error.to_string().contains("shorter"), "{error}");
+    let again = store.get_file(&key("a"), 1024).await;
+    let Err(StoreFault::Unavailable(why)) = again else {
+        panic!("{again:?}")
+    };
+    assert!(why.contains("changed outside the store"), "{why}");
+}
+
+#[tokio::test]
 async fn replaced_and_removed_objects_leave_no_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path(), None, &TokioClock::start()).await;

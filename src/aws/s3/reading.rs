@@ -108,7 +108,7 @@ impl S3Objects {
             });
         }
         let spooled = self.spool.file(Kind::Object, head.size).await;
-        let spooled = spooled.map_err(|error| no_room(key, &error))?;
+        let spooled = spooled.map_err(|error| unspooled(key, &error))?;
         let sent = self
             .client
             .get_object()
@@ -133,7 +133,7 @@ impl S3Objects {
                 Ok(Read::Whole(file, info))
             }
             Err(Unfilled::Cut(cut)) => Ok(Read::Broken(cut.to_string())),
-            Err(Unfilled::Disk(error)) => Err(no_room(key, &error)),
+            Err(Unfilled::Disk(error)) => Err(unspooled(key, &error)),
         }
     }
 }
@@ -178,7 +178,7 @@ fn write<C: AsRef<[u8]>>(mut file: &File, mut chunks: mpsc::Receiver<C>) -> io::
     Ok(digester.finish())
 }
 
-fn no_room(key: &ObjectKey, error: &io::Error) -> StoreFault {
-    let why = format!("there is no room to spool object `{key}`: {error}");
+fn unspooled(key: &ObjectKey, error: &io::Error) -> StoreFault {
+    let why = format!("object `{key}` cannot be spooled: {error}");
     StoreFault::of_disk(&io::Error::new(error.kind(), why))
 }

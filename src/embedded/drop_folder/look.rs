@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use iyagi_actors::ports::LocalFile;
+
 /// What changes when a file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint {
@@ -79,14 +81,14 @@ fn skipped(path: &Path, error: &io::Error) {
     }
 }
 
-/// A file's bytes, or nothing if it is no longer the one that was seen.
-pub(super) fn read(path: &Path, seen: Fingerprint) -> io::Result<Option<Vec<u8>>> {
-    let mut file = File::open(path)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(seen.size).unwrap_or(0));
-    // A file that grows meanwhile must not fill the memory.
-    (&mut file).take(seen.size + 1).read_to_end(&mut bytes)?;
-    let unchanged = Fingerprint::of(&file.metadata()?) == seen && bytes.len() as u64 == seen.size;
-    Ok(unchanged.then_some(bytes))
+/// A copy of a file, which whoever dropped it no longer writes to; nothing if it is not the file any more that was seen.
+pub(super) fn copy(folder: &Path, path: &Path, seen: Fingerprint) -> io::Result<Option<LocalFile>> {
+    let dropped = File::open(folder.join(path))?;
+    let mut copied = tempfile::tempfile_in(folder)?;
+    // A file that grows meanwhile must not fill the disk.
+    let bytes = io::copy(&mut (&dropped).take(seen.size + 1), &mut copied)?;
+    let unchanged = Fingerprint::of(&dropped.metadata()?) == seen && bytes == seen.size;
+    unchanged.then(|| LocalFile::new(copied)).transpose()
 }
 
 /// Moves a file to the same path below `done`, or beside if that is taken.

@@ -33,7 +33,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long to rest between two looks, while a copy in progress makes notice after notice.
 const REST: Duration = Duration::from_millis(100);
-/// Largest file; its bytes are in memory on their way to the store.
+/// Largest file. A larger one is a slip of the hand.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Where uploaded files go.
 const DONE: &str = ".done";
@@ -237,15 +237,16 @@ impl DropFolder {
             Ok(_) | Err(StoreFault::NotFound(_)) => {}
             Err(fault) => return Err(fault.into()),
         }
-        let whole = self.folder.join(path);
-        let read = tokio::task::spawn_blocking(move || look::read(&whole, fingerprint)).await;
-        let bytes = read.unwrap_or_else(|panic| Err(io::Error::other(panic)))?;
-        let bytes = bytes.ok_or(Attempt::Changed)?;
+        let (folder, below) = (self.folder.clone(), path.to_owned());
+        let copy = move || look::copy(&folder, &below, fingerprint);
+        let copied = tokio::task::spawn_blocking(copy).await;
+        let copied = copied.unwrap_or_else(|panic| Err(io::Error::other(panic)))?;
+        let file = copied.ok_or(Attempt::Changed)?;
         let options = PutOptions {
             metadata: BTreeMap::from([(ORIGIN.to_owned(), origin)]),
             ..PutOptions::default()
         };
-        let object = self.store.put(key, bytes, options).await?;
+        let object = self.store.put_file(key, &file, options).await?;
         self.counts.uploaded.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("iyagi_drop_files_total", "outcome" => "uploaded").increment(1);
         tracing::info!(%key, bytes = object.size, "dropped file uploaded");

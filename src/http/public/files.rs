@@ -1,8 +1,10 @@
 //! Files by key: what an object store's own API would be to its clients.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::web::{Data, Payload};
+use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::ports::{ObjectInfo, PutOptions, StoreFault};
 use iyagi_messages::media::{DERIVED_PREFIX, owner_of_key};
@@ -12,12 +14,13 @@ use utoipa::ToSchema;
 
 use super::quota;
 use crate::auth::Caller;
+use crate::embedded::objects::{EmbeddedObjects, Received};
 use crate::http::State;
 use crate::http::body;
 use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
-use crate::http::response;
+use crate::http::response::{self, Content};
 use crate::http::visible;
 
 const PREFIX: &str = "/v1/files/";
@@ -67,16 +70,15 @@ pub async fn write(
         ..PutOptions::default()
     };
     let _place = state.transfer().await?;
-    let bytes_max = state.surface.config.media.file_bytes_max;
-    let bytes = body::read(&request, payload, bytes_max).await?;
-    quota::take(&state, &caller.person, bytes.len() as u64).await?;
+    let arrived = Arrived::of(&state, &request, payload).await?;
+    quota::take(&state, &caller.person, arrived.size()).await?;
     let store = &state.surface.store;
     let known = match store.head(&key).await {
         Ok(_) => true,
         Err(StoreFault::NotFound(_)) => false,
         Err(fault) => return Err(problem_of(&fault)),
     };
-    let info = store.put(&key, bytes, options).await;
+    let info = arrived.store(&state, &key, options).await;
     let info = info.map_err(|fault| problem_of(&fault))?;
     let status = if known {
         StatusCode::OK
@@ -88,6 +90,48 @@ pub async fn write(
         .insert_header((header::LOCATION, at))
         .insert_header((header::ETAG, format!("\"{}\"", info.etag)))
         .json(Stored::of(&info)))
+}
+
+/// A body that is not an object yet.
+enum Arrived {
+    /// On one machine it goes to the disk as it comes.
+    Aside(Arc<EmbeddedObjects>, Received),
+    InMemory(Vec<u8>),
+}
+
+impl Arrived {
+    async fn of(state: &State, request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
+        let bytes_max = state.surface.config.media.file_bytes_max;
+        let Some(here) = &state.surface.one_machine else {
+            let bytes = body::read(request, payload, bytes_max).await?;
+            return Ok(Self::InMemory(bytes));
+        };
+        let incoming = here.objects.receive();
+        let take = async |piece: web::Bytes| incoming.take(piece.to_vec()).await;
+        body::pass(request, payload, bytes_max, take).await?;
+        let received = incoming.end().await;
+        let received = received.map_err(|fault| problem_of(&fault))?;
+        Ok(Self::Aside(Arc::clone(&here.objects), received))
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Self::Aside(_, received) => received.digests.size,
+            Self::InMemory(bytes) => bytes.len() as u64,
+        }
+    }
+
+    async fn store(
+        self,
+        state: &State,
+        key: &ObjectKey,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault> {
+        match self {
+            Self::Aside(objects, received) => objects.put_received(received, key, options).await,
+            Self::InMemory(bytes) => state.surface.store.put(key, bytes, options).await,
+        }
+    }
 }
 
 impl<'i> Stored<'i> {
@@ -145,10 +189,8 @@ pub(in crate::http) async fn send(
         return Ok(response::tagged(request, &info.etag, cache_control).finish());
     }
     let place = state.transfer().await?;
-    let (bytes, info) = store
-        .get(key, u64::MAX)
-        .await
-        .map_err(|fault| problem_of(&fault))?;
+    let read = read_content(state, key).await;
+    let (content, info) = read.map_err(|fault| problem_of(&fault))?;
     let mut response = response::tagged(request, &info.etag, cache_control);
     for header in response::HARMLESS {
         response.insert_header(header);
@@ -159,9 +201,21 @@ pub(in crate::http) async fn send(
         request,
         &mut response,
         &info.etag,
-        bytes,
+        content,
         place,
     ))
+}
+
+/// On one machine it is a file already. Of S3 it is not spooled: whoever reads slowly would keep the room of recordings
+/// that are to be worked on, and apps are sent to the bucket itself.
+async fn read_content(state: &State, key: &ObjectKey) -> Result<(Content, ObjectInfo), StoreFault> {
+    let store = &state.surface.store;
+    if state.surface.one_machine.is_some() {
+        let (file, info) = store.get_file(key, u64::MAX).await?;
+        return Ok((Content::File(file), info));
+    }
+    let (bytes, info) = store.get(key, u64::MAX).await?;
+    Ok((Content::Bytes(bytes.into()), info))
 }
 
 /// Removes a file of the caller's own; one that is not there is removed already.
