@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Pos;
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
@@ -20,32 +21,66 @@ use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::JournalReader;
 use crate::surface::Surface;
 
-/// The journal is not the one that the graph was used with.
+/// One of the two is not the one that the other was used with.
 #[derive(Debug, Error)]
-#[error(
-    "{} has come to event {head}, but {} was last used with a journal that had come to event {seen}: it was lost, or is an \
-     older copy, and people would be told again of what they know. Put the newest copy of it back, without the `-wal` and `-shm` files that lie there; \
-     or `iyagi backfill --from-graph` goes on at the end of the change log, and tells nobody of what is before; or \
-     `iyagi journal accept` goes on with what there is, and tells people again",
-    .journal.display(), .graph.display()
-)]
-pub struct LostJournal {
-    journal: PathBuf,
-    graph: PathBuf,
-    head: Pos,
-    seen: Pos,
+pub enum Parted {
+    /// The journal.
+    #[error(
+        "{} has come to event {head}, but {} was last used with a journal that had come to event {seen}: it was lost, or is an \
+         older copy, and people would be told again of what they know. Put the newest copy of it back, without the `-wal` and \
+         `-shm` files that lie there; or `iyagi backfill --from-graph` goes on at the end of the change log, and tells nobody of \
+         what is before; or `iyagi journal accept` goes on with what there is, and tells people again",
+        .journal.display(), .graph.display()
+    )]
+    Journal {
+        /// Its file.
+        journal: PathBuf,
+        /// The graph's.
+        graph: PathBuf,
+        /// Where it ends.
+        head: Pos,
+        /// Where it had come to before.
+        seen: Pos,
+    },
+    /// The graph.
+    #[error(
+        "{} has no commit, but {} has read its change log up to {cursor}: the graph was lost. Put the newest copy of it back, \
+         without the `-wal` and `-shm` files that lie there; or set both aside, and commit the graph again before anybody's \
+         device is registered",
+        .graph.display(), .journal.display()
+    )]
+    Graph {
+        /// Its file.
+        graph: PathBuf,
+        /// The journal's.
+        journal: PathBuf,
+        /// What it is done with.
+        cursor: Cursor,
+    },
 }
 
 /// Refuses a journal that is behind what a graph has seen of it.
-pub(super) fn check(dir: &Path, head: Pos, seen: Pos) -> Result<(), LostJournal> {
+pub(super) fn check_journal(dir: &Path, head: Pos, seen: Pos) -> Result<(), Parted> {
     if head >= seen {
         return Ok(());
     }
-    Err(LostJournal {
+    Err(Parted::Journal {
         journal: dir.join("journal.db"),
         graph: dir.join("graph.db"),
         head,
         seen,
+    })
+}
+
+/// Refuses a graph without any commit of which the journal knows some.
+pub(super) fn check_empty_graph(dir: &Path, cursor: Cursor) -> Result<(), Parted> {
+    if cursor == Cursor::START {
+        return Ok(());
+    }
+    Err(Parted::Graph {
+        graph: dir.join("graph.db"),
+        journal: dir.join("journal.db"),
+        cursor,
     })
 }
 

@@ -10,13 +10,14 @@ use iyagi_actors::ports::{
 };
 use iyagi_actors::subscription_matcher::bootstrap::BootstrapError;
 use iyagi_actors::tree::Ports;
+use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Pos;
 use thiserror::Error;
 
 use super::adapters::{ffmpeg, spool};
-use super::companions::{self, LostJournal};
+use super::companions::{Parted, check_empty_graph, check_journal};
 use super::gateways::gateways;
-use super::known_graph::make_known;
+use super::known_graph;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::config::{Config, DataConfig};
 use crate::embedded::graph::EmbeddedGraph;
@@ -77,9 +78,9 @@ pub enum EmbeddedError {
     /// The graph cannot be read for the matcher.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
-    /// The journal is not the one that belongs to the graph.
+    /// Journal and graph do not belong together.
     #[error(transparent)]
-    LostJournal(#[from] LostJournal),
+    Parted(#[from] Parted),
     /// One of the other files.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -245,12 +246,15 @@ async fn open_graph_and_journal(
     let seen = graph.journal_seen().await?;
     if !journal_path.exists() {
         // Before there is one again, which would be in the way of the copy that is put back.
-        companions::check(dir, Pos::default(), seen)?;
+        check_journal(dir, Pos::default(), seen)?;
     }
     let retention = config.inbox.retention();
     let (journal, head) = open_journal(journal_path, clock, retention).await?;
-    companions::check(dir, head, seen)?;
-    make_known(config, &graph, &journal, head, clock).await?;
+    check_journal(dir, head, seen)?;
+    if graph.tip().await? == Cursor::START {
+        check_empty_graph(dir, known_graph::cursor(config)?)?;
+    }
+    known_graph::make_known(config, &graph, &journal, head, clock).await?;
     Ok((Arc::new(graph), journal))
 }
 

@@ -68,7 +68,7 @@ pub(super) async fn make_known(
 }
 
 /// The last operation that the journal is done with.
-fn cursor(config: &Config) -> Result<Cursor, EmbeddedError> {
+pub(super) fn cursor(config: &Config) -> Result<Cursor, EmbeddedError> {
     let path = config.data.dir.join("journal.db");
     let moves = Filter {
         kinds: vec!["cursor.advanced".to_owned()],

@@ -30,7 +30,7 @@ use tokio::task::LocalSet;
 
 pub use adapters::{AdapterError, Adapters};
 pub use aws::{AwsAdapters, AwsError, FleetLife};
-pub use companions::{LostJournal, accept_journal};
+pub use companions::{Parted, accept_journal};
 pub use data_lock::{DataLock, LockError};
 pub use embedded::{EmbeddedAdapters, EmbeddedError};
 pub use host::HostError;

@@ -1,7 +1,6 @@
 //! The search index on the disk of one machine.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,25 +29,20 @@ pub struct EmbeddedSearch {
 
 /// Why the index cannot be opened.
 #[derive(Debug, Error)]
-pub enum SearchOpenError {
-    /// The folder.
-    #[error("the search index in {} cannot be opened: {source}", .folder.display())]
-    Folder {
-        /// Which.
-        folder: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The index in it.
-    #[error(transparent)]
-    Index(#[from] IndexFault),
+#[error(
+    "the search index in {} cannot be opened: {source}. Remove the folder, and the next start makes it anew",
+    .folder.display()
+)]
+pub struct SearchOpenError {
+    folder: PathBuf,
+    source: IndexFault,
 }
 
 impl SearchOpenError {
-    fn of(folder: &Path, source: io::Error) -> Self {
-        Self::Folder {
+    fn of(folder: &Path, source: impl Into<IndexFault>) -> Self {
+        Self {
             folder: folder.to_owned(),
-            source,
+            source: source.into(),
         }
     }
 }
@@ -64,7 +58,7 @@ impl Beside {
     /// Makes it the one that is searched from the next start on.
     pub fn publish(self) -> Result<(), SearchOpenError> {
         let published = self.generations.publish(self.generation);
-        published.map_err(|source| SearchOpenError::of(&self.folder, source))
+        published.map_err(|error| SearchOpenError::of(&self.folder, error))
     }
 }
 
@@ -81,11 +75,12 @@ impl EmbeddedSearch {
             Some(Err(fault @ (IndexFault::OtherFormat { .. } | IndexFault::Damaged(_)))) => {
                 tracing::warn!(%fault, "the search index is made anew from the change log");
             }
-            Some(opened) => return Ok(opened?),
+            Some(opened) => return opened.map_err(|fault| SearchOpenError::of(folder, fault)),
             None => {}
         }
         let next = generations.next().map_err(of_folder)?;
-        let opened = Self::open_one(&generations, next, projection)?;
+        let opened = Self::open_one(&generations, next, projection);
+        let opened = opened.map_err(|fault| SearchOpenError::of(folder, fault))?;
         generations.publish(next).map_err(of_folder)?;
         Ok(opened)
     }
@@ -98,7 +93,8 @@ impl EmbeddedSearch {
         let of_folder = |source| SearchOpenError::of(folder, source);
         let generations = Generations::open(folder).map_err(of_folder)?;
         let generation = generations.next().map_err(of_folder)?;
-        let index = Self::open_one(&generations, generation, projection)?;
+        let index = Self::open_one(&generations, generation, projection);
+        let index = index.map_err(|fault| SearchOpenError::of(folder, fault))?;
         let beside = Beside {
             folder: folder.to_owned(),
             generations,

@@ -120,7 +120,24 @@ fn an_older_copy_of_the_journal_is_refused_too_until_it_is_accepted() {
 }
 
 #[test]
-fn a_damaged_file_is_named_with_what_mends_it() {
+fn a_lost_graph_is_not_taken_for_an_empty_one() {
+    let live = told();
+    let data = live.folder.path().join("data");
+    let whole = fs::read(data.join("graph.db")).expect("read");
+    remove(&data, "graph.db");
+    let reason = live.refuses_to_start();
+    for named in ["graph.db", "journal.db", "was lost", "Put the newest copy"] {
+        assert!(reason.contains(named), "{named}: {reason}");
+    }
+    remove(&data, "graph.db");
+    fs::write(data.join("graph.db"), whole).expect("put back");
+    let mut live = live.again();
+    assert_eq!(live.sent(), 1);
+    assert_eq!(live.stop(), Some(0));
+}
+
+#[test]
+fn damage_is_told_with_its_place_and_what_mends_it() {
     let live = told();
     let data = live.folder.path().join("data");
     for (name, cure) in FILES {
@@ -135,6 +152,21 @@ fn a_damaged_file_is_named_with_what_mends_it() {
         fs::write(data.join(name), whole).expect("written");
         settle(&data);
     }
+    let search = data.join("search");
+    for file in fs::read_dir(search.join("index-1")).expect("an index") {
+        let path = file.expect("readable").path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "term")
+        {
+            fs::write(path, "x").expect("written");
+        }
+    }
+    let reason = live.refuses_to_start();
+    for said in ["data/search", "Remove the folder"] {
+        assert!(reason.contains(said), "{said}: {reason}");
+    }
+    fs::remove_dir_all(search).expect("removed");
     let mut live = live.again();
     assert_eq!(live.sent(), 1, "with every file back it is what it was");
     assert_eq!(live.stop(), Some(0));
