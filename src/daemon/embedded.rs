@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention, SearchIndex};
+use iyagi_actors::projections::Projections;
 use iyagi_actors::tree::Ports;
 use thiserror::Error;
 
@@ -14,7 +15,7 @@ use super::gateways::gateways;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
-use crate::embedded::journal::{OpenError, SqliteJournal};
+use crate::embedded::journal::{Compaction, OpenError, SqliteJournal};
 use crate::embedded::links::LocalLinks;
 use crate::embedded::metadata::EmbeddedMetadata;
 use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
@@ -185,6 +186,16 @@ impl EmbeddedAdapters {
             transcriber: None,
             clock: Arc::clone(&self.clock),
         }
+    }
+
+    /// What takes out of the journal what is over.
+    pub(super) fn compaction(
+        &self,
+        projections: &Arc<Projections>,
+        exports: PathBuf,
+    ) -> Arc<Compaction> {
+        let journal = SqliteJournal::clone(&self.journal);
+        Arc::new(Compaction::new(journal, Arc::clone(projections), exports))
     }
 
     /// What counts people's uploads.

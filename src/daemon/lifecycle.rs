@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::compacting::compact_daily;
 use crate::config::AuthMode;
 use crate::embedded::drop_folder::DropFolder;
 use crate::surface::Surface;
@@ -132,6 +133,7 @@ impl Observed {
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
         lifecycle.spawn(drop_old_entries(Arc::clone(surface)));
+        lifecycle.spawn(compact_daily(Arc::clone(surface)));
         if let Some(patience) = sd_notify::watchdog_enabled() {
             lifecycle.spawn(feed_watchdog(
                 Arc::clone(surface),

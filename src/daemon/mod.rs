@@ -2,6 +2,7 @@
 
 mod adapters;
 mod aws;
+mod compacting;
 mod data_lock;
 mod embedded;
 mod gateways;
@@ -171,6 +172,8 @@ impl Daemon {
             config.graph.clone(),
             Arc::clone(&tree.projections),
         );
+        let exports = config.exports_folder();
+        let compaction = adapters.compaction(&tree.projections, exports);
         let surface = Arc::new(Surface {
             config,
             provenance,
@@ -183,6 +186,7 @@ impl Daemon {
             tree,
             journal: Arc::clone(&ports.journal),
             journal_path: adapters.journal_path(),
+            compaction,
             one_machine: adapters.one_machine(),
             stream: Arc::clone(&ports.stream),
             gateway: ports.gateway,

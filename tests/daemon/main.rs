@@ -13,6 +13,7 @@ mod push;
 mod real_ffmpeg;
 mod rendition_backfill;
 mod renditions;
+mod retention;
 mod robbed;
 mod sending;
 mod transcripts;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
@@ -76,6 +77,20 @@ pub struct Tokens {
 }
 
 impl Services {
+    /// Nothing but how often services were paused, as far as that is not folded any more.
+    pub(super) fn behind(totals: &Totals) -> Self {
+        let service = |pauses: &u64| Service {
+            pauses: *pauses,
+            ..Service::default()
+        };
+        let known = totals.pauses.iter();
+        Self {
+            known: known
+                .map(|(platform, pauses)| (*platform, service(pauses)))
+                .collect(),
+        }
+    }
+
     /// The entity whose events are about a service.
     pub fn entity(platform: Platform) -> Entity {
         Entity::new("platform", platform)

@@ -49,6 +49,7 @@ pub use request::CommitRequest;
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_6772,
     migrations: &[statement::SCHEMA, log::SCHEMA],
+    shrinks: false,
 };
 
 /// Commits trimmed in one write, so that trimming a long log never holds up the commits of others.

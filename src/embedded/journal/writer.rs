@@ -134,6 +134,13 @@ impl Writer {
         Ok(standing)
     }
 
+    /// Forgets where the entities of events stand that were taken out: some of them may be gone altogether.
+    pub(super) fn forget(&mut self, events: &[Event]) {
+        for event in events {
+            self.heads.remove(&event.entity);
+        }
+    }
+
     fn written(&self, duplicates: usize, events: Vec<Event>, turns: Vec<Turn>) -> Written {
         let appended = Appended {
             last: Pos(self.head),
@@ -327,6 +334,11 @@ impl Heads {
         let (entity, seq) = self.old.remove_entry(entity)?;
         self.young.insert(entity, seq);
         Some(seq)
+    }
+
+    fn remove(&mut self, entity: &Entity) {
+        self.young.remove(entity);
+        self.old.remove(entity);
     }
 
     fn set(&mut self, entity: &Entity, seq: u64) {

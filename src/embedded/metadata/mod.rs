@@ -35,6 +35,7 @@ const SCHEMA: Schema = Schema {
         sketches::SCHEMA,
         uploads::SCHEMA,
     ],
+    shrinks: false,
 };
 /// Largest page of a listing.
 const PAGE_MAX: u32 = 1000;
