@@ -249,6 +249,17 @@ impl Projections {
         self.policy
     }
 
+    /// How far back it counts for what is to come what happened to pushes, in milliseconds.
+    pub fn looked_back_ms(&self) -> u64 {
+        let RatePolicy {
+            burst,
+            refill_seconds,
+        } = self.policy.rate;
+        let refill_ms = u64::from(burst) * u64::from(refill_seconds) * 1_000;
+        let windows = [self.policy.remembered_ms, refill_ms, services::WINDOW_MS];
+        windows.into_iter().max().unwrap_or_default()
+    }
+
     /// The last event folded, and whether there is another one.
     pub fn folded(&self) -> watch::Receiver<Pos> {
         self.folded.subscribe()

@@ -34,7 +34,7 @@ impl Default for DyingTokensPolicy {
 }
 
 /// How far is looked back at, in milliseconds.
-const WINDOW_MS: i64 = 300_000;
+pub(super) const WINDOW_MS: u64 = 300_000;
 /// The window moves on in steps of this, in milliseconds.
 const STEP_MS: i64 = 15_000;
 
@@ -231,7 +231,7 @@ impl Tokens {
 
 /// The last step that is not looked back at any more.
 fn oldest_step(now: Timestamp) -> i64 {
-    (now.0 - WINDOW_MS).div_euclid(STEP_MS)
+    now.0.saturating_sub_unsigned(WINDOW_MS).div_euclid(STEP_MS)
 }
 
 /// Attempts and dead tokens that a fact tells of.

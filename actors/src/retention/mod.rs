@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
-use iyagi_messages::ids::{LetterId, PersonId, Pos, PushId, Timestamp};
+use iyagi_messages::ids::{LetterId, PersonId, Pos, PushId, TemplateId, Timestamp};
 use iyagi_messages::letter::Origin;
 use iyagi_messages::push::Push;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub trait Past {
 pub struct Bounds {
     /// Only what is at or before this position.
     pub through: Pos,
-    /// Pushes that were requested since are still looked back at, by windows and rates.
+    /// What happened to pushes since is still looked back at, by windows and rates.
     pub looked_back_at: Timestamp,
 }
 
@@ -79,10 +79,8 @@ pub enum Hold {
     FanOut,
     /// Derived files are claimed by it.
     Claim,
-    /// It is the last of its entity, or of its kind there.
+    /// It is the last of its entity, or the last of what it is about there.
     Last,
-    /// Someone has opted out, or is silenced, because of it.
-    State,
     /// This build does not know its kind.
     Unknown,
 }
@@ -99,7 +97,6 @@ impl Hold {
             Self::FanOut => "people who are still to be told",
             Self::Claim => "derived files",
             Self::Last => "nothing later of the same says how things stand",
-            Self::State => "a wish that it says",
             Self::Unknown => "a kind that this build does not know",
         }
     }
@@ -171,10 +168,13 @@ impl<'a, P: Past> Retention<'a, P> {
                 alone(over, Hold::FanOut)
             }
             Rule::ClaimReleased => self.claim(event)?,
-            Rule::StateGone => {
-                let (holds, hold) = self.is_state(event)?;
-                alone(!holds, hold)
-            }
+            Rule::LaterOfTemplate => alone(self.is_chosen_anew(event)?, Hold::Last),
+            Rule::MarksNothing => match &event.fact {
+                Fact::InboxRead(read) if self.past.marks(&read.person, event.pos)? => {
+                    Verdict::Stays(Hold::Inbox)
+                }
+                _ => alone(self.goes_on(event, false)?, Hold::Last),
+            },
             Rule::Never => Verdict::Stays(Hold::Unknown),
         })
     }
@@ -220,14 +220,14 @@ impl<'a, P: Past> Retention<'a, P> {
         if events.last().is_none_or(is_young) {
             return Ok(Some(Hold::Young));
         }
+        let is_looked_at = |event: &Event| event.at >= self.bounds.looked_back_at;
+        if events.iter().any(is_looked_at) {
+            return Ok(Some(Hold::Window));
+        }
         for event in events {
-            let Fact::PushRequested(requested) = &event.fact else {
-                continue;
-            };
-            if event.at >= self.bounds.looked_back_at {
-                return Ok(Some(Hold::Window));
-            }
-            if self.past.tells_of(&requested.push)? {
+            if let Fact::PushRequested(requested) = &event.fact
+                && self.past.tells_of(&requested.push)?
+            {
                 return Ok(Some(Hold::Inbox));
             }
         }
@@ -252,28 +252,14 @@ impl<'a, P: Past> Retention<'a, P> {
         })
     }
 
-    /// Whether it is still so as an event says, and what holds the event then. What changed since the bounds was so as of
-    /// them.
-    fn is_state(&self, event: &Event) -> Result<(bool, Hold), P::Fault> {
-        let changed = self.past.later(event, Pos(u64::MAX), false)?;
-        let changed_since = changed.is_some_and(|pos| pos > self.bounds.through);
-        Ok(match &event.fact {
-            Fact::TemplateOptedOut(opted) => {
-                let audience = self.present.audience();
-                let out = audience.has_opted_out(&opted.person, &opted.template);
-                (out || changed_since, Hold::State)
-            }
-            Fact::SilencePlaced(placed) => {
-                let wishes = self.present.wishes();
-                let silenced = wishes.silences(&placed.person, &placed.other, placed.silence);
-                (silenced || changed_since, Hold::State)
-            }
-            Fact::InboxRead(read) => {
-                let marks = self.past.marks(&read.person, event.pos)?;
-                (marks || changed.is_none(), Hold::Inbox)
-            }
-            _ => (!self.goes_on(event, false)?, Hold::Last),
-        })
+    /// Whether a later choice of the same person about the same notification is old enough as well.
+    fn is_chosen_anew(&self, event: &Event) -> Result<bool, P::Fault> {
+        let about = chosen(event);
+        let mut later = self.past.history(&event.entity)?.into_iter();
+        let span = event.pos..=self.bounds.through;
+        Ok(later.any(|later| {
+            later.pos != event.pos && span.contains(&later.pos) && chosen(&later) == about
+        }))
     }
 
     fn goes_on(&self, event: &Event, of_kind: bool) -> Result<bool, P::Fault> {
@@ -288,6 +274,15 @@ fn is_of_push(event: &Event) -> bool {
             matches!(requested.letter.origin, Origin::Push { .. })
         }
         _ => false,
+    }
+}
+
+/// The notification that a choice is about.
+fn chosen(event: &Event) -> Option<&TemplateId> {
+    match &event.fact {
+        Fact::TemplateOptedOut(opted) => Some(&opted.template),
+        Fact::TemplateOptedIn(opted) => Some(&opted.template),
+        _ => None,
     }
 }
 

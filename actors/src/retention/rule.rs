@@ -19,8 +19,10 @@ pub(super) enum Rule {
     FanOutsOver,
     /// The end of what was claimed for the same bytes: it goes with all others about these.
     ClaimReleased,
-    /// The state that it led to: it is no longer so, or others say so too.
-    StateGone,
+    /// That a later one of its person is about the same notification.
+    LaterOfTemplate,
+    /// That no entry of an inbox is read because of it any more, and that its person has read something since.
+    MarksNothing,
     /// Nothing.
     Never,
 }
@@ -36,6 +38,9 @@ impl Rule {
             | Fact::SubscriptionCreated(_)
             | Fact::SubscriptionChanged(_)
             | Fact::PreferencesChanged(_)
+            // An edge is one silence: it is there, or it is gone. Two edges may say the same, so none forgets that it went.
+            | Fact::SilencePlaced(_)
+            | Fact::SilenceLifted(_)
             // Why a picture has no thumbnails is told to whoever asks for one.
             | Fact::ThumbnailFailed(_)
             // A transcript that was asked for may still come: what it comes to is the next event.
@@ -89,9 +94,8 @@ impl Rule {
             | Fact::TranscriptFailed(_)
             | Fact::MetadataRecorded(_)
             | Fact::MetadataRemoved(_)
-            // They end what was before them, which goes first: its place is ahead of theirs.
-            | Fact::SubscriptionRemoved(_)
-            | Fact::SilenceLifted(_) => Self::Age,
+            // It ends what was before it, which goes first: its place is ahead.
+            | Fact::SubscriptionRemoved(_) => Self::Age,
 
             Fact::PushRequested(_)
             | Fact::PushAttempted(_)
@@ -112,10 +116,9 @@ impl Rule {
             // What is to be removed with a file is read from here, and nowhere else.
             Fact::DerivedClaimed(_) | Fact::DerivedReleased(_) => Self::ClaimReleased,
 
-            Fact::TemplateOptedOut(_)
-            | Fact::TemplateOptedIn(_)
-            | Fact::SilencePlaced(_)
-            | Fact::InboxRead(_) => Self::StateGone,
+            Fact::TemplateOptedOut(_) | Fact::TemplateOptedIn(_) => Self::LaterOfTemplate,
+
+            Fact::InboxRead(_) => Self::MarksNothing,
 
             Fact::Unknown(_) => Self::Never,
         }

@@ -261,10 +261,7 @@ impl Compaction {
         let older = self
             .read(move |connection| older_than(connection, until))
             .await?;
-        let policy = self.projections.traffic_policy();
-        let refill_ms =
-            u64::from(policy.rate.burst) * u64::from(policy.rate.refill_seconds) * 1_000;
-        let looked_back_ms = policy.remembered_ms.max(refill_ms);
+        let looked_back_ms = self.projections.looked_back_ms();
         let now = self.journal.shared.clock.now();
         let folded = self.projections.outbox().pos;
         Ok(Bounds {

@@ -143,5 +143,6 @@ async fn a_snapshot_from_before_what_was_taken_out_is_folded_anew() {
     let restore = "DELETE FROM snapshot; INSERT INTO snapshot SELECT * FROM old; DROP TABLE old";
     connection.execute_batch(restore).expect("put back");
     let opened = world.open().await;
-    assert_eq!(state(&opened, &world.path(), now).await, expected);
+    let folded = state(&opened, &world.path(), now).await;
+    folded.must_be(&expected, "folded anew");
 }

@@ -85,7 +85,6 @@ pub(super) enum Step {
     },
     Silence {
         edge: u8,
-        person: u8,
         placed: bool,
     },
     QueueMany {
@@ -134,7 +133,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (n(), n()).prop_map(|(which, what)| Step::Subscription { which, what }),
         2 => (n(), n(), any::<bool>()).prop_map(|(person, template, out)| Step::Wish { person, template, out }),
         1 => (n(), n()).prop_map(|(person, blocked)| Step::Preferences { person, blocked }),
-        2 => (n(), n(), any::<bool>()).prop_map(|(edge, person, placed)| Step::Silence { edge, person, placed }),
+        2 => (n(), any::<bool>()).prop_map(|(edge, placed)| Step::Silence { edge, placed }),
         1 => n().prop_map(|people| Step::QueueMany { people }),
         1 => Just(Step::TellMany),
         2 => n().prop_map(|which| Step::Service { which }),
@@ -574,34 +573,25 @@ impl History {
                     },
                 );
             }
-            Step::Silence {
-                edge,
-                person,
-                placed,
-            } => {
+            Step::Silence { edge, placed } => {
                 let silence = Silence::Block;
-                let (person, other) = (person_of(person % 2), "daniel".into());
-                let entity = Entity::new("silence", format!("edge-{}", edge % 3));
+                // Two of the edges say the same.
+                let (person, other) = (person_of(edge % 2), "daniel".into());
+                let entity = Entity::new("silence", format!("edge-{}", edge % 4));
                 if placed {
-                    self.begin(
-                        draft,
-                        entity,
-                        SilencePlaced {
-                            person,
-                            other,
-                            silence,
-                        },
-                    );
+                    let fact = SilencePlaced {
+                        person,
+                        other,
+                        silence,
+                    };
+                    self.begin(draft, entity, fact);
                 } else {
-                    self.begin(
-                        draft,
-                        entity,
-                        SilenceLifted {
-                            person,
-                            other,
-                            silence,
-                        },
-                    );
+                    let fact = SilenceLifted {
+                        person,
+                        other,
+                        silence,
+                    };
+                    self.begin(draft, entity, fact);
                 }
             }
             _ => {}

@@ -24,7 +24,7 @@ use super::state::State;
 use super::{World, state};
 
 /// Times that it is killed, each on a journal of its own.
-const KILLS: u32 = 8;
+const KILLS: u32 = 6;
 /// Histories that the journal is made of.
 const PARTS: usize = 30;
 
@@ -161,12 +161,12 @@ async fn killed_at_any_moment_it_loses_nothing_and_goes_on_where_it_was() {
             []
         );
         world.forget_what_is_folded();
-        assert_eq!(folded(&world, now).await, expected);
+        folded(&world, now).await.must_be(&expected, "killed");
         at_rest(&world);
         assert!(start(&world).wait().expect("ended").success());
         nothing_is_lost(&world);
         world.forget_what_is_folded();
-        assert_eq!(folded(&world, now).await, expected);
+        folded(&world, now).await.must_be(&expected, "gone on");
         let size = |world: &World| fs::metadata(world.path()).expect("there").len();
         at_rest(&world);
         assert!(size(&world) < size(&original) / 2, "the file is shorter");

@@ -166,18 +166,18 @@ async fn what_is_left_says_the_same(parts: [Vec<Step>; 3], keep_hours: u64) {
         let expected = world.expected(now).await;
         taken_out += world.compact(&opened, keep_hours).await.taken_out;
         let live = state(&opened, &world.path(), now).await;
-        assert_eq!(live, expected, "as the living daemon sees it");
+        live.must_be(&expected, "as the living daemon sees it");
         drop(opened);
         world.check(taken_out);
         world.forget_what_is_folded();
         let opened = world.open().await;
         let folded = state(&opened, &world.path(), now).await;
-        assert_eq!(folded, expected, "folded anew from what is left");
+        folded.must_be(&expected, "folded anew from what is left");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_left_of_any_journal_folds_to_what_all_of_it_folds_to(

@@ -15,7 +15,6 @@ use rusqlite::Connection;
 use super::history::person_of;
 
 /// Folded state, but for what is documented to be forgotten: the windows that pushes are looked back at in.
-#[derive(Debug, PartialEq)]
 pub(super) struct State {
     counts: Counts,
     cursor: (Cursor, Seq),
@@ -36,7 +35,20 @@ pub(super) struct State {
     inboxes: Vec<String>,
 }
 
+macro_rules! same {
+    ($left:expr, $right:expr, $when:expr, $($field:ident)*) => {
+        $( assert_eq!($left.$field, $right.$field, "{}, {}", stringify!($field), $when); )*
+    };
+}
+
 impl State {
+    /// Field by field, so that a difference can be seen.
+    pub(super) fn must_be(&self, expected: &Self, when: &str) {
+        same!(self, expected, when,
+            counts cursor passed_over contradictions letters in_turn turns due audience subscriptions members wishes
+            catch_up fan_outs backfills services inboxes);
+    }
+
     pub(super) fn of(projections: &Projections, journal: &Path, now: Timestamp) -> Self {
         let outbox = projections.outbox();
         let platform = Some(Platform::Fcm);
