@@ -285,7 +285,7 @@ fn what_is_over_is_taken_out_by_hand_and_can_be_found_again() {
     assert_eq!(told.status, 0, "{}", told.err);
     for line in [
         "commit.matched        1   0",
-        "push.requested        0   1     a window or a rate that looks back at it: 1",
+        "push.requested        0   1     not old enough with all that belongs to it: 1",
         "1 events of before ",
     ] {
         assert!(told.out.contains(line), "{line}:\n{}", told.out);
@@ -376,6 +376,7 @@ fn a_fleets_journal_is_not_compacted_and_says_so() {
     let call = |arguments: &[&str], keep: &str| {
         Call::new(folder.path(), arguments)
             .env("IYAGI_AWS_ENABLED", "true")
+            .env("IYAGI_AWS_NEPTUNE_ENDPOINT", "http://127.0.0.1:1")
             .env("IYAGI_JOURNAL_RETENTION_KEEP_DAYS", keep)
             .answer()
     };
