@@ -10,7 +10,7 @@ use crate::retention::kept_since;
 use crate::surface::Surface;
 
 /// How often it is looked whether another day is old enough, and what failed is tried anew.
-const INTERVAL: Duration = Duration::from_secs(15 * 60);
+const INTERVAL: Duration = Duration::from_mins(15);
 
 /// Runs as long as the daemon is up: when another day is old enough, and when an operator says so.
 pub(super) async fn compact_daily(surface: Arc<Surface>) {
@@ -23,8 +23,8 @@ pub(super) async fn compact_daily(surface: Arc<Surface>) {
     // The first tick is at once, and a start has more urgent work.
     interval.tick().await;
     let mut done = None;
+    let due = || days.map(|days| kept_since(surface.clock.now(), days));
     loop {
-        let due = || days.map(|days| kept_since(surface.clock.now(), days));
         let until = tokio::select! {
             _ = interval.tick() => due().filter(|due| done.is_none_or(|done| done < *due)),
             ordered = compaction.ordered() => Some(ordered),
@@ -36,7 +36,7 @@ pub(super) async fn compact_daily(surface: Arc<Surface>) {
                 done = due().filter(|due| until >= *due).or(done);
             }
             Err(fault) => {
-                tracing::error!(%fault, "the journal is not compacted; it is tried again soon")
+                tracing::error!(%fault, "the journal is not compacted; it is tried again soon");
             }
         }
     }

@@ -44,7 +44,7 @@ struct Standing {
 )]
 pub(in crate::cli) struct CompactArguments {
     /// Only what was appended before this moment, or longer ago than so, such as 30d [default:
-    /// journal.retention.keep_days].
+    /// what the configuration keeps].
     #[arg(long, value_name = "WHEN", value_parser = moment_of)]
     older_than: Option<Timestamp>,
     /// Only tell what would be taken out, and what holds the rest.

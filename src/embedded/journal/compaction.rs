@@ -293,7 +293,7 @@ impl Compaction {
         let written = self.journal.database.write_then(
             Undo::Alone,
             move |connection| compacted::take_out(connection, &going),
-            move |_| {
+            move |()| {
                 lock(&shared.writer).forget(&gone);
                 lock(&shared.recent).remove(&gone);
             },

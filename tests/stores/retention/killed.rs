@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -65,9 +64,11 @@ fn start(world: &World) -> Child {
 
 fn copy_of(world: &World) -> World {
     let mut copy = World::new();
-    copy.clock = Arc::clone(&world.clock);
+    copy.clock.clone_from(&world.clock);
     fs::copy(world.path(), copy.path()).expect("copied");
-    *copy.all.lock().expect("sound") = world.all.lock().expect("sound").clone();
+    let mut all = copy.all.lock().expect("sound");
+    all.clone_from(&world.all.lock().expect("sound"));
+    drop(all);
     copy
 }
 
