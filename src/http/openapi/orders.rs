@@ -66,6 +66,7 @@ pub(crate) struct BackfillOrder {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompactionOrder {
     /// Only what was appended before this moment; what `journal.retention.keep_days` says if absent.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     before: Option<Timestamp>,
     /// Whether it is only told what would be taken out.
     dry_run: Option<bool>,

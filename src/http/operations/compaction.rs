@@ -23,6 +23,9 @@ use crate::http::response;
 use crate::retention::kept_since;
 use crate::surface::Surface;
 
+/// Every client can tell whole numbers up to this one apart.
+const BEFORE_MAX: u64 = 9_007_199_254_740_991;
+
 /// How compaction stands.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Compaction)]
@@ -77,12 +80,12 @@ pub async fn order(
     let surface = &state.surface;
     let compaction = compaction(surface)?;
     let mut fields = order::body(&request, payload).await?;
-    let before: Option<Timestamp> = fields.optional("before")?;
+    let before: Option<u64> = fields.optional("before")?;
     let dry_run = fields.optional("dry_run")?.unwrap_or(false);
     let because = order::because(&mut fields)?;
     fields.end(&["before", "dry_run", BECAUSE])?;
     let before = match before {
-        Some(before) => before,
+        Some(ms) => moment(ms)?,
         None => old_enough(surface)?,
     };
     if dry_run {
@@ -110,6 +113,14 @@ fn compaction(surface: &Surface) -> Result<&Compaction, Problem> {
     surface.compaction.as_deref().ok_or_else(|| {
         let detail = "the journal of a fleet is not compacted: nothing is taken out of its log in DynamoDB yet";
         Problem::new(Kind::Unavailable, detail)
+    })
+}
+
+fn moment(ms: u64) -> Result<Timestamp, Problem> {
+    let known = i64::try_from(ms).ok().filter(|_| ms <= BEFORE_MAX);
+    known.map(Timestamp).ok_or_else(|| {
+        let detail = format!("`before` is at most {BEFORE_MAX}, in milliseconds since 1970");
+        Problem::invalid("before", detail)
     })
 }
 
