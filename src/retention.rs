@@ -36,9 +36,6 @@ pub enum AtRestError {
         "the journal of a fleet is a log in DynamoDB: nothing is taken out of it yet, and a host's copy must be whole"
     )]
     OfFleet,
-    /// There is no journal to compact.
-    #[error("there is no journal in the data folder {0}")]
-    None(std::path::PathBuf),
     /// A daemon has it.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -54,7 +51,7 @@ pub enum AtRestError {
 }
 
 impl AtRest {
-    /// Opens and folds the journal that the configuration names. No daemon may run meanwhile: two must not write to one
+    /// Opens and folds the journal that the configuration names, which is there. No daemon may run meanwhile: two must not write to one
     /// data folder.
     pub async fn open(loaded: Loaded) -> Result<Self, AtRestError> {
         let Loaded {
@@ -64,9 +61,6 @@ impl AtRest {
             return Err(AtRestError::OfFleet);
         }
         let path = config.data.dir.join("journal.db");
-        if !path.is_file() {
-            return Err(AtRestError::None(config.data.dir));
-        }
         let lock = DataLock::take(&config.data.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = SqliteJournal::open_retaining(&path, clock, config.inbox.retention())?;

@@ -421,6 +421,7 @@ pub fn span(ms: u64) -> String {
     }
 }
 
-fn number(of: u64, [one, many]: [&str; 2]) -> String {
+/// A number of things.
+pub(crate) fn number(of: u64, [one, many]: [&str; 2]) -> String {
     format!("{of} {}", if of == 1 { one } else { many })
 }

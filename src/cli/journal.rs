@@ -14,10 +14,11 @@ use serde_json::json;
 
 use super::{Context, Exit, Failure, Output, RunFlags};
 use crate::embedded::journal::{ExportsReport, Filter, JournalReader, Report, TakenOut, TraceNode};
-use crate::tell::{moment, sentence};
+use crate::tell::{moment, number, sentence};
 
 /// Events that are read at once.
 const PAGE: usize = 10_000;
+const EVENTS: [&str; 2] = ["event", "events"];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalCommand {
@@ -340,8 +341,10 @@ fn tell_verified(out: &mut Output, report: &Report, exports: &ExportsReport) -> 
     ))?;
     if exports.exports > 0 {
         out.line(format_args!(
-            "{taken_out} events taken out, {} events in {} exports",
-            exports.events, exports.exports
+            "{} taken out, {} in {}",
+            number(*taken_out, EVENTS),
+            number(exports.events, EVENTS),
+            number(exports.exports, ["export", "exports"])
         ))?;
     }
     let damages = damages.iter().chain(&exports.damages);

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Context, Exit, Failure, Output};
 use crate::embedded::journal::{JournalReader, TakenOut, TraceNode};
-use crate::tell::{moment, sentence, since};
+use crate::tell::{moment, number, sentence, since};
 
 #[derive(Debug, Args)]
 pub(super) struct WhyArguments {
@@ -58,9 +58,10 @@ fn unknown(journal: &JournalReader, id: &str) -> Result<Failure, Failure> {
                 .to_owned();
         if let Some(compacted) = journal.compacted()? {
             help = format!(
-                "{help}; {} events up to position {} were taken out of this one, and are in its exports alone: \
+                "{help}; {} up to position {} were taken out of this one and are in its exports alone: \
                  `zstdgrep {id}` finds it there",
-                compacted.events, compacted.through
+                number(compacted.events, ["event", "events"]),
+                compacted.through
             );
         }
         return Ok(Failure::NotFound {

@@ -286,7 +286,7 @@ fn what_is_over_is_taken_out_by_hand_and_can_be_found_again() {
     for line in [
         "commit.matched        1   0",
         "push.requested        0   1     not old enough with all that belongs to it: 1",
-        "1 events of before ",
+        "would be taken out: 1 event of before ",
     ] {
         assert!(told.out.contains(line), "{line}:\n{}", told.out);
     }
@@ -310,7 +310,7 @@ fn what_is_over_is_taken_out_by_hand_and_can_be_found_again() {
     let unknown = call(&["why", &root.to_string()]);
     assert_eq!(unknown.status, 1);
     assert!(
-        unknown.err.contains("1 events up to position 1"),
+        unknown.err.contains("1 event up to position 1"),
         "{}",
         unknown.err
     );
@@ -319,7 +319,7 @@ fn what_is_over_is_taken_out_by_hand_and_can_be_found_again() {
     assert!(
         verified
             .out
-            .contains("1 events taken out, 9 events in 1 exports"),
+            .contains("1 event taken out, 9 events in 1 export"),
         "{}",
         verified.out
     );
@@ -330,7 +330,11 @@ fn what_is_over_is_taken_out_by_hand_and_can_be_found_again() {
         audited.out
     );
     let again = call(&compact);
-    assert!(again.out.contains("0 events of before"), "{}", again.out);
+    assert!(
+        again.out.contains("taken out: 0 events of before"),
+        "{}",
+        again.out
+    );
 }
 
 #[test]
@@ -373,6 +377,7 @@ fn a_changed_export_fails_verification_and_is_named() {
 #[test]
 fn a_fleets_journal_is_not_compacted_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
+    story(&folder.path().join("data"));
     let call = |arguments: &[&str], keep: &str| {
         Call::new(folder.path(), arguments)
             .env("IYAGI_AWS_ENABLED", "true")

@@ -20,7 +20,9 @@ use crate::config::Loaded;
 use crate::daemon::LockError;
 use crate::embedded::journal::Outcome;
 use crate::retention::{AtRest, AtRestError, kept_since};
-use crate::tell::moment;
+use crate::tell::{moment, number};
+
+use super::EVENTS;
 
 const PATH: &str = "/v1/ops/compaction";
 /// How often the daemon is asked whether it has done it.
@@ -58,6 +60,7 @@ pub(super) fn compact(
     context: &mut Context,
     arguments: &CompactArguments,
 ) -> Result<Exit, Failure> {
+    context.journal_path()?;
     let loaded = context.load(&RunFlags::default())?;
     let kept = loaded.config.journal_keep_days();
     let kept = kept.map(|days| kept_since(SystemClock.now(), days));
@@ -150,14 +153,14 @@ fn tell(
         out.table(&["KIND", "GO", "STAY", "HELD BY"], &rows)?;
     }
     let before = moment(until);
-    let taken_out = outcome.taken_out;
+    let taken_out = number(outcome.taken_out, EVENTS);
     if dry_run {
         out.line(format_args!(
-            "{taken_out} events of before {before} would be taken out"
+            "would be taken out: {taken_out} of before {before}"
         ))?;
     } else {
         out.line(format_args!(
-            "{taken_out} events of before {before} were taken out, {} bytes given back",
+            "taken out: {taken_out} of before {before}; given back: {} bytes",
             outcome.returned_bytes
         ))?;
     }

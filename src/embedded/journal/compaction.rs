@@ -3,42 +3,39 @@
 //! Each step is durable before the next one begins, and a run begins where the last one ended, however that was: an export
 //! is remembered only once it was read back, and nothing is taken out that no remembered export holds. What is taken out
 //! goes in small batches between the appends, each with the totals that stand for it.
+//!
+//! # Layout
+//! - this file: a run from its beginning to its end, and who wants one
+//! - `walk`: what is judged
+//! - `room`: how the room is given back
 
-use std::collections::{BTreeMap, BTreeSet};
+mod room;
+mod walk;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use iyagi_actors::journal::{Draft, Journal, JournalFault};
 use iyagi_actors::projections::Projections;
-use iyagi_actors::retention::{Bounds, Count, Retention, Verdict};
+use iyagi_actors::retention::{Bounds, Count};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{Fact, JournalCompacted};
 use iyagi_messages::ids::{Pos, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::Notify;
 use utoipa::ToSchema;
 
+use self::walk::{Walk, older_than};
 use super::compacted::{self, Kept};
 use super::exports::{self, Export, ExportFault};
-use super::holes::Holes;
-use super::lookup::{self, By, Recent};
-use super::past::StoredPast;
 use super::rows::statement_fault;
 use super::writer::lock;
-use super::{SqliteJournal, queries, write_fault, writer};
+use super::{SqliteJournal, write_fault};
 use crate::embedded::sqlite::{DatabaseError, Undo};
-
-/// Events that are judged before the next batch is taken out.
-const PAGE: usize = 1_000;
-/// Events that one batch takes out: some ten milliseconds of the writer's time at most.
-const BATCH: usize = 256;
-/// Entries of the tables that find events that are looked at at once.
-const ENTRIES: i64 = 4_096;
-/// Pages that are given back at once.
-const PAGES: u32 = 64;
 
 /// Takes what is over out of one journal.
 pub struct Compaction {
@@ -312,57 +309,6 @@ impl Compaction {
         }
     }
 
-    /// Removes what would find events that are no longer there, in the order in which it lies on the disk.
-    async fn sweep(&self) -> Result<(), CompactionFault> {
-        let holes = Arc::new(self.read(Holes::load).await?);
-        for by in By::ALL {
-            let mut place = Some((i64::MIN, 0));
-            while let Some(after) = place {
-                let holes = Arc::clone(&holes);
-                let look =
-                    move |connection: &Connection| lookup::behind(connection, by, after, ENTRIES);
-                let entries = self.read(look).await?;
-                place = entries.last().copied();
-                let mut stale = entries;
-                stale.retain(|(_, pos)| holes.holds(*pos as u64));
-                if stale.is_empty() {
-                    continue;
-                }
-                let begun = Instant::now();
-                let write =
-                    move |connection: &Connection| Ok(lookup::remove(connection, by, &stale)?);
-                self.journal
-                    .database
-                    .write(write)
-                    .await
-                    .map_err(write_fault)?;
-                tokio::time::sleep(begun.elapsed()).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives pages that nothing uses back to the file system, if the file was made so that it can. It becomes shorter when
-    /// the write-ahead log is next copied into it.
-    async fn give_back(&self) -> Result<u64, CompactionFault> {
-        let mut returned = 0;
-        loop {
-            let begun = Instant::now();
-            let write = move |connection: &Connection| Ok(vacuum_some(connection)?);
-            let some = self
-                .journal
-                .database
-                .write(write)
-                .await
-                .map_err(write_fault)?;
-            if some == 0 {
-                return Ok(returned);
-            }
-            returned += some;
-            tokio::time::sleep(begun.elapsed()).await;
-        }
-    }
-
     /// What was taken out, unless the journal says so already, which is the end of a run.
     async fn not_noted(&self) -> Result<Option<JournalCompacted>, CompactionFault> {
         let Some(compacted) = self.journal.compacted().await? else {
@@ -400,107 +346,4 @@ impl Compaction {
 /// What the journal says of itself.
 fn own_entity() -> Entity {
     Entity::new("journal", "iyagi")
-}
-
-/// A walk over what is old enough.
-#[derive(Default)]
-struct Walk {
-    /// Up to here everything is judged.
-    place: Pos,
-    /// Events behind that place that go with others.
-    going: BTreeSet<Pos>,
-    /// What is to be taken out next.
-    batch: BTreeMap<Pos, Event>,
-    kinds: BTreeMap<String, Count>,
-}
-
-impl Walk {
-    /// Judges the next page, or as much of it as fills a batch.
-    fn go_on(
-        &mut self,
-        connection: &Connection,
-        recent: &Mutex<Recent>,
-        projections: &Projections,
-        bounds: Bounds,
-    ) -> Result<(), JournalFault> {
-        let past = StoredPast { connection, recent };
-        let mut retention = Retention::new(projections, &past, bounds);
-        let events = queries::read(connection, self.place, PAGE)?;
-        let more = events.len() == PAGE;
-        for event in events {
-            if event.pos > bounds.through {
-                self.place = bounds.through;
-                return Ok(());
-            }
-            self.place = event.pos;
-            if self.going.remove(&event.pos) {
-                continue;
-            }
-            match retention.judge(&event)? {
-                Verdict::Goes(events) => {
-                    for event in events {
-                        self.count(&event).go += 1;
-                        if event.pos > self.place {
-                            self.going.insert(event.pos);
-                        }
-                        self.batch.insert(event.pos, event);
-                    }
-                }
-                Verdict::Stays(hold) => *self.count(&event).stay.entry(hold).or_default() += 1,
-            }
-            if self.batch.len() >= BATCH {
-                return Ok(());
-            }
-        }
-        if !more {
-            self.place = bounds.through;
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, event: &Event) -> &mut Count {
-        let kind = event.fact.kind();
-        if !self.kinds.contains_key(kind) {
-            self.kinds.insert(kind.to_owned(), Count::default());
-        }
-        self.kinds.get_mut(kind).expect("it was put there")
-    }
-}
-
-/// The last position before the first event that was appended at or after a moment. Clocks that go back by a little make it
-/// differ by as little.
-fn older_than(connection: &Connection, until: Timestamp) -> rusqlite::Result<Pos> {
-    let mut next = connection
-        .prepare_cached("SELECT pos, at FROM event WHERE pos >= ?1 ORDER BY pos LIMIT 1")?;
-    // The last event stays, whatever it is: the next one's position is found by it.
-    let (mut older, mut younger) = (0, writer::head(connection)?);
-    while older + 1 < younger {
-        let middle = older + (younger - older) / 2;
-        let found = next.query_row([middle as i64], |row| {
-            Ok((row.get::<_, i64>(0)? as u64, Timestamp(row.get(1)?)))
-        });
-        match found.optional()? {
-            Some((pos, at)) if at < until && pos < younger => older = pos,
-            _ => younger = middle,
-        }
-    }
-    Ok(Pos(older))
-}
-
-/// Yields how many bytes were given back; 0 once there is nothing left to give, or the file was not made for it.
-fn vacuum_some(connection: &Connection) -> rusqlite::Result<u64> {
-    let number = |name| {
-        let number = connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        number.map(i64::unsigned_abs)
-    };
-    let unused = number("freelist_count")?;
-    if unused == 0 {
-        return Ok(0);
-    }
-    // Each step of the statement gives one page back.
-    let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
-    let mut pages = vacuum.query([])?;
-    while pages.next()?.is_some() {}
-    let returned = unused.saturating_sub(number("freelist_count")?);
-    Ok(returned * number("page_size")?)
 }

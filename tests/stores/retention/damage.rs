@@ -9,7 +9,8 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use rusqlite::Connection;
 
-use super::history::{History, steps};
+use super::history::History;
+use super::steps::steps;
 use super::{INBOX, POLICY, World, state};
 
 /// A journal with holes, and with events behind and between them.

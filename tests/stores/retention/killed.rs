@@ -18,8 +18,9 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use rusqlite::Connection;
 
-use super::history::{History, steps};
+use super::history::History;
 use super::state::State;
+use super::steps::steps;
 use super::{World, state};
 
 /// Times that it is killed, each on a journal of its own.

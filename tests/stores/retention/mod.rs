@@ -4,6 +4,7 @@ mod damage;
 mod history;
 mod killed;
 mod state;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -19,8 +20,9 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use self::history::{Hands, History, Step, steps};
+use self::history::{Hands, History};
 use self::state::State;
+use self::steps::{Step, steps};
 
 /// Few and short, so that entries leave the inboxes meanwhile.
 const INBOX: Retention = Retention {
