@@ -54,3 +54,46 @@ pub fn add(totals: &mut Totals, events: &[Event]) -> Result<(), NotWhole> {
     };
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use iyagi_messages::event::Entity;
+    use iyagi_messages::fact::{PushRequested, PushSuppressed};
+    use iyagi_messages::ids::{EventId, Pos, Seq, Timestamp};
+    use iyagi_messages::push::SuppressReason;
+
+    use super::*;
+    use crate::ports::contract::inbox::push;
+
+    fn event(pos: u64, entity: &Entity, fact: impl Into<Fact>) -> Event {
+        Event {
+            pos: Pos(pos),
+            id: EventId::root("test", &pos.to_string()),
+            entity: entity.clone(),
+            seq: Seq(pos),
+            at: Timestamp(0),
+            cause: None,
+            corr: String::new(),
+            actor: "test".into(),
+            fact: fact.into(),
+        }
+    }
+
+    #[test]
+    fn half_of_a_story_adds_up_to_nothing() {
+        let push = push("minji", "phone", 1, "daniel");
+        let entity = Entity::new("push", push.id);
+        let requested = event(1, &entity, PushRequested { push });
+        let reason = SuppressReason::Stale;
+        let suppressed = event(2, &entity, PushSuppressed { reason });
+        let mut totals = Totals::default();
+        for half in [&requested, &suppressed] {
+            let refused = add(&mut totals, std::slice::from_ref(half));
+            assert!(refused.is_err(), "{half:?}");
+            assert_eq!(totals, Totals::default());
+        }
+        assert_eq!(add(&mut totals, &[requested, suppressed]), Ok(()));
+        assert_eq!(totals.matched, 1);
+        assert_eq!(totals.suppressed, [(reason, 1)].into());
+    }
+}
