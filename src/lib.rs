@@ -21,6 +21,7 @@
 //! - [`template_tests`]: the tests that a file of templates carries
 //! - [`tell`]: events of the journal in words
 //! - [`quota`]: how often a push service is called, whichever it is
+//! - [`spool`]: room on the disk for what is too large for memory
 //! - [`surface`]: what the listeners and the command line speak to
 //! - [`upload_quota`]: how much a person may upload in a day
 
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+mod digests;
 pub mod embedded;
 pub mod fcm;
 pub mod ffmpeg;
@@ -44,6 +46,7 @@ pub mod quota;
 pub mod rehearsal;
 pub mod retention;
 pub mod search_rebuild;
+pub mod spool;
 pub mod surface;
 pub mod tell;
 pub mod template_tests;

@@ -46,6 +46,7 @@ use crate::media_job::Offers;
 use crate::platforms::Platforms;
 use crate::projections::{Projections, TrafficPolicy};
 use crate::push_feedback::FeedbackCounts;
+use crate::push_sender::lines::Lines;
 use crate::push_sender::rendering::Names;
 use crate::runtime::{Intensity, Mailbox, Strategy, System};
 use crate::search_indexer::SearchCounts;
@@ -56,6 +57,8 @@ pub struct Tree {
     pub projections: Arc<Projections>,
     /// Which push services are sent to.
     pub platforms: Arc<Platforms>,
+    /// Phones whose first push waits for its next attempt.
+    pub lines: Arc<Lines>,
     /// How the dependencies are.
     pub health: Arc<Health>,
     /// Takes redrives and purges.
@@ -106,6 +109,7 @@ pub async fn plant(
         settings.gateway_timeout,
         ports.clock.now(),
     );
+    let lines = Arc::<Lines>::default();
     let health = Arc::new(Health::default());
     let names = Names::new(
         Arc::clone(&ports.graph),
@@ -135,6 +139,7 @@ pub async fn plant(
         projections: &projections,
         fleet: &fleet,
         platforms: &platforms,
+        lines: &lines,
         health: &health,
         inbox: &inbox,
         renditions: &renditions,
@@ -166,6 +171,7 @@ pub async fn plant(
     Ok(Tree {
         projections,
         platforms,
+        lines,
         health,
         dlq,
         inbox,
@@ -183,6 +189,7 @@ struct Shared<'a> {
     projections: &'a Arc<Projections>,
     fleet: &'a Fleet,
     platforms: &'a Arc<Platforms>,
+    lines: &'a Arc<Lines>,
     health: &'a Arc<Health>,
     inbox: &'a Arc<InboxReader>,
     renditions: &'a Arc<RenditionCounts>,

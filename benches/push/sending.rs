@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -173,6 +173,9 @@ fn payload(number: usize) -> Payload {
     }
 }
 
+/// When all changes were made: a moment ago, as an inbox drops what is old.
+static BEGAN: LazyLock<Timestamp> = LazyLock::new(|| SystemClock.now());
+
 /// The push of a number; as many go to a phone as there are pushes for each.
 pub(crate) fn push(number: usize) -> Push {
     let (element, template) = (format!("e{number}").into(), "follow".into());
@@ -197,7 +200,7 @@ pub(crate) fn push(number: usize) -> Push {
         actor: Some("minji".into()),
         subject: Some("minji".into()),
         key: None,
-        at: Timestamp(1),
+        at: *BEGAN,
         expires_at: Timestamp(i64::MAX / 2),
         on_unknown_outcome: OnUnknownOutcome::Resend,
         burst: None,
@@ -324,7 +327,9 @@ async fn ports(folder: &Path, gateway: Arc<dyn PushGateway>) -> Ports {
         graph,
         gateway,
         store: Arc::new(objects.await.expect("opens")),
-        table: Arc::new(EmbeddedMetadata::open(&folder.join("metadata.db")).expect("opens")),
+        table: Arc::new(
+            EmbeddedMetadata::open(&folder.join("metadata.db"), Arc::clone(&clock)).expect("opens"),
+        ),
         dead_letters: queue("dead-letters.fifo"),
         redrive: None,
         push_feedback: None,

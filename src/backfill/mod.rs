@@ -30,6 +30,7 @@ use crate::daemon::{DataLock, LockError};
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{OpenError, SqliteJournal};
 use crate::embedded::sqlite::DatabaseError;
+use crate::spool::Spool;
 
 /// Where the graph is read from.
 #[derive(Debug, Clone)]
@@ -70,6 +71,17 @@ pub enum BackfillError {
         /// What the export says.
         watermark: Cursor,
     },
+    /// What happened between the export and the log's beginning is in neither.
+    #[error(
+        "the change log begins at commit {first}, behind the export's watermark {watermark}: what happened in between is in \
+         neither. Export the graph anew, or read it with --from-graph"
+    )]
+    Trimmed {
+        /// The first commit that is kept.
+        first: u64,
+        /// What the export says.
+        watermark: Cursor,
+    },
     /// The data folder.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -106,6 +118,7 @@ enum Offers {
     /// In the journal's file. The lock keeps a daemon away meanwhile, because two must not write to it.
     File {
         journal: Arc<SqliteJournal>,
+        graph: Arc<EmbeddedGraph>,
         _lock: DataLock,
     },
     /// In the bucket, where each host looks.
@@ -120,7 +133,8 @@ impl Backfill {
             let clients = Clients::new(&config.aws).await?;
             let neptune = clients.neptune.ok_or(BackfillError::NoGraph)?;
             let timeout = Duration::from_millis(config.aws.call_timeout_ms);
-            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout).await?;
+            let spool = Arc::new(Spool::of(&config));
+            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout, spool).await?;
             return Ok(Self {
                 queries: Arc::new(NeptuneGraph::new(neptune.clone())),
                 stream: Arc::new(NeptuneStream::new(neptune)),
@@ -139,9 +153,10 @@ impl Backfill {
         let journal = Arc::new(SqliteJournal::open(&dir.join("journal.db"), shared)?);
         Ok(Self {
             queries: Arc::clone(&graph) as _,
-            stream: graph,
+            stream: Arc::clone(&graph) as _,
             offers: Offers::File {
                 journal,
+                graph,
                 _lock: lock,
             },
             clock,
@@ -180,7 +195,11 @@ impl Backfill {
     pub async fn offer(&self, bootstrap: Bootstrap) -> Result<(), BackfillError> {
         let offer = bootstrap.into_offer();
         match &self.offers {
-            Offers::File { journal, .. } => journal.save_snapshot(OFFER, offer).await?,
+            Offers::File { journal, graph, .. } => {
+                journal.save_snapshot(OFFER, offer).await?;
+                // With the graph known as it is, a journal will do that is not the one that was.
+                graph.see_journal(journal.head().await?).await?;
+            }
             Offers::Bucket(snapshots) => snapshots.save(OFFER, offer).await?,
         }
         Ok(())
@@ -191,6 +210,11 @@ impl Backfill {
         let head = head.unwrap_or(Cursor::START);
         if head < watermark {
             return Err(BackfillError::Beyond { head, watermark });
+        }
+        let first = self.stream.first_commit().await;
+        let first = first.map_err(BackfillError::Log)?;
+        if first > watermark.commit + 1 {
+            return Err(BackfillError::Trimmed { first, watermark });
         }
         Ok(())
     }

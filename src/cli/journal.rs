@@ -12,7 +12,9 @@ use iyagi_messages::fact::KINDS;
 use iyagi_messages::ids::{EventId, Pos};
 use serde_json::json;
 
+use super::provision::block_on;
 use super::{Context, Exit, Failure, Output, RunFlags};
+use crate::daemon::accept_journal;
 use crate::embedded::journal::{ExportsReport, Filter, JournalReader, Report, TakenOut, TraceNode};
 use crate::tell::{moment, number, sentence};
 
@@ -34,6 +36,14 @@ pub(super) enum JournalCommand {
     Verify,
     /// Take what is over out of the journal, after it was exported. The daemon does so by itself once a day.
     Compact(compact::CompactArguments),
+    /// Go on with the journal that is there, although the graph was used with one that had come further.
+    #[command(
+        after_long_help = "A daemon does not start beside a graph whose journal was lost, or put back from an older copy: \
+            people would be told again of what came since. Put the newest copy back, or run `iyagi backfill --from-graph` \
+            to go on at the end of the change log. This is for who wants them told again. On one machine alone, and with \
+            the daemon stopped."
+    )]
+    Accept,
 }
 
 #[derive(Debug, Args)]
@@ -87,7 +97,31 @@ pub(super) fn journal(context: &mut Context, command: &JournalCommand) -> Result
         JournalCommand::Export(arguments) => export(context, arguments),
         JournalCommand::Verify => verify(context),
         JournalCommand::Compact(arguments) => compact::compact(context, arguments),
+        JournalCommand::Accept => accept(context),
     }
+}
+
+fn accept(context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.load(&RunFlags::default())?.config;
+    if config.aws.enabled {
+        return Err(Failure::Usage {
+            what: "on AWS the journal is a table, and a host's file is a copy of it".to_owned(),
+            help: "`iyagi journal accept` is for a daemon that has everything on one machine"
+                .to_owned(),
+        });
+    }
+    block_on(async {
+        let head = accept_journal(&config).await?;
+        let out = &mut context.output;
+        if out.json() {
+            out.document(&json!({ "head": head }))?;
+        } else {
+            out.line(format_args!(
+                "the next start goes on with the journal that ends at event {head}"
+            ))?;
+        }
+        Ok(Exit::Done)
+    })
 }
 
 fn ls(context: &mut Context, arguments: &LsArguments) -> Result<Exit, Failure> {

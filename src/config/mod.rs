@@ -3,8 +3,8 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `delivery`, `fleet`, `inbox`, `journal`, `limits`, `operations`,
-//!   `push`, `search`, `transcripts`: those of their sections
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `delivery`, `fleet`, `inbox`, `journal`, `limits`,
+//!   `operations`, `push`, `search`, `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -14,6 +14,7 @@
 mod audio;
 mod auth;
 mod aws;
+mod data;
 mod delivery;
 mod document;
 mod environment;
@@ -29,6 +30,7 @@ mod quota;
 mod schema;
 mod search;
 mod semantics;
+mod spool;
 mod templates;
 mod transcripts;
 
@@ -45,6 +47,7 @@ use serde::{Deserialize, Serialize};
 pub use self::audio::AudioConfig;
 pub use self::auth::{AuthConfig, AuthMode, CognitoConfig};
 pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
+pub use self::data::DataConfig;
 pub use self::delivery::{CloudFrontConfig, DeliveryConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
@@ -124,22 +127,6 @@ impl Config {
     }
 }
 
-/// Where state is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// The folder of journal, graph, queues and files. One daemon at a time uses it.
-    pub dir: PathBuf,
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            dir: PathBuf::from("data"),
-        }
-    }
-}
-
 /// Where the daemon listens. An address that other machines reach needs to know who asks: the public listener a user pool,
 /// the operations listener operators with tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -191,6 +178,9 @@ pub struct MediaConfig {
     pub cpu_threads: usize,
     /// Memory that all pictures being decoded may take together, in bytes. A large one waits for its share.
     pub decode_budget_bytes: u64,
+    /// Disk in the data folder that large files on their way may take together, in bytes: a third each for what comes from
+    /// S3, what `ffmpeg` decodes, and what it encodes. Who finds no room waits.
+    pub spool_bytes_max: u64,
     /// How long one picture may take, in milliseconds.
     pub deadline_ms: u64,
     /// What is not even decoded.
@@ -218,6 +208,7 @@ impl Default for MediaConfig {
             lookahead: 512,
             cpu_threads: 0,
             decode_budget_bytes: 1024 * 1024 * 1024,
+            spool_bytes_max: 2 * 1024 * 1024 * 1024,
             deadline_ms: 30_000,
             limits: Limits::default(),
             audio: AudioConfig::default(),

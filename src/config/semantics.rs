@@ -61,11 +61,13 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     texts(config, &mut faults);
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
+    super::data::check(&config.data, &mut faults);
     super::auth::check(config, &mut faults);
     super::limits::check(&config.http.limits, &mut faults);
     super::operations::check(&config.operations, &mut faults);
     super::audio::check(&config.media.audio, &mut faults);
     super::quota::check(&config.media, &mut faults);
+    super::spool::check(config, &mut faults);
     super::transcripts::check(config, &mut faults);
     super::delivery::check(config, &mut faults);
     super::push::check(&config.push, &mut faults);
@@ -293,11 +295,6 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
             let key = format!("media.thumbnail_prefixes[{at}]");
             faults.push(Fault::new(key, message).help(format!("did you mean \"{plain}\"?")));
         }
-    }
-    if config.data.dir.as_os_str().is_empty() {
-        let message = "`data.dir` must not be empty".to_owned();
-        let help = "for the folder that iyagi is started in: \".\"";
-        faults.push(Fault::new("data.dir", message).help(help));
     }
     faults.extend(log_filter(&config.log.filter));
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::embedded::journal::Compaction;
 use crate::ffmpeg::Ffmpeg;
 use crate::links::Links;
+use crate::spool::Spool;
 use crate::surface::OneMachine;
 use crate::upload_quota::UploadCounts;
 
@@ -62,12 +63,21 @@ impl AdapterError {
 }
 
 /// What decodes recordings that the engine does not, and encodes renditions, if it is configured.
-pub(super) fn ffmpeg(config: &Config) -> Option<Arc<Ffmpeg>> {
+pub(super) fn ffmpeg(config: &Config, spool: &Arc<Spool>) -> Option<Arc<Ffmpeg>> {
     let audio = &config.media.audio;
     let program = audio.ffmpeg.clone()?;
-    let limits = &audio.limits;
-    let ffmpeg = Ffmpeg::new(program, limits.bytes_max, limits.duration_s_max);
+    let (bytes_max, duration_s_max) = (audio.limits.bytes_max, audio.limits.duration_s_max);
+    let ffmpeg = Ffmpeg::new(program, Arc::clone(spool), bytes_max, duration_s_max);
     Some(Arc::new(ffmpeg))
+}
+
+/// The daemon's own spool, without what an earlier one may have left. What cannot be removed is in nobody's way.
+pub(super) fn spool(config: &Config) -> Arc<Spool> {
+    let spool = Spool::of(config);
+    if let Err(error) = spool.clear() {
+        tracing::warn!(%error, "files that were left in the spool cannot be removed");
+    }
+    Arc::new(spool)
 }
 
 /// What follows a shared journal, until it is run.

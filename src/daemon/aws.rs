@@ -12,7 +12,7 @@ use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::adapters::{Following, ffmpeg};
+use super::adapters::{Following, ffmpeg, spool};
 use super::gateways::gateways;
 use super::host::{HostError, host_of};
 use super::on_threads::OnThreads;
@@ -123,7 +123,9 @@ impl AwsAdapters {
         let call_timeout = Duration::from_millis(aws.call_timeout_ms);
         let neptune = clients.neptune.clone().ok_or(AwsError::NoGraph)?;
         let bucket = &config.media.bucket;
-        let store = Arc::new(S3Objects::open(clients.s3.clone(), bucket, call_timeout).await?);
+        let spool = spool(config);
+        let store = S3Objects::open(clients.s3.clone(), bucket, call_timeout, Arc::clone(&spool));
+        let store = Arc::new(store.await?);
         if config.fleet.roles.contains(&Role::Media) {
             refuse_own_output(&clients, config).await?;
         }
@@ -171,7 +173,7 @@ impl AwsAdapters {
         };
         let (journal, following) = SharedJournal::open(parts).await?;
         let journal = Arc::new(journal);
-        let ffmpeg = ffmpeg(config);
+        let ffmpeg = ffmpeg(config, &spool);
         let transcripts = &config.media.transcripts;
         let transcriber = transcripts.enabled.then(|| {
             let transcribe = AmazonTranscribe::new(

@@ -3,17 +3,23 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use iyagi_actors::ports::{Clock, PushGateway, Queue, Retention, SearchIndex};
+use iyagi_actors::journal::{Journal, JournalFault};
+use iyagi_actors::ports::{
+    ChangeStream, Clock, PushGateway, Queue, Retention, SearchIndex, StoreFault, StreamFault,
+};
 use iyagi_actors::projections::Projections;
+use iyagi_actors::subscription_matcher::bootstrap::BootstrapError;
 use iyagi_actors::tree::Ports;
+use iyagi_messages::ids::Pos;
 use thiserror::Error;
 
-use super::adapters::ffmpeg;
+use super::adapters::{ffmpeg, spool};
+use super::companions::{self, LostJournal};
 use super::gateways::gateways;
+use super::known_graph::make_known;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
-use crate::config::Config;
+use crate::config::{Config, DataConfig};
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{Compaction, OpenError, SqliteJournal};
 use crate::embedded::links::LocalLinks;
@@ -25,6 +31,7 @@ use crate::embedded::search::{EmbeddedSearch, SearchOpenError};
 use crate::embedded::sqlite::DatabaseError;
 use crate::fcm::FcmError;
 use crate::ffmpeg::Ffmpeg;
+use crate::search_rebuild::{Rebuild, RebuildError};
 use crate::surface::OneMachine;
 use crate::upload_quota::UploadCounts;
 
@@ -54,21 +61,44 @@ pub struct EmbeddedAdapters {
 /// Why a store cannot be opened.
 #[derive(Debug, Error)]
 pub enum EmbeddedError {
-    /// The journal.
+    /// The journal's events.
+    #[error("{}: {source}", .path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: JournalFault,
+    },
+    /// The journal does not answer.
     #[error(transparent)]
-    Journal(#[from] OpenError),
+    JournalFault(#[from] JournalFault),
+    /// The change log does not say where it begins.
+    #[error("the change log cannot be read: {0}")]
+    Log(#[source] StreamFault),
+    /// The graph cannot be read for the matcher.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// The journal is not the one that belongs to the graph.
+    #[error(transparent)]
+    LostJournal(#[from] LostJournal),
     /// One of the other files.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// The folder of files.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
+    /// Its objects cannot be told of once more.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
     /// A queue.
     #[error(transparent)]
     Queue(#[from] InvalidQueue),
     /// The search index.
     #[error(transparent)]
     Search(#[from] SearchOpenError),
+    /// The search index, as it is made anew.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     /// The search index on OpenSearch.
     #[error(transparent)]
     OpenSearch(#[from] OpenSearchError),
@@ -88,21 +118,27 @@ pub enum EmbeddedError {
     LinkKey(#[source] io::Error),
 }
 
-/// How often the stores are asked whether they still take writes.
-const STOPPED_INTERVAL: Duration = Duration::from_millis(500);
+impl EmbeddedError {
+    /// What is wrong with a journal.
+    pub(super) fn of_journal(path: &Path, error: OpenError) -> Self {
+        match error {
+            OpenError::Database(error) => error.into(),
+            OpenError::Fault(source) => Self::Journal {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+}
 
 impl EmbeddedAdapters {
     /// Opens or creates every store.
     pub async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, EmbeddedError> {
         let dir = &config.data.dir;
-        let push_log = open_push_log(dir, clock)?;
+        let push_log = open_push_log(&config.data, clock)?;
         let gateway = gateways(config, clock, Arc::clone(&push_log) as _)?;
         let journal_path = dir.join("journal.db");
-        let journal = open_journal(&journal_path, clock, config.inbox.retention()).await?;
-        let graph = Arc::new(EmbeddedGraph::open(
-            &dir.join("graph.db"),
-            Arc::clone(clock),
-        )?);
+        let (graph, journal) = open_graph_and_journal(config, &journal_path, clock).await?;
         let queue_files = EmbeddedQueues::open(&dir.join("queues.db"), Arc::clone(clock))?;
         // The lock on the data folder makes this daemon the only receiver.
         let released = queue_files.release_in_flight().await?;
@@ -123,14 +159,9 @@ impl EmbeddedAdapters {
         let audio = queue("audio")?;
         let metadata = queue("metadata")?;
         let dead_letters = queue("dead-letters.fifo")?;
-        let table = Arc::new(EmbeddedMetadata::open(&dir.join("metadata.db"))?);
-        let notifications = Some(Arc::clone(&intake));
-        let bucket = &config.media.bucket;
-        let files = dir.join("files");
-        let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock));
-        let objects = Arc::new(objects.await?);
+        let (objects, table) = open_files(config, &intake, clock).await?;
         let links = LocalLinks::open(dir, &config.delivery).map_err(EmbeddedError::LinkKey)?;
-        let search = search_index(config, clock).await?;
+        let search = search_index(config, &graph, clock).await?;
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -157,7 +188,7 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
-            ffmpeg: ffmpeg(config),
+            ffmpeg: ffmpeg(config, &spool(config)),
             search,
             clock: Arc::clone(clock),
         })
@@ -203,31 +234,64 @@ impl EmbeddedAdapters {
         Arc::clone(&self.table) as _
     }
 
-    /// Resolves with the reason once a store has met a full disk or an I/O error.
+    /// Resolves with the reason once a store has met a full disk, an I/O error or damage.
     pub async fn stopped(&self) -> String {
-        let others = async {
-            loop {
-                tokio::time::sleep(STOPPED_INTERVAL).await;
-                let stopped = [
-                    ("graph", self.one_machine.graph.has_stopped()),
-                    ("queues", self.queue_files.has_stopped()),
-                    ("files", self.objects.has_stopped()),
-                    ("metadata", self.table.has_stopped()),
-                ];
-                if let Some((name, _)) = stopped.into_iter().find(|(_, stopped)| *stopped) {
-                    return format!("{name}: the disk is full or failed");
-                }
-            }
-        };
         tokio::select! {
-            reason = self.journal.stopped() => format!("journal: {reason}"),
-            reason = others => reason,
+            reason = self.journal.stopped() => reason,
+            reason = self.one_machine.graph.stopped() => reason,
+            reason = self.queue_files.stopped() => reason,
+            reason = self.objects.stopped() => reason,
+            reason = self.table.stopped() => reason,
         }
     }
 }
 
+async fn open_graph_and_journal(
+    config: &Config,
+    journal_path: &Path,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Arc<EmbeddedGraph>, Arc<SqliteJournal>), EmbeddedError> {
+    let dir = &config.data.dir;
+    let graph = EmbeddedGraph::open(&dir.join("graph.db"), Arc::clone(clock))?;
+    let seen = graph.journal_seen().await?;
+    if !journal_path.exists() {
+        // Before there is one again, which would be in the way of the copy that is put back.
+        companions::check(dir, Pos::default(), seen)?;
+    }
+    let retention = config.inbox.retention();
+    let (journal, head) = open_journal(journal_path, clock, retention).await?;
+    companions::check(dir, head, seen)?;
+    make_known(config, &graph, &journal, head, clock).await?;
+    Ok((Arc::new(graph), journal))
+}
+
+async fn open_files(
+    config: &Config,
+    notifications: &Arc<dyn Queue>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Arc<EmbeddedObjects>, Arc<EmbeddedMetadata>), EmbeddedError> {
+    let dir = &config.data.dir;
+    let (files, bucket) = (dir.join("files"), &config.media.bucket);
+    let notifications = Some(Arc::clone(notifications));
+    let objects = EmbeddedObjects::open(&files, bucket, notifications, Arc::clone(clock)).await?;
+    let path = dir.join("metadata.db");
+    if !path.exists() {
+        // If it was lost, what it knew is read from the files again: before there is one, so that a crash repeats it.
+        let files = objects.announce_all().await?;
+        if files > 0 {
+            tracing::warn!(
+                files,
+                "the metadata table is new, and all files are recorded in it"
+            );
+        }
+    }
+    let table = EmbeddedMetadata::open(&path, Arc::clone(clock))?;
+    Ok((Arc::new(objects), Arc::new(table)))
+}
+
 async fn search_index(
     config: &Config,
+    graph: &Arc<EmbeddedGraph>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<dyn SearchIndex>>, EmbeddedError> {
     if !config.search.enabled {
@@ -237,7 +301,21 @@ async fn search_index(
         return Ok(Some(Arc::new(index)));
     }
     let folder = config.data.dir.join("search");
-    let index = EmbeddedSearch::open(&folder, &config.projection())?;
+    let mut index = EmbeddedSearch::open(&folder, &config.projection())?;
+    let at = index.cursor().await.map_err(RebuildError::from)?;
+    let first = graph.first_commit().await.map_err(EmbeddedError::Log)?;
+    if first > at.commit + 1 {
+        tracing::warn!(
+            first,
+            "the change log no longer has what the search index lacks; it is made anew from the graph"
+        );
+        let (graph, clock) = (Arc::clone(graph), Arc::clone(clock));
+        // The lock on the data folder is held, and nobody is listened to yet.
+        let rebuild = Rebuild::at_rest(graph, config.clone(), clock).await?;
+        rebuild.build(None, |_| {}).await?;
+        rebuild.publish().await?;
+        index = EmbeddedSearch::open(&folder, &config.projection())?;
+    }
     Ok(Some(Arc::new(index)))
 }
 
@@ -245,16 +323,24 @@ async fn open_journal(
     path: &Path,
     clock: &Arc<dyn Clock>,
     retention: Retention,
-) -> Result<Arc<SqliteJournal>, EmbeddedError> {
-    let (path, clock) = (path.to_owned(), Arc::clone(clock));
-    let open = move || SqliteJournal::open_retaining(&path, clock, retention);
+) -> Result<(Arc<SqliteJournal>, Pos), EmbeddedError> {
+    let (file, clock) = (path.to_owned(), Arc::clone(clock));
+    let open = move || SqliteJournal::open_retaining(&file, clock, retention);
     let opened = tokio::task::spawn_blocking(open).await;
-    Ok(Arc::new(opened.expect("opening a journal does not panic")?))
+    let of_journal = |error| EmbeddedError::of_journal(path, error);
+    let journal = opened
+        .expect("opening a journal does not panic")
+        .map_err(of_journal)?;
+    let head = journal
+        .head()
+        .await
+        .map_err(|fault| of_journal(fault.into()))?;
+    Ok((Arc::new(journal), head))
 }
 
-fn open_push_log(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<PushLog>, EmbeddedError> {
-    let path = dir.join("push.ndjson");
-    let opened = PushLog::open(&path, Arc::clone(clock));
+fn open_push_log(data: &DataConfig, clock: &Arc<dyn Clock>) -> Result<Arc<PushLog>, EmbeddedError> {
+    let path = data.dir.join("push.ndjson");
+    let opened = PushLog::open(&path, data.push_log_rotation(), Arc::clone(clock));
     Ok(Arc::new(opened.map_err(|source| {
         EmbeddedError::PushLog { path, source }
     })?))

@@ -3,10 +3,13 @@
 mod adapters;
 mod aws;
 mod compacting;
+mod companions;
 mod data_lock;
 mod embedded;
+mod expiry;
 mod gateways;
 mod host;
+mod known_graph;
 mod lifecycle;
 mod on_threads;
 
@@ -28,6 +31,7 @@ use tokio::task::LocalSet;
 
 pub use adapters::{AdapterError, Adapters};
 pub use aws::{AwsAdapters, AwsError, FleetLife};
+pub use companions::{LostJournal, accept_journal};
 pub use data_lock::{DataLock, LockError};
 pub use embedded::{EmbeddedAdapters, EmbeddedError};
 pub use host::HostError;
@@ -356,6 +360,7 @@ impl Lifecycle {
         );
         surface.journal.append(draft.finish()).await?;
         surface.tree.projections.save(&*surface.journal).await?;
+        companions::see(surface).await;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! # Layout
 //! - `rows`: how an event lies in its table
 //! - `writer`: appends
+//! - `recently`: what is remembered of what was used lately
 //! - `lookup`: finds positions by id and entity without one random page per event
 //! - `scan`: the check on opening
 //! - `snapshots`: folded state
@@ -48,6 +49,7 @@ mod lookup;
 mod past;
 mod queries;
 mod reader;
+mod recently;
 mod rows;
 mod scan;
 mod snapshots;
@@ -343,6 +345,7 @@ fn tune(writer: &Connection) -> rusqlite::Result<()> {
 fn damage_of_open(error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::Statement { source, .. } => rows::statement_fault(0, &source).into(),
+        // A damaged file among them, which names itself and its cure.
         other => other.into(),
     }
 }
@@ -358,7 +361,9 @@ fn write_fault(error: DatabaseError<JournalFault>) -> JournalFault {
 
 fn read_fault(error: DatabaseError) -> JournalFault {
     match error {
-        DatabaseError::Statement { source, .. } => rows::statement_fault(0, &source),
+        DatabaseError::Statement { source, .. } | DatabaseError::Damaged { source, .. } => {
+            rows::statement_fault(0, &source)
+        }
         other => JournalFault::Unreadable(other.to_string()),
     }
 }

@@ -1,31 +1,37 @@
-//! A program as a child process that reads hostile bytes, so it gets little: no environment, no input but what its
-//! arguments name, bounds on time, memory and output that the kernel holds, and its end as soon as nobody waits for it.
+//! A program as a child process that reads hostile bytes, so it gets little: no environment, one file to read and one to
+//! write, bounds on time, memory and output that the kernel holds, and its end as soon as nobody waits for it.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 /// Address space of the process: ten times what decoding sound takes, most of it libraries.
 pub(super) const ADDRESS_SPACE_KIB: u64 = 1 << 20;
-/// How often it is asked whether anybody still waits.
+/// Under which names a child finds its files. They have no others, so that none outlives those who use it; opened by these,
+/// each can be read and written from place to place, which a pipe cannot.
+pub(super) const INPUT: &str = "/dev/fd/0";
+pub(super) const OUTPUT: &str = "/dev/fd/1";
+/// How often it is looked whether it has ended, and whether anybody still waits.
 const WATCH_INTERVAL: Duration = Duration::from_millis(20);
 /// Of what it says when it fails.
 const SAID_BYTES_MAX: u64 = 2 * 1024;
 /// What `ulimit -f` counts in.
 const FILE_BLOCK_BYTES: u64 = 512;
+/// What programs say of a full disk: `ENOSPC`, in the words of a C library without an environment.
+const DISK_FULL: &str = "No space left on device";
 
 /// What a child may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Of the wall clock, and of the processor.
     pub(super) deadline: Duration,
-    /// On its output, and in each file that it writes.
+    /// In its output, and in any other file that it writes.
     pub(super) output_bytes_max: u64,
 }
 
@@ -35,6 +41,9 @@ pub(super) enum ChildFault {
     /// It cannot be run, which is no fault of its input.
     #[error("{0}")]
     Unavailable(String),
+    /// There is no room for its output, which is no fault of its input either.
+    #[error("{0}")]
+    Full(String),
     /// It took longer than it may, or nobody waits for it any more.
     #[error("it took longer than {0:?}")]
     TooLong(Duration),
@@ -60,46 +69,45 @@ impl From<std::io::Error> for ChildFault {
     }
 }
 
-/// Runs a program to its end and returns what it wrote to its standard output. Once `unwanted` is set, it is killed.
+/// Runs a program to its end, from one file to the other. Once `unwanted` is set, it is killed.
 pub(super) fn run(
     program: &Path,
     arguments: Vec<OsString>,
+    (input, output): (&File, &File),
     bounds: Bounds,
     unwanted: &AtomicBool,
-) -> Result<Vec<u8>, ChildFault> {
+) -> Result<(), ChildFault> {
     let began = Instant::now();
-    let mut child = Running(spawn(program, arguments, bounds)?);
-    let stdout = child.0.stdout.take().expect("it is piped");
+    let files = (input.try_clone()?, output.try_clone()?);
+    let mut child = Running(spawn(program, arguments, files, bounds)?);
     let stderr = child.0.stderr.take().expect("it is piped");
-    let (tell, told) = mpsc::channel();
-    let output_bytes_max = bounds.output_bytes_max;
-    std::thread::spawn(move || {
-        // Nobody listens any more if the time was over.
-        tell.send(read(stdout, output_bytes_max + 1)).ok();
-    });
     let said = std::thread::spawn(move || read(stderr, SAID_BYTES_MAX));
-    let output = loop {
+    let status = loop {
+        if let Some(status) = child.0.try_wait()? {
+            break status;
+        }
         if unwanted.load(Ordering::Relaxed) || began.elapsed() > bounds.deadline {
             return Err(ChildFault::TooLong(bounds.deadline));
         }
-        match told.recv_timeout(WATCH_INTERVAL) {
-            Ok(output) => break output?,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                let why = "its output cannot be read".to_owned();
-                return Err(ChildFault::Unavailable(why));
-            }
-        }
+        std::thread::sleep(WATCH_INTERVAL);
     };
-    if output.len() as u64 > output_bytes_max {
-        return Err(ChildFault::TooMuch(output_bytes_max));
-    }
-    let status = child.0.wait()?;
-    if status.success() {
-        return Ok(output);
-    }
     let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
     let said = String::from_utf8_lossy(&said).trim().to_owned();
+    // Whatever its status: `ffmpeg` 5.1 calls it a success that the end of an Ogg is lost.
+    if said.contains(DISK_FULL) {
+        return Err(ChildFault::Full(said));
+    }
+    let written = output.metadata()?.len();
+    if written > bounds.output_bytes_max {
+        return Err(ChildFault::TooMuch(bounds.output_bytes_max));
+    }
+    if status.success() {
+        return if written == 0 {
+            Err(ChildFault::Nothing)
+        } else {
+            Ok(())
+        };
+    }
     // What a shell says of a program that is not there, or that cannot be run.
     if let Some(126 | 127) = status.code() {
         return Err(ChildFault::Unavailable(said));
@@ -107,10 +115,16 @@ pub(super) fn run(
     Err(ChildFault::Failed { status, said })
 }
 
-fn spawn(program: &Path, arguments: Vec<OsString>, bounds: Bounds) -> std::io::Result<Child> {
+fn spawn(
+    program: &Path,
+    arguments: Vec<OsString>,
+    (input, output): (File, File),
+    bounds: Bounds,
+) -> std::io::Result<Child> {
     // The kernel's own bounds, should this process be gone and with it whoever watches.
     let seconds = bounds.deadline.as_secs() + 1;
-    let blocks = bounds.output_bytes_max.div_ceil(FILE_BLOCK_BYTES);
+    // More than it may write by a part of a block, which shows that it would have written more.
+    let blocks = bounds.output_bytes_max / FILE_BLOCK_BYTES + 1;
     let limits =
         format!("ulimit -t {seconds} && ulimit -v {ADDRESS_SPACE_KIB} && ulimit -f {blocks}");
     let bounded = format!("{limits} && ulimit -c 0 && ulimit -n 64 && exec \"$0\" \"$@\"");
@@ -120,8 +134,8 @@ fn spawn(program: &Path, arguments: Vec<OsString>, bounds: Bounds) -> std::io::R
         .arg(bounded)
         .arg(program)
         .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdin(input)
+        .stdout(output)
         .stderr(Stdio::piped())
         .spawn()
 }

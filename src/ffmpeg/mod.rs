@@ -6,19 +6,19 @@
 mod child;
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{
-    DecoderFault, EncodeOrder, EncoderFault, RecordingDecoder, RecordingEncoder,
+    DecoderFault, EncodeOrder, EncoderFault, LocalFile, RecordingDecoder, RecordingEncoder,
 };
 use iyagi_media::audio::Rendition;
 
 use self::child::{Bounds, ChildFault};
+use crate::spool::{Kind, Spool};
 
 /// Demuxers that read nothing but the file they are given. Others are lists of further files, and a hostile list would have
 /// this host's own files for a recording.
@@ -31,85 +31,62 @@ const AAC_RATE_HZ_MAX: u32 = 48_000;
 #[derive(Debug, Clone)]
 pub struct Ffmpeg {
     program: PathBuf,
+    spool: Arc<Spool>,
     output_bytes_max: u64,
     duration_s_max: u64,
 }
 
 impl Ffmpeg {
-    /// The one at `program`, an absolute path. Longer sound, or more bytes of decoded sound, are refused.
-    pub fn new(program: PathBuf, output_bytes_max: u64, duration_s_max: u64) -> Self {
+    /// The one at `program`, an absolute path, with a place for what it writes. Longer sound, or more bytes of decoded
+    /// sound, are refused.
+    pub fn new(
+        program: PathBuf,
+        spool: Arc<Spool>,
+        output_bytes_max: u64,
+        duration_s_max: u64,
+    ) -> Self {
         Self {
             program,
+            spool,
             output_bytes_max,
             duration_s_max,
         }
     }
 
-    fn decode_now(
+    /// Runs it away from the actors' threads, once there is room for what it writes. Dropping the future ends it.
+    async fn run(
         &self,
-        bytes: &[u8],
-        deadline: Duration,
-        unwanted: &AtomicBool,
-    ) -> Result<Vec<u8>, ChildFault> {
-        let input = written(bytes)?;
-        let mut arguments = reading(input.path());
-        // One second more than is allowed, so that the engine sees that it is too long.
-        let seconds = self.duration_s_max + 1;
-        let flac = format!("-t {seconds} -c:a flac -compression_level 1 -f flac");
-        arguments.extend(words(&flac));
-        arguments.extend(words("-protocol_whitelist pipe pipe:1"));
-        let bounds = Bounds {
-            deadline,
-            output_bytes_max: self.output_bytes_max,
+        input: &LocalFile,
+        kind: Kind,
+        arguments: Vec<OsString>,
+        bounds: Bounds,
+    ) -> Result<LocalFile, ChildFault> {
+        let full = |error: std::io::Error| ChildFault::Full(error.to_string());
+        let output = self.spool.file(kind, bounds.output_bytes_max).await;
+        let output = output.map_err(full)?;
+        let (program, input) = (self.program.clone(), input.clone());
+        let watch = Watch(Arc::new(AtomicBool::new(false)));
+        let unwanted = Arc::clone(&watch.0);
+        let work = move || {
+            let files = (input.file(), output.file());
+            child::run(&program, arguments, files, bounds, &unwanted)?;
+            output.finish().map_err(full)
         };
-        child::run(&self.program, arguments, bounds, unwanted)
+        let ran = tokio::task::spawn_blocking(work).await;
+        ran.unwrap_or_else(|error| Err(ChildFault::Unavailable(error.to_string())))
     }
-
-    fn encode_now(
-        &self,
-        bytes: &[u8],
-        order: EncodeOrder,
-        deadline: Duration,
-        unwanted: &AtomicBool,
-    ) -> Result<Vec<u8>, ChildFault> {
-        let input = written(bytes)?;
-        // A file and not a pipe: the index of an MPEG-4 file is written last and moved to the front.
-        let output = tempfile::NamedTempFile::new()?;
-        let mut arguments = reading(input.path());
-        arguments.extend(words(&encoding(order)));
-        arguments.extend(words("-protocol_whitelist file -y"));
-        arguments.push(output.path().into());
-        let output_bytes_max = order.rendition.bytes_max(order.duration_ms);
-        let bounds = Bounds {
-            deadline,
-            output_bytes_max,
-        };
-        child::run(&self.program, arguments, bounds, unwanted)?;
-        // The kernel counts in blocks.
-        if output.as_file().metadata()?.len() > output_bytes_max {
-            return Err(ChildFault::TooMuch(output_bytes_max));
-        }
-        Ok(std::fs::read(output.path())?)
-    }
-}
-
-/// The recording as a file: the index of many is at their end, so that a pipe will not do.
-fn written(bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::NamedTempFile::new()?;
-    file.write_all(bytes)?;
-    Ok(file)
 }
 
 /// How a recording is read: its sound, and nothing that is said about it.
-fn reading(input: &Path) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> =
-        words("-nostdin -hide_banner -loglevel error -threads 1 -protocol_whitelist file")
-            .collect();
-    arguments.extend(["-format_whitelist".into(), FORMATS.into(), "-i".into()]);
-    arguments.push(input.into());
-    arguments.extend(words("-map 0:a:0 -map_metadata -1 -map_chapters -1"));
-    arguments.extend(words("-fflags +bitexact -flags:a +bitexact"));
-    arguments
+fn reading() -> Vec<OsString> {
+    let whitelist = "-nostdin -hide_banner -loglevel error -threads 1 -protocol_whitelist file";
+    let input = format!("-format_whitelist {FORMATS} -i {}", child::INPUT);
+    let sound = "-map 0:a:0 -map_metadata -1 -map_chapters -1";
+    let plain = "-fflags +bitexact -flags:a +bitexact";
+    [whitelist, &input, sound, plain]
+        .into_iter()
+        .flat_map(words)
+        .collect()
 }
 
 /// How a rendition is written. The gain keeps its peaks down already, so that no limiter is needed.
@@ -140,31 +117,27 @@ impl Drop for Watch {
     }
 }
 
-/// Runs what waits for a child away from the actors' threads. Dropping the future ends the child.
-async fn aside(
-    work: impl FnOnce(&AtomicBool) -> Result<Vec<u8>, ChildFault> + Send + 'static,
-) -> Result<Vec<u8>, ChildFault> {
-    let watch = Watch(Arc::new(AtomicBool::new(false)));
-    let unwanted = Arc::clone(&watch.0);
-    let ran = tokio::task::spawn_blocking(move || work(&unwanted)).await;
-    let bytes = ran.unwrap_or_else(|error| Err(ChildFault::Unavailable(error.to_string())))?;
-    if bytes.is_empty() {
-        return Err(ChildFault::Nothing);
-    }
-    Ok(bytes)
-}
-
 #[async_trait]
 impl RecordingDecoder for Ffmpeg {
     async fn decode(
         &self,
-        bytes: Arc<Vec<u8>>,
+        recording: &LocalFile,
         deadline: Duration,
-    ) -> Result<Vec<u8>, DecoderFault> {
-        let ffmpeg = self.clone();
-        let work = move |unwanted: &AtomicBool| ffmpeg.decode_now(&bytes, deadline, unwanted);
-        aside(work).await.map_err(|fault| match fault {
+    ) -> Result<LocalFile, DecoderFault> {
+        let mut arguments = reading();
+        // One second more than is allowed, so that the engine sees that it is too long.
+        let seconds = self.duration_s_max.saturating_add(1);
+        let flac = format!("-t {seconds} -c:a flac -compression_level 1 -f flac");
+        arguments.extend(words(&flac));
+        arguments.extend(words("-protocol_whitelist pipe pipe:1"));
+        let bounds = Bounds {
+            deadline,
+            output_bytes_max: self.output_bytes_max,
+        };
+        let decoded = self.run(recording, Kind::Decoded, arguments, bounds).await;
+        decoded.map_err(|fault| match fault {
             ChildFault::Unavailable(why) => DecoderFault::Unavailable(why),
+            ChildFault::Full(why) => DecoderFault::Full(why),
             refused => DecoderFault::Refused(refused.to_string()),
         })
     }
@@ -174,15 +147,23 @@ impl RecordingDecoder for Ffmpeg {
 impl RecordingEncoder for Ffmpeg {
     async fn encode(
         &self,
-        bytes: Arc<Vec<u8>>,
+        sound: &LocalFile,
         order: EncodeOrder,
         deadline: Duration,
-    ) -> Result<Vec<u8>, EncoderFault> {
-        let ffmpeg = self.clone();
-        let work =
-            move |unwanted: &AtomicBool| ffmpeg.encode_now(&bytes, order, deadline, unwanted);
-        aside(work).await.map_err(|fault| match fault {
+    ) -> Result<LocalFile, EncoderFault> {
+        let mut arguments = reading();
+        arguments.extend(words(&encoding(order)));
+        // Not as a pipe: the index of an MPEG-4 file is written last and moved to the front.
+        let output = format!("-protocol_whitelist file -y {}", child::OUTPUT);
+        arguments.extend(words(&output));
+        let bounds = Bounds {
+            deadline,
+            output_bytes_max: order.rendition.bytes_max(order.duration_ms),
+        };
+        let encoded = self.run(sound, Kind::Encoded, arguments, bounds).await;
+        encoded.map_err(|fault| match fault {
             ChildFault::Unavailable(why) => EncoderFault::Unavailable(why),
+            ChildFault::Full(why) => EncoderFault::Full(why),
             refused => EncoderFault::Refused(refused.to_string()),
         })
     }

@@ -1,6 +1,8 @@
 //! What the child is given, and what is made of its answers.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::*;
 
@@ -10,12 +12,26 @@ fn standing_in(folder: &tempfile::TempDir, script: &str) -> Ffmpeg {
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
     let executable = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&program, executable).expect("allowed");
-    Ffmpeg::new(program, 1_000, 3_600)
+    running(program, folder)
+}
+
+fn running(program: PathBuf, folder: &tempfile::TempDir) -> Ffmpeg {
+    let spool = Spool::new(folder.path().join("spool"), 1 << 20);
+    Ffmpeg::new(program, Arc::new(spool), 1_000, 3_600)
+}
+
+fn recording() -> LocalFile {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(b"a recording").expect("written");
+    LocalFile::new(file).expect("readable")
+}
+
+fn bytes(file: LocalFile) -> Vec<u8> {
+    file.read().expect("readable")
 }
 
 async fn decode(ffmpeg: &Ffmpeg, deadline: Duration) -> Result<Vec<u8>, DecoderFault> {
-    let bytes = Arc::new(b"a recording".to_vec());
-    ffmpeg.decode(bytes, deadline).await
+    ffmpeg.decode(&recording(), deadline).await.map(bytes)
 }
 
 fn folder() -> tempfile::TempDir {
@@ -70,12 +86,49 @@ async fn a_refusal_says_why() {
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_no_fault_of_the_recording() {
-    let nowhere = Ffmpeg::new("/nowhere/ffmpeg".into(), 1_000, 3_600);
+    let folder = folder();
+    let nowhere = running("/nowhere/ffmpeg".into(), &folder);
     let refused = decode(&nowhere, PATIENT).await;
     assert!(
         matches!(refused, Err(DecoderFault::Unavailable(_))),
         "{refused:?}"
     );
+}
+
+/// As `ffmpeg` 5.1 says it, which fails for most formats and calls it a success for some.
+#[tokio::test]
+async fn a_full_disk_is_no_fault_of_the_recording() {
+    let folder = folder();
+    let says = "echo half; echo Error writing trailer of /dev/fd/1: No space left on device >&2";
+    for status in [1, 0] {
+        let ffmpeg = standing_in(&folder, &format!("{says}; exit {status}"));
+        let decoded = decode(&ffmpeg, PATIENT).await;
+        assert!(matches!(decoded, Err(DecoderFault::Full(_))), "{decoded:?}");
+        let encoded = encode(&ffmpeg, ORDER).await;
+        assert!(matches!(encoded, Err(EncoderFault::Full(_))), "{encoded:?}");
+    }
+    let ffmpeg = standing_in(&folder, "echo whole");
+    let nowhere = Spool::new(folder.path().join("ffmpeg/is-a-file"), 1 << 20);
+    let ffmpeg = Ffmpeg {
+        spool: Arc::new(nowhere),
+        ..ffmpeg
+    };
+    let decoded = decode(&ffmpeg, PATIENT).await;
+    assert!(matches!(decoded, Err(DecoderFault::Full(_))), "{decoded:?}");
+}
+
+#[tokio::test]
+async fn what_it_reads_has_no_name_and_is_read_from_its_first_byte_by_each() {
+    let folder = folder();
+    let script = "while [ \"$1\" != -i ]; do shift; done; /bin/cat \"$2\" \"$2\"";
+    let ffmpeg = standing_in(&folder, script);
+    let recording = recording();
+    for _ in 0..2 {
+        let decoded = ffmpeg.decode(&recording, PATIENT).await.map(bytes);
+        assert_eq!(decoded, Ok(b"a recordinga recording".to_vec()));
+    }
+    let names = std::fs::read_dir(folder.path().join("spool")).expect("a folder");
+    assert_eq!(names.count(), 0);
 }
 
 #[tokio::test]
@@ -112,8 +165,7 @@ const ORDER: EncodeOrder = EncodeOrder {
 };
 
 async fn encode(ffmpeg: &Ffmpeg, order: EncodeOrder) -> Result<Vec<u8>, EncoderFault> {
-    let bytes = Arc::new(b"a recording".to_vec());
-    ffmpeg.encode(bytes, order, PATIENT).await
+    ffmpeg.encode(&recording(), order, PATIENT).await.map(bytes)
 }
 
 /// Writes the arguments, which are one line, into the file that is to be written.

@@ -17,12 +17,11 @@ use std::time::Duration;
 use iyagi_actors::journal::{JournalFault, Snapshot};
 use iyagi_actors::ports::{ChangeStream, Clock, GraphQueries, StreamFault};
 use iyagi_actors::stream_poller::assembler::{Assembler, CommitBounds, Gap, Gaps, Portion};
-use iyagi_actors::subscription_matcher::{GRAPH_SNAPSHOT, GRAPH_VERSION};
+use iyagi_actors::subscription_matcher::{GRAPH_SNAPSHOT, GRAPH_VERSION, cursor_of};
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{Pos, Timestamp};
-use serde::Deserialize;
 use thiserror::Error;
 
 use crate::aws::clients::{Clients, ClientsError};
@@ -34,6 +33,7 @@ use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
 use crate::embedded::journal::{Filter, JournalReader, OpenError};
 use crate::embedded::sqlite::DatabaseError;
+use crate::spool::Spool;
 
 /// Events that are read at once.
 const EVENTS: usize = 10_000;
@@ -108,7 +108,8 @@ pub enum PastFault {
     /// The change log no longer holds a commit, or nothing is left to know the graph of then by.
     #[error(
         "the graph before commit {commit} is no longer reachable: the change log begins with commit {oldest}, and no \
-         snapshot of the graph is kept that leads there"
+         snapshot of the graph is kept that leads there. A longer `data.stream_expiry_days`, or on Neptune \
+         neptune_streams_expiry_days, keeps more of what is to come"
     )]
     Gone {
         /// The commit.
@@ -136,7 +137,8 @@ impl Hindsight {
             let clients = Clients::new(&config.aws).await?;
             let neptune = clients.neptune.ok_or(PastFault::NoGraph)?;
             let timeout = Duration::from_millis(config.aws.call_timeout_ms);
-            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout).await?;
+            let spool = Arc::new(Spool::of(config));
+            let store = S3Objects::open(clients.s3, &config.media.bucket, timeout, spool).await?;
             let snapshots = Snapshots::new(Arc::new(store));
             let newest = snapshots.newest(GRAPH_SNAPSHOT, GRAPH_VERSION).await?;
             return Ok(Self {
@@ -189,8 +191,7 @@ impl Hindsight {
             Some((cursor, snapshot)) => (*cursor, Some(snapshot)),
             None => (Cursor::START, None),
         };
-        let oldest = self.stream.oldest().await?;
-        let oldest = oldest.map_or(1, |record| record.event_id.commit);
+        let oldest = self.stream.first_commit().await?;
         if oldest > cursor.commit + 1 {
             return Err(PastFault::Gone { commit, oldest });
         }
@@ -282,13 +283,8 @@ impl Hindsight {
 
 /// Snapshots with the place in the change log that each is of.
 fn placed(snapshots: Vec<Snapshot>) -> Vec<(Cursor, Snapshot)> {
-    #[derive(Deserialize)]
-    struct Place {
-        cursor: Cursor,
-    }
-    let placed = snapshots.into_iter().filter_map(|snapshot| {
-        let place: Place = serde_json::from_slice(&snapshot.body).ok()?;
-        Some((place.cursor, snapshot))
-    });
-    placed.collect()
+    let snapshots = snapshots.into_iter();
+    snapshots
+        .filter_map(|snapshot| Some((cursor_of(&snapshot)?, snapshot)))
+        .collect()
 }

@@ -245,8 +245,7 @@ impl Hindsight {
 
     /// The commit behind which the graph is known.
     async fn first_reachable(&self) -> Result<u64, PastFault> {
-        let oldest = self.stream.oldest().await?;
-        let oldest = oldest.map_or(1, |record| record.event_id.commit);
+        let oldest = self.stream.first_commit().await?;
         if oldest <= 1 {
             return Ok(0);
         }

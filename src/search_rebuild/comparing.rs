@@ -81,7 +81,7 @@ impl Rebuild {
     }
 
     fn is_shared(&self) -> bool {
-        self.lock.is_none()
+        self.at_rest.is_none()
     }
 
     async fn compare_all(&self) -> Result<(), RebuildError> {

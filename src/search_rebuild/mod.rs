@@ -1,4 +1,5 @@
-//! A search index that is built anew beside the one that is searched, from the whole change log, and put in its place.
+//! A search index that is built anew beside the one that is searched, and put in its place: from the whole change log; or,
+//! where that has lost its beginning, from an export, or on one machine from the graph itself.
 
 mod comparing;
 
@@ -8,9 +9,10 @@ use iyagi_actors::health::Health;
 use iyagi_actors::ports::{
     ChangeStream, Clock, GraphFault, GraphQueries, SearchFault, SearchIndex,
 };
-use iyagi_actors::search_indexer::{IndexTarget, LOG, SearchCounts, fill, load};
+use iyagi_actors::search_indexer::{CURE, IndexTarget, LOG, SearchCounts, fill, load};
 use iyagi_actors::stream_poller::reading::LogSource;
 use iyagi_messages::cursor::Cursor;
+use iyagi_messages::stream::StreamRecord;
 use iyagi_search::projection::Projection;
 use thiserror::Error;
 
@@ -53,12 +55,12 @@ pub enum RebuildError {
     Disabled,
     /// The log does not go back far enough.
     #[error(
-        "the change log begins at {oldest}, so that not all of the graph is in it: give an export that reaches up to there, with \
-         --from-export"
+        "the change log begins at commit {first}, so that not all of the graph is in it: give an export that reaches up to \
+         there, with --from-export"
     )]
     Trimmed {
-        /// The oldest record that is kept.
-        oldest: Cursor,
+        /// The first commit that is kept.
+        first: u64,
     },
     /// The export is of another graph, or of this one before it was reset.
     #[error(
@@ -109,13 +111,15 @@ pub enum RebuildError {
 pub struct Rebuild {
     graph: Arc<dyn GraphQueries>,
     log: Arc<dyn ChangeStream>,
+    /// The graph itself, where it can be read from one end to the other while nobody writes it.
+    at_rest: Option<Arc<EmbeddedGraph>>,
     index: NewIndex,
     config: Config,
     projection: Projection,
     clock: Arc<dyn Clock>,
     counts: Arc<SearchCounts>,
-    /// Nobody else writes the graph while this is held; on AWS others do.
-    lock: Option<DataLock>,
+    /// Keeps others from writing the graph, unless the caller does; on AWS they do.
+    _lock: Option<DataLock>,
 }
 
 /// Where the new index is.
@@ -163,53 +167,81 @@ impl Rebuild {
             return Err(RebuildError::OnAws);
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (graph, log, lock): (Arc<dyn GraphQueries>, Arc<dyn ChangeStream>, _) =
-            if config.aws.enabled {
-                let clients = Clients::new(&config.aws).await?;
-                let neptune = clients.neptune.ok_or(RebuildError::NoGraph)?;
-                let log = Arc::new(NeptuneStream::new(neptune.clone()));
-                (Arc::new(NeptuneGraph::new(neptune)), log, None)
-            } else {
-                let dir = &config.data.dir;
-                let lock = DataLock::take(dir)?;
-                let graph = EmbeddedGraph::open(&dir.join("graph.db"), Arc::clone(&clock))?;
-                let graph = Arc::new(graph);
-                (Arc::clone(&graph) as _, graph, Some(lock))
-            };
-        let index = NewIndex::beside(&config, &clock).await?;
+        if config.aws.enabled {
+            let clients = Clients::new(&config.aws).await?;
+            let neptune = clients.neptune.ok_or(RebuildError::NoGraph)?;
+            let log = Arc::new(NeptuneStream::new(neptune.clone()));
+            let graph = Arc::new(NeptuneGraph::new(neptune));
+            return Self::of(graph, log, config, clock).await;
+        }
+        let dir = &config.data.dir;
+        let lock = DataLock::take(dir)?;
+        let graph = EmbeddedGraph::open(&dir.join("graph.db"), Arc::clone(&clock))?;
+        Ok(Self {
+            _lock: Some(lock),
+            ..Self::at_rest(Arc::new(graph), config, clock).await?
+        })
+    }
+
+    /// Begins an index of an embedded graph, for a caller who sees to it that nobody writes that graph meanwhile.
+    pub async fn at_rest(
+        graph: Arc<EmbeddedGraph>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RebuildError> {
+        let (queries, log) = (Arc::clone(&graph) as _, Arc::clone(&graph) as _);
+        Ok(Self {
+            at_rest: Some(graph),
+            ..Self::of(queries, log, config, clock).await?
+        })
+    }
+
+    async fn of(
+        graph: Arc<dyn GraphQueries>,
+        log: Arc<dyn ChangeStream>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RebuildError> {
         Ok(Self {
             graph,
             log,
-            index,
+            at_rest: None,
+            index: NewIndex::beside(&config, &clock).await?,
             projection: config.projection(),
             config,
             clock,
             counts: Arc::default(),
-            lock,
+            _lock: None,
         })
     }
 
-    /// Folds an export and what of the log is behind it into the index, or the whole log. `progress` is told as of which
-    /// operation it is.
+    /// Folds an export and what of the log is behind it into the index; without one the whole log, or the graph itself
+    /// where that has lost its beginning. `progress` is told as of which operation it is.
     pub async fn build(
         &self,
         export: Option<&Export>,
         progress: impl FnMut(Cursor),
     ) -> Result<Rebuilt, RebuildError> {
-        let begin = export.map_or(Cursor::START, Export::watermark);
-        if let Some(oldest) = self.log.oldest().await?
-            && oldest.event_id.commit > begin.commit + 1
-        {
-            let oldest = oldest.event_id;
-            return Err(RebuildError::Trimmed { oldest });
-        }
-        let head = self.head().await?;
-        if let Some(export) = export {
-            if head < begin {
-                let watermark = begin;
-                return Err(RebuildError::Beyond { head, watermark });
+        let (first, head) = (self.log.first_commit().await?, self.head().await?);
+        match (export, &self.at_rest) {
+            (Some(export), _) => {
+                let watermark = export.watermark();
+                if first > watermark.commit + 1 {
+                    return Err(RebuildError::Trimmed { first });
+                }
+                if head < watermark {
+                    return Err(RebuildError::Beyond { head, watermark });
+                }
+                let records = export.records();
+                let records = records.map(|record| Ok(record?.1));
+                self.load(records, watermark).await?;
             }
-            self.load(export).await?;
+            (None, Some(graph)) if first > 1 => {
+                let records = graph.records();
+                self.load(records.map(|record| Ok(record?)), head).await?;
+            }
+            (None, None) if first > 1 => return Err(RebuildError::Trimmed { first }),
+            (None, _) => {}
         }
         self.fill_to(head, progress).await?;
         let rejected = self.counts.rejected_by_reason().into_iter();
@@ -221,12 +253,12 @@ impl Rebuild {
         })
     }
 
-    async fn load(&self, export: &Export) -> Result<(), RebuildError> {
-        let records = export
-            .records()
-            .map(|record| record.map(|(_, record)| record).map_err(RebuildError::from));
-        let (target, pace) = (self.target(), self.config.stream);
-        load(records, &target, export.watermark(), pace).await
+    async fn load(
+        &self,
+        records: impl Iterator<Item = Result<StreamRecord, RebuildError>>,
+        as_of: Cursor,
+    ) -> Result<(), RebuildError> {
+        load(records, &self.target(), as_of, self.config.stream).await
     }
 
     async fn head(&self) -> Result<Cursor, RebuildError> {
@@ -244,6 +276,7 @@ impl Rebuild {
             dependency: LOG,
             clock: Arc::clone(&self.clock),
             pace: self.config.stream,
+            cure: CURE,
         };
         Ok(fill(log, &self.target(), head, progress).await?)
     }

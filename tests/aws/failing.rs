@@ -9,10 +9,12 @@ use iyagi::aws::clients::Clients;
 use iyagi::aws::s3::S3Objects;
 use iyagi::aws::sqs::SqsQueue;
 use iyagi::config::AwsConfig;
+use iyagi::spool::Spool;
 use iyagi_actors::ports::{ObjectStore, Outgoing, PutOptions, Queue, QueueFault, StoreFault};
 use iyagi_messages::object::ObjectKey;
 use serde_json::{Value, json};
 
+use crate::objects::spool;
 use crate::servers::Server;
 use crate::stub::{Answer, Request, response, serve};
 
@@ -28,7 +30,7 @@ fn clients(url: &str) -> Clients {
     server.clients_with(&config)
 }
 
-fn key(key: &str) -> ObjectKey {
+pub(crate) fn key(key: &str) -> ObjectKey {
     ObjectKey::new(key).expect("a valid key")
 }
 
@@ -249,6 +251,14 @@ async fn a_long_poll_outlasts_the_limit_of_other_calls_and_no_more() {
 
 /// A bucket whose objects come as they are told.
 async fn bucket(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> S3Objects {
+    bucket_spooling(spool(), answer).await
+}
+
+/// The same, with a spool of its own.
+pub(crate) async fn bucket_spooling(
+    spool: Arc<Spool>,
+    answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+) -> S3Objects {
     let url = serve(move |request: &Request| {
         if request.path.contains("versioning") {
             let xml = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
@@ -259,8 +269,8 @@ async fn bucket(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> 
             _ => answer(request),
         }
     });
-    let opened = S3Objects::open(clients(&url).s3, "media", CALL_TIMEOUT).await;
-    opened.expect("it is there")
+    let opened = S3Objects::open(clients(&url).s3, "media", CALL_TIMEOUT, spool);
+    opened.await.expect("it is there")
 }
 
 const BODY: &[u8] = b"0123456789";

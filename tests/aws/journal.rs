@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::faults::{Call, Fault, FaultProxy, Rule, Service};
+use crate::objects::spool;
 use crate::servers::{Server, localemu, ministack, unique};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,8 +116,8 @@ impl Installation {
 
     async fn store(&self, server: &Server) -> Arc<dyn ObjectStore> {
         let client = server.clients().s3;
-        let store = S3Objects::open(client, &self.bucket, CALL_TIMEOUT).await;
-        Arc::new(store.expect("the bucket is there"))
+        let store = S3Objects::open(client, &self.bucket, CALL_TIMEOUT, spool());
+        Arc::new(store.await.expect("the bucket is there"))
     }
 }
 

@@ -26,6 +26,7 @@ mod queues;
 mod redrive;
 mod removals;
 mod servers;
+mod spooled;
 mod stub;
 mod tables;
 mod transcripts;

@@ -1,6 +1,7 @@
 //! Objects in S3.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
@@ -13,6 +14,7 @@ use iyagi::aws::s3::{OpenBucketError, S3Objects};
 use iyagi::aws::sqs::SqsQueue;
 use iyagi::clock::SystemClock;
 use iyagi::links::{Checksum, Upload};
+use iyagi::spool::Spool;
 use iyagi_actors::media_job::{Reading, read_write};
 use iyagi_actors::ports::contract::object_store as contract;
 use iyagi_actors::ports::{Clock, ObjectStore, PutOptions, Queue, StoreFault};
@@ -53,8 +55,8 @@ impl S3 {
     }
 
     pub(crate) async fn open(&self) -> S3Objects {
-        let opened = S3Objects::open(self.client.clone(), &self.bucket, CALL_TIMEOUT).await;
-        opened.expect("the bucket is there")
+        let opened = S3Objects::open(self.client.clone(), &self.bucket, CALL_TIMEOUT, spool());
+        opened.await.expect("the bucket is there")
     }
 
     pub(crate) async fn keep_versions(&self) {
@@ -72,6 +74,12 @@ impl S3 {
         let request = request.notification_configuration(configuration);
         request.send().await.expect("notifications are set up");
     }
+}
+
+/// Room for whatever a test reads. What is in it has no name, so all of them can have the same folder.
+pub(crate) fn spool() -> Arc<Spool> {
+    let folder = std::env::temp_dir().join("iyagi-spool-of-tests");
+    Arc::new(Spool::new(folder, 1 << 30))
 }
 
 fn now() -> Timestamp {
@@ -129,6 +137,9 @@ async fn keep_the_contract_on_localemu() {
     contract::every_spelling_of_a_key_is_its_own_object(&store, PREFIX).await;
     contract::the_latest_write_is_read(&store, PREFIX).await;
     contract::an_object_larger_than_wanted_is_not_read(&store, PREFIX).await;
+    contract::a_file_is_the_object_that_it_was_asked_for(&store, PREFIX).await;
+    contract::a_file_stays_what_it_was_whatever_becomes_of_its_object(&store, PREFIX).await;
+    contract::what_is_stored_from_a_file_is_read_as_it_was_in_it(&store, PREFIX).await;
     contract::drain(&queue).await;
     contract::writes_and_removals_are_notified_in_the_order_of_their_sequencers(
         &store, &queue, PREFIX,
@@ -141,8 +152,8 @@ async fn keep_the_contract_on_localemu() {
 async fn a_bucket_that_is_not_there_says_what_makes_it() {
     for server in servers() {
         let bucket = unique("missing");
-        let opened = S3Objects::open(server.clients().s3, &bucket, CALL_TIMEOUT).await;
-        let missing = opened.expect_err("nobody made it");
+        let opened = S3Objects::open(server.clients().s3, &bucket, CALL_TIMEOUT, spool());
+        let missing = opened.await.expect_err("nobody made it");
         assert_eq!(missing, OpenBucketError::Missing { bucket });
         assert!(missing.to_string().contains("`iyagi provision`"));
     }
@@ -208,23 +219,23 @@ async fn a_later_write_is_never_taken_for_an_earlier_one() {
             put.expect("stores");
         }
         let events = events(&queue, 2).await;
-        let read = read_write(&store, &events[0], BYTES_MAX).await;
+        let read = read_write::<Vec<u8>>(&store, &events[0], BYTES_MAX).await;
         assert_eq!(read, Ok(Reading::Superseded), "{versions}");
-        let read = read_write(&store, &events[1], BYTES_MAX).await;
+        let read = read_write::<Vec<u8>>(&store, &events[1], BYTES_MAX).await;
         let Ok(Reading::Whole {
-            bytes, sequencer, ..
+            whole, sequencer, ..
         }) = read
         else {
             panic!("{read:?}")
         };
-        assert_eq!((bytes, &sequencer), (second, &events[1].sequencer));
+        assert_eq!((whole, &sequencer), (second, &events[1].sequencer));
         // The same of what is too large to be read.
-        let read = read_write(&store, &events[0], 3).await;
+        let read = read_write::<Vec<u8>>(&store, &events[0], 3).await;
         assert_eq!(read, Ok(Reading::Superseded));
-        let read = read_write(&store, &events[1], 3).await;
+        let read = read_write::<Vec<u8>>(&store, &events[1], 3).await;
         assert!(matches!(read, Ok(Reading::Unread { .. })), "{read:?}");
         store.delete(&key).await.expect("deletes");
-        let read = read_write(&store, &events[1], BYTES_MAX).await;
+        let read = read_write::<Vec<u8>>(&store, &events[1], BYTES_MAX).await;
         assert_eq!(read, Ok(Reading::Superseded));
     }
 }

@@ -57,9 +57,10 @@ impl World {
         let (s3, store, queue) = notified(server).await;
         s3.keep_versions().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let table = EmbeddedMetadata::open(&folder.path().join("metadata.db")).expect("opens");
-        let table = Arc::new(table);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let path = folder.path().join("metadata.db");
+        let table = EmbeddedMetadata::open(&path, Arc::clone(&clock)).expect("opens");
+        let table = Arc::new(table);
         let journal = Arc::new(MemoryJournal::new(Arc::clone(&clock)));
         let projections = Projections::recover(&*journal, TrafficPolicy::default())
             .await

@@ -16,6 +16,13 @@ use crate::bearer::bearer;
 /// Nothing takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+pub(super) const FREE_ADDRESSES: [&str; 4] = [
+    "--public-addr",
+    "127.0.0.1:0",
+    "--operations-addr",
+    "127.0.0.1:0",
+];
+
 pub(super) struct Live {
     pub(super) folder: tempfile::TempDir,
     daemon: Child,
@@ -31,20 +38,24 @@ impl Live {
     }
 
     fn start_with(surroundings: impl FnOnce(&mut Command)) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::start_in(tempfile::tempdir().expect("a folder"), surroundings)
+    }
+
+    /// Starts one in the folder of one that was stopped.
+    pub(super) fn again(mut self) -> Self {
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let folder = std::mem::replace(&mut self.folder, elsewhere);
+        Self::start_in(folder, |_| {})
+    }
+
+    fn start_in(folder: tempfile::TempDir, surroundings: impl FnOnce(&mut Command)) -> Self {
         let text = "log.format = \"json\"\nstream.interval_ms_min = 5\nstream.interval_ms_max = 20\n[push]\nmoderate = false\n";
         fs::write(folder.path().join("iyagi.toml"), text).expect("written");
-        let free = [
-            "--public-addr",
-            "127.0.0.1:0",
-            "--operations-addr",
-            "127.0.0.1:0",
-        ];
         let mut call = Call::new(folder.path(), &["run"]);
         surroundings(&mut call.command);
         let spawned = call
             .command
-            .args(free)
+            .args(FREE_ADDRESSES)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
@@ -93,6 +104,16 @@ impl Live {
         let mut arguments = arguments.to_vec();
         arguments.extend(["--output", "json"]);
         serde_json::from_str(&self.done(&arguments)).expect("JSON")
+    }
+
+    /// Starts the daemon in the folder of one that was stopped, which it refuses; yields why.
+    pub(super) fn refuses_to_start(&self) -> String {
+        let run = [&["run"][..], &FREE_ADDRESSES].concat();
+        let answer = Call::new(self.folder.path(), &run).answer();
+        assert_eq!(answer.status, 1, "{}", answer.err);
+        let told = answer.err.lines().find(|line| line.starts_with("error: "));
+        told.unwrap_or_else(|| panic!("no reason: {}", answer.err))
+            .to_owned()
     }
 
     pub(super) fn until(what: &str, holds: impl Fn() -> bool) {

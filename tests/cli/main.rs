@@ -3,6 +3,7 @@
 #[path = "../http/bearer.rs"]
 mod bearer;
 mod config;
+mod data_folder;
 mod hindsight;
 mod journal;
 mod live;

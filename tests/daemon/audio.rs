@@ -139,7 +139,7 @@ async fn until_gone(world: &World, key: &ObjectKey) {
 }
 
 /// HE-AAC by its configuration, which is all that is looked at.
-fn he_aac() -> Vec<u8> {
+pub(crate) fn he_aac() -> Vec<u8> {
     let mut bytes = COUNTDOWN.to_vec();
     // An extension of the configuration says whether there is spectral band replication.
     let extension = bytes

@@ -9,7 +9,9 @@ use futures_util::future::join_all;
 use iyagi::daemon::{DaemonError, block_on};
 use iyagi_actors::journal::Journal;
 use iyagi_actors::media_job::Offers;
-use iyagi_actors::ports::{ALIKE_MAX, ObjectInfo, ObjectPage, ObjectStore, PutOptions, StoreFault};
+use iyagi_actors::ports::{
+    ALIKE_MAX, LocalFile, ObjectInfo, ObjectPage, ObjectStore, PutOptions, StoreFault,
+};
 use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{ROOT_INTENSITY, plant};
 use iyagi_messages::event::Entity;
@@ -182,6 +184,14 @@ impl ObjectStore for Counting {
         self.store.get_start(key, bytes).await
     }
 
+    async fn get_file(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(LocalFile, ObjectInfo), StoreFault> {
+        self.store.get_file(key, bytes_max).await
+    }
+
     async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault> {
         self.store.head(key).await
     }
@@ -193,6 +203,15 @@ impl ObjectStore for Counting {
         options: PutOptions,
     ) -> Result<ObjectInfo, StoreFault> {
         self.store.put(key, bytes, options).await
+    }
+
+    async fn put_file(
+        &self,
+        key: &ObjectKey,
+        file: &LocalFile,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault> {
+        self.store.put_file(key, file, options).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> Result<(), StoreFault> {

@@ -152,7 +152,9 @@ pub(crate) async fn ports(
         graph,
         gateway: Arc::new(Together(tokio::sync::Barrier::new(IN_FLIGHT_MAX))),
         store: Arc::new(objects.await.expect("opens")),
-        table: Arc::new(EmbeddedMetadata::open(&path("metadata.db")).expect("opens")),
+        table: Arc::new(
+            EmbeddedMetadata::open(&path("metadata.db"), Arc::clone(&clock)).expect("opens"),
+        ),
         dead_letters: queue("dead-letters.fifo"),
         redrive: None,
         push_feedback: None,

@@ -5,10 +5,12 @@ mod backfill;
 #[path = "../http/bearer.rs"]
 mod bearer;
 mod duplicates;
+mod expiry;
 mod fan_out;
 mod gathering;
 mod in_flight;
 mod media;
+mod memory;
 mod push;
 mod real_ffmpeg;
 mod rendition_backfill;

@@ -4,7 +4,7 @@ use iyagi_actors::ports::PutOptions;
 use iyagi_messages::media::MetadataItem;
 use iyagi_messages::object::ObjectKey;
 
-use crate::world::{World, play};
+use crate::world::{World, play, play_in};
 
 const PHOTO: &[u8] = include_bytes!("../../demo/media/posts/story-deep-sky/pilot.jpg");
 
@@ -79,6 +79,34 @@ fn a_picture_gets_its_thumbnails_and_its_item_and_the_same_bytes_the_same_keys()
         world
     });
     assert_eq!(report.pictures_without_outcome, []);
+    assert_eq!(report.letters_waiting, 0);
+}
+
+#[test]
+fn a_metadata_table_that_was_lost_is_filled_again_from_the_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = |item: &MetadataItem| item.thumbnails.is_some();
+    let known = |item: MetadataItem| {
+        let thumbnails = item.thumbnails.expect("waited for");
+        let what = (item.sequencer, item.sha256, item.dimensions);
+        (what, thumbnails.sequencer, thumbnails.variants)
+    };
+    let mut before = None;
+    play_in(folder.path(), async |world: World| {
+        let key = upload(&world, "posts/1/photo.jpg", PHOTO).await;
+        before = Some(known(recorded(&world, &key, whole).await));
+        world
+    });
+    for end in ["", "-wal", "-shm"] {
+        // SQLite keeps the last two only while it must.
+        std::fs::remove_file(folder.path().join(format!("metadata.db{end}"))).ok();
+    }
+    let report = play_in(folder.path(), async |world: World| {
+        let key = ObjectKey::new("posts/1/photo.jpg").expect("a key");
+        let after = known(recorded(&world, &key, whole).await);
+        assert_eq!(Some(after), before);
+        world
+    });
     assert_eq!(report.letters_waiting, 0);
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     /// One that does this with its arguments. `$folder` is its own folder, `$out` the file that it is to write.
-    fn doing(script: &str) -> Self {
+    pub(crate) fn doing(script: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
 
         let folder = TempDir::new().expect("a folder");
@@ -73,8 +73,13 @@ impl StandIn {
     /// One that yields the same bytes for either rendition.
     fn yielding(bytes: &[u8]) -> Self {
         let stand_in = Self::doing("/bin/cat $folder/bytes > \"$out\"");
-        std::fs::write(stand_in.folder.path().join("bytes"), bytes).expect("written");
+        stand_in.give("bytes", bytes);
         stand_in
+    }
+
+    /// Puts a file into its folder.
+    pub(crate) fn give(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join(name), bytes).expect("written");
     }
 
     pub(crate) fn program(&self) -> PathBuf {
@@ -223,7 +228,7 @@ fn what_is_not_the_rendition_is_refused_and_the_recording_is_not() {
         (b"garbage", "tagged", "tagged"),
         (
             include_bytes!("files/tagged.m4a"),
-            "tagged: what was encoded is not the rendition: it says more than its sound: no page of Ogg",
+            "tagged: what was encoded is not the rendition: it says more than its sound: bytes that are no page of Ogg",
             "tagged: what was encoded is not the rendition: it says more than its sound: a box `loci`",
         ),
         (
@@ -273,6 +278,24 @@ fn a_program_that_fails_is_missing_or_writes_without_end_costs_the_rendition_alo
 }
 
 #[test]
+fn a_full_disk_fails_no_rendition_and_it_is_made_once_there_is_room() {
+    let full = "[ -e $folder/room ] || { echo No space left on device >&2; exit 1; }; ";
+    let stand_in = StandIn::doing(&[full, HONEST].concat());
+    let report = play_changed(both(stand_in.program()), async |world| {
+        let key = upload(&world, "posts/1/tone.wav", &tone()).await;
+        eventually("it is tried again", async || stand_in.calls() > 1).await;
+        let audio = item(&world, &key).await.and_then(|item| item.audio);
+        let renditions = audio.expect("what is known is listed").renditions;
+        let mut states = renditions.iter().map(|one| &one.state);
+        assert!(states.all(|state| *state == RenditionState::Pending));
+        stand_in.give("room", b"");
+        assert_eq!(made(&settled(&world, &key).await).len(), 2);
+        world
+    });
+    assert_eq!(report.letters_waiting, 0);
+}
+
+#[test]
 fn one_that_never_ends_is_ended_at_its_deadline() {
     let stand_in = StandIn::doing("echo $$ >> $folder/pids; while :; do :; done");
     let changed = |config: &mut iyagi::config::Config| {
@@ -299,7 +322,7 @@ pub(crate) fn held() -> StandIn {
 }
 
 pub(crate) fn go(stand_in: &StandIn) {
-    std::fs::write(stand_in.folder.path().join("go"), "").expect("written");
+    stand_in.give("go", b"");
 }
 
 #[test]
@@ -329,7 +352,7 @@ fn a_stop_does_not_wait_for_renditions_and_the_next_start_makes_them() {
 
 /// The real binary over a folder, dead once this is gone, also if the test fails before.
 pub(crate) struct Real {
-    process: Child,
+    pub(crate) process: Child,
     pub(crate) public: SocketAddr,
     pub(crate) operations: SocketAddr,
 }
@@ -405,6 +428,8 @@ fn a_crash_amid_a_rendition_loses_nothing_and_the_next_start_makes_it() {
     let stand_in = held();
     let folder = TempDir::new().expect("a folder");
     killed_amid_a_rendition(folder.path(), &stand_in);
+    let left = std::fs::read_dir(folder.path().join("spool"));
+    assert_eq!(left.expect("a folder").count(), 0, "no file is left behind");
     go(&stand_in);
     play_changed_in(folder.path(), both(stand_in.program()), async |world| {
         let key = ObjectKey::new("posts/1/tone.wav").expect("a key");

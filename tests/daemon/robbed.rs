@@ -138,7 +138,7 @@ pub(crate) async fn media_host(folder: &TempDir) -> (Ports, Settings) {
     let uploads = path("uploads");
     let store = EmbeddedObjects::open(&uploads, "iyagi", notifications, Arc::clone(&clock));
     let table = LateClaims {
-        table: EmbeddedMetadata::open(&path("late-claims.db")).expect("opens"),
+        table: EmbeddedMetadata::open(&path("late-claims.db"), Arc::clone(&clock)).expect("opens"),
         claims: Mutex::default(),
     };
     let journal = Arc::new(journal.expect("opens"));

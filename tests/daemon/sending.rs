@@ -139,6 +139,74 @@ fn a_push_that_finds_its_service_back_and_must_wait_is_sent_before_those_behind_
     assert_eq!((report.counts.sent, report.counts.pending), (3, 0));
 }
 
+fn is_to_be_left_alone(world: &World, device: &str, seconds: u32, times: Option<u32>) {
+    push_log(world).add_fault(FaultRule {
+        device: Some(device.into()),
+        class: FaultClass::Transient,
+        times,
+        retry_after_seconds: Some(seconds.into()),
+    });
+}
+
+#[test]
+fn phones_that_are_to_be_left_alone_hold_up_nobody_else() {
+    const PHONES: usize = 12;
+    let few = |config: &mut Config| {
+        config.push.max_in_flight = 2;
+        config.push.backlog = 4;
+        config.push.breaker.failures = 1_000;
+    };
+    play_changed(few, async |world| {
+        world.person("daniel", "Daniel", "en").await;
+        world.person("grace", "Grace", "en").await;
+        for nth in 0..PHONES {
+            let person = format!("p{nth}");
+            world.person(&person, &person, "en").await;
+            is_to_be_left_alone(&world, &person, 3_600, None);
+            world.follow("daniel", &person).await;
+            world.follow("grace", &person).await;
+        }
+        world.follow("daniel", "grace").await;
+        world
+            .until("the others hear of it all the same", || {
+                world.shown("grace").len() == 1
+            })
+            .await;
+        world
+            .until("all that wait do so outside the pool", || {
+                world.daemon.surface.tree.lines.len() == 2 * PHONES
+            })
+            .await;
+        assert_eq!(world.counts().pending, 2 * PHONES as u64);
+        world
+    });
+}
+
+#[test]
+fn what_is_behind_a_push_that_waits_is_sent_after_it() {
+    let lasting = |config: &mut Config| config.push.breaker.failures = 1_000;
+    let report = play_changed(lasting, async |world| {
+        world.person("minji", "민지", "ko").await;
+        let followers = ["daniel", "grace", "oliver", "ada"];
+        for name in followers {
+            world.person(name, name, "en").await;
+        }
+        is_to_be_left_alone(&world, "minji", 2, Some(2));
+        for name in followers {
+            world.follow(name, "minji").await;
+        }
+        world.settle().await;
+        let shown = world.shown("minji");
+        assert_eq!(shown.len(), followers.len());
+        for (text, name) in shown.iter().zip(followers) {
+            assert!(text.contains(name), "in their order: {shown:?}");
+        }
+        assert!(world.daemon.surface.tree.lines.is_empty());
+        world
+    });
+    assert_eq!((report.counts.sent, report.counts.pending), (4, 0));
+}
+
 #[test]
 fn a_service_that_was_down_before_a_restart_is_tried_with_one_push_after_it() {
     let folder = TempDir::new().expect("a folder");

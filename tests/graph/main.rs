@@ -1,6 +1,7 @@
 //! The embedded graph: what a commit leaves in the log, what refuses it, and what readers of the log get.
 
 mod commits;
+mod expiry;
 mod fixture;
 mod fold;
 mod queries;

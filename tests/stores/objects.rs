@@ -107,7 +107,7 @@ async fn what_is_of_another_kind_is_not_read_however_large_it_is() {
             .await;
         put.expect("stores");
         told.push(events(&*queue).await.remove(0));
-        let read = |kind| read_write_of(&store, &told[told.len() - 1], BYTES_MAX, kind);
+        let read = |kind| read_write_of::<Vec<u8>>(&store, &told[told.len() - 1], BYTES_MAX, kind);
         let as_picture = read(Format::is_picture).await.expect("reads");
         let as_recording = read(Format::is_recording).await.expect("reads");
         if told.len() == 1 {
@@ -121,7 +121,7 @@ async fn what_is_of_another_kind_is_not_read_however_large_it_is() {
     }
     let removed = store.delete(&key("posts/1")).await;
     removed.expect("removes");
-    let late = read_write_of(&store, &told[1], BYTES_MAX, Format::is_recording).await;
+    let late = read_write_of::<Vec<u8>>(&store, &told[1], BYTES_MAX, Format::is_recording).await;
     assert_eq!(late, Ok(Some(Reading::Superseded)));
 }
 
@@ -364,10 +364,35 @@ async fn replaced_and_removed_objects_leave_no_files() {
         .delete(&key("profile/나/1.jpg"))
         .await
         .expect("removes");
+    let left = fs::read_dir(folder.path().join("store/files")).expect("a folder");
+    assert_eq!(left.count(), 0, "nor folders");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_goes_with_its_last_object_takes_no_other_that_comes_into_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), None, &TokioClock::start()).await;
+    let comes_and_goes = async {
+        for _ in 0..100 {
+            put(&store, "a/b/one", "1").await;
+            store.delete(&key("a/b/one")).await.expect("removes");
+        }
+    };
+    let others = async {
+        for number in 0..100 {
+            let name = format!("a/b/{number}");
+            put(&store, &name, "2").await;
+            assert_eq!(read(&store, &name).await, "2");
+            store.delete(&key(&name)).await.expect("removes");
+        }
+    };
+    tokio::join!(comes_and_goes, others);
     assert_eq!(
-        files_below(&folder.path().join("store/files")),
+        files_below(&folder.path().join("store/incoming")),
         Vec::<PathBuf>::new()
     );
+    let left = fs::read_dir(folder.path().join("store/files")).expect("a folder");
+    assert_eq!(left.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

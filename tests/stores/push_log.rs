@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi::embedded::push_log::{FaultClass, FaultRule, PushLog, accepted_per_push, read_accepted};
+use iyagi::embedded::push_log::{
+    FaultClass, FaultRule, PushLog, Rotation, accepted_per_push, read_accepted,
+};
 use iyagi_actors::ports::{GatewayFault, Payload, PushGateway};
 use iyagi_messages::device::Platform;
 use iyagi_messages::ids::{PushId, Seq};
@@ -16,7 +18,12 @@ use tokio::time::Instant;
 use crate::TokioClock;
 
 fn open(folder: &Path) -> PushLog {
-    PushLog::open(&folder.join("push.ndjson"), TokioClock::start()).expect("opens")
+    open_rotating(folder, Rotation::default())
+}
+
+fn open_rotating(folder: &Path, rotation: Rotation) -> PushLog {
+    let path = folder.join("push.ndjson");
+    PushLog::open(&path, rotation, TokioClock::start()).expect("opens")
 }
 
 fn push(number: u64, device: &str) -> Payload {
@@ -188,4 +195,107 @@ async fn the_tail_in_memory_is_bounded() {
     let tail = gateway.tail();
     assert_eq!(tail.len(), 1024);
     assert_eq!(tail[1023].payload, push(1999, "phone"));
+}
+
+/// The pushes that can still be read, in order.
+fn kept(folder: &Path) -> Vec<PushId> {
+    let accepted = read_accepted(&folder.join("push.ndjson")).expect("opens");
+    accepted
+        .map(|one| one.expect("every line is whole").payload.push_id)
+        .collect()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|entry| entry.expect("readable").file_name());
+    let mut names: Vec<_> = names
+        .map(|name| name.into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Room for two pushes in a file.
+async fn two_a_file() -> u64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = open(folder.path());
+    gateway.send(&push(1, "phone")).await.expect("accepts");
+    let line = fs::metadata(folder.path().join("push.ndjson"))
+        .expect("there")
+        .len();
+    // The time and the ids are as long in every line.
+    line * 2 + 1
+}
+
+#[tokio::test]
+async fn a_full_file_is_set_aside_and_the_oldest_of_them_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes_max = two_a_file().await;
+    let three = Rotation {
+        bytes_max,
+        files_max: 3,
+    };
+    let gateway = open_rotating(folder.path(), three);
+    let ids: Vec<_> = (1..=9)
+        .map(|number| push(number, "phone").push_id)
+        .collect();
+    for number in 1..=5 {
+        gateway.send(&push(number, "phone")).await.expect("accepts");
+    }
+    assert_eq!(kept(folder.path()), ids[..5], "nothing is missing or twice");
+    for number in 6..=7 {
+        gateway.send(&push(number, "phone")).await.expect("accepts");
+    }
+    let names = ["push.ndjson", "push.ndjson.1", "push.ndjson.2"];
+    assert_eq!(files(folder.path()), names);
+    assert_eq!(kept(folder.path()), ids[2..7], "the oldest two went");
+    assert!(
+        names.iter().all(|name| {
+            let file = fs::metadata(folder.path().join(name)).expect("there");
+            file.len() <= bytes_max
+        }),
+        "no file is larger than it may be"
+    );
+    drop(gateway);
+
+    let one = Rotation {
+        bytes_max,
+        files_max: 1,
+    };
+    let gateway = open_rotating(folder.path(), one);
+    assert_eq!(files(folder.path()), ["push.ndjson"]);
+    for number in 8..=9 {
+        gateway.send(&push(number, "phone")).await.expect("accepts");
+    }
+    assert_eq!(kept(folder.path()), ids[8..], "one file begins anew");
+}
+
+#[tokio::test]
+async fn a_crash_amid_a_rotation_loses_nothing_wherever_it_comes() {
+    let bytes_max = two_a_file().await;
+    let rotation = Rotation {
+        bytes_max,
+        files_max: 4,
+    };
+    // The moves of one rotation, and after how many of them the process is gone.
+    let moves = [(".2", ".3"), (".1", ".2"), ("", ".1")];
+    for done in 0..=moves.len() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gateway = open_rotating(folder.path(), rotation);
+        for number in 1..=6 {
+            gateway.send(&push(number, "phone")).await.expect("accepts");
+        }
+        drop(gateway);
+        for (from, to) in &moves[..done] {
+            let path = |end: &str| folder.path().join(format!("push.ndjson{end}"));
+            fs::rename(path(from), path(to)).expect("moves");
+        }
+        let ids: Vec<_> = (1..=7)
+            .map(|number| push(number, "phone").push_id)
+            .collect();
+        assert_eq!(kept(folder.path()), ids[..6], "after {done} moves");
+        let gateway = open_rotating(folder.path(), rotation);
+        gateway.send(&push(7, "phone")).await.expect("accepts");
+        assert_eq!(kept(folder.path()), ids, "after {done} moves and a restart");
+    }
 }

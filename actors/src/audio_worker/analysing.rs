@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_media::audio::{Analysis, AudioError, AudioLimits, analyse};
-use iyagi_media::sha256;
+use iyagi_media::audio::{Analysis, AudioError, AudioLimits, analyse_sound};
 
-use crate::media_job::{DecodeBudget, Watch};
-use crate::ports::{DecoderFault, RecordingDecoder};
+use crate::media_job::{ByteBudget, Watch};
+use crate::ports::{DecoderFault, LocalFile, RecordingDecoder};
 use crate::runtime::{CpuError, CpuPool};
 
-/// What an analysis takes beside the file, whatever its length.
+/// What an analysis takes, whatever the recording's length.
 const ANALYSIS_BYTES: u64 = 20 << 20;
 
 /// Where samples are measured, and what that may cost.
@@ -19,7 +18,7 @@ pub struct Analysing {
     /// The threads.
     pub cpu: CpuPool,
     /// The memory of all decodes.
-    pub budget: DecodeBudget,
+    pub budget: ByteBudget,
     /// What is not even decoded.
     pub limits: AudioLimits,
     /// How long one recording may take, from when a thread is free for it.
@@ -39,7 +38,7 @@ pub struct Analysed {
     /// What was measured.
     pub analysis: Arc<Analysis>,
     /// The sound that was measured: the recording, or what it was decoded to.
-    pub sound: Arc<Vec<u8>>,
+    pub sound: LocalFile,
 }
 
 /// Why a recording was not analysed.
@@ -57,18 +56,25 @@ pub enum Unanalysed {
 }
 
 impl Analysing {
-    /// Measures a recording; one that the engine does not decode is decoded elsewhere first.
-    pub async fn analyse(&self, bytes: Arc<Vec<u8>>) -> Result<Analysed, Unanalysed> {
-        let digested = self.digest(Arc::clone(&bytes)).await?;
-        let error = match self.measure(Arc::clone(&bytes)).await {
+    /// Measures a recording, whose digest the store may know; one that the engine does not decode is decoded elsewhere
+    /// first.
+    pub async fn analyse(
+        &self,
+        recording: LocalFile,
+        sha256: Option<String>,
+    ) -> Result<Analysed, Unanalysed> {
+        let sha256 = match sha256 {
+            Some(known) => known,
+            None => self.digest(recording.clone()).await?,
+        };
+        let error = match self.measure(recording.clone()).await {
             Ok(analysis) => {
-                let recording = &analysis.recording;
                 return Ok(Analysed {
-                    sha256: digested,
-                    codec: recording.codec.name().to_owned(),
-                    bit_rate: recording.bit_rate,
+                    sha256,
+                    codec: analysis.recording.codec.name().to_owned(),
+                    bit_rate: analysis.recording.bit_rate,
                     analysis: Arc::new(analysis),
-                    sound: bytes,
+                    sound: recording,
                 });
             }
             Err(error) => error,
@@ -78,28 +84,29 @@ impl Analysing {
         else {
             return Err(error);
         };
-        let decoded = decoder.decode(Arc::clone(&bytes), self.deadline).await?;
-        let sound = Arc::new(decoded);
-        let analysis = self.measure(Arc::clone(&sound)).await?;
+        let sound = decoder.decode(&recording, self.deadline).await?;
+        let analysis = self.measure(sound.clone()).await?;
         let duration_ms = analysis.recording.duration_ms.max(1);
         Ok(Analysed {
-            sha256: digested,
+            sha256,
             codec: (*codec).to_owned(),
-            bit_rate: bytes.len() as u64 * 8_000 / duration_ms,
+            bit_rate: recording.size() * 8_000 / duration_ms,
             analysis: Arc::new(analysis),
             sound,
         })
     }
 
-    async fn digest(&self, bytes: Arc<Vec<u8>>) -> Result<String, CpuError> {
-        self.cpu.run(self.deadline, move || sha256(&bytes)).await
+    async fn digest(&self, recording: LocalFile) -> Result<String, Unanalysed> {
+        let digest = move || recording.sha256();
+        let digested = self.cpu.run(self.deadline, digest).await?;
+        Ok(digested.map_err(|error| AudioError::Unreadable(error.to_string()))?)
     }
 
-    async fn measure(&self, bytes: Arc<Vec<u8>>) -> Result<Analysis, Unanalysed> {
+    async fn measure(&self, sound: LocalFile) -> Result<Analysis, Unanalysed> {
         let limits = self.limits.clone();
-        Ok(self
-            .work(move |ended| analyse(&bytes, &limits, ended))
-            .await??)
+        let measure =
+            move |ended: &dyn Fn() -> bool| analyse_sound(&mut sound.reader(), &limits, ended);
+        Ok(self.work(measure).await??)
     }
 
     /// Works on samples away from the actors' threads. The work is to ask whether it is in vain. Its share of the memory

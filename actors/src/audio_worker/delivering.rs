@@ -73,7 +73,7 @@ impl AudioWorker {
         } = &*self.context;
         let rendition = wanted.rendition;
         let made = encoding.make(rendition, analysed, analysing);
-        let (bytes, facts) = match made.await {
+        let (encoded, facts) = match made.await {
             Ok(made) => made,
             Err(unmade) => {
                 let Some(reason) = unmade.reason() else {
@@ -87,9 +87,9 @@ impl AudioWorker {
                 });
             }
         };
-        let file = wanted.file(&facts, bytes.len() as u64);
-        let put = store.put(&wanted.key, bytes, wanted.options(&file)).await;
-        put.map_err(|fault| store_down(&fault))?;
+        let file = wanted.file(&facts, encoded.size());
+        let put = store.put_file(&wanted.key, &encoded, wanted.options(&file));
+        put.await.map_err(|fault| store_down(&fault))?;
         encoding.counts.count(rendition, RenditionCounts::MADE);
         Ok(RenditionState::Made(file))
     }

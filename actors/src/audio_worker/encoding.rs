@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use iyagi_media::audio::{Rendition, RenditionError, RenditionFacts};
+use iyagi_media::audio::{AudioError, Rendition, RenditionError, RenditionFacts};
 use tokio::time::Instant;
 
 use super::analysing::{Analysed, Analysing};
-use crate::ports::{EncodeOrder, EncoderFault, RecordingEncoder};
+use crate::ports::{EncodeOrder, EncoderFault, LocalFile, RecordingEncoder};
 use crate::runtime::CpuError;
 
 /// Which renditions are made, and how.
@@ -42,15 +42,17 @@ pub(super) enum Unmade {
 }
 
 impl Unmade {
-    /// The reason as a stable word; nothing if it is none, but the end of the daemon.
+    /// The reason as a stable word; nothing if it is no fault of the recording, but of the disk or the end of the daemon.
     pub(super) fn reason(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoEncoder | Self::Encoder(EncoderFault::Unavailable(_)) => "unavailable",
             Self::Encoder(EncoderFault::Refused(_)) => "refused",
+            Self::Encoder(EncoderFault::Full(_))
+            | Self::Wrong(RenditionError::Unreadable(AudioError::Unreadable(_)))
+            | Self::Work(CpuError::Closed { .. }) => return None,
             Self::Wrong(error) => error.reason_code(),
             Self::Work(CpuError::TimedOut { .. }) => "timed_out",
             Self::Work(CpuError::Panicked { .. }) => "panicked",
-            Self::Work(CpuError::Closed { .. }) => return None,
         })
     }
 }
@@ -63,7 +65,7 @@ impl Encoding {
         rendition: Rendition,
         analysed: &Analysed,
         analysing: &Analysing,
-    ) -> Result<(Vec<u8>, RenditionFacts), Unmade> {
+    ) -> Result<(LocalFile, RenditionFacts), Unmade> {
         /// What a second attempt leaves over rarely needs a third.
         const ATTEMPTS_MAX: u32 = 3;
         /// The same sound a little quieter is encoded a little differently.
@@ -94,7 +96,7 @@ impl Encoding {
         deadline: Duration,
         analysed: &Analysed,
         analysing: &Analysing,
-    ) -> Result<(Vec<u8>, RenditionFacts), Unmade> {
+    ) -> Result<(LocalFile, RenditionFacts), Unmade> {
         let encoder = self.encoder.as_ref().ok_or(Unmade::NoEncoder)?;
         let original = Arc::clone(&analysed.analysis);
         let order = EncodeOrder {
@@ -104,14 +106,12 @@ impl Encoding {
             duration_ms: original.recording.duration_ms,
         };
         // What was measured, so that the gain is that of what is encoded: a decoder may have cut its peaks.
-        let sound = Arc::clone(&analysed.sound);
-        let encoded = encoder.encode(sound, order, deadline);
-        let encoded = Arc::new(encoded.await?);
-        let made = Arc::clone(&encoded);
+        let encoded = encoder.encode(&analysed.sound, order, deadline).await?;
+        let mut made = encoded.reader();
         let facts = analysing
-            .work(move |ended| rendition.check(&original, gain_db, &made, ended))
+            .work(move |ended| rendition.check(&original, gain_db, &mut made, ended))
             .await??;
-        Ok((Arc::unwrap_or_clone(encoded), facts))
+        Ok((encoded, facts))
     }
 }
 

@@ -142,10 +142,12 @@ impl AudioWorker {
             // A picture beside the recordings of a post: somebody else's work.
             return Ok(Worked::Whole);
         };
-        let (bytes, sequencer) = match reading {
+        let (file, sha256, sequencer) = match reading {
             Reading::Whole {
-                bytes, sequencer, ..
-            } => (Arc::new(bytes), sequencer),
+                whole,
+                info,
+                sequencer,
+            } => (whole, info.sha256, sequencer),
             Reading::Unread { .. } if !claims_to_be_a_recording(key) => return Ok(Worked::Whole),
             Reading::Unread {
                 sequencer, fault, ..
@@ -165,7 +167,7 @@ impl AudioWorker {
                 return Ok(Worked::Whole);
             }
         };
-        match context.analysing.analyse(bytes).await {
+        match context.analysing.analyse(file, sha256).await {
             Ok(analysed) => {
                 let recording = Recording {
                     delivery,
@@ -304,7 +306,7 @@ fn failed(unanalysed: Unanalysed, key: &ObjectKey, delivery: &Delivery) -> Faile
         }
         Unanalysed::Recording(error) => for_good(error.reason_code(), &error.to_string()),
         Unanalysed::Decoder(DecoderFault::Refused(detail)) => for_good("undecodable", &detail),
-        Unanalysed::Decoder(fault @ DecoderFault::Unavailable(_)) => {
+        Unanalysed::Decoder(fault @ (DecoderFault::Unavailable(_) | DecoderFault::Full(_))) => {
             Failed::Down(Fault::dependency(fault.to_string()))
         }
         Unanalysed::Work(CpuError::TimedOut { deadline, .. }) => {

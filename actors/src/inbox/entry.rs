@@ -144,6 +144,11 @@ impl Entry {
         changed
     }
 
+    /// Whether it counts as unread.
+    pub fn is_unread(&self) -> bool {
+        self.read.is_none() && self.count() > 0
+    }
+
     /// How many notifications it tells of; 0 once all were withdrawn.
     pub fn count(&self) -> u32 {
         match self.content.noted.len() {

@@ -1,4 +1,4 @@
-//! How much memory all decodes of a host may take together.
+//! How much of something all jobs of a host may take together: memory, or room on the disk.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ const UNIT_BYTES: u64 = 1024;
 /// Bytes that may be in use at a time. Who asks first is served first: a large job is not passed over for ever by small
 /// ones, and these wait behind it only until it has what it needs.
 #[derive(Debug, Clone)]
-pub struct DecodeBudget {
+pub struct ByteBudget {
     units: Arc<Semaphore>,
     units_max: u32,
 }
@@ -21,7 +21,7 @@ pub struct Share {
     _units: OwnedSemaphorePermit,
 }
 
-impl DecodeBudget {
+impl ByteBudget {
     /// A budget of so many bytes.
     pub fn new(bytes: u64) -> Self {
         let units = units(bytes);
@@ -57,7 +57,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_job_waits_for_room_and_is_not_passed_over_by_small_ones() {
-        let budget = DecodeBudget::new(10 * UNIT_BYTES);
+        let budget = ByteBudget::new(10 * UNIT_BYTES);
         let first = budget.share(6 * UNIT_BYTES).await;
         let small = budget.share(4 * UNIT_BYTES).await;
         let mut large = Box::pin(budget.share(8 * UNIT_BYTES));
@@ -75,7 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_larger_than_the_budget_is_done_alone() {
-        let budget = DecodeBudget::new(UNIT_BYTES);
+        let budget = ByteBudget::new(UNIT_BYTES);
         let share = budget.share(u64::MAX).await;
         assert_eq!(budget.units.available_permits(), 0);
         drop(share);

@@ -6,7 +6,7 @@
 //! - `reading`: which write of an object was read
 //! - `derived`: the account of derived files
 //! - `offer`: objects that are offered once more
-//! - `budget`: the memory that all decodes share
+//! - `budget`: the memory that all decodes share, or the like
 //! - `watch`: the end of work that nobody waits for
 
 mod budget;
@@ -26,12 +26,12 @@ use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 
-pub use self::budget::{DecodeBudget, Share};
+pub use self::budget::{ByteBudget, Share};
 pub use self::candidate::is_candidate;
 pub(crate) use self::derived::stands;
 pub use self::derived::{DerivedFiles, Gone};
 pub use self::offer::{Offers, is_offer, reprocessing_of};
-pub use self::reading::{Reading, read_write, read_write_of};
+pub use self::reading::{Reading, Whole, read_write, read_write_of};
 pub use self::watch::Watch;
 use crate::dlq_keeper::DlqMessage;
 use crate::journal::{Draft, Journal, JournalFault};

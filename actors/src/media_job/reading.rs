@@ -11,21 +11,55 @@
 //!   write has a notification of its own, so this one is done. S3 promises that only of buckets with versions; in others
 //!   two writes at the same moment may raise a single notification.
 
+use async_trait::async_trait;
 use iyagi_media::{Format, SNIFF_BYTES, sniff};
-use iyagi_messages::object::{ObjectEvent, Sequencer};
+use iyagi_messages::object::{ObjectEvent, ObjectKey, Sequencer};
 
-use crate::ports::{ObjectInfo, ObjectStore, StoreFault};
+use crate::ports::{LocalFile, ObjectInfo, ObjectStore, StoreFault};
 
 /// How often an object is read anew that changes while it is looked at.
 const READ_ATTEMPTS_MAX: u32 = 3;
 
+/// How an object is had: as bytes in memory, or as a file, whose size does not matter.
+#[async_trait]
+pub trait Whole: Sized {
+    /// The object and its facts, if it has at most `bytes_max`.
+    async fn get(
+        store: &dyn ObjectStore,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(Self, ObjectInfo), StoreFault>;
+}
+
+#[async_trait]
+impl Whole for Vec<u8> {
+    async fn get(
+        store: &dyn ObjectStore,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(Self, ObjectInfo), StoreFault> {
+        store.get(key, bytes_max).await
+    }
+}
+
+#[async_trait]
+impl Whole for LocalFile {
+    async fn get(
+        store: &dyn ObjectStore,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(Self, ObjectInfo), StoreFault> {
+        store.get_file(key, bytes_max).await
+    }
+}
+
 /// What came of reading the object of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
-    /// Its bytes.
+pub enum Reading<W> {
+    /// All of it.
     Whole {
-        /// The bytes.
-        bytes: Vec<u8>,
+        /// Its bytes.
+        whole: W,
         /// What stands beside them.
         info: ObjectInfo,
         /// Which write they are.
@@ -45,40 +79,43 @@ pub enum Reading {
 }
 
 /// Reads the object that an event tells of; none if it is not of this kind by its content, which costs its first bytes.
-pub async fn read_write_of(
+pub async fn read_write_of<W: Whole>(
     store: &dyn ObjectStore,
     event: &ObjectEvent,
     bytes_max: u64,
     kind: fn(Format) -> bool,
-) -> Result<Option<Reading>, StoreFault> {
-    match store.get_start(&event.key, SNIFF_BYTES as u64).await {
+) -> Result<Option<Reading<W>>, StoreFault> {
+    let sniffed = match store.get_start(&event.key, SNIFF_BYTES as u64).await {
         Ok((start, info)) if !kind(sniff(&start)) && sequencer_of(event, &info).is_some() => {
             return Ok(None);
         }
+        Ok((_, info)) => Some(info.etag),
         Err(fault @ (StoreFault::Full(_) | StoreFault::Unavailable(_))) => return Err(fault),
         // What there is to say of it is said by whoever reads it whole.
-        Ok(_) | Err(_) => {}
-    }
+        Err(_) => None,
+    };
     let reading = read_write(store, event, bytes_max).await?;
-    Ok(match reading {
-        // Replaced between the two reads.
-        Reading::Whole { bytes, .. } if !kind(sniff(&bytes)) => None,
-        reading => Some(reading),
-    })
+    Ok(Some(match reading {
+        // Nobody has looked at what it is now.
+        Reading::Whole { info, .. } if sniffed.as_ref() != Some(&info.etag) => {
+            superseded(event, &info)
+        }
+        reading => reading,
+    }))
 }
 
 /// Reads the object that an event tells of.
-pub async fn read_write(
+pub async fn read_write<W: Whole>(
     store: &dyn ObjectStore,
     event: &ObjectEvent,
     bytes_max: u64,
-) -> Result<Reading, StoreFault> {
+) -> Result<Reading<W>, StoreFault> {
     for _ in 0..READ_ATTEMPTS_MAX {
-        let fault = match store.get(&event.key, bytes_max).await {
-            Ok((bytes, info)) => {
+        let fault = match W::get(store, &event.key, bytes_max).await {
+            Ok((whole, info)) => {
                 return Ok(match sequencer_of(event, &info) {
                     Some(sequencer) => Reading::Whole {
-                        bytes,
+                        whole,
                         info,
                         sequencer,
                     },
@@ -130,7 +167,7 @@ fn sequencer_of(event: &ObjectEvent, info: &ObjectInfo) -> Option<Sequencer> {
     same.then(|| event.sequencer.clone())
 }
 
-fn superseded(event: &ObjectEvent, info: &ObjectInfo) -> Reading {
+fn superseded<W>(event: &ObjectEvent, info: &ObjectInfo) -> Reading<W> {
     tracing::info!(
         key = %event.key, sequencer = %event.sequencer,
         told.etag = event.etag, told.version = event.version_id,

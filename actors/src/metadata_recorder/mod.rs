@@ -14,7 +14,7 @@ use iyagi_messages::fact::{MetadataRecorded, MetadataRemoved};
 use iyagi_messages::ids::Incarnation as Writer;
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind};
 
-pub use self::description::describe;
+use self::description::{describe, unread};
 use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, objects_of, queue_down, read_write,
     store_down, table_down,
@@ -75,13 +75,14 @@ impl MetadataRecorder {
         let reading = read_write(&**store, event, self.context.bytes_max).await;
         let item = match reading.map_err(|fault| store_down(&fault))? {
             Reading::Whole {
-                bytes,
+                whole,
                 info,
                 sequencer,
             } => {
-                let work = move || describe(&info, sequencer, Ok(&bytes), now);
+                let work = move || describe(&info, sequencer, &whole, now);
                 let described = cpu.run(self.context.deadline, work).await;
-                described.map_err(|error| Fault::worker(error.to_string()))?
+                let described = described.map_err(|error| Fault::worker(error.to_string()))?;
+                described.map_err(|error| store_down(&StoreFault::of_disk(&error)))?
             }
             Reading::Unread {
                 info,
@@ -92,7 +93,9 @@ impl MetadataRecorder {
                     StoreFault::TooLarge { .. } => "it is too large to be read".to_owned(),
                     other => other.to_string(),
                 };
-                describe(&info, sequencer, Err(defect), now)
+                let mut item = unread(&info, sequencer, now);
+                item.defect = Some(defect);
+                item
             }
             Reading::Superseded => return Ok(()),
         };

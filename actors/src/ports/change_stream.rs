@@ -44,6 +44,15 @@ pub trait ChangeStream: Send + Sync + 'static {
             Err(fault) => Err(fault),
         }
     }
+
+    /// The commit that the log begins with: the first that is kept, or else the next that will be made. It is not 1 in a
+    /// log that has been trimmed, or was switched on late.
+    async fn first_commit(&self) -> Result<u64, StreamFault> {
+        if let Some(oldest) = self.oldest().await? {
+            return Ok(oldest.event_id.commit);
+        }
+        Ok(self.head().await?.map_or(1, |head| head.commit + 1))
+    }
 }
 
 /// Why there is no page.
@@ -56,9 +65,7 @@ pub enum StreamFault {
         last_valid: Option<Cursor>,
     },
     /// The position has been trimmed away.
-    #[error(
-        "the position is older than the stream keeps: `iyagi backfill` makes the graph known as it is now"
-    )]
+    #[error("the position is older than the stream keeps")]
     Expired,
     /// The log is switched off.
     #[error(

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod graph_queries;
 pub mod inbox;
 pub mod leases;
+pub mod local_file;
 pub mod metadata_table;
 pub mod object_store;
 pub mod push_gateway;
@@ -20,6 +21,7 @@ pub use clock::Clock;
 pub use graph_queries::{GraphFault, GraphQueries};
 pub use inbox::{Change, Inbox, InboxCounts, InboxFault, InboxHook, Retention, Since, Standing};
 pub use leases::{Lease, LeaseFault, Leases};
+pub use local_file::{LocalFile, LocalFileReader};
 pub use metadata_table::{ALIKE_MAX, MetadataFault, MetadataPage, MetadataTable, Written};
 pub use object_store::{
     NewObject, ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,

@@ -1,11 +1,14 @@
 //! A bucket of objects, with the semantics of S3.
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use thiserror::Error;
+
+use super::local_file::LocalFile;
 
 /// Holds objects.
 #[async_trait]
@@ -24,6 +27,14 @@ pub trait ObjectStore: Send + Sync + 'static {
         bytes: u64,
     ) -> Result<(Vec<u8>, ObjectInfo), StoreFault>;
 
+    /// An object as a file on this machine, and its facts, if it has at most `bytes_max`: for what is too large for memory.
+    /// Whatever becomes of the object, the file stays what it was when it was read.
+    async fn get_file(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(LocalFile, ObjectInfo), StoreFault>;
+
     /// An object's facts.
     async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault>;
 
@@ -32,6 +43,14 @@ pub trait ObjectStore: Send + Sync + 'static {
         &self,
         key: &ObjectKey,
         bytes: Vec<u8>,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault>;
+
+    /// Stores the bytes of a file, as [`put`](Self::put) does, without ever having all of them in memory.
+    async fn put_file(
+        &self,
+        key: &ObjectKey,
+        file: &LocalFile,
         options: PutOptions,
     ) -> Result<ObjectInfo, StoreFault>;
 
@@ -92,7 +111,7 @@ pub struct ObjectInfo {
     pub size: u64,
     /// Its entity tag.
     pub etag: String,
-    /// SHA-256 of the bytes, hexadecimal, if the store knows it from when they came in.
+    /// SHA-256 of the bytes, hexadecimal, if the store knows it from when they came in, or came here.
     pub sha256: Option<String>,
     /// Which version it is, in stores that keep them.
     pub version_id: Option<String>,
@@ -152,4 +171,18 @@ pub enum StoreFault {
     /// The store cannot be reached, or stumbled.
     #[error("the object store failed: {0}")]
     Unavailable(String),
+}
+
+impl StoreFault {
+    /// What an error of this machine's disk means.
+    pub fn of_disk(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::PermissionDenied => Self::Full(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! A decoder of recordings that the engine does not decode itself.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
+
+use super::local_file::LocalFile;
 
 /// Decodes recordings to something that the engine understands.
 #[async_trait]
@@ -12,9 +13,9 @@ pub trait RecordingDecoder: Send + Sync + 'static {
     /// The recording without loss, as FLAC or WAVE, without its tags. Once nobody waits for it, the work is stopped.
     async fn decode(
         &self,
-        bytes: Arc<Vec<u8>>,
+        recording: &LocalFile,
         deadline: Duration,
-    ) -> Result<Vec<u8>, DecoderFault>;
+    ) -> Result<LocalFile, DecoderFault>;
 }
 
 /// Why a recording was not decoded.
@@ -26,4 +27,7 @@ pub enum DecoderFault {
     /// There is no decoder at present.
     #[error("the decoder cannot be started: {0}")]
     Unavailable(String),
+    /// There is no room at present for what it yields.
+    #[error("there is no room for what is decoded: {0}")]
+    Full(String),
 }

@@ -1,11 +1,12 @@
 //! An encoder of renditions, which the engine does not make itself.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use iyagi_media::audio::Rendition;
 use thiserror::Error;
+
+use super::local_file::LocalFile;
 
 /// Encodes recordings for delivery.
 #[async_trait]
@@ -13,10 +14,10 @@ pub trait RecordingEncoder: Send + Sync + 'static {
     /// The recording as a rendition. What comes is to be checked. Once nobody waits for it, the work is stopped.
     async fn encode(
         &self,
-        bytes: Arc<Vec<u8>>,
+        sound: &LocalFile,
         order: EncodeOrder,
         deadline: Duration,
-    ) -> Result<Vec<u8>, EncoderFault>;
+    ) -> Result<LocalFile, EncoderFault>;
 }
 
 /// What is to be made of a recording.
@@ -41,4 +42,7 @@ pub enum EncoderFault {
     /// There is no encoder at present.
     #[error("the encoder cannot be started: {0}")]
     Unavailable(String),
+    /// There is no room at present for what it yields.
+    #[error("there is no room for what is encoded: {0}")]
+    Full(String),
 }

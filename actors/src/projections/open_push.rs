@@ -59,6 +59,8 @@ pub struct Phone(pub(super) u32);
 pub(super) enum Standing {
     /// It is to be sent when its turn comes.
     Turn(Pos),
+    /// It was tried, and is to be once more, in its turn.
+    Retry(Pos),
     /// It waits on purpose.
     Waits(Place),
     /// It is dead.
@@ -129,6 +131,7 @@ impl OpenPush {
             Life::Fresh => Standing::Turn(self.requested),
             Life::Deferred { until, .. } => waits(*until),
             Life::Eventful(eventful) => match (eventful.turn, eventful.progress.waits()) {
+                (Some(turn), _) if eventful.progress.is_to_be_retried() => Standing::Retry(turn),
                 (Some(turn), _) => Standing::Turn(turn),
                 (None, Some(wait)) => waits(wait.until),
                 (None, None) => Standing::Nowhere,
@@ -148,7 +151,7 @@ impl OpenPush {
         progress.apply(&event.fact, &event.actor, seq, event.at)?;
         let after = progress.stage;
         let turn = progress.has_turn().then(|| match self.standing() {
-            Standing::Turn(turn) => turn,
+            Standing::Turn(turn) | Standing::Retry(turn) => turn,
             Standing::Waits(_) | Standing::Nowhere => event.pos,
         });
         self.life = Life::of(progress, turn, self.requested, event.id);

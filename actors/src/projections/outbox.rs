@@ -168,7 +168,7 @@ impl Outbox {
     ) -> impl Iterator<Item = (Pos, Pending)> {
         let queue = self.queues.get(&platform).into_iter();
         let turns = queue.flat_map(move |queue| queue.turns_behind(after));
-        turns.map(|(turn, requested)| (turn, self.pending(requested)))
+        turns.map(|(turn, requested)| (turn, self.requested_at(requested)))
     }
 
     /// Pushes of a platform that waited on purpose and are due, behind a place.
@@ -180,7 +180,7 @@ impl Outbox {
     ) -> impl Iterator<Item = (Place, Pending)> {
         let queue = self.queues.get(&platform).into_iter();
         let due = queue.flat_map(move |queue| queue.waiting.due(after, now));
-        due.map(|place| (place, self.pending(place.requested())))
+        due.map(|place| (place, self.requested_at(place.requested())))
     }
 
     /// The first moment at which a push of a platform is due that waits on purpose, behind a place.
@@ -193,7 +193,7 @@ impl Outbox {
         let phone = Phone::of(push);
         let queue = self.queues.get(&push.platform).into_iter();
         let places = queue.flat_map(move |queue| queue.waiting.of_phone(phone));
-        places.map(|place| self.pending(place.requested()))
+        places.map(|place| self.requested_at(place.requested()))
     }
 
     /// The push service of the push that an event is about.
@@ -210,7 +210,9 @@ impl Outbox {
     /// Every pending push that does not wait on purpose.
     pub fn in_turn(&self) -> impl Iterator<Item = InTurn> {
         let open = self.open.iter();
-        let in_turn = open.filter(|(_, push)| matches!(push.standing(), Standing::Turn(_)));
+        let has_turn =
+            |push: &OpenPush| matches!(push.standing(), Standing::Turn(_) | Standing::Retry(_));
+        let in_turn = open.filter(move |(_, push)| has_turn(push));
         in_turn.map(|(id, push)| InTurn {
             id: *id,
             platform: push.platform,
@@ -219,10 +221,16 @@ impl Outbox {
         })
     }
 
-    /// Pending pushes of the platforms that are asked for, but for those that wait on purpose.
+    /// Pushes of the platforms that are asked for which senders have not tried yet, but for those that wait on purpose.
     pub fn pressing(&self, of: impl Fn(Option<Platform>) -> bool) -> u64 {
         let wanted = self.queues.iter().filter(|(platform, _)| of(**platform));
-        wanted.map(|(_, queue)| queue.turns() as u64).sum()
+        wanted.map(|(_, queue)| queue.untried() as u64).sum()
+    }
+
+    /// Pushes that are to be tried once more.
+    pub fn retries(&self) -> u64 {
+        let queues = self.queues.values();
+        queues.map(|queue| queue.retries() as u64).sum()
     }
 
     /// How many pushes wait on purpose.
@@ -232,10 +240,11 @@ impl Outbox {
 
     /// Where the body of an open push is.
     pub fn body_of(&self, id: PushId) -> Option<Pending> {
-        Some(self.pending(self.open.get(&id)?.requested))
+        Some(self.requested_at(self.open.get(&id)?.requested))
     }
 
-    fn pending(&self, requested: Pos) -> Pending {
+    /// A push, by where it was requested.
+    pub fn requested_at(&self, requested: Pos) -> Pending {
         let body = self
             .bodies
             .binary_search_by_key(&requested, |(pos, _)| *pos);

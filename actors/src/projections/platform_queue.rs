@@ -20,6 +20,8 @@ use crate::journal::{Journal, JournalFault};
 pub(super) struct PlatformQueue {
     /// By the event that made them pending, but for those that wait on purpose.
     turns: BTreeMap<Pos, Pos>,
+    /// Those among them that were tried already.
+    retries: usize,
     pub(super) waiting: WaitingRoom,
 }
 
@@ -43,22 +45,33 @@ pub struct Body {
 
 impl PlatformQueue {
     pub(super) fn of<'p>(open: impl Iterator<Item = &'p OpenPush>) -> Self {
-        let (mut turns, mut waiting) = (Vec::new(), Vec::new());
+        let (mut turns, mut retries, mut waiting) = (Vec::new(), 0, Vec::new());
         for push in open {
             match push.standing() {
                 Standing::Turn(turn) => turns.push((turn, push.requested)),
+                Standing::Retry(turn) => {
+                    turns.push((turn, push.requested));
+                    retries += 1;
+                }
                 Standing::Waits(place) => waiting.push((push.phone, place)),
                 Standing::Nowhere => {}
             }
         }
         Self {
             turns: turns.into_iter().collect(),
+            retries,
             waiting: WaitingRoom::of(waiting),
         }
     }
 
-    pub(super) fn turns(&self) -> usize {
-        self.turns.len()
+    /// Pushes that were not tried yet.
+    pub(super) fn untried(&self) -> usize {
+        self.turns.len() - self.retries
+    }
+
+    /// Pushes that were tried, and are to be once more.
+    pub(super) fn retries(&self) -> usize {
+        self.retries
     }
 
     /// Turns behind a place, with where their pushes were requested.
@@ -75,11 +88,19 @@ impl PlatformQueue {
         }
         match from {
             Standing::Turn(turn) => _ = self.turns.remove(&turn),
+            Standing::Retry(turn) => {
+                self.turns.remove(&turn);
+                self.retries -= 1;
+            }
             Standing::Waits(place) => self.waiting.leave(push.phone, place),
             Standing::Nowhere => {}
         }
         match to {
             Standing::Turn(turn) => _ = self.turns.insert(turn, push.requested),
+            Standing::Retry(turn) => {
+                self.turns.insert(turn, push.requested);
+                self.retries += 1;
+            }
             Standing::Waits(place) => self.waiting.enter(push.phone, place),
             Standing::Nowhere => {}
         }

@@ -21,6 +21,7 @@ use crate::platforms::{Admission, Pass, Platforms};
 use crate::ports::Clock;
 use crate::projections::{Body, Pending, Place, Projections, bodies};
 use crate::push_sender::PushJob;
+use crate::push_sender::lines::{Lines, Turn};
 use crate::runtime::{Cx, Done, Failure, Fault, Mailbox, PoolHandle, Worker};
 
 /// The loop's tick.
@@ -37,6 +38,8 @@ pub struct PushFeederContext {
     pub fleet: Fleet,
     /// What of it may be sent at present.
     pub platforms: Arc<Platforms>,
+    /// Whose first push waits for its next attempt.
+    pub lines: Arc<Lines>,
     /// Takes the pushes; its room is the feeder's credit.
     pub pushes: PoolHandle<PushJob>,
     /// Takes over the letters that a host left on their way.
@@ -102,6 +105,7 @@ impl PushFeeder {
             self.division = Some(division);
             for look in &mut self.looks {
                 *look = Look::at(look.platform, look.pass);
+                self.context.lines.clear(look.platform);
             }
         }
         let mut any = false;
@@ -114,14 +118,20 @@ impl PushFeeder {
             };
             if !pass.same_term(look.pass) {
                 *look = Look::at(look.platform, pass);
+                self.context.lines.clear(look.platform);
             }
             look.pass = pass;
             any |= if pass.probe() {
                 self.probe(index, division).await?
             } else {
+                let again = self.next_lines(index, now);
                 let turns = self.next_turns(index);
                 let due = self.next_due(index, now);
-                self.offer(turns, pass, division).await? | self.offer(due, pass, division).await?
+                let mut any = false;
+                for page in [again, turns, due] {
+                    any |= self.offer(page, pass, division).await?;
+                }
+                any
             };
         }
         Ok(any)
@@ -129,22 +139,33 @@ impl PushFeeder {
 
     async fn offer(
         &self,
-        page: Vec<Pending>,
+        page: Vec<(Turn, Pending)>,
         pass: Pass,
         division: Division,
     ) -> Result<bool, Fault> {
         let any = !page.is_empty();
-        for body in bodies(&*self.context.journal, page).await? {
+        let (turns, page): (Vec<Turn>, Vec<Pending>) = page.into_iter().unzip();
+        for (turn, body) in turns
+            .into_iter()
+            .zip(bodies(&*self.context.journal, page).await?)
+        {
             if self.context.fleet.pushes_to(&body.push.recipient) {
-                self.submit(body, pass, division).await?;
+                self.submit(turn, body, pass, division).await?;
             }
         }
         Ok(any)
     }
 
-    async fn submit(&self, body: Body, pass: Pass, division: Division) -> Result<(), Fault> {
+    async fn submit(
+        &self,
+        turn: Turn,
+        body: Body,
+        pass: Pass,
+        division: Division,
+    ) -> Result<(), Fault> {
         let job = PushJob {
             body,
+            turn,
             division,
             pass,
         };
@@ -156,46 +177,62 @@ impl PushFeeder {
     async fn probe(&mut self, index: usize, division: Division) -> Result<bool, Fault> {
         let now = self.context.clock.now();
         let pass = self.looks[index].pass;
-        while let Some(one) = self.next_one(index, now) {
+        while let Some((turn, one)) = self.next_one(index, now) {
             let body = bodies(&*self.context.journal, vec![one]).await?.pop();
             let mine = |body: &Body| self.context.fleet.pushes_to(&body.push.recipient);
             let Some(body) = body.filter(mine) else {
                 continue;
             };
             self.context.platforms.probe(body.push.platform, now);
-            self.submit(body, pass, division).await?;
+            self.submit(turn, body, pass, division).await?;
             return Ok(true);
         }
         Ok(false)
     }
 
-    fn next_one(&mut self, index: usize, now: Timestamp) -> Option<Pending> {
+    fn next_one(&mut self, index: usize, now: Timestamp) -> Option<(Turn, Pending)> {
         let look = &mut self.looks[index];
         let outbox = self.context.projections.outbox();
         if let Some((turn, push)) = outbox.turns_behind(look.platform, look.seen).next() {
             look.seen = turn;
-            return Some(push);
+            return Some(in_turn((turn, push)));
         }
         let (place, push) = outbox.due(look.platform, look.seen_due, now).next()?;
         look.seen_due = place;
-        Some(push)
+        Some(out_of_turn(push))
     }
 
-    fn next_turns(&mut self, index: usize) -> Vec<Pending> {
+    fn next_turns(&mut self, index: usize) -> Vec<(Turn, Pending)> {
         let look = &mut self.looks[index];
         let outbox = self.context.projections.outbox();
-        let turns = outbox.turns_behind(look.platform, look.seen).take(PAGE);
-        let (turns, pushes): (Vec<Pos>, Vec<_>) = turns.unzip();
-        look.seen = turns.last().copied().unwrap_or(look.seen);
+        let turns = outbox.turns_behind(look.platform, look.seen);
+        let pushes: Vec<_> = turns.take(PAGE).map(in_turn).collect();
+        look.seen = pushes.last().map_or(look.seen, |(turn, _)| turn.at);
         pushes
     }
 
-    fn next_due(&mut self, index: usize, now: Timestamp) -> Vec<Pending> {
+    fn next_due(&mut self, index: usize, now: Timestamp) -> Vec<(Turn, Pending)> {
         let look = &mut self.looks[index];
         let outbox = self.context.projections.outbox();
         let due = outbox.due(look.platform, look.seen_due, now).take(PAGE);
         let (places, pushes): (Vec<Place>, Vec<_>) = due.unzip();
         look.seen_due = places.last().copied().unwrap_or(look.seen_due);
+        pushes.into_iter().map(out_of_turn).collect()
+    }
+
+    /// Lines whose first push has waited long enough, each whole.
+    fn next_lines(&self, index: usize, now: Timestamp) -> Vec<(Turn, Pending)> {
+        let platform = self.looks[index].platform;
+        let outbox = self.context.projections.outbox();
+        let mut pushes = Vec::new();
+        while pushes.len() < PAGE
+            && let Some(line) = self.context.lines.next_due(platform, now)
+        {
+            pushes.extend(
+                line.into_iter()
+                    .map(|turn| (turn, outbox.requested_at(turn.requested))),
+            );
+        }
         pushes
     }
 
@@ -204,7 +241,12 @@ impl PushFeeder {
         let now = self.context.clock.now();
         let outbox = self.context.projections.outbox();
         let next = |look: &Look| match self.context.platforms.admission(look.platform, now) {
-            Admission::Granted(_) => outbox.next_due(look.platform, look.seen_due),
+            Admission::Granted(_) => {
+                let due = outbox.next_due(look.platform, look.seen_due);
+                due.into_iter()
+                    .chain(self.context.lines.due_at(look.platform))
+                    .min()
+            }
             Admission::Refused { until } => until,
         };
         let next = self.looks.iter().filter_map(next).min();
@@ -219,6 +261,16 @@ impl PushFeeder {
             tracing::warn!("the dead-letter keeper is gone; it looks for letters when it returns");
         }
     }
+}
+
+fn in_turn((at, push): (Pos, Pending)) -> (Turn, Pending) {
+    let requested = push.requested;
+    (Turn { at, requested }, push)
+}
+
+/// One that has waited on purpose, which is where it was requested among those of its phone.
+fn out_of_turn(push: Pending) -> (Turn, Pending) {
+    in_turn((push.requested, push))
 }
 
 impl Worker for PushFeeder {
@@ -239,6 +291,7 @@ impl Worker for PushFeeder {
                 () = quiet => {}
                 _ = folded.changed() => {}
                 _ = changes.changed() => {}
+                () = self.context.lines.changed() => {}
                 () = cx.until_draining() => return Ok(Done::Finished),
             }
         }

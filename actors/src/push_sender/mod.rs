@@ -9,6 +9,7 @@
 pub mod decision;
 pub mod dying;
 pub mod gates;
+pub mod lines;
 pub mod merging;
 pub mod quiet;
 mod recording;
@@ -26,6 +27,7 @@ use iyagi_messages::push::{FailureClass, Push};
 
 use self::decision::{Outcome, RetryPolicy, Step, next_step};
 use self::gates::Recipient;
+use self::lines::{Lines, Turn};
 use self::merging::merger_of;
 pub use self::recording::correlation;
 use self::rendering::{Names, Rendering, Unrenderable};
@@ -46,6 +48,8 @@ use crate::subscription_matcher::matching::Templates;
 pub struct PushJob {
     /// The push.
     pub body: Body,
+    /// Its place among those of its phone.
+    pub turn: Turn,
     /// The division of the work on which it was offered here. On another one it is offered anew, in its right order.
     pub division: Division,
     /// The state of its push service in which it was offered. In another one it is offered anew as well.
@@ -73,6 +77,8 @@ pub struct PushSenderContext {
     pub fleet: Fleet,
     /// Which push services are sent to.
     pub platforms: Arc<Platforms>,
+    /// Whose first push waits for its next attempt.
+    pub lines: Arc<Lines>,
     /// Hands a push to the phone's push service.
     pub gateway: Arc<dyn PushGateway>,
     /// Tells the time.
@@ -97,8 +103,21 @@ pub struct PushSenderContext {
     pub dlq: Mailbox<DlqMessage>,
 }
 
+/// Waits that a sender's pool keeps; whoever waits longer goes back to the feeder, with its phone's line.
+const HELD_MAX: Duration = Duration::from_secs(1);
+
 /// How soon an attempt of another host is looked at again.
 const OUTCOME_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What a sender does with a push that it has taken as far as it goes.
+enum Part {
+    /// It is settled, waits on purpose, or will be offered anew.
+    Done,
+    /// It stays at the head of its lane until a moment.
+    Hold(tokio::time::Instant),
+    /// It stands in its phone's line.
+    Wait,
+}
 
 /// Sends pushes, one at a time.
 pub struct PushSender {
@@ -112,9 +131,10 @@ impl PushSender {
         Self { me, context }
     }
 
-    async fn step(&self, job: &PushJob, cx: &Cx<PushJob>) -> Result<Option<Done>, Fault> {
+    async fn step(&self, job: &PushJob, cx: &Cx<PushJob>) -> Result<Option<Part>, Fault> {
         let PushJob {
             body,
+            turn,
             division,
             pass,
         } = job;
@@ -122,29 +142,37 @@ impl PushSender {
         let fleet = &self.context.fleet;
         let admitted = || self.context.platforms.admits(push.platform, *pass);
         if fleet.division() != *division || !admitted() {
-            return Ok(Some(Done::Finished));
+            return Ok(Some(Part::Done));
         }
         let Some((state, cause)) = self.look_up(body) else {
-            return Ok(Some(Done::Finished));
+            return Ok(Some(Part::Done));
         };
+        if !self.context.lines.admit(push, *turn) {
+            return Ok(Some(Part::Wait));
+        }
         let now = self.context.clock.now();
         let (next, recipient) = self.decide(&state, now);
         match next {
             // One that waits leaves its lane, so that others may pass; it is offered again when it is due.
-            Step::Settled | Step::NotDue => Ok(Some(Done::Finished)),
+            Step::Settled | Step::NotDue => Ok(Some(Part::Done)),
             Step::Defer { until, reason } => {
                 let facts = vec![PushDeferred { until, reason }.into()];
                 self.append(&state, cause, facts, Some(*division)).await?;
-                Ok(Some(Done::Finished))
+                Ok(Some(Part::Done))
             }
-            Step::Elsewhere => Ok(Some(Done::Held {
-                until: tokio::time::Instant::now() + OUTCOME_INTERVAL,
-            })),
+            Step::Elsewhere => {
+                let until = tokio::time::Instant::now() + OUTCOME_INTERVAL;
+                Ok(Some(Part::Hold(until)))
+            }
             Step::WaitUntil(at) => {
                 let wait = Duration::from_millis(at.since_ms(now));
-                Ok(Some(Done::Held {
-                    until: tokio::time::Instant::now() + wait,
-                }))
+                // Whoever tries if a service is back must not be overtaken by another phone's push either.
+                if wait <= HELD_MAX || pass.probe() {
+                    let until = tokio::time::Instant::now() + wait;
+                    return Ok(Some(Part::Hold(until)));
+                }
+                self.context.lines.wait(push, *turn, at);
+                Ok(Some(Part::Wait))
             }
             Step::Suppress(reason) => {
                 let facts = vec![PushSuppressed { reason }.into()];
@@ -169,7 +197,7 @@ impl PushSender {
                 }
                 // From when a drain begins none is attempted any more, lest one overtake another that its worker let go.
                 if cx.draining() || !admitted() {
-                    return Ok(Some(Done::Finished));
+                    return Ok(Some(Part::Done));
                 }
                 let waiting = match state.progress.deferred {
                     Some(_) if recipient.digest => self.ready_with(&state, now).await?,
@@ -179,7 +207,7 @@ impl PushSender {
                 self.begin(&state, cause, attempt, merger, *division)
                     .await?;
                 let Some((state, cause)) = self.look_up(body) else {
-                    return Ok(Some(Done::Finished));
+                    return Ok(Some(Part::Done));
                 };
                 let mine = fleet.is_me(state.progress.attempted_by.as_ref());
                 if !(mine && state.progress.is_at_attempt(attempt)) {
@@ -320,10 +348,19 @@ impl Worker for PushSender {
     type Msg = PushJob;
 
     async fn handle(&mut self, job: &PushJob, cx: &Cx<PushJob>) -> Result<Done, Fault> {
-        let done = loop {
-            if let Some(done) = self.step(job, cx).await? {
-                break done;
+        let part = loop {
+            if let Some(part) = self.step(job, cx).await? {
+                break part;
             }
+        };
+        let push = &*job.body.push;
+        let done = match part {
+            Part::Done => {
+                self.context.lines.leave(push, job.turn);
+                Done::Finished
+            }
+            Part::Hold(until) => Done::Held { until },
+            Part::Wait => Done::Finished,
         };
         if !job.pass.probe() {
             return Ok(done);
@@ -338,7 +375,7 @@ impl Worker for PushSender {
             Done::Finished => None,
         };
         let platforms = &self.context.platforms;
-        platforms.let_go(job.body.push.platform, job.pass, not_before, now);
+        platforms.let_go(push.platform, job.pass, not_before, now);
         Ok(Done::Finished)
     }
 
@@ -376,6 +413,7 @@ impl Worker for PushSender {
         };
         self.append_outcome(&state, cause, &outcome, &[], Some(job.division))
             .await?;
+        self.context.lines.leave(&job.body.push, job.turn);
         self.post(letter_id).await;
         Ok(())
     }

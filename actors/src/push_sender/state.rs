@@ -155,6 +155,16 @@ impl Progress {
         self.deferred.filter(|_| self.stage.is_pending())
     }
 
+    /// Whether an attempt failed and another one is to follow.
+    pub fn is_to_be_retried(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Pending {
+                not_before: Some(_)
+            }
+        )
+    }
+
     /// Whether it is pending and does not wait on purpose.
     pub fn has_turn(&self) -> bool {
         self.stage.is_pending() && self.deferred.is_none()

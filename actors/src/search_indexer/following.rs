@@ -85,6 +85,7 @@ impl Following {
     /// Goes on where the index is.
     pub(super) async fn begin(log: LogSource, target: &IndexTarget) -> Result<Self, SearchFault> {
         let cursor = target.index.begin().await?;
+        warn_of_a_late_beginning(&log, cursor).await;
         let names = target.index.property_names().await?;
         Ok(Self {
             clock: Arc::clone(&log.clock),
@@ -161,5 +162,20 @@ impl Following {
         self.committed_at = self.clock.now();
         target.counts.commits.count(1);
         Ok(())
+    }
+}
+
+/// An empty index begins with whatever is the oldest that the log keeps, which is told of: it will never be found missing.
+async fn warn_of_a_late_beginning(log: &LogSource, cursor: Cursor) {
+    if cursor != Cursor::START {
+        return;
+    }
+    // A log that cannot be read now is told of when it is read.
+    if let Ok(first @ 2..) = log.stream.first_commit().await {
+        tracing::warn!(
+            first,
+            cure = log.cure,
+            "the change log has lost its beginning, so the new search index lacks what did not change since"
+        );
     }
 }

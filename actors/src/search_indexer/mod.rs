@@ -44,6 +44,8 @@ pub struct SearchIndexerContext {
 /// Names among the dependencies: of the log as this actor reads it, and of the index.
 pub const LOG: &str = "search-stream";
 const INDEX: &str = "search";
+/// What makes an index whole that missed a part of the log.
+pub const CURE: &str = "`iyagi search rebuild` makes the index anew";
 
 /// Follows the change log.
 pub struct SearchIndexer {

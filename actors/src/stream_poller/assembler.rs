@@ -84,6 +84,16 @@ impl Portion {
         }
     }
 
+    /// When its commit was requested, as far as the engine says.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            // A commit of which the engine does not say it is of the beginning of time.
+            Self::Whole(commit) => Some(commit.at).filter(|at| *at > Timestamp(0)),
+            Self::Part(records) => records.first().and_then(|record| record.commit_timestamp),
+            Self::End(extent) => extent.at,
+        }
+    }
+
     /// How many records it carries.
     pub fn records(&self) -> usize {
         match self {

@@ -145,6 +145,7 @@ fn log_behind_cursor(context: &StreamPollerContext) -> LogReader {
         dependency: DEPENDENCY,
         clock: Arc::clone(&context.clock),
         pace: context.pace,
+        cure: "`iyagi backfill` makes the graph known as it is now",
     };
     LogReader::behind(context.projections.outbox().cursor, source)
 }

@@ -28,6 +28,8 @@ pub struct LogSource {
     pub clock: Arc<dyn Clock>,
     /// How fast to ask.
     pub pace: PollPace,
+    /// What makes whole again what missed a part of the log that was trimmed.
+    pub cure: &'static str,
 }
 
 /// A place in the log that moves on.
@@ -189,8 +191,9 @@ impl LogReader {
         // Nothing expires at the horizon itself; a service that says so is not to be asked without end.
         if !may_go_on || asked == Position::TrimHorizon {
             return self.stall(&format!(
-                "{}. stream.on_expired = \"trim_horizon\" goes on with the oldest that is kept instead",
-                StreamFault::Expired
+                "{}: {}. stream.on_expired = \"trim_horizon\" goes on with the oldest that is kept instead",
+                StreamFault::Expired,
+                self.source.cure
             ));
         }
         tracing::warn!(

@@ -1,6 +1,7 @@
 //! Brings a graph forward along the change log. Nothing is matched.
 
 use iyagi_messages::cursor::Cursor;
+use iyagi_messages::ids::Timestamp;
 use iyagi_messages::stream::StreamRecord;
 use thiserror::Error;
 
@@ -34,14 +35,19 @@ pub(super) enum Unfollowable {
 const PAGE: u32 = 10_000;
 
 impl ChangeLog<'_> {
-    /// Folds the commits behind the graph up to and including the one that `to` lies in.
+    /// Folds the commits behind the graph up to and including the one that `to` lies in. Yields when the first of them was
+    /// requested, as far as the engine says.
     pub(super) async fn follow(
         &self,
         graph: &mut Graph,
         to: Cursor,
         model: &GraphModel,
-    ) -> Result<(), Unfollowable> {
+    ) -> Result<Option<Timestamp>, Unfollowable> {
+        if graph.cursor == Cursor::START && to > Cursor::START {
+            self.check_beginning(to).await?;
+        }
         let pace = self.pace;
+        let mut first_at = None;
         let mut assembler = Assembler::behind(graph.cursor, pace.commit);
         let mut gaps = 0;
         let mut behind_since = None;
@@ -75,8 +81,26 @@ impl ChangeLog<'_> {
             };
             (gaps, behind_since) = (0, None);
             for portion in &available {
+                first_at = first_at.or(portion.at());
                 fold(portion, to, graph, model);
             }
+        }
+        Ok(first_at)
+    }
+
+    /// An empty graph is folded from the log's beginning, and lacks what that has lost.
+    async fn check_beginning(&self, to: Cursor) -> Result<(), Unfollowable> {
+        let first = self.stream.first_commit().await;
+        let first = first.map_err(Unfollowable::Unreadable)?;
+        if first > to.commit {
+            return Err(Unfollowable::Gone(StreamFault::Expired));
+        }
+        if first > 1 {
+            tracing::warn!(
+                first,
+                "the change log has lost its beginning, and the graph is folded from what is left: followers and makers \
+                 from before are unknown. `iyagi backfill` reads them from the graph itself, or from an export"
+            );
         }
         Ok(())
     }

@@ -2,20 +2,27 @@
 //!
 //! A pure function beside the one that decides. They cannot come to different ends: a property test holds that a rule is
 //! said to match here exactly when a push is made there.
+//!
+//! # Layout
+//! - this file: the rules, and where they are anchored
+//! - `conditions`: what they ask besides
+//! - `words`: how it is put
+
+mod conditions;
+mod words;
 
 use std::fmt;
 
 use iyagi_messages::change::{
-    ChangeKind, Commit, EdgeEnds, ElementChange, ElementKind, PropertyChange, element_changes,
+    ChangeKind, Commit, EdgeEnds, ElementChange, ElementKind, element_changes,
 };
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::{ElementId, PersonId, SubscriptionId, TemplateId};
-use iyagi_messages::predicate::{Comparison, Predicate, Side};
-use iyagi_messages::stream::TypedValue;
 use iyagi_messages::subscription::{Anchor, Direction, Subscription, Then, When};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::words::{drawn, listed};
 use super::graph::{Graph, GraphModel};
 use super::templates::Templates;
 use crate::projections::Subscriptions;
@@ -361,118 +368,6 @@ impl View<'_> {
         let is = || format!("{via} is no label by which people follow");
         clause("anchor", labels.contains(via), is, listed(labels))
     }
-
-    fn when(&self, when: &When, others: &[&ElementId]) -> Clause {
-        let change = self.change;
-        clause(
-            "element",
-            when.element.is_none_or(|wanted| wanted == change.kind),
-            || format!("it is {}", element_kind(change.kind)),
-            when.element.map(element_kind).unwrap_or_default(),
-        )?;
-        clause(
-            "change",
-            when.change.is_empty() || when.change.contains(&change.change),
-            || format!("it was {}", kind(change.change)),
-            listed(
-                &when
-                    .change
-                    .iter()
-                    .map(|wanted| kind(*wanted))
-                    .collect::<Vec<_>>(),
-            ),
-        )?;
-        clause(
-            "labels",
-            when.labels.is_empty() || change.has_label(&when.labels),
-            || format!("the {} is {}", self.kind(), listed(&self.labels())),
-            listed(&when.labels),
-        )?;
-        clause(
-            "keys",
-            when.keys.is_empty() || when.keys.iter().any(|key| change.touches(key)),
-            || {
-                let mut keys: Vec<_> = change.properties.keys().collect();
-                keys.sort();
-                format!("changed were {}", listed(&keys))
-            },
-            listed(&when.keys),
-        )?;
-        for predicate in &when.predicates {
-            self.predicate(predicate)?;
-        }
-        let labels = |other: &ElementId| self.graph.labels_of(other);
-        let wanted = |other: &&ElementId| {
-            labels(other)
-                .iter()
-                .any(|label| when.other_labels.contains(label))
-        };
-        clause(
-            "other_labels",
-            when.other_labels.is_empty() || others.iter().any(wanted),
-            || match others.first() {
-                Some(other) => format!("{other} is {}", listed(&labels(other))),
-                None => "it has no other end".to_owned(),
-            },
-            listed(&when.other_labels),
-        )
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.change.kind {
-            ElementKind::Vertex => "vertex",
-            ElementKind::Edge => "edge",
-        }
-    }
-
-    fn predicate(&self, predicate: &Predicate) -> Clause {
-        let Predicate { key, op, value, on } = predicate;
-        let test = predicate.test();
-        let property = self.change.properties.get(key);
-        let mut looked_at: Vec<&TypedValue> = Vec::new();
-        if let Some(PropertyChange { removed, added }) = property {
-            looked_at.extend(removed.iter().filter(|_| on.covers(false)));
-            looked_at.extend(added.iter().filter(|_| on.covers(true)));
-        }
-        let holds = looked_at.iter().any(|value| test.holds(value));
-        let is = || {
-            let texts: Vec<_> = looked_at.iter().map(|value| value.text()).collect();
-            format!("{} of {key} is {}", side(*on), listed(&texts))
-        };
-        let wants = match op {
-            Comparison::Exists => format!("{key} with {}", side(*on)),
-            op => format!("{key} {} {value}", comparison(*op)),
-        };
-        clause("where", holds, is, wants)
-    }
-
-    /// Labels before and after the commit, each once.
-    fn labels(&self) -> Vec<String> {
-        let of_edge = self.change.edge.iter().map(|edge| &edge.label);
-        let (before, after) = (&self.change.labels_before, &self.change.labels_after);
-        let mut labels: Vec<String> = Vec::new();
-        for label in of_edge.chain(before).chain(after) {
-            if !labels.contains(label) {
-                labels.push(label.clone());
-            }
-        }
-        labels
-    }
-
-    fn drawing(&self) -> String {
-        let drawn = match &self.change.edge {
-            Some(edge) => drawn(edge),
-            None => format!("({}:{})", self.change.id, self.labels().join(":")),
-        };
-        let mut keys: Vec<_> = self.change.properties.keys().map(String::as_str).collect();
-        keys.sort_unstable();
-        let kind = kind(self.change.change);
-        if self.change.change == ChangeKind::Updated && !keys.is_empty() {
-            format!("{drawn} {kind}: {}", keys.join(", "))
-        } else {
-            format!("{drawn} {kind}")
-        }
-    }
 }
 
 /// The ends of an edge that an anchor may name, each with the other one.
@@ -480,51 +375,4 @@ fn ends(edge: &EdgeEnds, dir: Direction) -> impl Iterator<Item = (&ElementId, &E
     let from = (dir != Direction::In).then_some((&edge.from, &edge.to));
     let to = (dir != Direction::Out).then_some((&edge.to, &edge.from));
     from.into_iter().chain(to)
-}
-
-fn element_kind(kind: ElementKind) -> &'static str {
-    match kind {
-        ElementKind::Vertex => "a vertex",
-        ElementKind::Edge => "an edge",
-    }
-}
-
-fn side(side: Side) -> &'static str {
-    match side {
-        Side::New => "a new value",
-        Side::Old => "an old value",
-        Side::Either => "an old or new value",
-    }
-}
-
-fn comparison(op: Comparison) -> &'static str {
-    match op {
-        Comparison::Eq => "that is",
-        Comparison::Ne => "that is not",
-        Comparison::In => "that is one of",
-        Comparison::Prefix => "that begins with",
-        Comparison::Lt => "less than",
-        Comparison::Gt => "greater than",
-        Comparison::Exists => "",
-    }
-}
-
-fn drawn(edge: &EdgeEnds) -> String {
-    format!("({})-[:{}]->({})", edge.from, edge.label, edge.to)
-}
-
-fn kind(change: ChangeKind) -> &'static str {
-    match change {
-        ChangeKind::Created => "created",
-        ChangeKind::Updated => "updated",
-        ChangeKind::Deleted => "deleted",
-    }
-}
-
-fn listed<T: AsRef<str>>(words: &[T]) -> String {
-    if words.is_empty() {
-        return "nothing".to_owned();
-    }
-    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-    words.join(" or ")
 }

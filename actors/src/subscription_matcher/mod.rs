@@ -31,7 +31,8 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::CursorAdvanced;
-use iyagi_messages::ids::Seq;
+use iyagi_messages::ids::{Seq, Timestamp};
+use serde::Deserialize;
 
 use self::addressing::{Announced, People};
 use self::change_log::{ChangeLog, Unfollowable};
@@ -42,6 +43,7 @@ use crate::fleet::{Fleet, Lead};
 use crate::journal::{Draft, Journal, JournalFault, Snapshot};
 use crate::ports::{ChangeStream, Clock};
 use crate::projections::{CatchUpPolicy, Projections, TrafficAhead};
+use crate::push_sender::lines::Lines;
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 use crate::stream_poller::PollPace;
 use crate::stream_poller::assembler::Portion;
@@ -68,13 +70,16 @@ pub struct SubscriptionMatcherContext {
     pub clock: Arc<dyn Clock>,
     /// Whether the change log is this host's work.
     pub fleet: Fleet,
+    /// Pushes that wait for another one to their phone.
+    pub lines: Arc<Lines>,
     /// What is done while the change log is read late.
     pub catch_up: CatchUpPolicy,
     /// Pending pushes, for each host that sends, at which matching waits for the senders.
     pub pending_max_per_host: u64,
 }
 
-/// Pushes that may wait for a push service that is down or paused: some two hundred megabytes of their places.
+/// Pushes that may wait for a push service that is down or paused, or for their next attempt: some two hundred megabytes of
+/// their places.
 const HELD_UP_MAX: u64 = 1_000_000;
 /// How often the queue of people is looked at while the senders have enough to do.
 const QUEUE_INTERVAL: Duration = Duration::from_millis(20);
@@ -84,6 +89,9 @@ pub const GRAPH_VERSION: u32 = 3;
 pub const GRAPH_SNAPSHOT: &str = "graph";
 /// Records folded between two snapshots; bounds what a restart folds again.
 const SNAPSHOT_RECORDS: u64 = 50_000;
+/// Age of what is in no snapshot at which there is one, however little it is: a log that keeps a day, the least that one
+/// does, must have all of it at the next start.
+const SNAPSHOT_AGE: Duration = Duration::from_hours(6);
 
 /// Matches commits.
 pub struct SubscriptionMatcher {
@@ -92,6 +100,8 @@ pub struct SubscriptionMatcher {
     graph: Graph,
     matcher: Matcher,
     since_snapshot: u64,
+    /// How old the oldest commit is that is in no snapshot.
+    unsaved_since: Option<Timestamp>,
     /// The commit beyond the bounds of which some records are in the graph already, and how many.
     taken: (u64, u64),
     /// Whether a message to itself is on its way that goes on with the queue of people.
@@ -132,6 +142,7 @@ impl SubscriptionMatcher {
             graph,
             matcher,
             since_snapshot: 0,
+            unsaved_since: None,
             taken: (0, 0),
             returns_to_queue: false,
             offered,
@@ -165,7 +176,10 @@ impl SubscriptionMatcher {
             clock: &*context.clock,
         };
         match log.follow(&mut self.graph, cursor, &context.model).await {
-            Ok(()) => Ok(()),
+            Ok(first_at) => {
+                self.unsaved_since = self.unsaved_since.or(first_at);
+                Ok(())
+            }
             Err(Unfollowable::Gone(fault)) => {
                 tracing::error!(
                     from = %self.graph.cursor, to = %cursor, %fault,
@@ -192,16 +206,20 @@ impl SubscriptionMatcher {
         }
     }
 
-    /// Whether so many pushes are pending that more are not worth having yet. Those of a push service that is down or paused
-    /// wait for something else than senders, and hold up nobody's matching until they fill the memory that is meant for them.
+    /// Whether so many pushes are pending that more are not worth having yet. Those of a push service that is down or paused,
+    /// those that were tried, and those behind them wait for something else than senders, and hold up nobody's matching until
+    /// they fill the memory that is meant for them.
     fn has_no_room(&self, pending_max: u64) -> bool {
         let outbox = self.context.projections.outbox();
         let services = self.context.projections.platforms();
         let held_up = |platform: Option<Platform>| {
             platform.is_some_and(|platform| services.is_held_up(platform))
         };
-        outbox.pressing(|platform| !held_up(platform)) >= pending_max
-            || outbox.pressing(held_up) >= HELD_UP_MAX
+        // What is behind such a push on another host is not known here, and presses.
+        let behind = self.context.lines.behind() as u64;
+        let pressing = outbox.pressing(|platform| !held_up(platform));
+        pressing.saturating_sub(behind) >= pending_max
+            || outbox.pressing(held_up) + outbox.retries() + behind >= HELD_UP_MAX
     }
 
     async fn take(&mut self, portions: &[Portion]) -> Result<(), Fault> {
@@ -269,7 +287,11 @@ impl SubscriptionMatcher {
             });
         }
         self.since_snapshot += records;
-        if self.since_snapshot >= SNAPSHOT_RECORDS {
+        let now = self.context.clock.now();
+        let unsaved_ms = now.since_ms(*self.unsaved_since.get_or_insert(now));
+        if self.since_snapshot >= SNAPSHOT_RECORDS
+            || u128::from(unsaved_ms) >= SNAPSHOT_AGE.as_millis()
+        {
             self.save().await?;
         }
         Ok(())
@@ -330,8 +352,19 @@ impl SubscriptionMatcher {
             .save_snapshot(GRAPH_SNAPSHOT, snapshot)
             .await?;
         self.since_snapshot = 0;
+        self.unsaved_since = None;
         Ok(())
     }
+}
+
+/// As of which operation a snapshot of the graph is.
+pub fn cursor_of(snapshot: &Snapshot) -> Option<Cursor> {
+    #[derive(Deserialize)]
+    struct Place {
+        cursor: Cursor,
+    }
+    let place: Place = serde_json::from_slice(&snapshot.body).ok()?;
+    Some(place.cursor)
 }
 
 /// What everything that a commit leads to is known by.

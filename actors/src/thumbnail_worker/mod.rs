@@ -112,13 +112,13 @@ impl ThumbnailWorker {
         };
         let picture = match reading {
             Reading::Whole {
-                bytes,
+                whole,
                 info,
                 sequencer,
             } => Picture {
                 key: event.key.clone(),
                 sequencer,
-                bytes: Arc::new(bytes),
+                bytes: Arc::new(whole),
                 focal_point: focal_point(&info),
                 sha256: info.sha256,
             },

@@ -7,7 +7,7 @@ use iyagi_media::{
     FocalPoint, Limits, Preset, Probe, RenderError, Rendered, estimated_bytes, probe, render,
 };
 
-use crate::media_job::{DecodeBudget, Watch};
+use crate::media_job::{ByteBudget, Watch};
 use crate::runtime::{CpuError, CpuPool};
 
 /// Where pixels are computed, and what that may cost.
@@ -16,7 +16,7 @@ pub struct Rendering {
     /// The threads.
     pub cpu: CpuPool,
     /// The memory of all decodes.
-    pub budget: DecodeBudget,
+    pub budget: ByteBudget,
     /// What is not even decoded.
     pub limits: Limits,
     /// How long one picture may take, from when a thread is free for it.
@@ -107,7 +107,7 @@ mod tests {
     fn rendering(deadline: Duration) -> Rendering {
         Rendering {
             cpu: CpuPool::new("pixels", 1),
-            budget: DecodeBudget::new(1 << 30),
+            budget: ByteBudget::new(1 << 30),
             limits: Limits::default(),
             deadline,
         }
@@ -175,7 +175,7 @@ mod tests {
             ..plain.clone()
         };
         let bytes = estimated_bytes(&probe, std::slice::from_ref(&linear));
-        rendering.budget = DecodeBudget::new(bytes);
+        rendering.budget = ByteBudget::new(bytes);
         // Room is left for the decode alone.
         let rest = bytes - probe.estimated_decode_bytes;
         let others = rendering.budget.share(rest).await;

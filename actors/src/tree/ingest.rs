@@ -60,6 +60,7 @@ pub(super) fn poller_and_matcher(group: &Group, shared: &Shared<'_>) {
         templates: Arc::clone(&settings.templates),
         clock: Arc::clone(&ports.clock),
         fleet: shared.fleet.clone(),
+        lines: Arc::clone(shared.lines),
         catch_up: settings.catch_up,
         pending_max_per_host: settings.push_backlog as u64 * 2,
     });

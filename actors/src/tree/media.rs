@@ -7,7 +7,7 @@ use super::{Ports, Settings, Shared};
 use crate::audio_worker::{Analysing, AudioWorker, AudioWorkerContext, Encoding};
 use crate::dlq_keeper::DlqMessage;
 use crate::media_backfill::{MediaBackfill, MediaBackfillContext, Step, Workers};
-use crate::media_job::{DecodeBudget, DerivedFiles, MediaJournal, Offers};
+use crate::media_job::{ByteBudget, DerivedFiles, MediaJournal, Offers};
 use crate::media_topic::{Fan, MediaTopic, MediaTopicContext, Notice, QueueSubscription};
 use crate::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use crate::ports::Queue;
@@ -49,7 +49,7 @@ struct Work {
     media: MediaJournal,
     derived: DerivedFiles,
     cpu: CpuPool,
-    budget: DecodeBudget,
+    budget: ByteBudget,
 }
 
 impl Work {
@@ -74,7 +74,7 @@ impl Work {
             media,
             derived,
             cpu: CpuPool::new("media-cpu", settings.cpu_threads),
-            budget: DecodeBudget::new(settings.decode_budget_bytes),
+            budget: ByteBudget::new(settings.decode_budget_bytes),
         }
     }
 }

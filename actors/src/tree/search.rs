@@ -8,7 +8,8 @@ use crate::dlq_keeper::DlqMessage;
 use crate::ports::SearchIndex;
 use crate::runtime::{ChildSpec, Group, Mailbox};
 use crate::search_indexer::{
-    DocumentLetters, IndexTarget, LOG, SearchCounts, SearchIndexer, SearchIndexerContext, Step,
+    CURE, DocumentLetters, IndexTarget, LOG, SearchCounts, SearchIndexer, SearchIndexerContext,
+    Step,
 };
 use crate::stream_poller::reading::LogSource;
 
@@ -33,6 +34,7 @@ pub(super) fn search_group(
             dependency: LOG,
             clock: Arc::clone(&ports.clock),
             pace: settings.pace,
+            cure: CURE,
         },
         target: IndexTarget {
             index: Arc::clone(index),

@@ -15,7 +15,7 @@ use iyagi_actors::ports::{
 use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_actors::runtime::{ChildSpec, Intensity, Strategy, System, Unobserved};
 use iyagi_actors::search_indexer::{
-    IndexTarget, LOG, SearchCounts, SearchIndexer, SearchIndexerContext, Step,
+    CURE, IndexTarget, LOG, SearchCounts, SearchIndexer, SearchIndexerContext, Step,
 };
 use iyagi_actors::stream_poller::PollPace;
 use iyagi_actors::stream_poller::reading::LogSource;
@@ -217,6 +217,7 @@ async fn given(
                 dependency: LOG,
                 clock,
                 pace: PollPace::default(),
+                cure: CURE,
             },
             target: IndexTarget {
                 index: Arc::clone(&index) as _,

@@ -4,6 +4,7 @@ mod explaining;
 mod feedback;
 mod gates;
 mod indexing;
+mod lines;
 mod matching;
 mod polling;
 mod push;

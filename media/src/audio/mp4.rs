@@ -186,9 +186,9 @@ fn boxes(level: &[u8]) -> Boxes<'_> {
 }
 
 /// The boxes of one level.
-pub(super) struct Boxes<'a> {
+struct Boxes<'a> {
     /// What was not walked yet, or cannot be.
-    pub(super) rest: &'a [u8],
+    rest: &'a [u8],
 }
 
 impl<'a> Iterator for Boxes<'a> {
@@ -203,20 +203,21 @@ impl<'a> Iterator for Boxes<'a> {
 }
 
 /// Bytes of the longest header of a box.
-const LONGEST_HEADER: usize = 16;
+pub(super) const LONGEST_HEADER: usize = 16;
 
 /// The header of a box.
-struct Header {
-    kind: [u8; 4],
+pub(super) struct Header {
+    /// Four characters that name it.
+    pub(super) kind: [u8; 4],
     /// Of the header itself.
-    length: u64,
+    pub(super) length: u64,
     /// Of the whole box.
-    size: u64,
+    pub(super) size: u64,
 }
 
 /// Reads the header at the beginning of some bytes, with `left` bytes up to the end of the level;
 /// `None` for a box that is cut short or says nothing sensible.
-fn header(start: &[u8], left: u64) -> Option<Header> {
+pub(super) fn header(start: &[u8], left: u64) -> Option<Header> {
     let kind = start.get(4..)?.first_chunk().copied()?;
     let (length, size) = match be_u32(start, 0)? {
         0 => (8, left),

@@ -12,7 +12,8 @@ use super::delivery::{TARGET_LUFS, TRUE_PEAK_MAX_DBTP};
 use super::error::AudioError;
 use super::limits::AudioLimits;
 use super::probe::Codec;
-use super::{Analysis, analyse};
+use super::source::Sound;
+use super::{Analysis, analyse_sound};
 use crate::digest::hexadecimal;
 use crate::format::Format;
 
@@ -111,7 +112,8 @@ impl Rendition {
     /// for a while, and containers have an index.
     pub fn bytes_max(self, duration_ms: u64) -> u64 {
         const CONTAINER: u64 = 64 << 10;
-        self.bit_rate() * 2 / 8 * duration_ms.div_ceil(1_000) + CONTAINER
+        let sound = (self.bit_rate() * 2 / 8).saturating_mul(duration_ms.div_ceil(1_000));
+        sound.saturating_add(CONTAINER)
     }
 
     fn shape(self) -> (Format, Codec) {
@@ -127,17 +129,17 @@ impl Rendition {
         self,
         original: &Analysis,
         gain_db: f64,
-        bytes: &[u8],
+        made: &mut dyn Sound,
         cancel: &dyn Fn() -> bool,
     ) -> Result<RenditionFacts, RenditionError> {
-        plainness::check(self, bytes)?;
+        plainness::check(self, made)?;
         let wanted = &original.recording;
         let limits = AudioLimits {
             bytes_max: self.bytes_max(wanted.duration_ms),
             duration_s_max: (wanted.duration_ms + DURATION_TOLERANCE_MS).div_ceil(1_000),
             ..AudioLimits::default()
         };
-        let made = analyse(bytes, &limits, cancel)?;
+        let made = analyse_sound(made, &limits, cancel)?;
         let got = &made.recording;
         if (got.format, got.codec) != self.shape() {
             return Err(RenditionError::Shape {

@@ -1,15 +1,17 @@
-//! Reading a body to its end, but no further than is wanted.
+//! A body that comes in chunks: to its end, but no further than is wanted.
 
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::aws::sdk_error::chain;
 
-/// How long one body may take; the SDK ends one that stands still much earlier.
+/// How long one body may take at least; the SDK ends one that stands still much earlier.
 const BODY_TIMEOUT: Duration = Duration::from_mins(5);
+/// A large body may take longer, by what it takes at this rate.
+const BYTES_PER_SECOND_MIN: u64 = 1024 * 1024;
 /// Memory is taken in advance up to here; a length that is only announced is not worth more.
 const ADVANCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -27,47 +29,75 @@ pub(super) enum Cut {
     Broken(String),
 }
 
-/// Reads a body of at most `bytes_max` bytes.
-pub(super) async fn read(
-    body: ByteStream,
+/// A body, as far as it has come.
+pub(super) struct Body {
+    stream: ByteStream,
     announced: Option<u64>,
     bytes_max: u64,
-) -> Result<Vec<u8>, Cut> {
-    let whole = timeout(BODY_TIMEOUT, collect(body, announced, bytes_max)).await;
-    let bytes = whole.unwrap_or_else(|_| {
-        let reason = format!("it did not end within {BODY_TIMEOUT:?}");
-        Err(Cut::Broken(reason))
-    })?;
-    match announced.filter(|announced| *announced != bytes.len() as u64) {
-        None => Ok(bytes),
-        Some(announced) => {
-            let got = bytes.len();
-            Err(Cut::Broken(format!("{got} of {announced} bytes came")))
-        }
-    }
+    came: u64,
+    time: Duration,
+    until: Instant,
 }
 
-async fn collect(
-    mut body: ByteStream,
-    announced: Option<u64>,
-    bytes_max: u64,
-) -> Result<Vec<u8>, Cut> {
-    let advance = announced.unwrap_or(0).min(ADVANCE_BYTES_MAX);
-    let mut bytes = Vec::with_capacity(usize::try_from(advance).unwrap_or(0));
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| Cut::Broken(chain(&error)))?;
-        let size = (bytes.len() + chunk.len()) as u64;
-        if size > bytes_max {
-            return Err(Cut::TooLarge { size });
+impl Body {
+    /// One of at most `bytes_max` bytes.
+    pub(super) fn new(stream: ByteStream, announced: Option<u64>, bytes_max: u64) -> Self {
+        let wanted = announced.unwrap_or(bytes_max).min(bytes_max);
+        let time = BODY_TIMEOUT + Duration::from_secs(wanted / BYTES_PER_SECOND_MIN);
+        Self {
+            stream,
+            announced,
+            bytes_max,
+            came: 0,
+            time,
+            until: Instant::now() + time,
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+
+    /// The next chunk; none behind the last, once all that was announced has come.
+    pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + Send + 'static>, Cut> {
+        let next = timeout_at(self.until, self.stream.next()).await;
+        let next =
+            next.map_err(|_| Cut::Broken(format!("it did not end within {:?}", self.time)))?;
+        let next = next.transpose();
+        let Some(chunk) = next.map_err(|error| Cut::Broken(chain(&error)))? else {
+            return match self.announced.filter(|announced| *announced != self.came) {
+                None => Ok(None),
+                Some(announced) => {
+                    let came = self.came;
+                    Err(Cut::Broken(format!("{came} of {announced} bytes came")))
+                }
+            };
+        };
+        self.came += chunk.len() as u64;
+        if self.came > self.bytes_max {
+            return Err(Cut::TooLarge { size: self.came });
+        }
+        Ok(Some(chunk))
+    }
+
+    /// All of it, in memory.
+    pub(super) async fn whole(mut self) -> Result<Vec<u8>, Cut> {
+        let advance = self.announced.unwrap_or(0).min(ADVANCE_BYTES_MAX);
+        let mut bytes = Vec::with_capacity(usize::try_from(advance).unwrap_or(0));
+        while let Some(chunk) = self.next().await? {
+            bytes.extend_from_slice(chunk.as_ref());
+        }
+        Ok(bytes)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn read(
+        stream: ByteStream,
+        announced: Option<u64>,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, Cut> {
+        Body::new(stream, announced, bytes_max).whole().await
+    }
 
     #[tokio::test]
     async fn a_body_is_read_no_further_than_is_wanted() {

@@ -13,6 +13,7 @@ use iyagi_messages::object::ObjectKey;
 use crate::aws::sdk_error::reason_of;
 
 const FORBIDDEN: u16 = 403;
+const PRECONDITION_FAILED: u16 = 412;
 
 /// Why an object was not read.
 pub(super) fn of_get(
@@ -27,6 +28,11 @@ pub(super) fn of_get(
         },
         _ => of_read(key, error),
     }
+}
+
+/// Whether an object was not read because it is another one than was asked for.
+pub(super) fn is_another(error: &SdkError<GetObjectError, HttpResponse>) -> bool {
+    status(error) == Some(PRECONDITION_FAILED)
 }
 
 /// Why an object's facts were not told.

@@ -2,16 +2,16 @@
 //!
 //! S3 says the order of writes in its notifications alone, so what is read here has no sequencer; it has its version,
 //! if the bucket keeps versions, and its entity tag.
-//!
-//! A body that breaks off or does not fit its checksum is noticed by the SDK, but only at its end, when the call is
-//! long over: such a read is begun anew here.
 
 mod body;
 mod fault;
 mod post_form;
 mod presign;
+mod reading;
+mod writing;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,40 +19,32 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketVersioningStatus, ChecksumAlgorithm, EncodingType, Object};
+use aws_sdk_s3::types::{BucketVersioningStatus, EncodingType, Object};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_smithy_types::timeout::TimeoutConfig;
 use iyagi_actors::ports::{
-    ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
+    LocalFile, ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
 };
-use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::ObjectKey;
 use thiserror::Error;
 
-use self::body::Cut;
+use self::body::Body;
 pub use self::post_form::{PostForm, PostForms};
 pub use self::presign::Signed;
+use self::reading::until_whole;
 use super::sdk_error::reason_of;
+use crate::spool::Spool;
 
 /// Largest page of a listing.
 const PAGE_MAX: u32 = 1000;
-/// Tries of a read whose body breaks off.
-const READ_ATTEMPTS_MAX: u32 = 3;
-/// The pause before the second try; the next is as much longer.
-const READ_PAUSE: Duration = Duration::from_millis(100);
-/// A write that is slower than this is given up and begun anew.
-const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 1024 * 1024;
 /// What S3 says of an object whose writer said nothing.
 const NO_CONTENT_TYPE: &str = "binary/octet-stream";
-/// Metadata that marks what iyagi made itself, for people and for rules outside; the prefix is what iyagi goes by.
-const DERIVED_MARK: (&str, &str) = ("iyagi-derived", "1");
-
 /// A bucket.
 #[derive(Debug, Clone)]
 pub struct S3Objects {
     client: Client,
     bucket: String,
     call_timeout: Duration,
+    spool: Arc<Spool>,
 }
 
 /// Why a bucket cannot be opened.
@@ -75,11 +67,13 @@ pub enum OpenBucketError {
 }
 
 impl S3Objects {
-    /// Opens a bucket that is there. A call may take `call_timeout`, and a write as long as its bytes need on top.
+    /// Opens a bucket that is there. A call may take `call_timeout`, and a write as long as its bytes need on top. Objects
+    /// that are wanted as files come into the spool.
     pub async fn open(
         client: Client,
         bucket: &str,
         call_timeout: Duration,
+        spool: Arc<Spool>,
     ) -> Result<Self, OpenBucketError> {
         if let Err(error) = client.head_bucket().bucket(bucket).send().await {
             let bucket = bucket.to_owned();
@@ -96,6 +90,7 @@ impl S3Objects {
             client,
             bucket: bucket.to_owned(),
             call_timeout,
+            spool,
         };
         objects.warn_without_versions().await;
         Ok(objects)
@@ -120,40 +115,6 @@ impl S3Objects {
             ),
         }
     }
-
-    async fn read(&self, key: &ObjectKey, bytes_max: u64) -> Result<Read, StoreFault> {
-        let sent = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key.as_str())
-            .send()
-            .await;
-        let mut object = sent.map_err(|error| fault::of_get(key, &error))?;
-        let announced = object.content_length.and_then(|n| u64::try_from(n).ok());
-        let too_large = |size| StoreFault::TooLarge {
-            key: key.clone(),
-            size,
-            max: bytes_max,
-        };
-        if let Some(size) = announced.filter(|size| *size > bytes_max) {
-            return Err(too_large(size));
-        }
-        let body = std::mem::take(&mut object.body);
-        let bytes = match body::read(body, announced, bytes_max).await {
-            Ok(bytes) => bytes,
-            Err(Cut::TooLarge { size }) => return Err(too_large(size)),
-            Err(Cut::Broken(reason)) => return Ok(Read::Broken(reason)),
-        };
-        let info = Facts::of(object).info(key, bytes.len() as u64);
-        Ok(Read::Whole(bytes, info))
-    }
-}
-
-/// How one attempt to read an object ended, if not in a fault.
-enum Read {
-    Whole(Vec<u8>, ObjectInfo),
-    Broken(String),
 }
 
 /// What S3 says beside an object's bytes, in whichever answer.
@@ -200,22 +161,15 @@ impl ObjectStore for S3Objects {
         key: &ObjectKey,
         bytes_max: u64,
     ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
-        let mut reason = String::new();
-        for attempt in 1..=READ_ATTEMPTS_MAX {
-            match self.read(key, bytes_max).await? {
-                Read::Whole(bytes, info) => return Ok((bytes, info)),
-                Read::Broken(why) => {
-                    tracing::warn!(%key, attempt, reason = why, "an object broke off while it was read");
-                    reason = why;
-                }
-            }
-            if attempt < READ_ATTEMPTS_MAX {
-                tokio::time::sleep(READ_PAUSE * attempt).await;
-            }
-        }
-        Err(StoreFault::Unavailable(format!(
-            "object `{key}` broke off {READ_ATTEMPTS_MAX} times while it was read: {reason}"
-        )))
+        until_whole(key, || self.read(key, bytes_max)).await
+    }
+
+    async fn get_file(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(LocalFile, ObjectInfo), StoreFault> {
+        until_whole(key, || self.spool(key, bytes_max)).await
     }
 
     async fn get_start(
@@ -242,8 +196,8 @@ impl ObjectStore for S3Objects {
         let size = object.content_range.as_deref().and_then(size_of_whole);
         let size = size.ok_or_else(|| fault::incomplete(key, "range"))?;
         let announced = object.content_length.and_then(|n| u64::try_from(n).ok());
-        let body = std::mem::take(&mut object.body);
-        let start = body::read(body, announced, bytes).await;
+        let body = Body::new(std::mem::take(&mut object.body), announced, bytes);
+        let start = body.whole().await;
         let start = start.map_err(|cut| StoreFault::Unavailable(format!("`{key}`: {cut}")))?;
         Ok((start, Facts::of(object).info(key, size)))
     }
@@ -273,43 +227,20 @@ impl ObjectStore for S3Objects {
         &self,
         key: &ObjectKey,
         bytes: Vec<u8>,
-        mut options: PutOptions,
+        options: PutOptions,
     ) -> Result<ObjectInfo, StoreFault> {
-        if key.as_str().starts_with(DERIVED_PREFIX) {
-            let (name, value) = DERIVED_MARK;
-            options.metadata.insert(name.to_owned(), value.to_owned());
-        }
         let size = bytes.len() as u64;
-        let attempt = self.call_timeout + Duration::from_secs(size / UPLOAD_BYTES_PER_SECOND_MIN);
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(attempt)
-            .operation_timeout(attempt * 2)
-            .build();
-        let stored = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key.as_str())
-            .body(ByteStream::from(bytes))
-            // Said here, so that no setting of the surroundings takes it away.
-            .checksum_algorithm(ChecksumAlgorithm::Crc32)
-            .set_content_type(options.content_type.clone())
-            .set_cache_control(options.cache_control.clone())
-            .set_metadata(headers(&options.metadata))
-            .customize()
-            .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts))
-            .send()
-            .await
-            .map_err(|error| fault::of_write(key, &error))?;
-        Ok(ObjectInfo {
-            key: key.clone(),
-            size,
-            etag: unquoted(stored.e_tag),
-            sha256: None,
-            version_id: stored.version_id,
-            sequencer: None,
-            options,
-        })
+        let body = ByteStream::from(bytes);
+        self.send(key, size, body, None, options).await
+    }
+
+    async fn put_file(
+        &self,
+        key: &ObjectKey,
+        file: &LocalFile,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault> {
+        self.send_file(key, file, options).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> Result<(), StoreFault> {
@@ -389,10 +320,6 @@ fn decoded(key: &str) -> String {
     percent_encoding::percent_decode_str(&spaced)
         .decode_utf8_lossy()
         .into_owned()
-}
-
-fn headers(metadata: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
-    (!metadata.is_empty()).then(|| metadata.clone().into_iter().collect())
 }
 
 /// What stands behind the slash of `bytes 0-511/36812`.

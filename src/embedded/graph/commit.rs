@@ -144,9 +144,9 @@ impl Writer<'_> {
                 Some(edge) => self.drop_edges(vec![edge]),
                 None => refuse(&["id"], not_there("edge", &id)),
             },
-            Step::SetProperty { id, key, value } => self.set_property(id, key, value),
-            Step::AddProperty { id, key, value } => self.add_property(id, key, value),
-            Step::DropProperty { id, key, value } => self.drop_property(id, key, value),
+            Step::SetProperty { id, key, value } => self.set_property(&id, &key, value),
+            Step::AddProperty { id, key, value } => self.add_property(&id, &key, value),
+            Step::DropProperty { id, key, value } => self.drop_property(&id, &key, value),
         }
     }
 
@@ -157,10 +157,8 @@ impl Writer<'_> {
         properties: Vec<(String, StoredValue)>,
     ) -> Applied<()> {
         self.check_unused(id)?;
-        for label in labels {
-            let vertex = id.clone();
-            self.change(true, &Statement::Label { vertex, label })?;
-        }
+        let labels = labels.into_iter();
+        self.change_each(true, labels.map(|label| label_of(id, label)))?;
         self.add_properties(Kind::Vertex, id, properties)
     }
 
@@ -197,17 +195,21 @@ impl Writer<'_> {
         element: &ElementId,
         properties: Vec<(String, StoredValue)>,
     ) -> Applied<()> {
-        for (key, value) in properties {
-            let element = element.clone();
-            self.change(
-                true,
-                &Statement::Property {
-                    of,
-                    element,
-                    key,
-                    value,
-                },
-            )?;
+        let properties = properties.into_iter();
+        self.change_each(
+            true,
+            properties.map(|(key, value)| property(of, element, key, value)),
+        )
+    }
+
+    /// Adds or removes statements, one after the other.
+    fn change_each(
+        &mut self,
+        add: bool,
+        statements: impl IntoIterator<Item = Statement>,
+    ) -> Applied<()> {
+        for statement in statements {
+            self.change(add, &statement)?;
         }
         Ok(())
     }
@@ -217,10 +219,7 @@ impl Writer<'_> {
         for edge in &edges {
             self.remove_properties(Kind::Edge, &edge.id)?;
         }
-        for edge in edges {
-            self.change(false, &Statement::Edge(edge))?;
-        }
-        Ok(())
+        self.change_each(false, edges.into_iter().map(Statement::Edge))
     }
 
     fn drop_vertex(&mut self, id: &ElementId) -> Applied<()> {
@@ -230,103 +229,54 @@ impl Writer<'_> {
         }
         self.drop_edges(statement::incident_edges(self.connection, id)?)?;
         self.remove_properties(Kind::Vertex, id)?;
-        for label in labels {
-            let vertex = id.clone();
-            self.change(false, &Statement::Label { vertex, label })?;
-        }
-        Ok(())
+        let labels = labels.into_iter();
+        self.change_each(false, labels.map(|label| label_of(id, label)))
     }
 
     fn remove_properties(&mut self, of: Kind, element: &ElementId) -> Applied<()> {
-        for property in statement::properties(self.connection, of, element)? {
-            self.change(false, &property)?;
-        }
+        self.change_each(false, statement::properties(self.connection, of, element)?)
+    }
+
+    fn set_property(&mut self, id: &ElementId, key: &str, value: StoredValue) -> Applied<()> {
+        let of = self.existing(id)?;
+        let mut replaced = statement::values(self.connection, id.as_str(), key)?;
+        replaced.retain(|old| *old != value);
+        let replaced = replaced.into_iter();
+        self.change_each(false, replaced.map(|old| property(of, id, key, old)))?;
+        self.change(true, &property(of, id, key, value))?;
         Ok(())
     }
 
-    fn set_property(&mut self, id: ElementId, key: String, value: StoredValue) -> Applied<()> {
-        let of = self.existing(&id)?;
-        for old in statement::values(self.connection, id.as_str(), &key)? {
-            if old != value {
-                let (element, key) = (id.clone(), key.clone());
-                self.change(
-                    false,
-                    &Statement::Property {
-                        of,
-                        element,
-                        key,
-                        value: old,
-                    },
-                )?;
-            }
-        }
-        self.change(
-            true,
-            &Statement::Property {
-                of,
-                element: id,
-                key,
-                value,
-            },
-        )?;
-        Ok(())
-    }
-
-    fn add_property(&mut self, id: ElementId, key: String, value: StoredValue) -> Applied<()> {
-        let of = self.existing(&id)?;
+    fn add_property(&mut self, id: &ElementId, key: &str, value: StoredValue) -> Applied<()> {
+        let of = self.existing(id)?;
         if of == Kind::Edge {
             return refuse(&["id"], Problem::EdgeHoldsOne);
         }
-        self.change(
-            true,
-            &Statement::Property {
-                of,
-                element: id,
-                key,
-                value,
-            },
-        )?;
+        self.change(true, &property(of, id, key, value))?;
         Ok(())
     }
 
     fn drop_property(
         &mut self,
-        id: ElementId,
-        key: String,
+        id: &ElementId,
+        key: &str,
         value: Option<StoredValue>,
     ) -> Applied<()> {
-        let of = self.existing(&id)?;
+        let of = self.existing(id)?;
         if let Some(value) = value {
-            let what = format!("such value of property `{key}` of `{id}`");
-            let statement = Statement::Property {
-                of,
-                element: id,
-                key,
-                value,
-            };
-            if !self.change(false, &statement)? {
+            if !self.change(false, &property(of, id, key, value))? {
+                let what = format!("such value of property `{key}` of `{id}`");
                 return refuse(&["value"], Problem::NotThere { what });
             }
             return Ok(());
         }
-        let values = statement::values(self.connection, id.as_str(), &key)?;
+        let values = statement::values(self.connection, id.as_str(), key)?;
         if values.is_empty() {
             let what = format!("property `{key}` of `{id}`");
             return refuse(&["key"], Problem::NotThere { what });
         }
-        for value in values {
-            let (element, key) = (id.clone(), key.clone());
-            self.change(
-                false,
-                &Statement::Property {
-                    of,
-                    element,
-                    key,
-                    value,
-                },
-            )?;
-        }
-        Ok(())
+        let values = values.into_iter();
+        self.change_each(false, values.map(|value| property(of, id, key, value)))
     }
 
     fn existing(&self, id: &ElementId) -> Applied<Kind> {
@@ -374,6 +324,25 @@ struct Ends {
     from: ElementId,
     to: ElementId,
     label: String,
+}
+
+fn label_of(vertex: &ElementId, label: String) -> Statement {
+    let vertex = vertex.clone();
+    Statement::Label { vertex, label }
+}
+
+fn property(
+    of: Kind,
+    element: &ElementId,
+    key: impl Into<String>,
+    value: StoredValue,
+) -> Statement {
+    Statement::Property {
+        of,
+        element: element.clone(),
+        key: key.into(),
+        value,
+    }
 }
 
 pub(super) fn not_there(what: &str, id: &ElementId) -> Problem {

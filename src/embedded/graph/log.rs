@@ -291,7 +291,7 @@ fn purged(connection: &Connection) -> rusqlite::Result<Tip> {
         .query_row([], tip_of_row)
 }
 
-fn tip_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Tip> {
+pub(super) fn tip_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Tip> {
     let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
     Ok(Tip {
         last: Cursor::new(number(0)?, number(1)?),
@@ -299,33 +299,8 @@ fn tip_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Tip> {
     })
 }
 
-/// Trims up to `most` commits that are older than `before`. Returns how many were.
-pub(super) fn trim(connection: &Connection, before: u64, most: u32) -> rusqlite::Result<u32> {
-    let trimmed = connection
-        .prepare_cached(
-            "SELECT number, records, first + records - 1 FROM commits
-             WHERE number < ?1 ORDER BY number LIMIT ?2",
-        )?
-        .query_map(params![signed(before), most], tip_of_row)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let Some(newest) = trimmed.last() else {
-        return Ok(0);
-    };
-    let (number, op) = (signed(newest.last.commit), signed(newest.last.op));
-    connection
-        .prepare_cached("DELETE FROM log WHERE seq <= ?1")?
-        .execute([newest.seq])?;
-    connection
-        .prepare_cached("DELETE FROM commits WHERE number <= ?1")?
-        .execute([number])?;
-    connection
-        .prepare_cached("UPDATE purged SET number = ?1, op = ?2, seq = ?3")?
-        .execute([number, op, newest.seq])?;
-    Ok(trimmed.len() as u32)
-}
-
 /// SQLite counts to 2^63 - 1; no log reaches it, so a larger number is as far in the future.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

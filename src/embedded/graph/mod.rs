@@ -10,14 +10,19 @@
 //! - `step`: the check of operations before anything touches the file; `rejection`: why a commit was refused
 //! - `value`, `statement`: what the graph is made of
 //! - `commit`: applies a commit and writes its log
-//! - `log`: the log, its pages and its trimming; the [`ChangeStream`] port
+//! - `log`: the log and its pages; the [`ChangeStream`] port
+//! - `expiry`: what the log forgets
 //! - `queries`: the [`GraphQueries`] port
+//! - `companion`: the journal that the graph is used with
+//! - `whole`: all that holds, for who cannot have it from the log any more
 //! - [`wire`]: the log as Neptune serves it over HTTP
 //!
 //! [`ChangeStream`]: iyagi_actors::ports::ChangeStream
 //! [`GraphQueries`]: iyagi_actors::ports::GraphQueries
 
 mod commit;
+mod companion;
+mod expiry;
 mod log;
 mod operations;
 mod queries;
@@ -27,6 +32,7 @@ mod request;
 mod statement;
 mod step;
 mod value;
+mod whole;
 pub mod wire;
 
 use std::path::Path;
@@ -48,12 +54,9 @@ pub use request::CommitRequest;
 
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_6772,
-    migrations: &[statement::SCHEMA, log::SCHEMA],
+    migrations: &[statement::SCHEMA, log::SCHEMA, companion::SCHEMA],
     shrinks: false,
 };
-
-/// Commits trimmed in one write, so that trimming a long log never holds up the commits of others.
-const TRIM_STEP: u32 = 1_000;
 
 /// A property graph and its change log. Clones share the file.
 #[derive(Clone)]
@@ -110,19 +113,6 @@ impl EmbeddedGraph {
         Ok(tip.last)
     }
 
-    /// Trims commits older than `commit` from the log, not from the graph. Returns how many were trimmed.
-    pub async fn trim_before(&self, commit: u64) -> Result<u64, DatabaseError> {
-        let mut total = 0;
-        loop {
-            let trim = move |connection: &Connection| Ok(log::trim(connection, commit, TRIM_STEP)?);
-            let trimmed = self.database.write(trim).await?;
-            total += u64::from(trimmed);
-            if trimmed < TRIM_STEP {
-                return Ok(total);
-            }
-        }
-    }
-
     /// Switches the serving of the log, as `neptune_streams` does on a cluster. The log itself goes on.
     pub fn set_stream_enabled(&self, enabled: bool) {
         self.stream_enabled.store(enabled, Ordering::Release);
@@ -133,9 +123,14 @@ impl EmbeddedGraph {
         self.stream_enabled.load(Ordering::Acquire)
     }
 
-    /// Whether a full disk or an I/O error has ended all writing.
+    /// Whether a full disk, an I/O error or damage has ended all writing.
     pub fn has_stopped(&self) -> bool {
         self.database.has_stopped()
+    }
+
+    /// Resolves with the reason once that is so.
+    pub async fn stopped(&self) -> String {
+        self.database.stopped().await
     }
 
     async fn write(

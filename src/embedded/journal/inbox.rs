@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::lookup::{By, Recent, entity_key};
 use super::queries;
+use super::recently::Recently;
 use super::rows::COLUMNS;
 use super::writer::{self, lock};
 use crate::embedded::sqlite::DatabaseError;
@@ -47,6 +48,8 @@ const WORTH_NOTING: u64 = 100_000;
 const DROPPED_AT_ONCE: u32 = 16;
 /// Positions within which the pushes of one notification to several phones are requested.
 const PHONES_APART_MAX: u64 = 4_096;
+/// People whose unread entries are known without counting.
+const UNREAD_MAX: usize = 65_536;
 /// Every column, in the order that [`entry_of`] reads.
 pub(super) const ENTRY: &str = "id, pos, changed, read_pos, read_at, content";
 
@@ -59,6 +62,9 @@ pub(super) struct Inboxes {
     pub(super) dropped_over_count: AtomicU64,
     pub(super) dropped_over_age: AtomicU64,
     pub(super) hooks: Mutex<Vec<InboxHook>>,
+    /// What people who were told of something lately have not read, changed by the writer's thread alone. A push is sent
+    /// with this number soon after it was listed.
+    pub(super) unread: Mutex<Recently<PersonId, u64, UNREAD_MAX>>,
     /// Where [`Inbox::drop_older`] goes on.
     pub(super) dropping: Mutex<Option<(String, i64)>>,
 }
@@ -73,6 +79,7 @@ impl Inboxes {
             dropped_over_count: AtomicU64::default(),
             dropped_over_age: AtomicU64::default(),
             hooks: Mutex::default(),
+            unread: Mutex::default(),
             dropping: Mutex::default(),
         }
     }
@@ -138,18 +145,20 @@ impl Inboxes {
         let entry = match known {
             None => Entry::opened_by(push, pos),
             Some(mut entry) => {
-                let before = entry.pos;
+                let (before, counted) = (entry.pos, entry.is_unread());
                 if !entry.add(push, pos) {
                     return Ok(false);
                 }
                 remove(connection, person, before)?;
                 self.listed.fetch_add(1, Relaxed);
                 insert(connection, person, &entry)?;
+                self.note_unread(connection, person, u64::from(!counted))?;
                 return Ok(true);
             }
         };
         self.listed.fetch_add(1, Relaxed);
         insert(connection, person, &entry)?;
+        self.note_unread(connection, person, 1)?;
         let entries = connection
             .prepare_cached(
                 "INSERT INTO inbox_person VALUES(?1, 1, 0)
@@ -158,6 +167,24 @@ impl Inboxes {
             .query_row([person.as_str()], |row| row.get::<_, u32>(0))?;
         self.drop_what_is_too_much(connection, person, entries, now)?;
         Ok(true)
+    }
+
+    fn note_unread(
+        &self,
+        connection: &Connection,
+        person: &PersonId,
+        grown: u64,
+    ) -> rusqlite::Result<()> {
+        let mut unread = lock(&self.unread);
+        match unread.get(person) {
+            Some(known) => *known += grown,
+            None => unread.set(person.clone(), count_unread(connection, person)?),
+        }
+        Ok(())
+    }
+
+    pub(super) fn forget_unread(&self, person: &PersonId) {
+        lock(&self.unread).forget(person);
     }
 
     fn drop_what_is_too_much(
@@ -186,6 +213,7 @@ impl Inboxes {
                 break;
             };
             remove(connection, person, Pos(pos))?;
+            self.forget_unread(person);
             counter.fetch_add(1, Relaxed);
             left = left.saturating_sub(1);
         }
@@ -216,6 +244,7 @@ impl Inboxes {
             return Ok(None);
         }
         self.withdrawn.fetch_add(1, Relaxed);
+        self.forget_unread(&person);
         remove(connection, &person, entry.pos)?;
         insert(connection, &person, &entry)?;
         Ok(Some(person))
@@ -228,6 +257,7 @@ impl Inboxes {
         seq: Seq,
         mark: ReadMark,
     ) -> rusqlite::Result<()> {
+        self.forget_unread(&read.person);
         let person = read.person.as_str();
         let wanted: HashSet<PushId> = read.entries.iter().copied().collect();
         let unread: Vec<(i64, PushId)> = connection
@@ -261,10 +291,7 @@ pub(super) fn catch_up(
     recent: &Mutex<Recent>,
     head: u64,
 ) -> Result<(), DatabaseError> {
-    let statement = |source| DatabaseError::Statement {
-        path: path.to_owned(),
-        source,
-    };
+    let statement = |source| DatabaseError::of(path, source);
     let connection = Connection::open(path).map_err(statement)?;
     fold_behind(&connection, inboxes, recent, head).map_err(statement)
 }
@@ -357,6 +384,14 @@ fn remove(connection: &Connection, person: &PersonId, pos: Pos) -> rusqlite::Res
         .prepare_cached("DELETE FROM inbox_entry WHERE person = ?1 AND pos = ?2")?
         .execute((person.as_str(), pos.0 as i64))?;
     Ok(())
+}
+
+/// What a person has not read.
+pub(super) fn count_unread(connection: &Connection, person: &PersonId) -> rusqlite::Result<u64> {
+    let sql =
+        "SELECT count(*) FROM inbox_entry WHERE person = ?1 AND count > 0 AND read_pos IS NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row([person.as_str()], |row| Ok(row.get::<_, i64>(0)? as u64))
 }
 
 fn set_folded(connection: &Connection, pos: Pos) -> rusqlite::Result<()> {

@@ -1,6 +1,7 @@
 //! What is asked of everybody's inbox, and how what is old leaves it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use iyagi_actors::inbox::Entry;
@@ -9,7 +10,7 @@ use iyagi_messages::ids::{PersonId, Pos, PushId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::SqliteJournal;
-use super::inbox::{ENTRY, entry_of, id_of};
+use super::inbox::{ENTRY, count_unread, entry_of, id_of};
 use super::writer::{self, lock};
 
 /// Entries that one step of dropping what is old looks at.
@@ -72,13 +73,12 @@ impl Inbox for SqliteJournal {
     }
 
     async fn unread(&self, person: &PersonId) -> Result<u64, InboxFault> {
+        if let Some(unread) = lock(&self.shared.inboxes.unread).get(person) {
+            return Ok(*unread);
+        }
         let person = person.clone();
-        self.look(move |connection| {
-            let sql = "SELECT count(*) FROM inbox_entry WHERE person = ?1 AND count > 0 AND read_pos IS NULL";
-            let mut statement = connection.prepare_cached(sql)?;
-            statement.query_row([person.as_str()], |row| Ok(row.get::<_, i64>(0)? as u64))
-        })
-        .await
+        self.look(move |connection| count_unread(connection, &person))
+            .await
     }
 
     async fn since(
@@ -137,9 +137,17 @@ impl Inbox for SqliteJournal {
             .map(|(person, pos, _)| (person, pos))
             .collect();
         if !old.is_empty() {
+            let shared = Arc::clone(&self.shared);
             let dropped = self
                 .database
-                .write(move |connection| drop_all::<std::convert::Infallible>(connection, &old))
+                .write(move |connection| {
+                    for (person, _) in &old {
+                        shared
+                            .inboxes
+                            .forget_unread(&PersonId::from(person.as_str()));
+                    }
+                    drop_all::<std::convert::Infallible>(connection, &old)
+                })
                 .await
                 .map_err(|error| InboxFault(error.to_string()))?;
             inboxes.dropped_over_age.fetch_add(dropped, Relaxed);

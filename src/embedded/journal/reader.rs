@@ -1,6 +1,6 @@
 //! Read-only access to a journal, for the command line: at rest, or next to the daemon that writes it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use iyagi_actors::invariants::{Audit, Report as AuditReport};
@@ -53,10 +53,7 @@ impl JournalReader {
         let pragma = |name| {
             connection
                 .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-                .map_err(|source| DatabaseError::Statement {
-                    path: PathBuf::from(path),
-                    source,
-                })
+                .map_err(|source| DatabaseError::of(path, source))
         };
         let application_id = pragma("application_id").map_err(damage_of_open)?;
         let version = pragma("user_version").map_err(damage_of_open)?;

@@ -1,6 +1,6 @@
 //! Appends, in the database's writer thread: places are given out here, so positions are gapless.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use iyagi_actors::journal::{Appended, Expected, JournalFault, Standing};
@@ -9,6 +9,7 @@ use iyagi_messages::ids::{EventId, Incarnation, PersonId, Pos, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::lookup::{self, By, Covered, Filter, Recent, Turn, Turns, entity_key, id_key};
+use super::recently::Recently;
 use super::rows::{Draft, Place};
 use crate::embedded::sqlite::WriteFault;
 
@@ -33,9 +34,12 @@ pub(super) struct Written {
 pub(super) struct Writer {
     head: u64,
     turns: Turns,
-    heads: Heads,
+    /// Last numbers of entities; the rest is looked up.
+    heads: Recently<Entity, u64, HEADS_MAX>,
     filter: Filter,
 }
+
+const HEADS_MAX: usize = 65_536;
 
 type Fault = WriteFault<JournalFault>;
 
@@ -44,7 +48,7 @@ impl Writer {
         Self {
             head,
             turns: Turns::new(covered, head),
-            heads: Heads::default(),
+            heads: Recently::default(),
             filter,
         }
     }
@@ -137,7 +141,7 @@ impl Writer {
     /// Forgets where the entities of events stand that were taken out: some of them may be gone altogether.
     pub(super) fn forget(&mut self, events: &[Event]) {
         for event in events {
-            self.heads.remove(&event.entity);
+            self.heads.forget(&event.entity);
         }
     }
 
@@ -218,7 +222,7 @@ impl Writer {
             actor,
         )?;
         self.head = pos;
-        self.heads.set(&event.entity, seq);
+        self.note_head(&event.entity, seq);
         let keys = [
             (By::Id, id_key(event.id)),
             (By::Entity, entity_key(&event.entity.0)),
@@ -231,6 +235,13 @@ impl Writer {
         Ok(event)
     }
 
+    fn note_head(&mut self, entity: &Entity, seq: u64) {
+        match self.heads.get(entity) {
+            Some(known) => *known = seq,
+            None => self.heads.set(entity.clone(), seq),
+        }
+    }
+
     fn head_of(
         &mut self,
         connection: &Connection,
@@ -238,7 +249,7 @@ impl Writer {
         entity: &Entity,
     ) -> rusqlite::Result<u64> {
         if let Some(seq) = self.heads.get(entity) {
-            return Ok(seq);
+            return Ok(*seq);
         }
         if !self.filter.may_hold(By::Entity, entity_key(&entity.0)) {
             return Ok(0);
@@ -251,7 +262,7 @@ impl Writer {
                 .query_row((pos as i64, &entity.0), |row| row.get::<_, i64>(0))
                 .optional()?;
             if let Some(seq) = seq {
-                self.heads.set(entity, seq as u64);
+                self.heads.set(entity.clone(), seq as u64);
                 return Ok(seq as u64);
             }
         }
@@ -314,42 +325,4 @@ pub(super) fn candidates(
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // What is behind these locks is changed in single steps, so a panic elsewhere leaves it whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Entities whose last number is remembered; the rest is looked up.
-const HEADS_MAX: usize = 65_536;
-
-/// Last numbers of the entities that were used lately: what was not used for half of [`HEADS_MAX`] others goes.
-#[derive(Default)]
-struct Heads {
-    young: HashMap<Entity, u64>,
-    old: HashMap<Entity, u64>,
-}
-
-impl Heads {
-    fn get(&mut self, entity: &Entity) -> Option<u64> {
-        if let Some(seq) = self.young.get(entity) {
-            return Some(*seq);
-        }
-        let (entity, seq) = self.old.remove_entry(entity)?;
-        self.young.insert(entity, seq);
-        Some(seq)
-    }
-
-    fn remove(&mut self, entity: &Entity) {
-        self.young.remove(entity);
-        self.old.remove(entity);
-    }
-
-    fn set(&mut self, entity: &Entity, seq: u64) {
-        if let Some(known) = self.young.get_mut(entity) {
-            *known = seq;
-            return;
-        }
-        if self.young.len() >= HEADS_MAX / 2 {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.old.remove(entity);
-        self.young.insert(entity.clone(), seq);
-    }
 }

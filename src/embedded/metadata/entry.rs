@@ -64,6 +64,11 @@ impl Entry {
         self.removed.as_ref() >= Some(sequencer)
     }
 
+    /// Whether nothing is known but that the object is gone.
+    pub(super) fn is_only_removed(&self) -> bool {
+        self.removed.is_some() && self.item.is_none() && self.derived.is_none()
+    }
+
     /// The item as readers see it.
     pub(super) fn into_item(self) -> Option<MetadataItem> {
         let derived = self.derived;

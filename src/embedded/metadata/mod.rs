@@ -2,14 +2,16 @@
 
 mod claims;
 mod entry;
+mod removals;
 mod sketches;
 mod uploads;
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use iyagi_actors::ports::{MetadataFault, MetadataPage, MetadataTable, Written};
+use iyagi_actors::ports::{Clock, MetadataFault, MetadataPage, MetadataTable, Written};
 use iyagi_messages::media::{Audio, Claim, Derived, MetadataItem, Sketch, Thumbnails};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use rusqlite::types::Type;
@@ -34,6 +36,7 @@ const SCHEMA: Schema = Schema {
         claims::SCHEMA,
         sketches::SCHEMA,
         uploads::SCHEMA,
+        removals::SCHEMA,
     ],
     shrinks: false,
 };
@@ -44,18 +47,19 @@ const PAGE_MAX: u32 = 1000;
 #[derive(Clone)]
 pub struct EmbeddedMetadata {
     database: Database,
+    clock: Arc<dyn Clock>,
 }
 
 impl EmbeddedMetadata {
     /// Opens or creates the file.
-    pub fn open(path: &Path) -> Result<Self, DatabaseError> {
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, DatabaseError> {
         let database = Database::open(path, &SCHEMA)?;
-        Ok(Self { database })
+        Ok(Self { database, clock })
     }
 
-    /// Whether a full disk or an I/O error has ended all writing.
-    pub fn has_stopped(&self) -> bool {
-        self.database.has_stopped()
+    /// Resolves with the reason once a full disk, an I/O error or damage has ended all writing.
+    pub async fn stopped(&self) -> String {
+        self.database.stopped().await
     }
 
     /// Changes what is known of one object.
@@ -64,13 +68,17 @@ impl EmbeddedMetadata {
         key: &ObjectKey,
         change: impl FnOnce(&mut Entry) -> T + Send + 'static,
     ) -> Result<T, MetadataFault> {
-        let key = key.clone();
+        let (key, now) = (key.clone(), self.clock.now());
         let work = move |connection: &Connection| -> Result<T, WriteFault<Infallible>> {
             let before = find(connection, &key)?.unwrap_or_default();
             let mut after = before.clone();
             let outcome = change(&mut after);
             if after != before {
                 store(connection, &key, &after)?;
+                if after.is_only_removed() {
+                    removals::remember(connection, &key, now)?;
+                }
+                removals::forget_some(connection, now)?;
             }
             Ok(outcome)
         };

@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use iyagi_actors::ports::LocalFile;
+
 /// The folders of a store.
 pub(super) struct Files {
     incoming: PathBuf,
@@ -71,12 +73,16 @@ impl Files {
 
     /// Moves a staged file to its place.
     pub(super) fn settle(&self, stored: &Stored) -> io::Result<()> {
-        let path = self.files.join(&stored.file);
-        self.create_parents(&path)?;
-        match fs::rename(self.incoming.join(&stored.write_id), path) {
-            // A later write has already replaced and removed it.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            moved => moved,
+        let (aside, path) = (self.aside(&stored.write_id), self.files.join(&stored.file));
+        loop {
+            self.create_parents(&path)?;
+            match fs::rename(&aside, &path) {
+                // The folder was left empty by a file that was deleted meanwhile, and went with it.
+                Err(error) if error.kind() == ErrorKind::NotFound && aside.exists() => {}
+                // A later write has already replaced and removed it.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                moved => return moved,
+            }
         }
     }
 
@@ -100,16 +106,20 @@ impl Files {
     pub(super) fn read(&self, stored: &Stored, size: u64) -> io::Result<Option<Vec<u8>>> {
         // One byte more would show that something else has changed the file.
         let bytes = self.read_start(stored, size.saturating_add(1))?;
-        if bytes
-            .as_ref()
-            .is_some_and(|bytes| bytes.len() as u64 != size)
-        {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "the file was changed outside the store",
-            ));
+        match bytes {
+            Some(bytes) if bytes.len() as u64 != size => Err(changed_outside()),
+            bytes => Ok(bytes),
         }
-        Ok(bytes)
+    }
+
+    /// Opens a file of known size; `None` if it is not there. No write changes a file once it is named, and one that is
+    /// deleted is there for whoever has it open.
+    pub(super) fn open_whole(&self, stored: &Stored, size: u64) -> io::Result<Option<LocalFile>> {
+        let file = self.find(stored)?.map(LocalFile::new).transpose()?;
+        match file {
+            Some(file) if file.size() != size => Err(changed_outside()),
+            file => Ok(file),
+        }
     }
 
     /// Reads the first bytes of a file, at most so many; `None` if it is not there.
@@ -118,28 +128,47 @@ impl Files {
         stored: &Stored,
         bytes_max: u64,
     ) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.find(stored)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::with_capacity(usize::try_from(bytes_max).unwrap_or(0));
+        file.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn find(&self, stored: &Stored) -> io::Result<Option<File>> {
         for path in self.places(stored) {
-            let file = match File::open(path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            let mut bytes = Vec::with_capacity(usize::try_from(bytes_max).unwrap_or(0));
-            file.take(bytes_max).read_to_end(&mut bytes)?;
-            return Ok(Some(bytes));
+            match File::open(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                opened => return opened.map(Some),
+            }
         }
         Ok(None)
     }
 
-    /// Deletes a file wherever it is.
+    /// Deletes a file wherever it is, and the folders that it leaves empty.
     pub(super) fn remove(&self, stored: &Stored) -> io::Result<()> {
         for path in self.places(stored) {
-            match fs::remove_file(path) {
+            match fs::remove_file(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                removed => return removed,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.remove_empty_folders(&path);
+                    return Ok(());
+                }
             }
         }
         Ok(())
+    }
+
+    fn remove_empty_folders(&self, removed: &Path) {
+        let own = |folder: &&Path| folder.starts_with(&self.files) && **folder != self.files;
+        for folder in removed.ancestors().skip(1).take_while(own) {
+            // One that has something in it ends it.
+            if fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
     }
 
     /// In place, or still aside, or moved into place between the first two looks.
@@ -163,6 +192,11 @@ impl Files {
     pub(super) fn discard_staged(&self, write_id: &str) -> io::Result<()> {
         fs::remove_file(self.incoming.join(write_id))
     }
+}
+
+fn changed_outside() -> io::Error {
+    let why = "the file was changed outside the store";
+    io::Error::new(ErrorKind::InvalidData, why)
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

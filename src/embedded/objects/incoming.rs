@@ -4,12 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use iyagi_actors::ports::StoreFault;
-use sha2::{Digest, Sha256};
+use iyagi_actors::ports::{LocalFile, StoreFault};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::store::from_io;
+use crate::digests::{Digester, Digests};
 
 /// Pieces that may wait for the disk; whoever sends more waits with them.
 const PIECES_WAITING_MAX: usize = 4;
@@ -22,14 +21,15 @@ pub struct Incoming {
 
 /// The bytes of an object, all of them, durable but not yet an object.
 pub struct Received {
-    pub(super) write_id: String,
+    aside: Aside,
+    /// What they are known by.
+    pub(crate) digests: Digests,
+}
+
+/// A file beside the store's, which is removed unless the store keeps it.
+struct Aside {
+    write_id: String,
     path: PathBuf,
-    /// How many there are.
-    pub size: u64,
-    /// Their SHA-256.
-    pub sha256: [u8; 32],
-    /// Their CRC-32.
-    pub crc32: [u8; 4],
     kept: bool,
 }
 
@@ -52,19 +52,26 @@ impl Incoming {
         drop(self.pieces);
         let written = self.written.await;
         let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
-        written.map_err(|error| from_io(&error))
+        written.map_err(|error| StoreFault::of_disk(&error))
     }
 }
 
 impl Received {
+    /// Copies a file into `path`, which must not be there.
+    pub(super) fn copy(write_id: String, path: PathBuf, file: &LocalFile) -> io::Result<Self> {
+        let mut writing = Writing::begin(write_id, path)?;
+        file.pass(|piece| writing.write(piece))?;
+        writing.end()
+    }
+
     /// From now on the file is the store's.
     pub(super) fn keep(mut self) -> String {
-        self.kept = true;
-        std::mem::take(&mut self.write_id)
+        self.aside.kept = true;
+        std::mem::take(&mut self.aside.write_id)
     }
 }
 
-impl Drop for Received {
+impl Drop for Aside {
     fn drop(&mut self) {
         if !self.kept {
             // What cannot be removed is removed when the store is opened next.
@@ -78,24 +85,45 @@ fn write(
     path: PathBuf,
     mut pieces: mpsc::Receiver<Vec<u8>>,
 ) -> io::Result<Received> {
-    let mut file = File::create_new(&path)?;
-    let mut received = Received {
-        write_id,
-        path,
-        size: 0,
-        sha256: [0; 32],
-        crc32: [0; 4],
-        kept: false,
-    };
-    let (mut sha256, mut crc32) = (Sha256::new(), crc32fast::Hasher::new());
+    let mut writing = Writing::begin(write_id, path)?;
     while let Some(piece) = pieces.blocking_recv() {
-        file.write_all(&piece)?;
-        sha256.update(&piece);
-        crc32.update(&piece);
-        received.size += piece.len() as u64;
+        writing.write(&piece)?;
     }
-    file.sync_all()?;
-    received.sha256 = sha256.finalize().into();
-    received.crc32 = crc32.finalize().to_be_bytes();
-    Ok(received)
+    writing.end()
+}
+
+/// An object some of whose bytes are there.
+struct Writing {
+    file: File,
+    aside: Aside,
+    digester: Digester,
+}
+
+impl Writing {
+    fn begin(write_id: String, path: PathBuf) -> io::Result<Self> {
+        let file = File::create_new(&path)?;
+        let aside = Aside {
+            write_id,
+            path,
+            kept: false,
+        };
+        Ok(Self {
+            file,
+            aside,
+            digester: Digester::default(),
+        })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.digester.update(piece);
+        self.file.write_all(piece)
+    }
+
+    fn end(self) -> io::Result<Received> {
+        self.file.sync_all()?;
+        Ok(Received {
+            aside: self.aside,
+            digests: self.digester.finish(),
+        })
+    }
 }

@@ -46,7 +46,7 @@ pub(super) fn put(
             write.key.as_str(),
             &write.stored.write_id,
             &write.stored.file,
-            i64::try_from(write.size).expect("bytes in memory"),
+            i64::try_from(write.size).expect("no disk holds that many"),
             &write.etag,
             &write.sha256,
             &sequencer.0,
@@ -60,20 +60,23 @@ pub(super) fn put(
         etag: write.etag,
         sha256: Some(write.sha256),
         version_id: None,
-        sequencer: Some(sequencer.clone()),
+        sequencer: Some(sequencer),
         options: write.options,
     };
-    let event = ObjectEvent {
+    notify(connection, change, &created(&info, change))?;
+    Ok((info, replaced))
+}
+
+fn created(info: &ObjectInfo, change: &Change) -> ObjectEvent {
+    ObjectEvent {
         kind: ObjectEventKind::Created,
         bucket: change.bucket.clone(),
         key: info.key.clone(),
         size: Some(info.size),
         etag: Some(info.etag.clone()),
         version_id: None,
-        sequencer,
-    };
-    notify(connection, change, &event)?;
-    Ok((info, replaced))
+        sequencer: info.sequencer.clone().expect("every write here has one"),
+    }
 }
 
 /// Removes an object; yields its file.
@@ -130,16 +133,37 @@ fn next_sequencer(connection: &Connection, at: Timestamp) -> rusqlite::Result<Se
 }
 
 /// Keeps the notification of a change with the change itself, so that neither is there without the other.
-fn notify(connection: &Connection, change: &Change, event: &ObjectEvent) -> rusqlite::Result<()> {
+/// False if nobody is to be told.
+fn notify(connection: &Connection, change: &Change, event: &ObjectEvent) -> rusqlite::Result<bool> {
     if !change.notify || event.key.as_str().starts_with(DERIVED_PREFIX) {
-        return Ok(());
+        return Ok(false);
     }
     let at = jiff::Timestamp::from_millisecond(change.at.0).unwrap_or_default();
     let at = at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
     connection
         .prepare_cached("INSERT INTO event (body) VALUES (?1)")?
         .execute([event.to_notification(&at).to_string()])?;
-    Ok(())
+    Ok(true)
+}
+
+/// Raises the notification of the current write of some objects behind `after` once more; yields how many were raised, and
+/// the last of the objects.
+pub(super) fn announce_some(
+    connection: &Connection,
+    after: &str,
+    limit: usize,
+    change: &Change,
+) -> rusqlite::Result<(u64, Option<String>)> {
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM object WHERE key > ?1 ORDER BY key LIMIT ?2")?;
+    let limit = i64::try_from(limit).expect("a batch is small");
+    let (mut count, mut last) = (0, None);
+    for object in statement.query_map((after, limit), info)? {
+        let event = created(&object?, change);
+        count += u64::from(notify(connection, change, &event)?);
+        last = Some(event.key.as_str().to_owned());
+    }
+    Ok((count, last))
 }
 
 /// Notifications behind `after` that the queue may not have yet, oldest first.

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{
-    Clock, NewObject, ObjectInfo, ObjectPage, ObjectStore, PutOptions, Queue, QueueFault,
-    StoreFault,
+    Clock, LocalFile, NewObject, ObjectInfo, ObjectPage, ObjectStore, PutOptions, Queue,
+    QueueFault, StoreFault,
 };
 use iyagi_messages::object::ObjectKey;
 use rusqlite::Connection;
@@ -84,9 +84,16 @@ impl EmbeddedObjects {
         })
     }
 
-    /// Whether a full disk or an I/O error has ended all writing.
-    pub fn has_stopped(&self) -> bool {
-        self.store.database.has_stopped()
+    /// Resolves with the reason once a full disk, an I/O error or damage has ended all writing.
+    pub async fn stopped(&self) -> String {
+        self.store.database.stopped().await
+    }
+
+    /// Raises the notification of every object once more, for who has lost what it knew of them. Yields how many.
+    pub async fn announce_all(&self) -> Result<u64, StoreFault> {
+        let at = self.clock.now();
+        self.blocking(move |store, runtime| store.announce_all(runtime, at))
+            .await
     }
 
     /// Begins an object whose bytes come in pieces.
@@ -141,6 +148,16 @@ impl ObjectStore for EmbeddedObjects {
             .await
     }
 
+    async fn get_file(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(LocalFile, ObjectInfo), StoreFault> {
+        let key = key.clone();
+        self.blocking(move |store, _| store.get_file(&key, bytes_max))
+            .await
+    }
+
     async fn get_start(
         &self,
         key: &ObjectKey,
@@ -173,6 +190,17 @@ impl ObjectStore for EmbeddedObjects {
         };
         let mut put = self.put_all(vec![object]).await?;
         Ok(put.pop().expect("one was stored"))
+    }
+
+    async fn put_file(
+        &self,
+        key: &ObjectKey,
+        file: &LocalFile,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault> {
+        let (key, file, at) = (key.clone(), file.clone(), self.clock.now());
+        self.blocking(move |store, runtime| store.put_file(runtime, &file, key, options, at))
+            .await
     }
 
     async fn put_all(&self, objects: Vec<NewObject>) -> Result<Vec<ObjectInfo>, StoreFault> {

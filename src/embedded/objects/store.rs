@@ -1,13 +1,13 @@
 //! The store as its blocking threads see it: the order of steps in which a change is safe.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use iyagi_actors::ports::queue::BATCH_MAX;
 use iyagi_actors::ports::{
-    NewObject, ObjectInfo, Outgoing, PutOptions, Queue, QueueFault, Sent, StoreFault,
+    LocalFile, NewObject, ObjectInfo, Outgoing, PutOptions, Queue, QueueFault, Sent, StoreFault,
 };
 use iyagi_media::{hexadecimal, sha256};
 use iyagi_messages::ids::Timestamp;
@@ -28,6 +28,8 @@ const SCHEMA: Schema = Schema {
 };
 /// How often a reader looks again when its object was replaced under its hands.
 const READ_ATTEMPTS_MAX: usize = 16;
+/// Objects whose notifications are raised in one write.
+const ANNOUNCED_AT_ONCE: usize = 1_000;
 /// Hexadecimal digits of an entity tag.
 const ETAG_DIGITS: usize = 32;
 
@@ -67,15 +69,21 @@ impl Store {
         bytes_max: u64,
     ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
         self.read(key, |stored, info| {
-            if info.size > bytes_max {
-                return Err(StoreFault::TooLarge {
-                    key: key.clone(),
-                    size: info.size,
-                    max: bytes_max,
-                });
-            }
+            refuse_larger(info, bytes_max)?;
             let whole = self.files.read(stored, info.size);
             whole.map_err(|error| unreadable(key, &error))
+        })
+    }
+
+    pub(super) fn get_file(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(LocalFile, ObjectInfo), StoreFault> {
+        self.read(key, |stored, info| {
+            refuse_larger(info, bytes_max)?;
+            let opened = self.files.open_whole(stored, info.size);
+            opened.map_err(|error| unreadable(key, &error))
         })
     }
 
@@ -90,18 +98,18 @@ impl Store {
         })
     }
 
-    fn read(
+    fn read<T>(
         &self,
         key: &ObjectKey,
-        read: impl Fn(&Stored, &ObjectInfo) -> Result<Option<Vec<u8>>, StoreFault>,
-    ) -> Result<(Vec<u8>, ObjectInfo), StoreFault> {
+        read: impl Fn(&Stored, &ObjectInfo) -> Result<Option<T>, StoreFault>,
+    ) -> Result<(T, ObjectInfo), StoreFault> {
         for _ in 0..READ_ATTEMPTS_MAX {
             let found = self.database.read_blocking(|c| index::find(c, key));
             let found = found.map_err(|error| from_database(&error))?;
             let (info, stored) = found.ok_or_else(|| StoreFault::NotFound(key.clone()))?;
             // None if it was replaced since the index was read: look again.
-            if let Some(bytes) = read(&stored, &info)? {
-                return Ok((bytes, info));
+            if let Some(read) = read(&stored, &info)? {
+                return Ok((read, info));
             }
         }
         Err(StoreFault::Unavailable(format!(
@@ -126,8 +134,25 @@ impl Store {
             .unzip();
         let names = writes.iter().map(|write| write.stored.write_id.as_str());
         let staged: Vec<_> = names.zip(bytes.iter().map(Vec::as_slice)).collect();
-        self.files.stage(&staged).map_err(|error| from_io(&error))?;
+        let durable = self.files.stage(&staged);
+        durable.map_err(|error| StoreFault::of_disk(&error))?;
         self.index(runtime, writes, at)
+    }
+
+    /// Makes a copy of a file an object.
+    pub(super) fn put_file(
+        &self,
+        runtime: &Handle,
+        file: &LocalFile,
+        key: ObjectKey,
+        options: PutOptions,
+        at: Timestamp,
+    ) -> Result<ObjectInfo, StoreFault> {
+        let write_id = write_id(at);
+        let path = self.files.aside(&write_id);
+        let received = Received::copy(write_id, path, file);
+        let received = received.map_err(|error| StoreFault::of_disk(&error))?;
+        self.put_received(runtime, received, key, options, at)
     }
 
     /// Makes a file that came in pieces an object.
@@ -139,8 +164,9 @@ impl Store {
         options: PutOptions,
         at: Timestamp,
     ) -> Result<ObjectInfo, StoreFault> {
-        self.files.sync_aside().map_err(|error| from_io(&error))?;
-        let (size, sha256) = (received.size, hexadecimal(&received.sha256));
+        let durable = self.files.sync_aside();
+        durable.map_err(|error| StoreFault::of_disk(&error))?;
+        let (size, sha256) = (received.digests.size, hexadecimal(&received.digests.sha256));
         let write_id = received.keep();
         let write = write_of(key, write_id, size, sha256, options);
         let mut put = self.index(runtime, vec![write], at)?;
@@ -193,6 +219,21 @@ impl Store {
         self.discard(removed);
         self.deliver_or_keep(runtime);
         Ok(())
+    }
+
+    pub(super) fn announce_all(&self, runtime: &Handle, at: Timestamp) -> Result<u64, StoreFault> {
+        let (mut total, mut after) = (0, String::new());
+        loop {
+            let change = self.change(at);
+            let announced = self.write(runtime, move |connection| {
+                index::announce_some(connection, &after, ANNOUNCED_AT_ONCE, &change)
+            });
+            let (count, last) = announced?;
+            let Some(last) = last else { break };
+            (total, after) = (total + count, last);
+        }
+        self.deliver_or_keep(runtime);
+        Ok(total)
     }
 
     fn change(&self, at: Timestamp) -> index::Change {
@@ -312,6 +353,17 @@ fn send(
     runtime.block_on(queue.send(messages.collect()))
 }
 
+fn refuse_larger(info: &ObjectInfo, bytes_max: u64) -> Result<(), StoreFault> {
+    if info.size > bytes_max {
+        return Err(StoreFault::TooLarge {
+            key: info.key.clone(),
+            size: info.size,
+            max: bytes_max,
+        });
+    }
+    Ok(())
+}
+
 fn unreadable(key: &ObjectKey, error: &io::Error) -> StoreFault {
     StoreFault::Unavailable(format!("{key}: {error}"))
 }
@@ -320,17 +372,6 @@ pub(super) fn from_database(error: &DatabaseError) -> StoreFault {
     match error {
         DatabaseError::Stopped { .. } => StoreFault::Full(error.to_string()),
         other => StoreFault::Unavailable(other.to_string()),
-    }
-}
-
-pub(super) fn from_io(error: &io::Error) -> StoreFault {
-    match error.kind() {
-        ErrorKind::StorageFull
-        | ErrorKind::QuotaExceeded
-        | ErrorKind::FileTooLarge
-        | ErrorKind::ReadOnlyFilesystem
-        | ErrorKind::PermissionDenied => StoreFault::Full(error.to_string()),
-        _ => StoreFault::Unavailable(error.to_string()),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The push gateway `log`: it accepts pushes, keeps them readable, and fails when it is told to.
 //!
 //! What it accepts is one line of JSON, handed to the system before the answer: a process that is killed right after
-//! has still accepted. Only a power cut may take the last lines.
+//! has still accepted. Only a power cut may take the last lines. The files go round: see `files`.
 
 mod faults;
+mod files;
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,8 @@ use utoipa::ToSchema;
 
 pub use self::faults::{FaultClass, FaultRule};
 use self::faults::{Faults, Verdict};
+use self::files::Lines;
+pub use self::files::Rotation;
 use crate::embedded::unique_id::unique_id;
 
 /// Accepted pushes that are kept in memory for who comes late.
@@ -51,25 +53,15 @@ pub struct PushLog {
 }
 
 struct Log {
-    file: File,
-    /// Bytes of whole lines.
-    length: u64,
+    lines: Lines,
     tail: VecDeque<Arc<Accepted>>,
 }
 
 impl PushLog {
     /// Opens or creates the file; a line that a crash cut off was never accepted and goes.
-    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)?;
-        let length = whole_lines(&mut file)?;
-        file.set_len(length)?;
+    pub fn open(path: &Path, rotation: Rotation, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let log = Log {
-            file,
-            length,
+            lines: Lines::open(path, rotation)?,
             tail: VecDeque::new(),
         };
         Ok(Self {
@@ -112,7 +104,7 @@ impl PushLog {
         *lock(&self.latency) = latency;
     }
 
-    /// How often each push was accepted, over all the file.
+    /// How often each push was accepted, over all that is kept.
     pub fn accepted_per_push(&self) -> io::Result<HashMap<PushId, u32>> {
         accepted_per_push(&self.path)
     }
@@ -127,7 +119,7 @@ impl PushLog {
         let mut line = serde_json::to_vec(&*accepted)?;
         line.push(b'\n');
         let mut log = lock(&self.log);
-        log.append(&line)?;
+        log.lines.append(&line)?;
         if log.tail.len() == TAIL_MAX {
             log.tail.pop_front();
         }
@@ -164,30 +156,12 @@ impl PushGateway for PushLog {
     }
 }
 
-impl Log {
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(line) {
-            // Half a line would spoil the next one.
-            self.file.set_len(self.length)?;
-            return Err(error);
-        }
-        self.length += line.len() as u64;
-        Ok(())
-    }
-}
-
-/// Reads what a gateway has accepted, live or at rest.
-pub fn read_accepted(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Accepted>>> {
-    let mut lines = BufReader::new(File::open(path)?);
-    Ok(std::iter::from_fn(move || {
-        let mut line = String::new();
-        match lines.read_line(&mut line) {
-            // The last line of a live file may still be on its way.
-            Ok(_) if !line.ends_with('\n') => None,
-            Ok(_) => Some(serde_json::from_str(&line).map_err(io::Error::from)),
-            Err(error) => Some(Err(error)),
-        }
-    }))
+/// Reads what a gateway has accepted and still keeps, live or at rest.
+pub fn read_accepted(
+    path: &Path,
+) -> io::Result<impl Iterator<Item = io::Result<Accepted>> + use<>> {
+    let lines = files::read_lines(path)?;
+    Ok(lines.map(|line| serde_json::from_str(&line?).map_err(io::Error::from)))
 }
 
 /// How often each push was accepted; more than once is a repeat.
@@ -197,23 +171,6 @@ pub fn accepted_per_push(path: &Path) -> io::Result<HashMap<PushId, u32>> {
         *counts.entry(accepted?.payload.push_id).or_default() += 1;
     }
     Ok(counts)
-}
-
-/// Bytes up to the last line's end.
-fn whole_lines(file: &mut File) -> io::Result<u64> {
-    const STEP: u64 = 64 * 1024;
-    let mut end = file.seek(SeekFrom::End(0))?;
-    while end > 0 {
-        let start = end.saturating_sub(STEP);
-        file.seek(SeekFrom::Start(start))?;
-        let mut piece = Vec::new();
-        (&mut *file).take(end - start).read_to_end(&mut piece)?;
-        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -115,9 +115,9 @@ impl EmbeddedQueues {
             .await
     }
 
-    /// Whether a full disk or an I/O error has ended all writing.
-    pub fn has_stopped(&self) -> bool {
-        self.shared.database.has_stopped()
+    /// Resolves with the reason once a full disk, an I/O error or damage has ended all writing.
+    pub async fn stopped(&self) -> String {
+        self.shared.database.stopped().await
     }
 }
 

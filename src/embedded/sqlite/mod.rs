@@ -4,9 +4,11 @@
 //! gathers. A write's future resolves only after its group is durable. After an I/O error nothing is acknowledged
 //! any more, because SQLite cannot know what reached the disk.
 
+mod damage;
 mod layout;
 mod writer;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +16,7 @@ use rusqlite::Connection;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
+use self::damage::{cure, is_damage};
 pub use self::layout::{Schema, open_read_only};
 use self::layout::{check, open_to_write};
 use self::writer::Writer;
@@ -36,7 +39,7 @@ struct Shared {
 
 /// Why a database call failed; `E` is the caller's own refusal, which undoes its write alone.
 #[derive(Debug, Error)]
-pub enum DatabaseError<E = std::convert::Infallible> {
+pub enum DatabaseError<E = Infallible> {
     /// The caller's own refusal.
     #[error(transparent)]
     Refused(E),
@@ -56,6 +59,14 @@ pub enum DatabaseError<E = std::convert::Infallible> {
         /// What is different.
         reason: String,
     },
+    /// The file is damaged, or is no database at all.
+    #[error("{path} is damaged: {source}; {}", cure(.path))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
     /// A statement failed.
     #[error("{path}: {source}")]
     Statement {
@@ -64,14 +75,26 @@ pub enum DatabaseError<E = std::convert::Infallible> {
         /// SQLite's own words.
         source: rusqlite::Error,
     },
-    /// An earlier write met a full disk or an I/O error, so nothing is acknowledged any more.
-    #[error("{path} takes no more writes: {reason}; free the disk and start again")]
+    /// An earlier write met a full disk, an I/O error or damage, so nothing is acknowledged any more.
+    #[error("{path} takes no more writes: {reason}")]
     Stopped {
         /// The file.
         path: PathBuf,
-        /// The first error.
+        /// The first error, and what to do about it.
         reason: String,
     },
+}
+
+impl<E> DatabaseError<E> {
+    /// What SQLite says of a file.
+    pub fn of(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        if is_damage(&source) {
+            Self::Damaged { path, source }
+        } else {
+            Self::Statement { path, source }
+        }
+    }
 }
 
 /// Reads that run at once, and connections that are kept for them. More of them would only wait for the processor, and
@@ -117,20 +140,19 @@ impl Database {
         })
     }
 
-    /// Whether a full disk or an I/O error has ended all writing.
+    /// Whether a full disk, an I/O error or damage has ended all writing.
     pub fn has_stopped(&self) -> bool {
         self.shared.stopped.borrow().is_some()
     }
 
-    /// Resolves with the reason once a full disk or an I/O error has ended all writing.
+    /// Resolves with the reason once a full disk, an I/O error or damage has ended all writing.
     pub async fn stopped(&self) -> String {
         let mut stopped = self.shared.stopped.subscribe();
         let reason = stopped.wait_for(Option::is_some).await;
         // The sender lives as long as `self`, so the wait ends only with a reason.
-        reason.map_or_else(
-            |_| String::new(),
-            |reason| reason.clone().unwrap_or_default(),
-        )
+        let reason = reason.ok().and_then(|reason| reason.clone());
+        let (path, reason) = (self.shared.path.clone(), reason.unwrap_or_default());
+        DatabaseError::<Infallible>::Stopped { path, reason }.to_string()
     }
 
     /// The file.
@@ -221,10 +243,7 @@ impl Shared {
         if readers.len() < READERS_MAX {
             readers.push(connection);
         }
-        result.map_err(|source| DatabaseError::Statement {
-            path: self.path.clone(),
-            source,
-        })
+        result.map_err(|source| DatabaseError::of(&self.path, source))
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::damage::{cure, is_damage};
 use super::{DatabaseError, Shared};
 
 /// Hands writes to the thread. Clones hand them to the same one, which ends with the last of them.
@@ -130,16 +131,13 @@ where
                     || is_disk_failure(source)
                     || connection.is_autocommit() =>
             {
-                Err(source.to_string())
+                Err(reason_to_stop(source, path))
             }
             _ => Ok(()),
         };
         self.outcome = Some(result.map_err(|fault| match fault {
             WriteFault::Refused(refusal) => DatabaseError::Refused(refusal),
-            WriteFault::Statement(source) => DatabaseError::Statement {
-                path: path.to_owned(),
-                source,
-            },
+            WriteFault::Statement(source) => DatabaseError::of(path, source),
         }));
         fate
     }
@@ -175,6 +173,16 @@ fn in_savepoint<T, E>(
         connection.prepare_cached("RELEASE job")?.execute([])?;
     }
     result
+}
+
+/// Why nothing is written any more, and what to do about it.
+fn reason_to_stop(error: &rusqlite::Error, path: &Path) -> String {
+    let cure = if is_damage(error) {
+        cure(path)
+    } else {
+        "free the disk and start again"
+    };
+    format!("{error}; {cure}")
 }
 
 fn is_disk_failure(error: &rusqlite::Error) -> bool {
@@ -237,7 +245,7 @@ fn commit_group(
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute([]))
             .map(|_| ())
-            .map_err(|error| error.to_string())
+            .map_err(|error| reason_to_stop(&error, path))
     };
     run("BEGIN IMMEDIATE")?;
     for job in group.iter_mut() {

@@ -1,17 +1,19 @@
 //! `GET /media`: uploaded pictures with what was made of them, and recordings with how they sound.
 
-use std::fmt::Write;
+mod picture;
+mod recording;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use iyagi_actors::media_job::correlation;
 use iyagi_messages::ids::{LetterId, Timestamp};
-use iyagi_messages::media::{Audio, Hundredths, MetadataItem, RenditionState, Thumbnails, Variant};
+use iyagi_messages::media::MetadataItem;
 use iyagi_messages::object::ObjectKey;
 use serde_json::json;
 
+use self::picture::Picture;
+use self::recording::Recording;
 use super::frame::{Frame, Refusal, page};
 use super::text::{self, Moment};
 use crate::http::State;
@@ -26,15 +28,8 @@ const FILES: &str = "/media/files/";
 const PAGE: usize = 24;
 const LOOKED_AT_MAX: usize = 2_000;
 const LOOKED_AT_AT_ONCE: u32 = 200;
-/// Width of the square that a thumbnail is shown in, in pixels of a screen with two for each.
-const SHOWN_WIDTH: u32 = 480;
-/// Squares of a placeholder.
-const TILES_ACROSS: usize = 8;
-const TILES_DOWN: usize = 6;
 /// Whose jobs can have been given up.
 const CONSUMERS: [&str; 3] = ["metadata", "thumbnails", "audio"];
-/// Half the height of a waveform, in the units of its drawing.
-const WAVE_HALF: f32 = 28.0;
 
 #[derive(Template)]
 #[template(path = "media.html")]
@@ -128,38 +123,6 @@ struct Item {
 struct Given {
     href: String,
     reason: String,
-}
-
-struct Picture {
-    shown: String,
-    width: u32,
-    height: u32,
-    /// Mean colour, `#rrggbb`.
-    colour: String,
-    /// What phones show until a thumbnail is there, as far as it is known.
-    placeholder: Vec<Tile>,
-    rendered_in: Option<String>,
-    variants: Vec<Derived>,
-}
-
-/// A part of a placeholder.
-struct Tile {
-    x: usize,
-    y: usize,
-    colour: String,
-}
-
-struct Recording {
-    /// What a player may choose from, the best first.
-    sources: Vec<Source>,
-    wave: String,
-    facts: Vec<(&'static str, String)>,
-    derived: Vec<Derived>,
-}
-
-struct Source {
-    href: String,
-    content_type: String,
 }
 
 struct Derived {
@@ -297,143 +260,9 @@ impl Item {
     }
 }
 
-impl Picture {
-    /// Shows the smallest that fills its place, or else the largest; nothing if there is none.
-    fn of(thumbnails: &Thumbnails) -> Option<Self> {
-        let variants = &thumbnails.variants;
-        let rank = |variant: &&Variant| {
-            let short = variant.width < SHOWN_WIDTH;
-            (short, variant.width.abs_diff(SHOWN_WIDTH), variant.size)
-        };
-        let shown = variants.iter().min_by_key(rank)?;
-        let derived = variants.iter().map(|variant| Derived {
-            name: format!("{} {}", variant.preset, short(&variant.content_type)),
-            href: href(&variant.key),
-            facts: format!(
-                "{} × {}, {}",
-                variant.width,
-                variant.height,
-                text::bytes(variant.size)
-            ),
-        });
-        Some(Self {
-            shown: href(&shown.key),
-            width: shown.width,
-            height: shown.height,
-            colour: thumbnails.dominant_colour.clone(),
-            placeholder: thumbnails
-                .placeholder
-                .as_deref()
-                .map_or_else(Vec::new, tiles),
-            rendered_in: thumbnails.rendered_in_ms.map(text::span),
-            variants: derived.collect(),
-        })
-    }
-}
-
-impl Recording {
-    fn of(item: &MetadataItem, audio: &Audio) -> Self {
-        let mut sources = Vec::new();
-        let mut derived = Vec::new();
-        for rendition in &audio.renditions {
-            // What is still to be made, or cannot be, the journal tells.
-            if let RenditionState::Made(file) = &rendition.state {
-                sources.push(Source {
-                    href: href(&file.key),
-                    content_type: rendition.content_type.clone(),
-                });
-                derived.push(Derived {
-                    name: rendition.name.clone(),
-                    href: href(&file.key),
-                    facts: text::bytes(file.size),
-                });
-            }
-        }
-        sources.push(Source {
-            href: href(&item.key),
-            content_type: item.content_type.clone(),
-        });
-        derived.extend(audio.files.iter().map(|file| Derived {
-            name: file.name.clone(),
-            href: href(&file.key),
-            facts: text::bytes(file.size),
-        }));
-        Self {
-            sources,
-            wave: wave(&audio.waveform),
-            facts: facts(audio),
-            derived,
-        }
-    }
-}
-
-fn facts(audio: &Audio) -> Vec<(&'static str, String)> {
-    let level = |value: Hundredths, unit: &str| format!("{:.1} {unit}", f64::from(value));
-    let seconds = audio.duration_ms as f64 / 1_000.0;
-    let rate = f64::from(audio.sample_rate_hz) / 1_000.0;
-    let mut facts = vec![
-        ("Length", format!("{seconds:.1} s")),
-        ("Codec", format!("{}, {rate} kHz", audio.codec)),
-    ];
-    if let Some(loudness) = audio.integrated_lufs {
-        facts.push(("Loudness", level(loudness, "LUFS")));
-    }
-    if let Some(peak) = audio.true_peak_dbtp {
-        facts.push(("True peak", level(peak, "dBTP")));
-    }
-    if let Some(duplicate) = &audio.duplicate_of {
-        facts.push(("Duplicate", duplicate.to_string()));
-    }
-    facts
-}
-
-/// A waveform as the path of an SVG: a bar for each hundredth of the recording.
-fn wave(base64: &str) -> String {
-    let mut path = String::new();
-    // The recorder wrote it, so it decodes; a foreign one is left blank.
-    for (place, loudest) in BASE64_STANDARD
-        .decode(base64)
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let half = (f32::from(loudest) / 255.0 * WAVE_HALF).max(0.5);
-        let (x, top) = (place * 4 + 2, WAVE_HALF - half);
-        write!(path, "M{x} {top:.1}v{:.1}", half * 2.0).expect("writing to a String cannot fail");
-    }
-    path
-}
-
-/// The blurred picture of a `ThumbHash` as squares; a foreign one is left blank.
-fn tiles(base64: &str) -> Vec<Tile> {
-    let hash = BASE64_STANDARD.decode(base64).unwrap_or_default();
-    let colours = iyagi_media::blurred(&hash, TILES_ACROSS, TILES_DOWN).unwrap_or_default();
-    let tiles = colours.into_iter().enumerate().map(|(place, colour)| {
-        let [red, green, blue] = colour;
-        Tile {
-            x: place % TILES_ACROSS,
-            y: place / TILES_ACROSS,
-            colour: format!("#{red:02x}{green:02x}{blue:02x}"),
-        }
-    });
-    tiles.collect()
-}
-
-/// A media type without its family.
-fn short(content_type: &str) -> &str {
-    content_type.rsplit('/').next().unwrap_or(content_type)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_waveform_is_drawn_around_its_middle_and_a_foreign_one_is_left_blank() {
-        let path = wave(&BASE64_STANDARD.encode([0, 255]));
-        assert_eq!(path, "M2 27.5v1.0M6 0.0v56.0");
-        assert_eq!(wave("?"), "");
-    }
 
     #[test]
     fn the_next_page_keeps_the_filter() {

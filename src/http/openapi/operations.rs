@@ -77,7 +77,7 @@ const PROBLEMS: Problems = Problems {
         platforms::list,
         platforms::order,
         dead_letters::listing::list,
-        dead_letters::listing::groups,
+        dead_letters::grouping::groups,
         dead_letters::listing::one,
         dead_letters::settling::redrive,
         dead_letters::settling::purge,

@@ -64,7 +64,8 @@ async fn render(state: &State) -> String {
     .sample(&[], uptime_ms as f64 / 1_000.0);
     of_dependencies(&mut text, &readiness);
     actors::of_actors(&mut text, &surface.actors.actors());
-    pushes::of_pushes(&mut text, &surface.tree.projections.outbox());
+    let tree = &surface.tree;
+    pushes::of_pushes(&mut text, &tree.projections.outbox(), &tree.lines);
     // A journal that cannot be read ends the daemon, so nobody asks what it would have told.
     let compacted = compacted.ok().flatten().unwrap_or_default();
     let oldest = oldest.ok().and_then(|events| Some(events.first()?.at));

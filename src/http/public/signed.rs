@@ -208,16 +208,17 @@ async fn receive(
     }
     let received = incoming.end().await;
     let received = received.map_err(|fault| files::problem_of(&fault))?;
-    if received.size != upload.size {
+    let digests = &received.digests;
+    if digests.size != upload.size {
         let detail = format!(
             "{} of the declared {} bytes came",
-            received.size, upload.size
+            digests.size, upload.size
         );
         return Err(not_as_declared("content-length", detail));
     }
     let came = match upload.checksum {
-        Checksum::Crc32(_) => Checksum::Crc32(received.crc32),
-        Checksum::Sha256(_) => Checksum::Sha256(received.sha256),
+        Checksum::Crc32(_) => Checksum::Crc32(digests.crc32),
+        Checksum::Sha256(_) => Checksum::Sha256(digests.sha256),
     };
     if came != upload.checksum {
         let algorithm = came.algorithm();

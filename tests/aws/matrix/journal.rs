@@ -20,6 +20,7 @@ use super::columns;
 use super::table::play;
 use super::trial::Trial;
 use crate::faults::{Call, Service};
+use crate::objects::spool;
 use crate::servers::{ministack, unique};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,7 +83,7 @@ impl Log {
         let file = self.folder.path().join(name);
         let copy = SqliteJournal::open_copy(&file, clock.clone(), Retention::default())
             .expect("a sound copy");
-        let store = S3Objects::open(clients.s3.clone(), &self.bucket, PATIENCE).await;
+        let store = S3Objects::open(clients.s3.clone(), &self.bucket, PATIENCE, spool()).await;
         let parts = Parts {
             client: clients.dynamodb.clone(),
             table: self.table.clone(),

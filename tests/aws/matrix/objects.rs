@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use iyagi::aws::s3::{OpenBucketError, S3Objects};
-use iyagi_actors::ports::{ObjectStore as _, PutOptions, StoreFault};
+use iyagi_actors::ports::{LocalFile, ObjectInfo, ObjectStore as _, PutOptions, StoreFault};
+use iyagi_media::sha256;
 use iyagi_messages::object::ObjectKey;
 
 use super::columns;
 use super::table::play;
 use super::trial::Trial;
 use crate::faults::{Call, Service};
+use crate::objects::spool;
 use crate::servers::{ministack, unique};
 
 /// More than one packet, so that half of it is something.
@@ -22,17 +24,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 enum Operation {
     Open,
     Get,
+    GetFile,
     Head,
     Put,
+    PutFile,
     Delete,
     List,
 }
 
-const OPERATIONS: [Operation; 6] = [
+const OPERATIONS: [Operation; 8] = [
     Operation::Open,
     Operation::Get,
+    Operation::GetFile,
     Operation::Head,
     Operation::Put,
+    Operation::PutFile,
     Operation::Delete,
     Operation::List,
 ];
@@ -41,9 +47,9 @@ impl Operation {
     fn call(self) -> Call {
         let operation = match self {
             Self::Open => "HeadBucket",
-            Self::Get => "GetObject",
+            Self::Get | Self::GetFile => "GetObject",
             Self::Head => "HeadObject",
-            Self::Put => "PutObject",
+            Self::Put | Self::PutFile => "PutObject",
             Self::Delete => "DeleteObject",
             Self::List => "ListObjectsV2",
         };
@@ -75,7 +81,7 @@ impl Subject {
         let made = made.create_bucket_configuration(place).send().await;
         made.expect("a bucket is made");
         let objects = open(&trial, &bucket).await.expect("nothing is wrong yet");
-        let direct = S3Objects::open(trial.direct.s3.clone(), &bucket, PATIENCE).await;
+        let direct = S3Objects::open(trial.direct.s3.clone(), &bucket, PATIENCE, spool()).await;
         Self {
             call: operation.call(),
             bucket,
@@ -83,6 +89,19 @@ impl Subject {
             direct: direct.expect("it is there"),
             trial,
         }
+    }
+
+    /// A file that is to be stored.
+    async fn file(&self) -> LocalFile {
+        let key = key("file");
+        let put = self.direct.put(&key, bytes(), PutOptions::default());
+        put.await.expect("it is stored");
+        let (file, _) = self
+            .direct
+            .get_file(&key, BYTES_MAX)
+            .await
+            .expect("it is there");
+        file
     }
 
     async fn fill(&self) {
@@ -95,7 +114,13 @@ impl Subject {
 }
 
 async fn open(trial: &Trial, bucket: &str) -> Result<S3Objects, OpenBucketError> {
-    S3Objects::open(trial.clients.s3.clone(), bucket, trial.call_timeout).await
+    S3Objects::open(
+        trial.clients.s3.clone(),
+        bucket,
+        trial.call_timeout,
+        spool(),
+    )
+    .await
 }
 
 fn key(name: &str) -> ObjectKey {
@@ -124,8 +149,18 @@ async fn run(operation: Operation, trial: Trial) -> String {
     match operation {
         Operation::Open => opening(&subject).await,
         Operation::Get => getting(&subject).await,
+        Operation::GetFile => spooling(&subject).await,
         Operation::Head => asking(&subject).await,
-        Operation::Put => putting(&subject).await,
+        Operation::Put => {
+            let objects = &subject.objects;
+            let put = async |key| objects.put(&key, bytes(), PutOptions::default()).await;
+            putting(&subject, put).await
+        }
+        Operation::PutFile => {
+            let (objects, file) = (&subject.objects, subject.file().await);
+            let put = async |key| objects.put_file(&key, &file, PutOptions::default()).await;
+            putting(&subject, put).await
+        }
         Operation::Delete => deleting(&subject).await,
         Operation::List => listing(&subject).await,
     }
@@ -158,6 +193,22 @@ async fn getting(subject: &Subject) -> String {
     word(&got)
 }
 
+async fn spooling(subject: &Subject) -> String {
+    subject.fill().await;
+    subject.trial.begin(subject.call);
+    let got = subject.objects.get_file(&key("a"), BYTES_MAX).await;
+    subject.trial.end();
+    let again = subject.objects.get_file(&key("a"), BYTES_MAX).await;
+    let again = again.expect("the fault is over");
+    let got_ones = got.iter().chain([&again]);
+    for (file, info) in got_ones {
+        let read = file.read().expect("readable");
+        assert!(read == bytes(), "{} of {BYTES} bytes", read.len());
+        assert_eq!(info.sha256, Some(sha256(&bytes())));
+    }
+    word(&got)
+}
+
 async fn asking(subject: &Subject) -> String {
     subject.fill().await;
     subject.trial.begin(subject.call);
@@ -172,11 +223,13 @@ async fn asking(subject: &Subject) -> String {
     word(&told)
 }
 
-async fn putting(subject: &Subject) -> String {
+async fn putting(
+    subject: &Subject,
+    put: impl AsyncFn(ObjectKey) -> Result<ObjectInfo, StoreFault>,
+) -> String {
     let key = key("a");
-    let put = || subject.objects.put(&key, bytes(), PutOptions::default());
     subject.trial.begin(subject.call);
-    let stored = put().await;
+    let stored = put(key.clone()).await;
     subject.trial.end();
     let found = subject.direct.get(&key, BYTES_MAX).await;
     match (&stored, &found) {
@@ -184,7 +237,7 @@ async fn putting(subject: &Subject) -> String {
         (Err(_), Err(StoreFault::NotFound(_))) => {}
         (_, Err(fault)) => panic!("an object that is told to be stored is lost: {fault}"),
     }
-    put().await.expect("the fault is over");
+    put(key.clone()).await.expect("the fault is over");
     let (found, _) = subject
         .direct
         .get(&key, BYTES_MAX)

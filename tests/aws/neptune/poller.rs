@@ -117,6 +117,7 @@ impl Reader {
             clock: Arc::clone(&clock) as _,
             catch_up: CatchUpPolicy::default(),
             fleet: Fleet::alone(Arc::clone(&projections)),
+            lines: Arc::default(),
             pending_max_per_host: u64::MAX,
         });
         let matcher = group.child(ChildSpec::new("matcher"), move |me| {

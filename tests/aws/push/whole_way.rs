@@ -63,7 +63,9 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
         graph: Arc::clone(graph) as _,
         gateway: Arc::new(gateway(fake, &Arc::default())),
         store: Arc::new(objects.await.expect("opens")),
-        table: Arc::new(EmbeddedMetadata::open(&folder.join("metadata.db")).expect("opens")),
+        table: Arc::new(
+            EmbeddedMetadata::open(&folder.join("metadata.db"), Arc::clone(&clock)).expect("opens"),
+        ),
         dead_letters: queue("dead-letters.fifo"),
         redrive: None,
         push_feedback: Some(Arc::new(feedback().await)),

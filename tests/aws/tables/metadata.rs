@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use iyagi::aws::dynamodb::definitions::{EXPIRES_AT, TableDefinition};
 use iyagi::aws::dynamodb::metadata::DynamoMetadata;
+use iyagi::clock::SystemClock;
 use iyagi::embedded::metadata::EmbeddedMetadata;
 use iyagi::upload_quota;
 use iyagi_actors::ports::{ALIKE_MAX, Clock, MetadataTable, Written, contract};
@@ -179,7 +180,8 @@ async fn says_and_shows_what_the_embedded_table_does_whatever_the_order() {
     const CASES: u32 = 60;
     let (metadata, _, _) = metadata(ministack()).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let embedded = EmbeddedMetadata::open(&folder.path().join("metadata.db")).expect("opens");
+    let path = folder.path().join("metadata.db");
+    let embedded = EmbeddedMetadata::open(&path, Arc::new(SystemClock)).expect("opens");
     let here = tokio::runtime::Handle::current();
     let mut runner = TestRunner::new(ProptestConfig::with_cases(CASES));
     let ran = tokio::task::block_in_place(|| {

@@ -1,13 +1,14 @@
 //! A bucket as S3 is: it says the order of writes in its notifications alone, and answers when it likes.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use iyagi::embedded::metadata::EmbeddedMetadata;
 use iyagi_actors::ports::{
-    MetadataFault, MetadataPage, MetadataTable, ObjectInfo, ObjectPage, ObjectStore, Outgoing,
-    PutOptions, Queue, QueueDepth, QueueFault, Received, Sent, StoreFault, Written,
+    LocalFile, MetadataFault, MetadataPage, MetadataTable, ObjectInfo, ObjectPage, ObjectStore,
+    Outgoing, PutOptions, Queue, QueueDepth, QueueFault, Received, Sent, StoreFault, Written,
 };
 use iyagi_messages::media::{Audio, Claim, MetadataItem, Sketch, Thumbnails};
 use iyagi_messages::object::{ObjectEvent, ObjectEventKind, ObjectKey, Sequencer};
@@ -168,6 +169,17 @@ impl ObjectStore for Bucket {
         Ok((start, info))
     }
 
+    async fn get_file(
+        &self,
+        key: &ObjectKey,
+        bytes_max: u64,
+    ) -> Result<(LocalFile, ObjectInfo), StoreFault> {
+        let (bytes, info) = self.get(key, bytes_max).await?;
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&bytes).expect("written");
+        Ok((LocalFile::new(file).expect("readable"), info))
+    }
+
     async fn head(&self, key: &ObjectKey) -> Result<ObjectInfo, StoreFault> {
         self.jitter.pause().await;
         let found = self.found(key).map(|(_, info)| info);
@@ -192,6 +204,15 @@ impl ObjectStore for Bucket {
         self.objects().insert(key.clone(), stored);
         self.jitter.pause().await;
         Ok(info)
+    }
+
+    async fn put_file(
+        &self,
+        key: &ObjectKey,
+        file: &LocalFile,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StoreFault> {
+        self.put(key, file.read().expect("readable"), options).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> Result<(), StoreFault> {

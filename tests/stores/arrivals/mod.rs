@@ -15,7 +15,7 @@ use iyagi::clock::SystemClock;
 use iyagi::embedded::metadata::EmbeddedMetadata;
 use iyagi_actors::dlq_keeper::DlqMessage;
 use iyagi_actors::journal::MemoryJournal;
-use iyagi_actors::media_job::{DecodeBudget, DerivedFiles, MediaJournal, Offers};
+use iyagi_actors::media_job::{ByteBudget, DerivedFiles, MediaJournal, Offers};
 use iyagi_actors::metadata_recorder::{MetadataRecorder, MetadataRecorderContext};
 use iyagi_actors::ports::{Clock, MetadataTable, ObjectStore, Queue, Received};
 use iyagi_actors::projections::{Projections, TrafficPolicy};
@@ -94,11 +94,12 @@ impl World {
     async fn new(versions: bool, seed: u64) -> Self {
         let jitter = Jitter::new(seed);
         let folder = tempfile::tempdir().expect("a folder");
-        let table = EmbeddedMetadata::open(&folder.path().join("metadata.db")).expect("opens");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let path = folder.path().join("metadata.db");
+        let table = EmbeddedMetadata::open(&path, Arc::clone(&clock)).expect("opens");
         let bucket = Arc::new(Bucket::new(versions, jitter.clone()));
         let table = Arc::new(Table { table, jitter });
         let offered = Arc::new(Outbox::default());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = Arc::new(MemoryJournal::new(Arc::clone(&clock)));
         let projections = Projections::recover(&*journal, TrafficPolicy::default())
             .await
@@ -142,7 +143,7 @@ impl World {
             derived,
             rendering: Rendering {
                 cpu,
-                budget: DecodeBudget::new(1 << 20),
+                budget: ByteBudget::new(1 << 20),
                 limits: Limits::default(),
                 deadline,
             },

@@ -42,6 +42,7 @@ pub async fn holds<S: Store>(fresh: impl Fn() -> S) {
     a_burst_is_one_entry_and_moves_to_the_front(&fresh()).await;
     pages_stay_while_new_entries_come(&fresh()).await;
     what_came_after_a_mark_is_unread(&fresh()).await;
+    unread_is_the_number_of_unread_entries_after_every_change(&fresh()).await;
     only_the_named_entries_are_marked(&fresh()).await;
     changes_behind_every_position_lead_to_the_same_inbox(&fresh()).await;
     whoever_listens_is_told_whose_inbox_changed(&fresh()).await;
@@ -226,6 +227,59 @@ pub async fn changes_behind_every_position_lead_to_the_same_inbox(store: &impl S
                 let read_since = entry.read.is_some_and(|read| read.pos.0 > start);
                 assert_eq!(marked, read_since, "behind {start}, by {limit}");
             }
+        }
+    }
+}
+
+/// Whatever is told, taken back, marked and dropped, in whichever order.
+pub async fn unread_is_the_number_of_unread_entries_after_every_change(store: &impl Store) {
+    let opened = store.open().await;
+    let people = ["minji", "ada"];
+    let mut told: Vec<Push> = Vec::new();
+    let mut random = 0x9e37_79b9_u64;
+    let mut below = |bound: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 33) % bound
+    };
+    for number in 1..=200 {
+        let person = people[below(2) as usize];
+        let one = |below: &mut dyn FnMut(u64) -> u64| {
+            let of_person = told.iter().filter(|push| push.recipient.as_str() == person);
+            let of_person: Vec<&Push> = of_person.collect();
+            (!of_person.is_empty())
+                .then(|| of_person[below(of_person.len() as u64) as usize].clone())
+        };
+        let new = push(person, "phone", number, "daniel");
+        let head = opened.journal.head().await.expect("readable");
+        match (below(8), one(&mut below)) {
+            (0, Some(push)) => opened.suppress(&push, SuppressReason::Muted).await,
+            (1, Some(push)) => opened.read(person, &[push.notification()], head).await,
+            (2, _) if below(3) == 0 => opened.read(person, &[], head).await,
+            (3, _) if below(3) == 0 => {
+                let before = moment(number.saturating_sub(10));
+                while opened.inbox.drop_older(before).await.expect("readable") {}
+            }
+            (4, Some(first)) => {
+                let added = of_burst(&new, &first);
+                opened.request(std::slice::from_ref(&added)).await;
+                told.push(added);
+            }
+            _ => {
+                opened.request(std::slice::from_ref(&new)).await;
+                told.push(new);
+            }
+        }
+        for person in people {
+            let person = person.into();
+            let unread = opened.inbox.page(&person, None, true, 1_000).await;
+            let unread = unread.expect("readable").len() as u64;
+            assert_eq!(
+                opened.inbox.unread(&person).await,
+                Ok(unread),
+                "after {number}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What every object store promises.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use iyagi_media::sha256;
@@ -10,7 +11,7 @@ use iyagi_messages::object::{
 };
 
 use crate::ports::queue::BATCH_MAX;
-use crate::ports::{NewObject, ObjectStore, PutOptions, Queue, StoreFault};
+use crate::ports::{LocalFile, NewObject, ObjectInfo, ObjectStore, PutOptions, Queue, StoreFault};
 
 /// More than any object of the checks has.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -27,6 +28,9 @@ pub async fn all(store: &dyn ObjectStore, notifications: &dyn Queue, prefix: &st
     the_latest_write_is_read(store, prefix).await;
     an_object_larger_than_wanted_is_not_read(store, prefix).await;
     the_start_of_an_object_comes_with_the_facts_of_the_whole(store, prefix).await;
+    a_file_is_the_object_that_it_was_asked_for(store, prefix).await;
+    a_file_stays_what_it_was_whatever_becomes_of_its_object(store, prefix).await;
+    what_is_stored_from_a_file_is_read_as_it_was_in_it(store, prefix).await;
     a_listing_is_in_byte_order_and_pages_without_gaps(store, prefix).await;
     drain(notifications).await;
     writes_and_removals_are_notified_in_the_order_of_their_sequencers(store, notifications, prefix)
@@ -183,6 +187,87 @@ pub async fn the_start_of_an_object_comes_with_the_facts_of_the_whole(
     }
 }
 
+/// A file has the bytes and the facts that are read into memory, and the limits hold for it.
+pub async fn a_file_is_the_object_that_it_was_asked_for(store: &dyn ObjectStore, prefix: &str) {
+    let key = key(prefix, "file/a");
+    let missing = StoreFault::NotFound(key.clone());
+    assert_eq!(
+        store.get_file(&key, BYTES_MAX).await.err(),
+        Some(missing.clone())
+    );
+    for text in ["", "1", &large("a")] {
+        put(store, &key, text).await;
+        let file = store.get_file(&key, text.len() as u64).await;
+        let (file, info) = file.expect("reads");
+        assert_eq!(file.size(), text.len() as u64);
+        assert_eq!(bytes(&file), text.as_bytes());
+        assert_eq!(file.sha256().expect("readable"), sha256(text.as_bytes()));
+        if let Some(told) = &info.sha256 {
+            assert_eq!(*told, sha256(text.as_bytes()));
+        }
+        let head = store.head(&key).await.expect("is there");
+        let sha256 = head.sha256.clone();
+        assert_eq!(ObjectInfo { sha256, ..info }, head);
+    }
+    let size = large("a").len() as u64;
+    let too_large = StoreFault::TooLarge {
+        key: key.clone(),
+        size,
+        max: size - 1,
+    };
+    assert_eq!(store.get_file(&key, size - 1).await.err(), Some(too_large));
+    store.delete(&key).await.expect("removes");
+    assert_eq!(store.get_file(&key, BYTES_MAX).await.err(), Some(missing));
+}
+
+/// Whoever reads half of a file finds the other half of the same write behind it, wherever others read meanwhile.
+pub async fn a_file_stays_what_it_was_whatever_becomes_of_its_object(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) {
+    let key = key(prefix, "file/b");
+    let (first, second) = (large("first"), large("second"));
+    put(store, &key, &first).await;
+    let (file, _) = store.get_file(&key, BYTES_MAX).await.expect("reads");
+    let mut reader = file.reader();
+    let mut read = vec![0; first.len() / 2];
+    reader.read_exact(&mut read).expect("readable");
+    put(store, &key, &second).await;
+    let (later, _) = store.get_file(&key, BYTES_MAX).await.expect("reads");
+    assert_eq!(bytes(&later), second.as_bytes());
+    store.delete(&key).await.expect("removes");
+    reader.read_to_end(&mut read).expect("readable");
+    assert_eq!(read, first.as_bytes());
+    let end = reader.seek(SeekFrom::End(-1)).expect("a place");
+    assert_eq!(end, first.len() as u64 - 1);
+    assert_eq!(bytes(&file), first.as_bytes());
+    assert_eq!(bytes(&later), second.as_bytes());
+}
+
+/// A file is stored as bytes in memory are, with what stands beside them.
+pub async fn what_is_stored_from_a_file_is_read_as_it_was_in_it(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) {
+    let (from, to) = (key(prefix, "file/from"), key(prefix, "file/to"));
+    let options = PutOptions {
+        content_type: Some("audio/ogg".to_owned()),
+        cache_control: Some("private".to_owned()),
+        metadata: BTreeMap::from([("origin".to_owned(), "encoder".to_owned())]),
+    };
+    for text in ["", "1", &large("c")] {
+        put(store, &from, text).await;
+        let (file, _) = store.get_file(&from, BYTES_MAX).await.expect("reads");
+        store.delete(&from).await.expect("removes");
+        let stored = store.put_file(&to, &file, options.clone()).await;
+        let stored = stored.expect("stores");
+        assert_eq!((&stored.key, stored.size), (&to, text.len() as u64));
+        let (read, info) = store.get(&to, BYTES_MAX).await.expect("reads");
+        assert_eq!(read, text.as_bytes());
+        assert_eq!((&info.etag, &info.options), (&stored.etag, &options));
+    }
+}
+
 /// Pages of any size give every key once, and a prefix is no pattern.
 pub async fn a_listing_is_in_byte_order_and_pages_without_gaps(
     store: &dyn ObjectStore,
@@ -236,7 +321,9 @@ pub async fn writes_and_removals_are_notified_in_the_order_of_their_sequencers(
 ) {
     let key = key(prefix, "notified/한글 +1.jpg");
     put(store, &key, "first").await;
-    put(store, &key, "second").await;
+    let second = file(store, prefix, "second").await;
+    let stored = store.put_file(&key, &second, PutOptions::default()).await;
+    stored.expect("stores");
     store.delete(&key).await.expect("removes");
     let mut events = receive_events(notifications, 3).await;
     events.sort_by(|a, b| a.sequencer.cmp(&b.sequencer));
@@ -283,6 +370,23 @@ async fn put(store: &dyn ObjectStore, key: &ObjectKey, text: &str) {
         .put(key, text.as_bytes().to_vec(), PutOptions::default())
         .await;
     put.expect("stores");
+}
+
+/// More than any buffer on the way holds.
+fn large(of: &str) -> String {
+    of.repeat(300_000 / of.len())
+}
+
+fn bytes(file: &LocalFile) -> Vec<u8> {
+    file.read().expect("readable")
+}
+
+/// A file with a text in it, of whose making nobody is notified.
+async fn file(store: &dyn ObjectStore, prefix: &str, text: &str) -> LocalFile {
+    let key = key(DERIVED_PREFIX, &format!("{prefix}text"));
+    put(store, &key, text).await;
+    let (file, _) = store.get_file(&key, BYTES_MAX).await.expect("reads");
+    file
 }
 
 /// Empties the queue of what earlier checks and the store itself have put there.

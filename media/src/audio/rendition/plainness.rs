@@ -2,8 +2,16 @@
 //! Ogg is looked at. What is not known to be harmless is refused, so that no tag of a kind that
 //! nobody thought of passes.
 
+use std::io::{self, BufReader, Read, SeekFrom};
+use std::ops::Range;
+
 use super::{Rendition, RenditionError};
-use crate::audio::mp4::Boxes;
+use crate::audio::error::AudioError;
+use crate::audio::mp4::{Header, LONGEST_HEADER, header};
+use crate::audio::source::Sound;
+
+/// What stands before the boxes of a `meta`.
+const META_VERSION_BYTES: u64 = 4;
 
 /// Boxes that hold boxes.
 const PARENTS: [&[u8; 4]; 8] = [
@@ -19,50 +27,71 @@ const PLAIN: [&[u8; 4]; 18] = [
 /// Boxes that could tell something, and do not while they are empty: `ffmpeg` writes them so.
 const EMPTY: [&[u8; 4]; 2] = [b"ilst", b"free"];
 
+/// Boxes within boxes: the deepest that is plain is the sixth.
+const DEPTH_MAX: usize = 8;
+
 /// The one comment that is about the file and not about the recording.
 const ENCODER: &[u8] = b"encoder=";
 
-pub(super) fn check(rendition: Rendition, bytes: &[u8]) -> Result<(), RenditionError> {
+/// Of all comments together; those of an encoder are about a hundred.
+const COMMENTS_BYTES_MAX: usize = 64 << 10;
+
+pub(super) fn check(rendition: Rendition, file: &mut dyn Sound) -> Result<(), RenditionError> {
+    let size = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
     match rendition {
-        Rendition::Opus32k => ogg(bytes),
-        Rendition::Aac64k => mp4(bytes),
+        Rendition::Opus32k => ogg(file, size),
+        Rendition::Aac64k => mp4(file, 0..size, DEPTH_MAX),
     }
 }
 
-fn mp4(level: &[u8]) -> Result<(), RenditionError> {
-    let mut boxes = Boxes { rest: level };
-    for (kind, body) in boxes.by_ref() {
+fn mp4(file: &mut dyn Sound, level: Range<u64>, depth: usize) -> Result<(), RenditionError> {
+    let inner = depth.checked_sub(1);
+    let inner = inner.ok_or_else(|| tells("boxes within boxes without end"))?;
+    let mut at = level.start;
+    while at < level.end {
+        let Header { kind, length, size } = header_at(file, at, level.end - at)?;
+        let body = at + length..at + size;
         if PARENTS.contains(&&kind) {
-            mp4(body)?;
-        } else if let (b"meta", Some((_version, children))) = (&kind, body.split_at_checked(4)) {
-            mp4(children)?;
+            mp4(file, body, inner)?;
+        } else if kind == *b"meta" && size - length >= META_VERSION_BYTES {
+            mp4(file, body.start + META_VERSION_BYTES..body.end, inner)?;
         } else if !(PLAIN.contains(&&kind) || EMPTY.contains(&&kind) && body.is_empty()) {
             return Err(tells(&format!("a box `{}`", kind.escape_ascii())));
         }
+        at += size;
     }
-    if boxes.rest.is_empty() {
-        Ok(())
-    } else {
-        Err(tells("bytes that are no box"))
-    }
+    Ok(())
 }
 
-fn ogg(bytes: &[u8]) -> Result<(), RenditionError> {
-    let mut pages = Pages { rest: bytes };
-    let head = pages.next().ok_or_else(|| tells("no page of Ogg"))?;
+fn header_at(file: &mut dyn Sound, at: u64, left: u64) -> Result<Header, RenditionError> {
+    let mut start = [0; LONGEST_HEADER];
+    let start = &mut start[..LONGEST_HEADER.min(usize::try_from(left).unwrap_or(usize::MAX))];
+    let read = file.seek(SeekFrom::Start(at));
+    read.and_then(|_| file.read_exact(start))
+        .map_err(unreadable)?;
+    header(start, left).ok_or_else(|| tells("bytes that are no box"))
+}
+
+fn ogg(file: &mut dyn Sound, size: u64) -> Result<(), RenditionError> {
+    file.rewind().map_err(unreadable)?;
+    let mut pages = Pages {
+        file: BufReader::new(file),
+        left: size,
+    };
+    let head = pages.next()?.ok_or_else(no_page)?;
     let mut comments = Vec::new();
     let mut complete = false;
-    for page in pages.by_ref() {
+    while let Some(page) = pages.next()? {
         if page.serial != head.serial {
             return Err(tells("a second stream"));
         }
         if !complete {
-            comments.extend_from_slice(page.first_packet);
+            comments.extend_from_slice(page.first_packet());
             complete = page.first_packet_ends;
         }
-    }
-    if !pages.rest.is_empty() {
-        return Err(tells("bytes that are no page"));
+        if comments.len() > COMMENTS_BYTES_MAX {
+            return Err(tells("comments that are far too long"));
+        }
     }
     opus_comments(&comments).ok_or_else(|| tells("comments about more than its encoder"))
 }
@@ -71,41 +100,66 @@ fn tells(what: &str) -> RenditionError {
     RenditionError::Tagged(what.to_owned())
 }
 
-/// Pages of Ogg (RFC 3533 §6).
-struct Pages<'a> {
-    /// What was not walked yet, or cannot be.
-    rest: &'a [u8],
+fn unreadable(error: io::Error) -> RenditionError {
+    AudioError::Unreadable(error.to_string()).into()
 }
 
-struct Page<'a> {
+/// Pages of Ogg (RFC 3533 §6).
+struct Pages<'a> {
+    file: BufReader<&'a mut dyn Sound>,
+    /// Bytes up to the end.
+    left: u64,
+}
+
+struct Page {
     serial: u32,
-    first_packet: &'a [u8],
+    body: Vec<u8>,
+    first_packet_bytes: usize,
     first_packet_ends: bool,
 }
 
-impl<'a> Iterator for Pages<'a> {
-    type Item = Page<'a>;
+impl Page {
+    fn first_packet(&self) -> &[u8] {
+        &self.body[..self.first_packet_bytes]
+    }
+}
 
-    fn next(&mut self) -> Option<Page<'a>> {
+impl Pages<'_> {
+    /// Reads the next page; none at the end of the file.
+    fn next(&mut self) -> Result<Option<Page>, RenditionError> {
         const HEADER: usize = 27;
-        let header = self.rest.get(..HEADER)?;
-        if !header.starts_with(b"OggS\0") {
-            return None;
+        if self.left == 0 {
+            return Ok(None);
         }
-        let serial = u32::from_le_bytes(*header.get(14..)?.first_chunk()?);
-        let (segments, body) = self.rest[HEADER..].split_at_checked(header[26].into())?;
+        let header = self.read(HEADER)?;
+        if !header.starts_with(b"OggS\0") {
+            return Err(no_page());
+        }
+        let serial = header[14..].first_chunk().expect("the header has 27 bytes");
+        let segments = self.read(header[HEADER - 1].into())?;
         let bytes = |segments: &[u8]| segments.iter().copied().map(usize::from).sum();
         // A packet ends with the first segment that is not full.
         let end = segments.iter().position(|size| *size < u8::MAX);
         let first = &segments[..end.map_or(segments.len(), |end| end + 1)];
-        let (body, rest) = body.split_at_checked(bytes(segments))?;
-        self.rest = rest;
-        Some(Page {
-            serial,
-            first_packet: &body[..bytes(first)],
+        Ok(Some(Page {
+            serial: u32::from_le_bytes(*serial),
+            body: self.read(bytes(&segments))?,
+            first_packet_bytes: bytes(first),
             first_packet_ends: end.is_some(),
-        })
+        }))
     }
+
+    fn read(&mut self, bytes: usize) -> Result<Vec<u8>, RenditionError> {
+        let left = self.left.checked_sub(bytes as u64);
+        self.left = left.ok_or_else(no_page)?;
+        let mut read = vec![0; bytes];
+        self.file.read_exact(&mut read).map_err(unreadable)?;
+        Ok(read)
+    }
+}
+
+fn no_page() -> RenditionError {
+    tells("bytes that are no page of Ogg")
 }
 
 /// Walks the comment header (RFC 7845 §5.2); nothing unless it ends where it should, and tells
@@ -132,11 +186,24 @@ fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
+    fn mp4(bytes: &[u8]) -> Result<(), RenditionError> {
+        check(Rendition::Aac64k, &mut Cursor::new(bytes))
+    }
+
+    fn ogg(bytes: &[u8]) -> Result<(), RenditionError> {
+        check(Rendition::Opus32k, &mut Cursor::new(bytes))
+    }
+
     fn mp4_box(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
-        let size = (body.len() + 8) as u32;
-        [&size.to_be_bytes()[..], &kind, body].concat()
+        [&mp4_header(kind, body.len() as u32 + 8), body].concat()
+    }
+
+    fn mp4_header(kind: [u8; 4], size: u32) -> Vec<u8> {
+        [size.to_be_bytes(), kind].concat()
     }
 
     fn ogg_page(serial: u32, packets: &[&[u8]]) -> Vec<u8> {
@@ -203,5 +270,23 @@ mod tests {
         assert!(ogg(&second).is_err());
         let long = "x".repeat(70_000);
         assert!(ogg(&opus(&[&long], b"")).is_err());
+    }
+
+    #[test]
+    fn a_header_that_never_ends_is_neither_kept_nor_followed() {
+        let mut page = ogg_page(7, &[&vec![0; 255 * 254]]);
+        // Without its last segment the packet goes on in the next page.
+        page[26] -= 1;
+        page.remove(27 + 254);
+        let pages = [ogg_page(7, &[b"OpusHead"]), page.repeat(9)].concat();
+        let said = ogg(&pages).expect_err("it has no end").to_string();
+        assert!(said.contains("far too long"), "{said}");
+
+        let headers = (1..=100_000_u32).rev();
+        let deep: Vec<u8> = headers
+            .flat_map(|level| mp4_header(*b"moov", level * 8))
+            .collect();
+        let said = mp4(&deep).expect_err("it has no end").to_string();
+        assert!(said.contains("without end"), "{said}");
     }
 }

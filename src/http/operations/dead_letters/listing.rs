@@ -1,11 +1,10 @@
-//! Lists dead letters, newest first, counts them in groups, and shows one with its history.
+//! Lists dead letters, newest first, and shows one with its history.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use iyagi_actors::projections::{LetterGroup, LetterPlace, LetterState, Outbox};
+use iyagi_actors::projections::{LetterPlace, LetterState, Outbox};
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
@@ -52,17 +51,6 @@ pub(in crate::http) struct View {
     pub(in crate::http) platform: Option<Platform>,
 }
 
-/// Letters of one job that were given up for one reason.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = DeadLetterGroup)]
-struct Group {
-    origin: String,
-    reason: String,
-    count: u64,
-    oldest_at: Timestamp,
-    newest_at: Timestamp,
-}
-
 /// Some letters, the newest first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeadLetterPage)]
@@ -72,14 +60,6 @@ pub(in crate::http) struct Page {
     #[schema(required)]
     pub(in crate::http) next: Option<String>,
     pub(in crate::http) conservation: Conservation,
-}
-
-/// Letters in groups.
-#[derive(Serialize, ToSchema)]
-#[schema(as = DeadLetterGroups)]
-struct Groups {
-    groups: Vec<Group>,
-    conservation: Conservation,
 }
 
 /// A letter with everything that led to it and came of it.
@@ -137,31 +117,6 @@ pub(in crate::http) async fn read(
         next: next.map(|place| request::sealed_cursor(&place_text(place))),
         conservation,
     })
-}
-
-/// Letters that wait, by their job and by why it was given up.
-#[utoipa::path(
-    get,
-    path = "/v1/ops/dead-letters/groups",
-    operation_id = "groupDeadLetters",
-    tag = "dead letters",
-    params(Filter),
-    responses((status = 200, description = "Groups, and what has become of every push", body = Groups)),
-)]
-pub async fn groups(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let filter = Filter::of(&Query::of(&request, &PARAMETERS)?)?;
-    let pushes = DeadPushes::behind(&state.surface, &filter).await?;
-    let (groups, conservation) = {
-        let outbox = state.surface.tree.projections.outbox();
-        (
-            grouped(&outbox, &pushes, &filter),
-            Conservation::of(&outbox.counts),
-        )
-    };
-    Ok(response::ok(&Groups {
-        groups,
-        conservation,
-    }))
 }
 
 /// A letter with its history, from the commit or the upload on.
@@ -300,52 +255,14 @@ fn page(
     (fitting, last)
 }
 
-fn grouped(outbox: &Outbox, pushes: &DeadPushes, filter: &Filter) -> Vec<Group> {
-    if filter.is_of_groups() {
-        let meant = |group: &LetterGroup| {
-            let is = |wanted: Option<&String>, found| wanted.is_none_or(|wanted| wanted == found);
-            is(filter.origin.as_ref(), &group.origin) && is(filter.reason.as_ref(), &group.reason)
-        };
-        let groups = outbox.letter_groups().filter(meant);
-        return groups.map(Group::from).collect();
-    }
-    let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
-    for state in filter.among(outbox, pushes, None) {
-        let letter = &state.letter;
-        let key = (letter.origin.name(), letter.reason.as_str());
-        let group = groups.entry(key).or_insert_with(|| Group {
-            origin: key.0.to_owned(),
-            reason: key.1.to_owned(),
-            count: 0,
-            oldest_at: letter.at,
-            newest_at: letter.at,
-        });
-        group.count += 1;
-        group.oldest_at = group.oldest_at.min(letter.at);
-        group.newest_at = group.newest_at.max(letter.at);
-    }
-    groups.into_values().collect()
-}
-
-impl From<LetterGroup> for Group {
-    fn from(group: LetterGroup) -> Self {
-        Self {
-            origin: group.origin,
-            reason: group.reason,
-            count: group.count,
-            oldest_at: group.oldest_at,
-            newest_at: group.newest_at,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use iyagi_messages::fact::LetterRequested;
     use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq};
 
-    fn outbox(letters: &[(&str, &str, i64)]) -> Outbox {
+    /// Letters of thumbnails: whose, why, and when they were given up.
+    pub(in super::super) fn outbox(letters: &[(&str, &str, i64)]) -> Outbox {
         let mut outbox = Outbox::default();
         for (at, (key, reason, moment)) in (1..).zip(letters) {
             let id = LetterId::of_object("thumbnails", key, "1");
@@ -402,46 +319,28 @@ mod tests {
     }
 
     #[test]
-    fn groups_count_by_job_and_reason() {
+    fn a_filter_lets_through_what_it_names_and_the_time_between() {
         let outbox = outbox(&[("a", "bomb", 3), ("b", "truncated", 1), ("c", "bomb", 5)]);
-        let groups = grouped(&outbox, &DeadPushes::default(), &Filter::default());
-        assert_eq!(groups.len(), 2);
-        assert_eq!((groups[0].reason.as_str(), groups[0].count), ("bomb", 2));
-        assert_eq!(
-            (groups[0].oldest_at, groups[0].newest_at),
-            (Timestamp(3), Timestamp(5))
-        );
+        let count = |filter: &Filter| {
+            page(&outbox, &DeadPushes::default(), filter, None, 10)
+                .0
+                .len()
+        };
         let only = Filter {
             reason: Some("truncated".to_owned()),
             ..Filter::default()
         };
-        assert_eq!(
-            page(&outbox, &DeadPushes::default(), &only, None, 10)
-                .0
-                .len(),
-            1
-        );
-        assert_eq!(grouped(&outbox, &DeadPushes::default(), &only).len(), 1);
+        assert_eq!(count(&only), 1);
         let between = Filter {
             since: Some(Timestamp(1)),
             until: Some(Timestamp(5)),
             ..Filter::default()
         };
-        assert_eq!(
-            page(&outbox, &DeadPushes::default(), &between, None, 10)
-                .0
-                .len(),
-            2
-        );
+        assert_eq!(count(&between), 2);
         let of_somebody = Filter {
             person: Some("minji".into()),
             ..Filter::default()
         };
-        assert_eq!(
-            page(&outbox, &DeadPushes::default(), &of_somebody, None, 10)
-                .0
-                .len(),
-            0
-        );
+        assert_eq!(count(&of_somebody), 0);
     }
 }

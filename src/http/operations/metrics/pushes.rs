@@ -4,6 +4,7 @@ use iyagi_actors::platforms::breaker::BreakerState;
 use iyagi_actors::ports::QuotaLevel;
 use iyagi_actors::projections::Outbox;
 use iyagi_actors::push_feedback::FeedbackCounts;
+use iyagi_actors::push_sender::lines::Lines;
 use iyagi_messages::push::PauseReason;
 
 use crate::http::operations::exposition::Exposition;
@@ -14,7 +15,7 @@ use crate::surface::Surface;
 /// Reads one figure of a quota.
 type QuotaGauge = fn(&QuotaLevel) -> f64;
 
-pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
+pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox, lines: &Lines) {
     let counts = &outbox.counts;
     text.counter(
         "iyagi_push_matched_total",
@@ -46,6 +47,11 @@ pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox) {
         "Of those that are not settled, the ones that wait on purpose",
     )
     .sample(&[], outbox.deferred());
+    text.gauge(
+        "iyagi_push_in_line_pushes",
+        "Of those that are not settled, the ones that wait for an earlier attempt to their phone, or for their own next one",
+    )
+    .sample(&[], lines.len());
     let mut family = text.gauge(
         "iyagi_letter_waiting_letters",
         "Dead letters that wait, by job",
