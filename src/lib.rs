@@ -16,6 +16,7 @@
 //! - [`links`]: links that need no sign-in, to read or upload one object
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`rehearsal`]: what the daemon would do, tried out
+//! - [`retention`]: what is old enough to be taken out of the journal, and a journal at rest
 //! - [`search_rebuild`]: a search index that is built anew, and put in place
 //! - [`template_tests`]: the tests that a file of templates carries
 //! - [`tell`]: events of the journal in words
@@ -43,6 +44,7 @@ mod own_secret;
 pub mod push_payload;
 pub mod quota;
 pub mod rehearsal;
+pub mod retention;
 pub mod search_rebuild;
 pub mod spool;
 pub mod surface;

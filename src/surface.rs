@@ -19,6 +19,7 @@ use crate::auth::SignIn;
 use crate::auth::operators::Operators;
 use crate::config::{Config, Provenance};
 use crate::embedded::graph::EmbeddedGraph;
+use crate::embedded::journal::Compaction;
 use crate::embedded::links::LocalLinks;
 use crate::embedded::objects::EmbeddedObjects;
 use crate::embedded::push_log::PushLog;
@@ -59,6 +60,8 @@ pub struct Surface {
     pub journal: Arc<dyn Journal>,
     /// The journal's file, for readers beside its writer.
     pub journal_path: PathBuf,
+    /// Takes out of the journal what is over, where that is done.
+    pub compaction: Option<Arc<Compaction>>,
     /// Tells who a request speaks for.
     pub sign_in: SignIn,
     /// Tells who an operator's token belongs to.

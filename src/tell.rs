@@ -169,6 +169,13 @@ fn of_order(fact: &Fact) -> Option<String> {
             let how = format!("{} is to be worked on anew, wished", fact.key);
             (how, &fact.by, &fact.because)
         }
+        Fact::CompactionRequested(fact) => {
+            let before = moment(fact.before);
+            let how = format!(
+                "what is over and of before {before} is to be taken out of the journal, wished"
+            );
+            (how, &fact.by, &fact.because)
+        }
         Fact::ActorPaused(fact) => (paused(&fact.actor), &fact.by, &fact.because),
         Fact::ActorResumed(fact) => (resumed(&fact.actor), &fact.by, &fact.because),
         Fact::RestartRequested(fact) => {
@@ -378,6 +385,11 @@ fn of_daemon(fact: &Fact) -> Option<String> {
         Fact::ActorEscalated(fact) => {
             format!("{} failed too often: {}", fact.actor, fact.reason)
         }
+        Fact::JournalCompacted(fact) => format!(
+            "by now {} up to position {} were taken out of the journal, and are in its exports",
+            number(fact.events, ["event", "events"]),
+            fact.through
+        ),
         Fact::DaemonStarted(fact) => format!("iyagi {} came up", fact.version),
         Fact::DaemonStopped(fact) if fact.drained => "the daemon went down, all done".to_owned(),
         Fact::DaemonStopped(_) => "the daemon went down before all was done".to_owned(),
@@ -409,6 +421,7 @@ pub fn span(ms: u64) -> String {
     }
 }
 
-fn number(of: u64, [one, many]: [&str; 2]) -> String {
+/// A number of things.
+pub(crate) fn number(of: u64, [one, many]: [&str; 2]) -> String {
     format!("{of} {}", if of == 1 { one } else { many })
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 
 use iyagi_messages::event::{Entity, Event};
-use iyagi_messages::fact::Fact;
+use iyagi_messages::fact::{Fact, JournalCompacted, NO_OUTCOME};
 use iyagi_messages::fleet::Lane;
 use iyagi_messages::ids::{DeviceToken, EventId, PersonId, Pos, PushId, Seq};
 use iyagi_messages::object::ObjectKey;
@@ -24,7 +24,10 @@ const PREFIXES: [&str; 3] = ["profile/", "posts/", "uploads/"];
 pub struct Audit {
     outbox: Outbox,
     members: Members,
-    seqs: HashMap<Entity, Seq>,
+    /// Nothing behind this position was taken out.
+    compacted: Pos,
+    /// Each entity's last number, and where it stands.
+    last: HashMap<Entity, (Seq, Pos)>,
     ids: HashMap<EventId, Pos>,
     lanes: HashMap<(PersonId, Option<DeviceToken>), VecDeque<PushId>>,
     lane_of: HashMap<PushId, (PersonId, Option<DeviceToken>)>,
@@ -54,13 +57,13 @@ pub struct Violation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Invariant {
-    /// Positions are gapless from 1.
+    /// Positions are gapless from 1, but for what was taken out.
     Gapless,
-    /// Each entity's numbers are gapless from 1.
+    /// Each entity's numbers are gapless from 1, but for what was taken out.
     EntityOrder,
     /// No event is there twice.
     Unique,
-    /// A cause is in the journal before what it caused.
+    /// A cause is in the journal before what it caused, or was taken out.
     CauseFirst,
     /// The cursor never moves back.
     CursorForward,
@@ -120,12 +123,27 @@ pub struct Report {
 }
 
 impl Audit {
+    /// An audit of a journal that something was taken out of. What is missing is taken to be that; whoever reads it knows
+    /// better where it may be missing.
+    pub fn behind(compacted: &JournalCompacted) -> Self {
+        let totals = &compacted.totals;
+        Self {
+            outbox: Outbox::behind(totals),
+            compacted: compacted.through,
+            starts: totals.starts,
+            unknown_outcomes: totals.unknown_outcomes,
+            ..Self::default()
+        }
+    }
+
     /// Checks the next event.
     pub fn event(&mut self, event: &Event) {
         self.events += 1;
         self.check_envelope(event);
         self.check_fact(event);
-        if let Some(detail) = self.derived.fact(&event.fact) {
+        if let Some(detail) = self.derived.fact(&event.fact)
+            && event.pos > self.compacted
+        {
             self.violate(Invariant::DerivedOfBytes, event, detail);
         }
         let contradictions = self.outbox.contradictions;
@@ -189,14 +207,17 @@ impl Audit {
     }
 
     fn check_envelope(&mut self, event: &Event) {
-        if event.pos.0 != self.outbox.pos.0 + 1 {
+        let next = self.outbox.pos.0 + 1;
+        if event.pos.0 < next || event.pos.0 > next.max(self.compacted.0 + 1) {
             let detail = format!("position {} follows {}", event.pos, self.outbox.pos);
             self.violate(Invariant::Gapless, event, detail);
         }
-        let seq = self.seqs.entry(event.entity.clone()).or_default();
+        let place = (event.seq, event.pos);
+        let before = self.last.insert(event.entity.clone(), place);
+        let (seq, pos) = before.unwrap_or_default();
         let expected = Seq(seq.0 + 1);
-        *seq = event.seq;
-        if event.seq != expected {
+        let taken_out = event.seq > expected && pos < self.compacted;
+        if event.seq != expected && !taken_out {
             let detail = format!("{} has number {}, not {expected}", event.entity, event.seq);
             self.violate(Invariant::EntityOrder, event, detail);
         }
@@ -204,7 +225,9 @@ impl Audit {
             let detail = format!("event {} is already at position {first}", event.id);
             self.violate(Invariant::Unique, event, detail);
         }
+        // Of a cause that was taken out no place is known.
         if let Some(cause) = event.cause
+            && self.compacted == Pos::default()
             && !self.ids.contains_key(&cause)
         {
             let detail = format!("its cause {cause} is not before it");
@@ -240,7 +263,7 @@ impl Audit {
                     self.leave_lane(push);
                 }
             }
-            Fact::PushFailed(failed) if failed.code == "no_outcome" => self.unknown_outcomes += 1,
+            Fact::PushFailed(failed) if failed.code == NO_OUTCOME => self.unknown_outcomes += 1,
             Fact::MetadataRecorded(recorded) => {
                 let key = &recorded.key;
                 let candidate = PREFIXES.iter().any(|p| key.as_str().starts_with(p));

@@ -10,6 +10,7 @@
 //! - [`inbox`]: what people were told, whether their phones rang or not
 //! - [`platforms`]: which push services are sent to at present
 //! - [`ports`]: what an actor needs from the world, one file each
+//! - [`retention`]: what may be taken out of the journal
 //! - [`visibility`]: who may see what
 
 pub mod audio_worker;
@@ -31,6 +32,7 @@ pub mod push_feeder;
 pub mod push_sender;
 pub mod queue_intake;
 pub mod redriver;
+pub mod retention;
 pub mod runtime;
 pub mod search_indexer;
 pub mod stream_poller;

@@ -44,7 +44,7 @@ pub struct NewEvent {
 /// An event as the journal holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// Global position, gapless.
+    /// Global position, from 1. It is given out without a gap, and never to another event, also if this one is taken out.
     pub pos: Pos,
     /// Derived id.
     pub id: EventId,

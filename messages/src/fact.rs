@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::schema::{DecodeError, UPCASTS, Upcast};
 pub(crate) use self::wire::FactOfEvent;
 
+use crate::compaction::Totals;
 use crate::cursor::Cursor;
 use crate::device::{Device, Platform};
 use crate::fleet::FleetMember;
@@ -701,6 +702,25 @@ facts! {
         /// Every host that lives, the leader included, by id.
         members: Vec<FleetMember>,
     }
+    /// What is over is to be taken out of the journal now.
+    "compaction.requested" v 1 => CompactionRequested {
+        /// Only what was appended before this moment.
+        before: Timestamp,
+        /// Who asked for it.
+        by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    }
+    /// Events that are over, and exported, were taken out of the journal.
+    "journal.compacted" v 1 => JournalCompacted {
+        /// Nothing behind this position was ever taken out.
+        through: Pos,
+        /// How many events were, from the journal's beginning.
+        events: u64,
+        /// What those add up to.
+        totals: Totals,
+    }
     /// The daemon came up.
     "daemon.started" v 1 => DaemonStarted {
         /// Its version.
@@ -713,8 +733,22 @@ facts! {
     }
 }
 
+impl Default for JournalCompacted {
+    /// Nothing was taken out.
+    fn default() -> Self {
+        Self {
+            through: Pos::default(),
+            events: 0,
+            totals: Totals::default(),
+        }
+    }
+}
+
 /// Pushes that `push.merged` names: each of them says itself that it went with another one.
 pub const MERGED_LISTED_MAX: usize = 100;
+
+/// The code of an attempt whose outcome a crash swallowed.
+pub const NO_OUTCOME: &str = "no_outcome";
 
 /// A fact of a kind or version that this build does not know.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,8 +12,10 @@
 //! - [`object`], [`media`]: what lands in the object store, and what is known about it
 //! - [`fleet`]: hosts that share the work
 //! - [`event`], [`fact`]: the journal's envelope, and everything that can be written in it
+//! - [`compaction`]: what is left to know of events that are no longer in it
 
 pub mod change;
+pub mod compaction;
 pub mod cursor;
 pub mod device;
 pub mod event;

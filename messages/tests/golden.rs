@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use iyagi_messages::change::{ChangeKind, ElementKind};
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::fact::*;
+use iyagi_messages::feedback::BounceClass;
 use iyagi_messages::fleet::FleetMember;
 use iyagi_messages::ids::{ElementId, LetterId, MemberId, Pos, PushId, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
@@ -742,12 +744,46 @@ fn samples() -> Vec<Fact> {
             ],
         }
         .into(),
+        CompactionRequested {
+            before: Timestamp(1_750_000_000_000),
+            by: "minji".to_owned(),
+            because: Some("the disk is small".to_owned()),
+        }
+        .into(),
+        JournalCompacted {
+            through: Pos(120_000),
+            events: 110_432,
+            totals: totals(),
+        }
+        .into(),
         DaemonStarted {
             version: "0.1.0".to_owned(),
         }
         .into(),
         DaemonStopped { drained: true }.into(),
     ]
+}
+
+fn totals() -> Totals {
+    Totals {
+        matched: 20_000,
+        sent: 15_000,
+        dead: 12,
+        suppressed: [
+            (SuppressReason::Quiet, 4_000),
+            (SuppressReason::Merged, 988),
+        ]
+        .into(),
+        bounced: [(BounceClass::InvalidPlatformToken, 31)].into(),
+        redriven: 7,
+        purged: 12,
+        unknown_outcomes: 2,
+        skipped_commits: 1,
+        withheld_commits: 3,
+        catch_ups: 4,
+        pauses: [(Platform::Apns, 1)].into(),
+        starts: 9,
+    }
 }
 
 fn push(id: PushId, at: Timestamp) -> Push {

@@ -37,7 +37,7 @@ pub(super) struct CheckArguments {
 #[derive(Debug, Serialize)]
 struct Looked {
     /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `operations.operators`, `push.fcm.credential_file`,
-    /// `drop_folder`, or something on AWS.
+    /// `journal.retention.exports`, `drop_folder`, or something on AWS.
     at: Cow<'static, str>,
     ok: bool,
     /// How it is.
@@ -186,6 +186,7 @@ fn surroundings(config: &Config) -> Vec<Looked> {
     looked.push(port("http.operations", config.http.operations));
     looked.extend(operators(config));
     looked.extend(fcm_key(config));
+    looked.extend(exports_folder(config));
     if let Some(folder) = &config.media.drop_folder {
         looked.push(match std::fs::read_dir(folder) {
             Ok(_) => Looked::good("drop_folder", folder.display().to_string()),
@@ -243,9 +244,19 @@ fn fcm_key(config: &Config) -> Option<Looked> {
     })
 }
 
-/// Nothing is made here: a folder that does not exist yet is looked for one step further up.
 fn data_folder(dir: &Path) -> Looked {
-    let at = "data_folder";
+    folder("data_folder", dir, "data.dir")
+}
+
+/// Whether exports of the journal can be written, where that is not in the data folder.
+fn exports_folder(config: &Config) -> Option<Looked> {
+    let key = "journal.retention.exports";
+    let dir = config.journal.retention.exports.as_ref()?;
+    Some(folder(key, dir, key))
+}
+
+/// Nothing is made here: a folder that does not exist yet is looked for one step further up.
+fn folder(at: &'static str, dir: &Path, key: &str) -> Looked {
     let here = Path::new(".");
     let nearest = dir
         .ancestors()
@@ -264,7 +275,9 @@ fn data_folder(dir: &Path) -> Looked {
         Err(error) => Looked::bad(
             at,
             format!("{} cannot be written to: {error}", nearest.display()),
-            "give the daemon's user the right to write there, or set data.dir to another folder",
+            format!(
+                "give the daemon's user the right to write there, or set {key} to another folder"
+            ),
         ),
     }
 }

@@ -24,6 +24,7 @@ use crate::embedded::journal::OpenError;
 use crate::hindsight::PastFault;
 use crate::hindsight::what_if::TrialFault;
 use crate::http::HttpError;
+use crate::retention::AtRestError;
 use crate::search_rebuild::RebuildError;
 
 /// Why a command failed.
@@ -92,6 +93,9 @@ pub enum Failure {
     /// A graph cannot be made known.
     #[error(transparent)]
     Backfill(#[from] BackfillError),
+    /// A journal at rest cannot be compacted.
+    #[error(transparent)]
+    Compaction(#[from] AtRestError),
     /// A search index cannot be built.
     #[error(transparent)]
     Search(#[from] RebuildError),
@@ -122,6 +126,7 @@ impl Failure {
                 | RebuildError::Clients(ClientsError::NoRegion)
                 | RebuildError::OpenSearch(_),
             )
+            | Self::Compaction(AtRestError::OfFleet)
             | Self::OperatorsToken(_)
             | Self::Daemon(
                 DaemonError::Operators(_) | DaemonError::Http(HttpError::NotLoopback { .. }),
@@ -137,6 +142,7 @@ impl Failure {
                 Exit::TryAgain
             }
             Self::Backfill(BackfillError::Lock(LockError::Taken { .. }))
+            | Self::Compaction(AtRestError::Lock(LockError::Taken { .. }))
             | Self::Search(
                 RebuildError::Lock(LockError::Taken { .. })
                 | RebuildError::Index(SearchFault::Unavailable(_)),

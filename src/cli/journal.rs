@@ -1,5 +1,7 @@
 //! `iyagi journal`: the journal's file, read beside its writer or at rest.
 
+mod compact;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,13 +13,14 @@ use iyagi_messages::ids::{EventId, Pos};
 use serde_json::json;
 
 use super::provision::block_on;
-use super::{Context, Exit, Failure, RunFlags};
+use super::{Context, Exit, Failure, Output, RunFlags};
 use crate::daemon::accept_journal;
-use crate::embedded::journal::{Filter, JournalReader, Report, TraceNode};
-use crate::tell::{moment, sentence};
+use crate::embedded::journal::{ExportsReport, Filter, JournalReader, Report, TakenOut, TraceNode};
+use crate::tell::{moment, number, sentence};
 
 /// Events that are read at once.
 const PAGE: usize = 10_000;
+const EVENTS: [&str; 2] = ["event", "events"];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalCommand {
@@ -29,8 +32,10 @@ pub(super) enum JournalCommand {
     Trace(TraceArguments),
     /// Write every event as a line of JSON.
     Export(ExportArguments),
-    /// Check every row; status 1 if anything is damaged.
+    /// Check every row, and every export; status 1 if anything is damaged.
     Verify,
+    /// Take what is over out of the journal, after it was exported. The daemon does so by itself once a day.
+    Compact(compact::CompactArguments),
     /// Go on with the journal that is there, although the graph was used with one that had come further.
     #[command(
         after_long_help = "A daemon does not start beside a graph whose journal was lost, or put back from an older copy: \
@@ -91,6 +96,7 @@ pub(super) fn journal(context: &mut Context, command: &JournalCommand) -> Result
         JournalCommand::Trace(arguments) => trace(context, &arguments.what),
         JournalCommand::Export(arguments) => export(context, arguments),
         JournalCommand::Verify => verify(context),
+        JournalCommand::Compact(arguments) => compact::compact(context, arguments),
         JournalCommand::Accept => accept(context),
     }
 }
@@ -198,6 +204,16 @@ fn find(journal: &JournalReader, what: &str) -> Result<Event, Failure> {
     let found = if let Ok(id) = what.parse::<EventId>() {
         journal.event(id)?
     } else if let Ok(pos) = what.parse::<u64>() {
+        if let Some(export) = journal.taken_out(Pos(pos))? {
+            let line = pos - export.first.0 + 1;
+            return Err(Failure::NotFound {
+                what: format!("the event at position {pos} was taken out of the journal"),
+                help: format!(
+                    "it is line {line} of the export {file}: `zstdcat {file} | sed -n {line}p`",
+                    file = export.file
+                ),
+            });
+        }
         let mut here = match pos.checked_sub(1) {
             Some(before) => journal.read(Pos(before), 1)?,
             None => Vec::new(),
@@ -228,6 +244,11 @@ fn trace(context: &mut Context, what: &str) -> Result<Exit, Failure> {
     if out.json() {
         out.document(&trace)?;
         return Ok(Exit::Done);
+    }
+    if let Some(TakenOut { pos, export }) = &trace.taken_out {
+        out.line(format_args!(
+            "  {pos:>8}  is no longer in the journal: export {export} has it"
+        ))?;
     }
     for cause in &trace.causes {
         out.line(line(cause, " ", 0))?;
@@ -324,33 +345,51 @@ fn file_failure(path: &Path, source: io::Error) -> Failure {
 }
 
 fn verify(context: &mut Context) -> Result<Exit, Failure> {
-    let report = context.journal()?.verify()?;
+    let journal = context.journal()?;
+    let report = journal.verify()?;
+    let folder = context.load(&RunFlags::default())?.config.exports_folder();
+    let exports = journal.verify_exports(&folder)?;
     let out = &mut context.output;
+    let sound = report.sound() && exports.damages.is_empty();
     if out.json() {
-        out.document(&report)?;
+        let mut document = json!(report);
+        document["exports"] = json!(exports);
+        out.document(&document)?;
     } else {
-        let Report {
-            head,
-            events,
-            entities,
-            snapshots,
-            damages,
-        } = &report;
-        out.line(format_args!(
-            "{events} events up to position {head}, {entities} entities, {snapshots} snapshots"
-        ))?;
-        for damage in damages {
-            out.line(format_args!("DAMAGED {damage}"))?;
-        }
-        if damages.is_empty() {
-            out.line("whole")?;
-        } else {
-            out.line("restore it from a backup or an export")?;
-        }
+        tell_verified(out, &report, &exports)?;
     }
-    Ok(if report.sound() {
-        Exit::Done
+    Ok(if sound { Exit::Done } else { Exit::Failed })
+}
+
+fn tell_verified(out: &mut Output, report: &Report, exports: &ExportsReport) -> io::Result<()> {
+    let Report {
+        head,
+        events,
+        taken_out,
+        entities,
+        snapshots,
+        damages,
+    } = report;
+    out.line(format_args!(
+        "{events} events up to position {head}, {entities} entities, {snapshots} snapshots"
+    ))?;
+    if exports.exports > 0 {
+        out.line(format_args!(
+            "{} taken out, {} in {}",
+            number(*taken_out, EVENTS),
+            number(exports.events, EVENTS),
+            number(exports.exports, ["export", "exports"])
+        ))?;
+    }
+    let damages = damages.iter().chain(&exports.damages);
+    let mut whole = true;
+    for damage in damages {
+        out.line(format_args!("DAMAGED {damage}"))?;
+        whole = false;
+    }
+    out.line(if whole {
+        "whole"
     } else {
-        Exit::Failed
+        "restore it from a backup or an export"
     })
 }

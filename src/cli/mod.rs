@@ -321,6 +321,11 @@ impl Context {
 
     /// The journal in the data folder.
     fn journal(&self) -> Result<JournalReader, Failure> {
+        Ok(JournalReader::open(&self.journal_path()?)?)
+    }
+
+    /// The file of the journal in the data folder, which must be there.
+    fn journal_path(&self) -> Result<PathBuf, Failure> {
         let folder = self.load(&RunFlags::default())?.config.data.dir;
         let path = folder.join("journal.db");
         if !path.is_file() {
@@ -332,7 +337,7 @@ impl Context {
                 help: "--data-dir names another folder; `iyagi run` makes it".to_owned(),
             });
         }
-        Ok(JournalReader::open(&path)?)
+        Ok(path)
     }
 }
 

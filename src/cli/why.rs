@@ -8,8 +8,8 @@ use iyagi_messages::ids::{EventId, Pos};
 use serde_json::json;
 
 use super::{Context, Exit, Failure, Output};
-use crate::embedded::journal::{JournalReader, TraceNode};
-use crate::tell::{moment, sentence, since};
+use crate::embedded::journal::{JournalReader, TakenOut, TraceNode};
+use crate::tell::{moment, number, sentence, since};
 
 #[derive(Debug, Args)]
 pub(super) struct WhyArguments {
@@ -25,6 +25,8 @@ struct Story {
     events: BTreeMap<Pos, Event>,
     /// The event that was asked for, if it was one.
     asked: Option<Pos>,
+    /// What the first event followed from, if that is no longer in the journal.
+    taken_out: Option<TakenOut>,
     truncated: bool,
 }
 
@@ -32,13 +34,14 @@ pub(super) fn why(context: &mut Context, arguments: &WhyArguments) -> Result<Exi
     let id = arguments.id.trim();
     let journal = context.journal()?;
     let Some(story) = story(&journal, id)? else {
-        return Err(unknown(id));
+        return Err(unknown(&journal, id)?);
     };
     if context.output.json() {
         let events: Vec<_> = story.events.values().collect();
         context.output.document(&json!({
             "about": story.about,
             "events": events,
+            "taken_out": story.taken_out,
             "truncated": story.truncated,
         }))?;
     } else {
@@ -47,20 +50,30 @@ pub(super) fn why(context: &mut Context, arguments: &WhyArguments) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn unknown(id: &str) -> Failure {
+fn unknown(journal: &JournalReader, id: &str) -> Result<Failure, Failure> {
     let is_id = uuid::Uuid::parse_str(id).is_ok();
     if is_id {
-        return Failure::NotFound {
+        let mut help =
+            "`iyagi journal ls --kind push.requested` lists pushes; --data-dir names another journal"
+                .to_owned();
+        if let Some(compacted) = journal.compacted()? {
+            help = format!(
+                "{help}; {} up to position {} were taken out of this one and are in its exports alone: \
+                 `zstdgrep {id}` finds it there",
+                number(compacted.events, ["event", "events"]),
+                compacted.through
+            );
+        }
+        return Ok(Failure::NotFound {
             what: format!("the journal has no push, letter or event {id}"),
-            help: "`iyagi journal ls --kind push.requested` lists pushes; --data-dir names another journal"
-                .to_owned(),
-        };
+            help,
+        });
     }
-    Failure::Usage {
+    Ok(Failure::Usage {
         what: format!("\"{id}\" is no id"),
         help: "a push has a UUID, an event 32 hexadecimal digits; `iyagi journal ls` shows both"
             .to_owned(),
-    }
+    })
 }
 
 fn story(journal: &JournalReader, id: &str) -> Result<Option<Story>, Failure> {
@@ -103,6 +116,7 @@ fn story_of(journal: &JournalReader, id: EventId, about: String) -> Result<Optio
         about,
         events,
         asked: None,
+        taken_out: trace.taken_out,
         truncated: trace.truncated,
     }))
 }
@@ -128,6 +142,11 @@ fn tell(out: &mut Output, story: &Story) -> Result<(), Failure> {
     let (began, corr) = (first.at, &first.corr);
     out.line(format_args!("began with {corr} at {}", moment(began)))?;
     out.line("")?;
+    if let Some(TakenOut { pos, export }) = &story.taken_out {
+        out.line(format_args!(
+            "  what it followed from, at position {pos}, is no longer in the journal: export {export} has it"
+        ))?;
+    }
     for event in story.events.values() {
         let mark = if story.asked == Some(event.pos) {
             ">"

@@ -3,8 +3,8 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `delivery`, `fleet`, `inbox`, `limits`, `operations`, `push`,
-//!   `search`, `transcripts`: those of their sections
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `delivery`, `fleet`, `inbox`, `journal`, `limits`,
+//!   `operations`, `push`, `search`, `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
 //! - `environment`: variables as keys
@@ -21,6 +21,7 @@ mod environment;
 mod finding;
 mod fleet;
 mod inbox;
+mod journal;
 mod limits;
 mod load;
 mod operations;
@@ -51,6 +52,7 @@ pub use self::delivery::{CloudFrontConfig, DeliveryConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::inbox::InboxConfig;
+pub use self::journal::{JournalConfig, RetentionConfig};
 pub use self::limits::LimitsConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
@@ -92,6 +94,8 @@ pub struct Config {
     pub push: PushConfig,
     /// What people are told in the app.
     pub inbox: InboxConfig,
+    /// What is kept of the journal.
+    pub journal: JournalConfig,
     /// How the graph is searched.
     pub search: SearchConfig,
     /// What is made of uploaded files.

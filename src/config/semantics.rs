@@ -73,6 +73,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     super::push::check(&config.push, &mut faults);
     super::search::check(&config.search, &mut faults);
     super::fleet::check(&config.fleet, &mut faults);
+    super::journal::check(config, &mut faults);
     super::aws::check(&config.aws, &mut faults);
     faults
 }

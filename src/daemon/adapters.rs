@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use iyagi_actors::ports::{Clock, Queue};
+use iyagi_actors::projections::Projections;
 use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{Ports, Tree};
 use iyagi_messages::ids::MemberId;
@@ -15,6 +16,7 @@ use super::embedded::{EmbeddedAdapters, EmbeddedError};
 use crate::aws::clients::ClientsError;
 use crate::aws::instance::Instance;
 use crate::config::Config;
+use crate::embedded::journal::Compaction;
 use crate::ffmpeg::Ffmpeg;
 use crate::links::Links;
 use crate::spool::Spool;
@@ -110,6 +112,18 @@ impl Adapters {
         match self {
             Self::Embedded(adapters) => adapters.journal_path.clone(),
             Self::Aws(adapters) => adapters.journal_path.clone(),
+        }
+    }
+
+    /// What takes out of the journal what is over. The copy of a journal that others have as well must be whole.
+    pub(super) fn compaction(
+        &self,
+        projections: &Arc<Projections>,
+        exports: PathBuf,
+    ) -> Option<Arc<Compaction>> {
+        match self {
+            Self::Embedded(adapters) => Some(adapters.compaction(projections, exports)),
+            Self::Aws(_) => None,
         }
     }
 

@@ -8,6 +8,7 @@ use iyagi_actors::journal::{Journal, JournalFault};
 use iyagi_actors::ports::{
     ChangeStream, Clock, PushGateway, Queue, Retention, SearchIndex, StoreFault, StreamFault,
 };
+use iyagi_actors::projections::Projections;
 use iyagi_actors::subscription_matcher::bootstrap::BootstrapError;
 use iyagi_actors::tree::Ports;
 use iyagi_messages::cursor::Cursor;
@@ -21,7 +22,7 @@ use super::known_graph;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::config::{Config, DataConfig};
 use crate::embedded::graph::EmbeddedGraph;
-use crate::embedded::journal::{OpenError, SqliteJournal};
+use crate::embedded::journal::{Compaction, OpenError, SqliteJournal};
 use crate::embedded::links::LocalLinks;
 use crate::embedded::metadata::EmbeddedMetadata;
 use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
@@ -217,6 +218,16 @@ impl EmbeddedAdapters {
             transcriber: None,
             clock: Arc::clone(&self.clock),
         }
+    }
+
+    /// What takes out of the journal what is over.
+    pub(super) fn compaction(
+        &self,
+        projections: &Arc<Projections>,
+        exports: PathBuf,
+    ) -> Arc<Compaction> {
+        let journal = SqliteJournal::clone(&self.journal);
+        Arc::new(Compaction::new(journal, Arc::clone(projections), exports))
     }
 
     /// What counts people's uploads.

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::compacting::compact_daily;
 use super::companions::keep_seeing;
 use super::expiry::expire_change_log;
 use crate::config::AuthMode;
@@ -134,6 +135,7 @@ impl Observed {
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
         lifecycle.spawn(drop_old_entries(Arc::clone(surface)));
+        lifecycle.spawn(compact_daily(Arc::clone(surface)));
         lifecycle.spawn(keep_seeing(Arc::clone(surface)));
         lifecycle.spawn(expire_change_log(Arc::clone(surface)));
         if let Some(patience) = sd_notify::watchdog_enabled() {

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod aws;
+mod compacting;
 mod companions;
 mod data_lock;
 mod embedded;
@@ -175,6 +176,8 @@ impl Daemon {
             config.graph.clone(),
             Arc::clone(&tree.projections),
         );
+        let exports = config.exports_folder();
+        let compaction = adapters.compaction(&tree.projections, exports);
         let surface = Arc::new(Surface {
             config,
             provenance,
@@ -187,6 +190,7 @@ impl Daemon {
             tree,
             journal: Arc::clone(&ports.journal),
             journal_path: adapters.journal_path(),
+            compaction,
             one_machine: adapters.one_machine(),
             stream: Arc::clone(&ports.stream),
             gateway: ports.gateway,

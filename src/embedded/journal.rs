@@ -3,7 +3,7 @@
 //! One writer thread gives out positions and makes whatever waits durable as one group; hooks run in that thread, in
 //! order of position, before an append resolves. Each row carries a checksum over all its fields, checked on every
 //! read, and opening reads every row: a torn tail is cut back to the last durable group by SQLite itself, anything
-//! else that is missing or changed refuses to open and names the last whole position.
+//! else that is missing or changed, and was not taken out, refuses to open and names the last whole position.
 //!
 //! # Layout
 //! - `rows`: how an event lies in its table
@@ -15,6 +15,7 @@
 //! - `inbox`: everybody's inbox, folded with each append
 //! - `inbox_reading`: what is asked of it
 //! - `queries`: what is read
+//! - `compaction`: takes out what is over, with `exports`, `compacted`, `holes` and `past`
 //! - `reader`, `trace`, `verify`: read-only access for the command line, next to a live daemon
 
 use std::path::Path;
@@ -26,6 +27,7 @@ use iyagi_actors::journal::{
 };
 use iyagi_actors::ports::{Clock, Retention};
 use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::JournalCompacted;
 use iyagi_messages::ids::{EventId, Pos};
 use rusqlite::Connection;
 use thiserror::Error;
@@ -37,9 +39,14 @@ use self::scan::ScanFault;
 use self::writer::{Request, Writer, Written, lock};
 use crate::embedded::sqlite::{Database, DatabaseError, Undo};
 
+mod compacted;
+mod compaction;
+mod exports;
+mod holes;
 mod inbox;
 mod inbox_reading;
 mod lookup;
+mod past;
 mod queries;
 mod reader;
 mod recently;
@@ -50,9 +57,11 @@ mod trace;
 mod verify;
 mod writer;
 
+pub use self::compaction::{Compaction, CompactionFault, Outcome, Standing as CompactionStanding};
+pub use self::exports::{Export, ExportFault};
 pub use self::reader::{Filter, JournalReader};
-pub use self::trace::{CONSEQUENCES_MAX, Trace, TraceNode};
-pub use self::verify::{DAMAGES_MAX, Damage, Report};
+pub use self::trace::{CONSEQUENCES_MAX, TakenOut, Trace, TraceNode};
+pub use self::verify::{DAMAGES_MAX, Damage, ExportsReport, Report};
 
 /// The journal in one SQLite file; clones share it.
 #[derive(Clone)]
@@ -226,6 +235,11 @@ impl Journal for SqliteJournal {
 
     async fn caused_by(&self, id: EventId) -> Result<Vec<Event>, JournalFault> {
         self.query(move |connection, recent| queries::caused_by(connection, recent, id))
+            .await
+    }
+
+    async fn compacted(&self) -> Result<Option<JournalCompacted>, JournalFault> {
+        self.query(|connection, _| compacted::read(connection))
             .await
     }
 

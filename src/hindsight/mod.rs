@@ -95,6 +95,16 @@ pub enum PastFault {
         /// The commit.
         commit: u64,
     },
+    /// What was known when a commit was decided upon is no longer in the journal.
+    #[error(
+        "what was known when commit {commit} was matched is no longer in the journal: it was compacted up to commit {last}"
+    )]
+    TakenOut {
+        /// The commit.
+        commit: u64,
+        /// The last commit of which that is so.
+        last: u64,
+    },
     /// The change log no longer holds a commit, or nothing is left to know the graph of then by.
     #[error(
         "the graph before commit {commit} is no longer reachable: the change log begins with commit {oldest}, and no \
@@ -233,6 +243,15 @@ impl Hindsight {
             }
         })?;
         Ok(all)
+    }
+
+    /// The last commit of which it is no longer known what was known when it was decided upon.
+    fn forgotten(&self, passed: &[Passed]) -> Result<Option<u64>, PastFault> {
+        let Some(compacted) = self.journal.compacted()? else {
+            return Ok(None);
+        };
+        let old = passed.iter().take_while(|one| one.pos <= compacted.through);
+        Ok(old.last().map(|one| one.to.commit))
     }
 
     /// Hands on every event of some kinds before a position, in order.

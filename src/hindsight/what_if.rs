@@ -224,9 +224,16 @@ impl Hindsight {
         let passed = self.passed()?;
         let done = passed.last().map_or(0, |last| last.to.commit);
         let to = trial.to.unwrap_or(done).min(done);
+        let forgotten = self.forgotten(&passed)?.unwrap_or(0);
         let from = match trial.from {
+            Some(from) if from < forgotten => {
+                return Err(TrialFault::Past(PastFault::TakenOut {
+                    commit: from + 1,
+                    last: forgotten,
+                }));
+            }
             Some(from) => from,
-            None => self.first_reachable().await?,
+            None => self.first_reachable().await?.max(forgotten),
         };
         if from >= to {
             return Err(TrialFault::Nothing { from, to });

@@ -117,15 +117,25 @@ impl Hindsight {
                 None => return Ok(None),
             },
         };
-        let passed = self.passed()?;
-        let passed = passed.iter().find(|passed| passed.to.commit >= number);
+        let all = self.passed()?;
+        let forgotten = self.forgotten(&all)?.filter(|last| number <= *last);
+        let passed = all.iter().find(|passed| passed.to.commit >= number);
+        let passed = passed.filter(|_| forgotten.is_none());
         let mut fates = self.fates_of(number, question.person)?;
-        let explained = self.explained(question, number, passed).await;
+        let explained = match forgotten {
+            Some(last) => Err(PastFault::TakenOut {
+                commit: number,
+                last,
+            }),
+            None => self.explained(question, number, passed).await,
+        };
         let (at, changes, unreachable) = match explained {
             Ok((at, changes)) => (Some(at), changes, None),
             Err(
-                fault
-                @ (PastFault::Gone { .. } | PastFault::Withheld { .. } | PastFault::Stream(_)),
+                fault @ (PastFault::Gone { .. }
+                | PastFault::TakenOut { .. }
+                | PastFault::Withheld { .. }
+                | PastFault::Stream(_)),
             ) => (None, Vec::new(), Some(fault.to_string())),
             Err(fault) => return Err(fault),
         };

@@ -115,6 +115,18 @@ impl Query {
     }
 }
 
+/// JSON has one kind of numbers: `3.0` is 3, and some clients write it so.
+fn whole(value: Value) -> Value {
+    /// From here on a number with a fraction has none.
+    const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+    match value.as_f64() {
+        Some(number) if value.is_f64() && number.fract() == 0.0 && number.abs() < EXACT_BELOW => {
+            Value::from(number as i64)
+        }
+        _ => value,
+    }
+}
+
 /// Hides a place in a list from clients, so that they do not build their own.
 pub fn sealed_cursor(place: &str) -> String {
     hexadecimal(place.as_bytes())
@@ -171,7 +183,7 @@ impl Fields {
         let Some(value) = self.0.remove(name) else {
             return Ok(None);
         };
-        let value = serde_json::from_value(value);
+        let value = serde_json::from_value(whole(value));
         value
             .map(Some)
             .map_err(|error| Problem::invalid(name, format!("`{name}` cannot be read: {error}")))

@@ -17,7 +17,7 @@ use iyagi_messages::letter::{Letter, Origin};
 use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push};
 use serde_json::Value;
 
-use super::iyagi;
+use super::{Call, iyagi};
 
 /// A push that is given up, redriven and accepted; yields it and the event that began it.
 fn story(data: &Path) -> (PushId, EventId) {
@@ -273,4 +273,127 @@ fn a_damaged_journal_fails_verification_and_names_the_position() {
     let answer = iyagi(folder.path(), &["journal", "verify"]);
     assert_eq!(answer.status, 1, "{}", answer.err);
     assert!(answer.out.contains("position 3"), "{}", answer.out);
+}
+
+#[test]
+fn what_is_over_is_taken_out_by_hand_and_can_be_found_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (push, root) = story(&folder.path().join("data"));
+    let call = |arguments: &[&str]| iyagi(folder.path(), arguments);
+    let compact = ["journal", "compact", "--older-than", "0s"];
+    let told = call(&[&compact[..], &["--dry-run"]].concat());
+    assert_eq!(told.status, 0, "{}", told.err);
+    for line in [
+        "commit.matched        1   0",
+        "push.requested        0   1     not old enough with all that belongs to it: 1",
+        "would be taken out: 1 event of before ",
+    ] {
+        assert!(told.out.contains(line), "{line}:\n{}", told.out);
+    }
+    assert!(call(&["journal", "verify"]).out.contains("9 events"));
+    let taken_out = call(&[&compact[..], &["--output", "json"]].concat());
+    let taken_out: Value = serde_json::from_str(&taken_out.out).expect("JSON");
+    assert_eq!(taken_out["taken_out"], 1);
+    let export = taken_out["exports"][0]["file"].as_str().expect("an export");
+    let why = call(&["why", &push.to_string()]);
+    let gone = format!("at position 1, is no longer in the journal: export {export} has it");
+    assert!(why.out.contains(&gone), "{}", why.out);
+    let trace = call(&["journal", "trace", "2"]).out;
+    assert!(
+        trace.contains(&format!("export {export} has it")),
+        "{trace}"
+    );
+    let shown = call(&["journal", "show", "1"]);
+    assert_eq!(shown.status, 1);
+    let place = format!("line 1 of the export {export}");
+    assert!(shown.err.contains(&place), "{}", shown.err);
+    let unknown = call(&["why", &root.to_string()]);
+    assert_eq!(unknown.status, 1);
+    assert!(
+        unknown.err.contains("1 event up to position 1"),
+        "{}",
+        unknown.err
+    );
+    let verified = call(&["journal", "verify"]);
+    assert_eq!(verified.status, 0, "{}", verified.out);
+    assert!(
+        verified
+            .out
+            .contains("1 event taken out, 9 events in 1 export"),
+        "{}",
+        verified.out
+    );
+    let audited = call(&["audit"]);
+    assert!(
+        audited.out.contains("every invariant holds"),
+        "{}",
+        audited.out
+    );
+    let again = call(&compact);
+    assert!(
+        again.out.contains("taken out: 0 events of before"),
+        "{}",
+        again.out
+    );
+}
+
+#[test]
+fn a_changed_export_fails_verification_and_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    story(&folder.path().join("data"));
+    let call = |arguments: &[&str]| iyagi(folder.path(), arguments);
+    assert_eq!(
+        call(&["journal", "compact", "--older-than", "0s"]).status,
+        0
+    );
+    let exports = folder.path().join("data/journal-exports");
+    let export = call(&["journal", "show", "1"]).err;
+    let export = export
+        .split_whitespace()
+        .find(|word| word.contains("1-9.jsonl.zst"));
+    let export = export.expect("it is named").trim_end_matches(':');
+    let path = exports.join(export);
+    let mut bytes = std::fs::read(&path).expect("there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    let verified = call(&["journal", "verify"]);
+    assert_eq!(verified.status, 1);
+    assert!(
+        verified.out.contains(&format!("DAMAGED export {export}")),
+        "{}",
+        verified.out
+    );
+    std::fs::remove_file(&path).expect("removed");
+    let verified = call(&["journal", "verify"]);
+    assert_eq!(verified.status, 1);
+    assert!(
+        verified.out.contains(&format!("DAMAGED export {export}")),
+        "{}",
+        verified.out
+    );
+}
+
+#[test]
+fn a_fleets_journal_is_not_compacted_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    story(&folder.path().join("data"));
+    let call = |arguments: &[&str], keep: &str| {
+        Call::new(folder.path(), arguments)
+            .env("IYAGI_AWS_ENABLED", "true")
+            .env("IYAGI_AWS_NEPTUNE_ENDPOINT", "http://127.0.0.1:1")
+            .env("IYAGI_JOURNAL_RETENTION_KEEP_DAYS", keep)
+            .answer()
+    };
+    let checked = call(&["check"], "30");
+    assert_eq!(checked.status, 78, "{}", checked.out);
+    let said = format!("{}{}", checked.out, checked.err);
+    assert!(said.contains("journal.retention.keep_days"), "{said}");
+    let compacted = call(&["journal", "compact", "--older-than", "30d"], "0");
+    assert_eq!(compacted.status, 78, "{}", compacted.err);
+    assert!(
+        compacted.err.contains("a host's copy must be whole"),
+        "{}",
+        compacted.err
+    );
 }

@@ -479,6 +479,33 @@ fn a_daemon_that_asks_for_a_token_obeys_an_admins_and_says_where_one_is_missing(
 }
 
 #[test]
+fn a_live_daemon_compacts_its_journal_when_it_is_asked_to() {
+    let mut live = Live::start();
+    live.people();
+    live.follow("e1");
+    Live::until("the push", || live.sent() == 1);
+    let compact = ["journal", "compact", "--older-than", "0s"];
+    let would = live.json(&[&compact[..], &["--dry-run"]].concat());
+    let matched = &would["kinds"]["commit.matched"];
+    assert_eq!(matched["go"], 1, "{would}");
+    let did = live.json(&[&compact[..], &["--because", "the disk is small"]].concat());
+    assert!(
+        did["taken_out"].as_u64() >= would["taken_out"].as_u64(),
+        "{did}"
+    );
+    assert!(did["exports"][0]["file"].is_string(), "{did}");
+    let told = live.done(&["journal", "ls", "--kind", "compaction.requested"]);
+    assert!(told.contains("the disk is small"), "{told}");
+    let told = live.done(&["journal", "ls", "--kind", "journal.compacted"]);
+    assert!(told.contains("were taken out of the journal"), "{told}");
+    live.done(&["journal", "verify"]);
+    live.follow("e2");
+    Live::until("the next push", || live.sent() == 2);
+    assert_eq!(live.stop(), Some(0));
+    live.done(&["audit"]);
+}
+
+#[test]
 fn a_second_daemon_on_the_same_folder_ends_with_75_and_names_the_first() {
     let mut live = Live::start();
     let second = live.iyagi(&[

@@ -15,6 +15,7 @@ mod push;
 mod real_ffmpeg;
 mod rendition_backfill;
 mod renditions;
+mod retention;
 mod robbed;
 mod sending;
 mod transcripts;

@@ -59,7 +59,8 @@ async fn a_journal_that_had_no_inboxes_gets_them_when_it_is_opened() {
     // As a file of the layout's first version is.
     file.connection()
         .execute_batch(
-            "DROP TABLE inbox_entry; DROP TABLE inbox_person; DROP TABLE inbox_fold; PRAGMA user_version = 1",
+            "DROP TABLE inbox_entry; DROP TABLE inbox_person; DROP TABLE inbox_fold;
+             DROP TABLE hole; DROP TABLE export; DROP TABLE compaction; PRAGMA user_version = 1",
         )
         .expect("undone");
     let after = file

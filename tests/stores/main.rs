@@ -8,6 +8,7 @@ mod metadata;
 mod objects;
 mod push_log;
 mod queues;
+mod retention;
 mod search;
 
 use std::sync::Arc;

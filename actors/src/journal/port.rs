@@ -4,29 +4,31 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iyagi_messages::event::{Entity, Event, NewEvent};
+use iyagi_messages::fact::JournalCompacted;
 use iyagi_messages::ids::{EventId, Incarnation, Pos, Seq};
 use thiserror::Error;
 
-/// An append-only log of events with one global order.
+/// A log of events with one global order. It is appended to; an adapter may take out what is over, see [`crate::retention`].
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
     /// Appends all events of one handled message, or none, and returns once they are durable.
     ///
-    /// An event whose id is already there is skipped, so that a replayed message appends nothing twice; if all are,
-    /// the append succeeds with [`Appended::duplicates`] and its expectations are not checked.
+    /// An event whose id is already there is skipped, so that a replayed message appends nothing twice; what was taken out
+    /// is no longer there. If all are, the append succeeds with [`Appended::duplicates`] and its expectations are not checked.
     async fn append(&self, append: Append) -> Result<Appended, JournalFault>;
 
     /// Calls `hook` with every append's new events, in order of position, once they are durable and before the
     /// append's future resolves. It must be quick: nothing is appended meanwhile.
     fn on_commit(&self, hook: CommitHook);
 
-    /// Events behind `after`, at most `limit`.
+    /// Events behind `after`, at most `limit`. Where events were taken out, positions are missing among them.
     async fn read(&self, after: Pos, limit: usize) -> Result<Vec<Event>, JournalFault>;
 
-    /// The events at these positions, in the order given; positions behind the head are left out.
+    /// The events at these positions, in the order given; positions behind the head, and those of events that were taken
+    /// out, are left out.
     async fn at(&self, positions: Vec<Pos>) -> Result<Vec<Event>, JournalFault>;
 
-    /// An entity's events in order.
+    /// An entity's events in order, but for those that were taken out.
     async fn entity(&self, entity: &Entity) -> Result<Vec<Event>, JournalFault>;
 
     /// The event with an id.
@@ -34,6 +36,12 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Events that an event led to directly.
     async fn caused_by(&self, id: EventId) -> Result<Vec<Event>, JournalFault>;
+
+    /// What was taken out of it, if anything was. Whoever folds it from the beginning begins with the totals, and state that
+    /// was folded up to a position before [`JournalCompacted::through`] cannot be folded on.
+    async fn compacted(&self) -> Result<Option<JournalCompacted>, JournalFault> {
+        Ok(None)
+    }
 
     /// Position of the last event.
     async fn head(&self) -> Result<Pos, JournalFault>;

@@ -201,6 +201,11 @@ fn hold(claims: &mut BTreeMap<String, Held>, claimed: &DerivedClaimed) {
     held.sketch.extend(&claimed.sketch.0);
 }
 
+/// Whether an object's claim on files of some bytes was not released.
+pub(crate) fn stands(history: &[Event], sha256: &str) -> bool {
+    standing(history).contains_key(sha256)
+}
+
 /// An object's claims that were not released, by digest.
 fn standing(history: &[Event]) -> BTreeMap<String, Held> {
     let mut standing = BTreeMap::<String, Held>::new();

@@ -28,6 +28,7 @@ use iyagi_messages::object::{Notification, ObjectEvent, ObjectKey, Sequencer};
 
 pub use self::budget::{ByteBudget, Share};
 pub use self::candidate::is_candidate;
+pub(crate) use self::derived::stands;
 pub use self::derived::{DerivedFiles, Gone};
 pub use self::offer::{Offers, is_offer, reprocessing_of};
 pub use self::reading::{Reading, Whole, read_write, read_write_of};

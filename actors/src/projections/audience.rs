@@ -99,6 +99,9 @@ impl Audience {
             Fact::TemplateOptedIn(opted) => {
                 if let Some(templates) = self.stored.opted_out.get_mut(&opted.person) {
                     templates.remove(&opted.template);
+                    if templates.is_empty() {
+                        self.stored.opted_out.remove(&opted.person);
+                    }
                 }
             }
             _ => {}

@@ -1,5 +1,6 @@
 //! Whether the change log is read so late that people are not told of each change at once any more.
 
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Timestamp;
@@ -55,6 +56,14 @@ impl CatchUpPolicy {
 }
 
 impl CatchUp {
+    /// Nothing but how many there were that are not folded any more.
+    pub(super) fn behind(totals: &Totals) -> Self {
+        Self {
+            times: totals.catch_ups,
+            ..Self::default()
+        }
+    }
+
     /// The entity whose events are about it.
     pub fn entity() -> Entity {
         Entity::new("catch_up", "graph")

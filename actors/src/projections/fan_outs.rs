@@ -40,6 +40,12 @@ impl FanOuts {
         turn.lists.front().map(|(pos, _)| *pos)
     }
 
+    /// Where the first list is that is left.
+    pub fn oldest(&self) -> Option<Pos> {
+        let lists = self.turns.iter().flat_map(|turn| &turn.lists);
+        lists.map(|(pos, _)| *pos).min()
+    }
+
     /// How many people are still to be told of something.
     pub fn people(&self) -> u64 {
         self.people

@@ -22,8 +22,9 @@ mod wishes;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::event::Event;
-use iyagi_messages::fact::Fact;
+use iyagi_messages::fact::{Fact, JournalCompacted};
 use iyagi_messages::ids::Pos;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -99,15 +100,19 @@ impl Projections {
         journal: &dyn Journal,
         policy: TrafficPolicy,
     ) -> Result<Arc<Self>, JournalFault> {
-        let body = match Kept::load(journal).await {
+        let compacted = journal.compacted().await?;
+        let body = match Kept::load(journal, compacted.as_ref()).await {
             Ok(kept) => kept,
             Err(Unusable::Journal(fault)) => return Err(fault),
             Err(error) => {
-                tracing::warn!(%error, "the snapshot is unreadable and is folded anew");
+                tracing::warn!(%error, "the snapshot cannot be used; the journal is folded anew");
                 None
             }
         };
-        let (body, mut pos) = body.unwrap_or_default();
+        let (body, mut pos) = body.unwrap_or_else(|| {
+            let totals = compacted.map(|compacted| compacted.totals);
+            (Kept::behind(&totals.unwrap_or_default()), Pos::default())
+        });
         let projections = Arc::new(Self {
             outbox: RwLock::new(body.outbox),
             audience: RwLock::new(body.audience),
@@ -244,6 +249,17 @@ impl Projections {
         self.policy
     }
 
+    /// How far back it counts for what is to come what happened to pushes, in milliseconds.
+    pub fn looked_back_ms(&self) -> u64 {
+        let RatePolicy {
+            burst,
+            refill_seconds,
+        } = self.policy.rate;
+        let refill_ms = u64::from(burst) * u64::from(refill_seconds) * 1_000;
+        let windows = [self.policy.remembered_ms, refill_ms, services::WINDOW_MS];
+        windows.into_iter().max().unwrap_or_default()
+    }
+
     /// The last event folded, and whether there is another one.
     pub fn folded(&self) -> watch::Receiver<Pos> {
         self.folded.subscribe()
@@ -360,6 +376,10 @@ struct BodyRef<'a> {
 enum Unusable {
     #[error(transparent)]
     Journal(#[from] JournalFault),
+    #[error(
+        "it is of position {of}, and what followed was taken out of the journal up to {through}"
+    )]
+    Overtaken { of: Pos, through: Pos },
     #[error("its piece {0} is missing, or of another moment")]
     NoPiece(usize),
     #[error(transparent)]
@@ -369,11 +389,30 @@ enum Unusable {
 }
 
 impl Kept {
+    /// What is known of events that are not folded any more.
+    fn behind(totals: &Totals) -> Self {
+        Self {
+            outbox: Outbox::behind(totals),
+            services: Services::behind(totals),
+            catch_up: CatchUp::behind(totals),
+            ..Self::default()
+        }
+    }
+
     /// The newest snapshot, and the position that it is of.
-    async fn load(journal: &dyn Journal) -> Result<Option<(Self, Pos)>, Unusable> {
+    async fn load(
+        journal: &dyn Journal,
+        compacted: Option<&JournalCompacted>,
+    ) -> Result<Option<(Self, Pos)>, Unusable> {
         let Some(snapshot) = journal.snapshot(SNAPSHOT, CODE_VERSION).await? else {
             return Ok(None);
         };
+        if let Some(compacted) = compacted.filter(|compacted| snapshot.pos < compacted.through) {
+            return Err(Unusable::Overtaken {
+                of: snapshot.pos,
+                through: compacted.through,
+            });
+        }
         let mut kept: Self = serde_json::from_slice(&snapshot.body)?;
         let mut open = Vec::new();
         for index in 0..kept.pieces {

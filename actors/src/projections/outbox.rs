@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::Event;
@@ -105,6 +106,19 @@ pub struct Counts {
 }
 
 impl Counts {
+    fn of(totals: &Totals) -> Self {
+        Self {
+            matched: totals.matched,
+            sent: totals.sent,
+            dead: totals.dead,
+            suppressed: totals.suppressed.clone(),
+            pending: 0,
+            bounced: totals.bounced.clone(),
+            redriven: totals.redriven,
+            purged: totals.purged,
+        }
+    }
+
     /// Not sent, for whatever reason.
     pub fn suppressed_total(&self) -> u64 {
         self.suppressed.values().sum()
@@ -129,6 +143,16 @@ pub struct LetterState {
 }
 
 impl Outbox {
+    /// Nothing but what some events add up to that are not folded any more.
+    pub fn behind(totals: &Totals) -> Self {
+        Self {
+            skipped_commits: totals.skipped_commits,
+            withheld_commits: totals.withheld_commits,
+            counts: Counts::of(totals),
+            ..Self::default()
+        }
+    }
+
     /// What has happened to an open push, and the event that its next event follows from; that which requested it if absent.
     pub fn progress(&self, id: PushId) -> Option<(Progress, Option<EventId>)> {
         let open = self.open.get(&id)?;

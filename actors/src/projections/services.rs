@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
@@ -33,7 +34,7 @@ impl Default for DyingTokensPolicy {
 }
 
 /// How far is looked back at, in milliseconds.
-const WINDOW_MS: i64 = 300_000;
+pub(super) const WINDOW_MS: u64 = 300_000;
 /// The window moves on in steps of this, in milliseconds.
 const STEP_MS: i64 = 15_000;
 
@@ -76,6 +77,20 @@ pub struct Tokens {
 }
 
 impl Services {
+    /// Nothing but how often services were paused, as far as that is not folded any more.
+    pub(super) fn behind(totals: &Totals) -> Self {
+        let service = |pauses: &u64| Service {
+            pauses: *pauses,
+            ..Service::default()
+        };
+        let known = totals.pauses.iter();
+        Self {
+            known: known
+                .map(|(platform, pauses)| (*platform, service(pauses)))
+                .collect(),
+        }
+    }
+
     /// The entity whose events are about a service.
     pub fn entity(platform: Platform) -> Entity {
         Entity::new("platform", platform)
@@ -216,7 +231,7 @@ impl Tokens {
 
 /// The last step that is not looked back at any more.
 fn oldest_step(now: Timestamp) -> i64 {
-    (now.0 - WINDOW_MS).div_euclid(STEP_MS)
+    now.0.saturating_sub_unsigned(WINDOW_MS).div_euclid(STEP_MS)
 }
 
 /// Attempts and dead tokens that a fact tells of.

@@ -125,6 +125,12 @@ impl PushFeedback {
         if message.receive_count < LOOKS_MAX {
             return Ok(false);
         }
+        self.ignore_unknown(&failure);
+        Ok(true)
+    }
+
+    fn ignore_unknown(&self, failure: &DeliveryFailure) {
+        let counts = &self.context.counts;
         counts.unknown_push.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
             gateway_id = failure.gateway_id,
@@ -132,7 +138,6 @@ impl PushFeedback {
             detail = failure.detail,
             "a push was not delivered that is not known any more"
         );
-        Ok(true)
     }
 
     async fn bounce(&self, push: PushId, failure: &DeliveryFailure) -> Result<(), Fault> {
@@ -148,6 +153,10 @@ impl PushFeedback {
     async fn record(&self, id: PushId, failure: &DeliveryFailure) -> Result<(), JournalFault> {
         let entity = Entity::new("push", id);
         let events = self.context.journal.entity(&entity).await?;
+        if events.is_empty() {
+            self.ignore_unknown(failure);
+            return Ok(());
+        }
         let Some(story) = Story::of(&events) else {
             let reason = "a push that was accepted has no such history".to_owned();
             return Err(JournalFault::Unreadable(reason));

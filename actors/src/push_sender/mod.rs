@@ -21,7 +21,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iyagi_messages::fact::{PushDeferred, PushFailed, PushSuppressed};
+use iyagi_messages::fact::{NO_OUTCOME, PushDeferred, PushFailed, PushSuppressed};
 use iyagi_messages::ids::{EventId, LetterId, Seq, Timestamp};
 use iyagi_messages::push::{FailureClass, Push};
 
@@ -182,7 +182,7 @@ impl PushSender {
             Step::RecordUnknown { attempt } => {
                 let unknown = GatewayFault {
                     class: FailureClass::Unknown,
-                    code: "no_outcome".to_owned(),
+                    code: NO_OUTCOME.to_owned(),
                     detail: "the sender died before the gateway's answer was recorded".to_owned(),
                     retry_after: None,
                 };

@@ -55,6 +55,7 @@ pub use request::CommitRequest;
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_6772,
     migrations: &[statement::SCHEMA, log::SCHEMA, companion::SCHEMA],
+    shrinks: false,
 };
 
 /// A property graph and its change log. Clones share the file.

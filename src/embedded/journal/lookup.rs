@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use iyagi_messages::event::Event;
 use iyagi_messages::ids::EventId;
 use rusqlite::{Connection, params};
 
@@ -78,6 +79,24 @@ impl By {
         match self {
             Self::Id => "INSERT INTO lookup_id(key, pos) VALUES(?1, ?2)",
             Self::Entity => "INSERT INTO lookup_entity(key, pos) VALUES(?1, ?2)",
+        }
+    }
+
+    const fn select_behind(self) -> &'static str {
+        match self {
+            Self::Id => {
+                "SELECT key, pos FROM lookup_id WHERE (key, pos) > (?1, ?2) ORDER BY key, pos LIMIT ?3"
+            }
+            Self::Entity => {
+                "SELECT key, pos FROM lookup_entity WHERE (key, pos) > (?1, ?2) ORDER BY key, pos LIMIT ?3"
+            }
+        }
+    }
+
+    const fn delete(self) -> &'static str {
+        match self {
+            Self::Id => "DELETE FROM lookup_id WHERE key = ?1 AND pos = ?2",
+            Self::Entity => "DELETE FROM lookup_entity WHERE key = ?1 AND pos = ?2",
         }
     }
 
@@ -153,6 +172,15 @@ impl Recent {
         set.range((key, 0)..=(key, u64::MAX))
             .map(|&(_, pos)| pos)
             .collect()
+    }
+
+    /// Forgets events that were taken out before their slice's turn.
+    pub(super) fn remove(&mut self, events: &[Event]) {
+        for event in events {
+            self.ids.remove(&(id_key(event.id), event.pos.0));
+            let entity = entity_key(&event.entity.0);
+            self.entities.remove(&(entity, event.pos.0));
+        }
     }
 
     /// Forgets what a slice's tables now hold durably.
@@ -290,6 +318,31 @@ impl Turns {
         self.since %= EVENTS_PER_TURN;
         Ok(taken)
     }
+}
+
+/// At most `limit` of a table's entries, behind one, in the order in which they lie.
+pub(super) fn behind(
+    connection: &Connection,
+    by: By,
+    (key, pos): (Key, i64),
+    limit: i64,
+) -> rusqlite::Result<Vec<(Key, i64)>> {
+    let mut statement = connection.prepare_cached(by.select_behind())?;
+    let entries = statement.query_map((key, pos, limit), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    entries.collect()
+}
+
+/// Removes entries from a table.
+pub(super) fn remove(
+    connection: &Connection,
+    by: By,
+    entries: &[(Key, i64)],
+) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached(by.delete())?;
+    for entry in entries {
+        delete.execute(*entry)?;
+    }
+    Ok(())
 }
 
 /// Positions that a key's table holds.

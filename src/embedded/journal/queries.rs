@@ -7,6 +7,7 @@ use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Pos, Seq};
 use rusqlite::{Connection, Params};
 
+use super::holes::{self, Holes};
 use super::lookup::{By, Recent, entity_key};
 use super::rows::{COLUMNS, Stored, fault_behind, statement_fault};
 use super::writer;
@@ -17,19 +18,29 @@ pub(super) fn read(
     limit: usize,
 ) -> Result<Vec<Event>, JournalFault> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut whole = after.0;
     let sql = format!("SELECT {COLUMNS} FROM event WHERE pos > ?1 ORDER BY pos LIMIT ?2");
     let events = events_of(connection, &sql, (after.0 as i64, limit), after.0)?;
+    let last = events.last().map_or(after, |event| event.pos);
+    if last.0 - after.0 == events.len() as u64 {
+        return Ok(events);
+    }
+    let holes = Holes::within(connection, after.0 + 1, last.0).map_err(|error| unplaced(&error))?;
+    let mut whole = after.0;
     for event in &events {
-        if event.pos.0 != whole + 1 {
-            return Err(JournalFault::Corrupt {
-                after: Pos(whole),
-                reason: format!("position {} is missing", whole + 1),
-            });
+        if holes.past(whole + 1) < event.pos.0 {
+            return Err(missing(whole, &holes));
         }
         whole = event.pos.0;
     }
     Ok(events)
+}
+
+/// The fault of a position that is missing behind a whole one.
+pub(super) fn missing(whole: u64, holes: &Holes) -> JournalFault {
+    JournalFault::Corrupt {
+        after: Pos(whole),
+        reason: format!("position {} is missing", holes.past(whole + 1)),
+    }
 }
 
 pub(super) fn entity(
@@ -42,13 +53,19 @@ pub(super) fn entity(
     positions.sort_unstable();
     let mut events = at_positions(connection, &positions)?;
     events.retain(|event| event.entity == *entity);
-    for (event, expected) in events.iter().zip(1..) {
-        if event.seq != Seq(expected) {
+    let (mut seq, mut pos) = (0, 0);
+    for event in &events {
+        let follows = event.seq == Seq(seq + 1)
+            || event.seq > Seq(seq)
+                && holes::any_between(connection, pos, event.pos.0)
+                    .map_err(|error| unplaced(&error))?;
+        if !follows {
             return Err(JournalFault::Corrupt {
                 after: Pos(event.pos.0.saturating_sub(1)),
-                reason: format!("{entity} has no event {expected}"),
+                reason: format!("{entity} has no event {}", seq + 1),
             });
         }
+        (seq, pos) = (event.seq.0, event.pos.0);
     }
     Ok(events)
 }

@@ -6,15 +6,17 @@ use std::sync::Mutex;
 use iyagi_actors::invariants::{Audit, Report as AuditReport};
 use iyagi_actors::journal::{JournalFault, Snapshot};
 use iyagi_messages::event::{Entity, Event};
+use iyagi_messages::fact::JournalCompacted;
 use iyagi_messages::ids::{EventId, Pos};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use super::exports::{self, Export};
 use super::lookup::{By, Covered, Recent, entity_key, id_key};
 use super::rows::{COLUMNS, SCHEMA, statement_fault};
 use super::trace::{self, Trace};
-use super::verify::{self, Report};
-use super::{OpenError, damage_of_open, queries, snapshots};
+use super::verify::{self, ExportsReport, Noted, Report};
+use super::{OpenError, compacted, damage_of_open, queries, snapshots};
 use crate::embedded::sqlite::{DatabaseError, open_read_only};
 
 /// Events that an audit holds at once.
@@ -71,6 +73,18 @@ impl JournalReader {
     /// Position of the last event.
     pub fn head(&self) -> Result<Pos, JournalFault> {
         queries::head(&self.connection)
+    }
+
+    /// What was taken out, if anything was.
+    pub fn compacted(&self) -> Result<Option<JournalCompacted>, JournalFault> {
+        compacted::read(&self.connection)
+    }
+
+    /// The export that holds the event at a position, if its event was taken out.
+    pub fn taken_out(&self, pos: Pos) -> Result<Option<Export>, JournalFault> {
+        self.in_transaction(|connection| {
+            exports::of_taken_out(connection, pos).map_err(|error| statement_fault(0, &error))
+        })
     }
 
     /// Events behind `after`, at most `limit`.
@@ -148,7 +162,8 @@ impl JournalReader {
 
     /// Checks that everything promised holds of the events.
     pub fn audit(&self) -> Result<AuditReport, JournalFault> {
-        let mut audit = Audit::default();
+        let compacted = self.compacted()?;
+        let mut audit = compacted.map_or_else(Audit::default, |it| Audit::behind(&it));
         let mut after = Pos::default();
         loop {
             let events = self.read(after, AUDIT_PAGE)?;
@@ -167,6 +182,12 @@ impl JournalReader {
         self.in_transaction(|connection| {
             verify::verify(connection).map_err(|error| statement_fault(0, &error))
         })
+    }
+
+    /// Reads every export below a folder back, to the last byte, and checks that what was taken out is in one.
+    pub fn verify_exports(&self, folder: &Path) -> Result<ExportsReport, JournalFault> {
+        let noted = self.in_transaction(Noted::load)?;
+        Ok(verify::verify_exports(&noted, folder))
     }
 
     fn at_one_moment<T>(

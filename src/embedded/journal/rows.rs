@@ -29,7 +29,8 @@ pub(super) const SCHEMA: Schema = Schema {
         CREATE TABLE snapshot(
             name TEXT NOT NULL, pos INTEGER NOT NULL, code_version INTEGER NOT NULL, body BLOB NOT NULL,
             sum INTEGER NOT NULL, PRIMARY KEY(name, pos, code_version)) STRICT;
-    ", super::inbox::TABLES],
+    ", super::inbox::TABLES, super::holes::TABLES],
+    shrinks: true,
 };
 
 /// Every column, in the order that [`Stored::of_row`] reads.
@@ -132,15 +133,15 @@ impl Place {
     }
 }
 
-struct Content<'a> {
-    id: EventId,
-    entity: &'a str,
-    kind: &'a str,
-    version: u16,
-    cause: Option<EventId>,
-    corr: &'a str,
-    actor: &'a str,
-    body: &'a str,
+pub(super) struct Content<'a> {
+    pub(super) id: EventId,
+    pub(super) entity: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) version: u16,
+    pub(super) cause: Option<EventId>,
+    pub(super) corr: &'a str,
+    pub(super) actor: &'a str,
+    pub(super) body: &'a str,
 }
 
 fn sum_of_content(content: &Content<'_>) -> Hasher {
@@ -167,7 +168,7 @@ fn sum_of_content(content: &Content<'_>) -> Hasher {
 
 /// A row whose checksum holds, borrowed from its page.
 pub(super) struct Stored<'a> {
-    content: Content<'a>,
+    pub(super) content: Content<'a>,
     pub(super) place: Place,
 }
 

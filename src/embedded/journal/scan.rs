@@ -7,7 +7,9 @@ use iyagi_actors::journal::JournalFault;
 use iyagi_messages::ids::Pos;
 use rusqlite::Connection;
 
+use super::holes::Holes;
 use super::lookup::{By, Covered, Filter, Recent, digest, entity_key, id_key};
+use super::queries::missing;
 use super::rows::{COLUMNS, Stored, fault_behind, statement_fault};
 use super::writer::head;
 use crate::embedded::sqlite::{DatabaseError, open_read_only};
@@ -47,16 +49,21 @@ impl From<JournalFault> for ScanFault {
     }
 }
 
-/// Reads the whole file: every row's checksum, that no position is missing, and that the lookup tables say what the
-/// rows say.
+/// Reads the whole file: every row's checksum, that no position is missing but of what was taken out, and that the lookup
+/// tables say what the rows say.
 pub(super) fn scan(path: &Path) -> Result<Sound, ScanFault> {
     let connection = open_read_only(path)?;
     let covered = Covered::load(&connection).map_err(|error| statement_fault(0, &error))?;
+    let holes = Holes::load(&connection).map_err(|error| statement_fault(0, &error))?;
+    let known = Known {
+        covered: &covered,
+        holes: &holes,
+    };
     // A damaged tree may hide its end. Reading from the front then names the place.
     let head = match head(&connection) {
         Ok(head) => head,
         Err(error) => {
-            scan_range(path, &covered, (1, u64::MAX), Filter::for_journal_of(0))?;
+            scan_range(path, known, (1, u64::MAX), Filter::for_journal_of(0))?;
             return Err(statement_fault(0, &error).into());
         }
     };
@@ -66,12 +73,11 @@ pub(super) fn scan(path: &Path) -> Result<Sound, ScanFault> {
         let parts: Vec<_> = (0..threads)
             .map(|part| {
                 let (first, last) = (part * share + 1, ((part + 1) * share).min(head));
-                let covered = &covered;
                 let filter = Filter::for_journal_of(head);
-                scope.spawn(move || scan_range(path, covered, (first, last), filter))
+                scope.spawn(move || scan_range(path, known, (first, last), filter))
             })
             .collect();
-        let stored = stored_digest(&connection);
+        let stored = stored_digest(&connection, &holes);
         let parts: Vec<_> = parts
             .into_iter()
             .map(|part| part.join().expect("reading rows does not panic"))
@@ -109,6 +115,13 @@ pub(super) fn scan(path: &Path) -> Result<Sound, ScanFault> {
     })
 }
 
+/// What is known before the rows are read.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    covered: &'a Covered,
+    holes: &'a Holes,
+}
+
 struct Part {
     recent: Recent,
     filter: Filter,
@@ -117,7 +130,7 @@ struct Part {
 
 fn scan_range(
     path: &Path,
-    covered: &Covered,
+    known: Known<'_>,
     (first, last): (u64, u64),
     filter: Filter,
 ) -> Result<Part, ScanFault> {
@@ -128,10 +141,10 @@ fn scan_range(
         filter,
         digest: 0,
     };
-    scan_rows(&connection, covered, last, &mut whole, &mut part)
+    scan_rows(&connection, known, last, &mut whole, &mut part)
         .map_err(|error| statement_fault(whole, &error))??;
-    if last != u64::MAX && whole < last {
-        return Err(missing(whole).into());
+    if last != u64::MAX && known.holes.past(whole + 1) <= last {
+        return Err(missing(whole, known.holes).into());
     }
     Ok(part)
 }
@@ -139,7 +152,7 @@ fn scan_range(
 /// Reads what is behind `whole` up to `last`; `whole` follows the rows that are.
 fn scan_rows(
     connection: &Connection,
-    covered: &Covered,
+    Known { covered, holes }: Known<'_>,
     last: u64,
     whole: &mut u64,
     part: &mut Part,
@@ -154,8 +167,12 @@ fn scan_rows(
             Err(fault) => return Ok(Err(fault_behind(*whole, fault))),
         };
         let pos = stored.place.pos;
-        if pos != *whole + 1 {
-            return Ok(Err(missing(*whole)));
+        let due = holes.past(*whole + 1);
+        if pos > due {
+            return Ok(Err(missing(*whole, holes)));
+        }
+        if pos < due {
+            return Ok(Err(left_over(*whole, pos)));
         }
         *whole = pos;
         let keys = [
@@ -174,21 +191,24 @@ fn scan_rows(
     Ok(Ok(()))
 }
 
-fn missing(whole: u64) -> JournalFault {
+fn left_over(whole: u64, pos: u64) -> JournalFault {
     JournalFault::Corrupt {
         after: Pos(whole),
-        reason: format!("position {} is missing", whole + 1),
+        reason: format!("position {pos} was taken out, and is there all the same"),
     }
 }
 
-pub(super) fn stored_digest(connection: &Connection) -> rusqlite::Result<u64> {
+/// What the tables hold, but for entries of events that were taken out: these go later, many at a time.
+pub(super) fn stored_digest(connection: &Connection, holes: &Holes) -> rusqlite::Result<u64> {
     let mut sum = 0_u64;
     for by in By::ALL {
         let mut statement = connection.prepare(&format!("SELECT key, pos FROM {}", by.table()))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let pos = row.get::<_, i64>(1)? as u64;
-            sum = sum.wrapping_add(entry_digest(by, row.get(0)?, pos));
+            if !holes.holds(pos) {
+                sum = sum.wrapping_add(entry_digest(by, row.get(0)?, pos));
+            }
         }
     }
     Ok(sum)

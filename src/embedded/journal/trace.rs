@@ -5,11 +5,12 @@ use std::sync::Mutex;
 
 use iyagi_actors::journal::JournalFault;
 use iyagi_messages::event::Event;
-use iyagi_messages::ids::EventId;
+use iyagi_messages::ids::{EventId, Pos};
 use rusqlite::Connection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::exports;
 use super::lookup::Recent;
 use super::queries;
 use super::rows::{COLUMNS, statement_fault};
@@ -25,8 +26,21 @@ pub struct Trace {
     pub causes: Vec<Event>,
     /// The event itself, with its consequences.
     pub event: TraceNode,
+    /// What the first of them followed from, if that is no longer in the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_out: Option<TakenOut>,
     /// Whether consequences beyond [`CONSEQUENCES_MAX`] are left out.
     pub truncated: bool,
+}
+
+/// A cause that was taken out of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CauseTakenOut)]
+pub struct TakenOut {
+    /// Where it stood.
+    pub pos: Pos,
+    /// The export that holds it, below the folder of exports.
+    pub export: String,
 }
 
 /// An event with what it led to.
@@ -62,6 +76,9 @@ pub(super) fn trace(
          SELECT {COLUMNS} FROM event WHERE pos IN down ORDER BY pos"
     );
     let causes = queries::events_of(connection, &up, [pos as i64], 0)?;
+    let first = causes.first().map_or(pos, |first| first.pos.0);
+    let taken_out =
+        cause_taken_out(connection, first).map_err(|error| statement_fault(0, &error))?;
     let limit = CONSEQUENCES_MAX as i64 + 2;
     let mut events = queries::events_of(connection, &down, (pos as i64, limit), 0)?;
     let truncated = events.len() > CONSEQUENCES_MAX + 1;
@@ -70,7 +87,23 @@ pub(super) fn trace(
     Ok(event.map(|event| Trace {
         causes,
         event,
+        taken_out,
         truncated,
+    }))
+}
+
+/// The cause of the event at a position, if it was taken out.
+fn cause_taken_out(connection: &Connection, pos: u64) -> rusqlite::Result<Option<TakenOut>> {
+    let cause: Option<i64> = connection
+        .prepare_cached("SELECT cause_pos FROM event WHERE pos = ?1")?
+        .query_row([pos as i64], |row| row.get(0))?;
+    let Some(cause) = cause.map(|pos| Pos(pos as u64)) else {
+        return Ok(None);
+    };
+    let export = exports::of_taken_out(connection, cause)?;
+    Ok(export.map(|export| TakenOut {
+        pos: cause,
+        export: export.file,
     }))
 }
 

@@ -1,17 +1,21 @@
 //! The full check of a journal: everything that opening checks, and all that it leaves out for speed.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use iyagi_actors::journal::Snapshot;
+use iyagi_actors::journal::{JournalFault, Snapshot};
 use iyagi_messages::event::Entity;
+use iyagi_messages::fact::JournalCompacted;
 use iyagi_messages::ids::{EventId, Pos, Seq};
 use rusqlite::Connection;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::exports::{self, Export};
+use super::holes::Holes;
 use super::lookup::{By, Covered, entity_key, id_key};
-use super::rows::{COLUMNS, RowFault, Stored};
-use super::{scan, snapshots};
+use super::rows::{COLUMNS, RowFault, Stored, statement_fault};
+use super::{compacted, scan, snapshots};
 
 /// Damages that are listed; more say nothing new.
 pub const DAMAGES_MAX: usize = 1_000;
@@ -25,6 +29,8 @@ pub struct Report {
     pub head: Pos,
     /// Events read.
     pub events: u64,
+    /// Events that were taken out: they are in exports alone.
+    pub taken_out: u64,
     /// Entities seen.
     pub entities: u64,
     /// Snapshots read.
@@ -66,6 +72,12 @@ pub enum Damage {
         /// The last that is missing.
         last: Pos,
     },
+    /// An event was taken out, and is there all the same.
+    #[error("position {pos} was taken out, and is there all the same")]
+    LeftOver {
+        /// The event.
+        pos: Pos,
+    },
     /// An entity's events are not numbered one by one.
     #[error("position {pos}: {entity} goes on with {actual} where {expected} is due")]
     Sequence {
@@ -105,6 +117,26 @@ pub enum Damage {
     /// The tables that find events by id and entity say something else than the events.
     #[error("the tables that find events by id and entity do not match the events")]
     Lookup,
+    /// An export is not there, or does not hold what was exported.
+    #[error("export {file}: {reason}")]
+    Export {
+        /// Where it should be, below the folder of exports.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What is missing is not what was taken out.
+    #[error(
+        "{events} events are missing, {told} were taken out, and the exports end at position {exported}"
+    )]
+    TakenOut {
+        /// Positions that are marked as taken out.
+        events: u64,
+        /// Events that were counted when they were taken out.
+        told: u64,
+        /// The last position that is in an export.
+        exported: Pos,
+    },
     /// The file itself is damaged.
     #[error("the file is damaged: {reason}")]
     File {
@@ -113,15 +145,81 @@ pub enum Damage {
     },
 }
 
+/// What the exports of a journal hold, and what is wrong with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ExportsReport {
+    /// Exports that were read back.
+    pub exports: u64,
+    /// Events in them.
+    pub events: u64,
+    /// What is wrong.
+    pub damages: Vec<Damage>,
+}
+
+/// What a journal says of what was taken out of it.
+pub(super) struct Noted {
+    exports: Vec<Export>,
+    holes: Holes,
+    compacted: JournalCompacted,
+}
+
+impl Noted {
+    /// As of one moment.
+    pub(super) fn load(connection: &Connection) -> Result<Self, JournalFault> {
+        let failed = |error: rusqlite::Error| statement_fault(0, &error);
+        Ok(Self {
+            exports: exports::all(connection).map_err(failed)?,
+            holes: Holes::load(connection).map_err(failed)?,
+            compacted: compacted::read(connection)?.unwrap_or_default(),
+        })
+    }
+}
+
+/// Reads every export back. What was taken out of the journal must be in them.
+pub(super) fn verify_exports(noted: &Noted, folder: &Path) -> ExportsReport {
+    let mut report = ExportsReport::default();
+    let mut before: Option<&Export> = None;
+    for export in &noted.exports {
+        let due = before.map_or(1, |before| before.last.0 + 1);
+        let mut damaged = |reason: String| {
+            let file = export.file.clone();
+            report.damages.push(Damage::Export { file, reason });
+        };
+        if export.first.0 != due {
+            damaged(format!("the exports before it end ahead of position {due}"));
+        }
+        match exports::check(folder, export, before) {
+            Ok(()) => report.events += export.last.0 - export.first.0 + 1,
+            Err(fault) => damaged(fault.to_string()),
+        }
+        report.exports += 1;
+        before = Some(export);
+    }
+    let exported = before.map_or(Pos(0), |export| export.last);
+    let (events, told) = (noted.holes.events(), noted.compacted.events);
+    if events != told || noted.holes.any_between(exported.0, u64::MAX) {
+        report.damages.push(Damage::TakenOut {
+            events,
+            told,
+            exported,
+        });
+    }
+    report
+}
+
 /// Checks everything. An error means that the check itself could not start.
 pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Report> {
     let covered = Covered::load(connection)?;
-    let mut report = Report::default();
+    let holes = Holes::load(connection)?;
+    let mut report = Report {
+        taken_out: holes.events(),
+        ..Report::default()
+    };
     let file = |error: &rusqlite::Error| Damage::File {
         reason: error.to_string(),
     };
     // Each check goes as far as it can: what one cannot read may still be told by another.
-    if let Err(error) = check_events(connection, &covered, &mut report) {
+    if let Err(error) = check_events(connection, &covered, &holes, &mut report) {
         report.add(file(&error));
     }
     if let Err(error) = check_duplicates(connection, &mut report) {
@@ -139,19 +237,24 @@ pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Report> {
 fn check_events(
     connection: &Connection,
     covered: &Covered,
+    holes: &Holes,
     report: &mut Report,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM event ORDER BY pos"))?;
     let mut rows = statement.query([])?;
-    let mut heads: HashMap<i64, u64> = HashMap::new();
+    let mut heads: HashMap<i64, (u64, u64)> = HashMap::new();
     let mut lookup = 0_u64;
     while let Some(row) = rows.next()? {
         let pos = row.get::<_, i64>(0)? as u64;
-        if pos > report.head.0 + 1 {
+        let due = holes.past(report.head.0 + 1);
+        if pos > due {
             report.add(Damage::Gap {
-                first: Pos(report.head.0 + 1),
+                first: Pos(due),
                 last: Pos(pos - 1),
             });
+        }
+        if pos < due {
+            report.add(Damage::LeftOver { pos: Pos(pos) });
         }
         report.head = Pos(pos);
         report.events += 1;
@@ -171,12 +274,8 @@ fn check_events(
                 lookup = lookup.wrapping_add(scan::entry_digest(by, key, pos));
             }
         }
-        check_row(
-            connection,
-            &stored,
-            heads.entry(entity).or_default(),
-            report,
-        )?;
+        let head = heads.entry(entity).or_default();
+        check_row(connection, &stored, head, holes, report)?;
     }
     report.entities = heads.len() as u64;
     if covered.max() > report.head.0 {
@@ -185,7 +284,7 @@ fn check_events(
             last: Pos(covered.max()),
         });
     }
-    if scan::stored_digest(connection)? != lookup {
+    if scan::stored_digest(connection, holes)? != lookup {
         report.add(Damage::Lookup);
     }
     Ok(())
@@ -194,13 +293,16 @@ fn check_events(
 fn check_row(
     connection: &Connection,
     stored: &Stored<'_>,
-    head: &mut u64,
+    head: &mut (u64, u64),
+    holes: &Holes,
     report: &mut Report,
 ) -> rusqlite::Result<()> {
     let pos = Pos(stored.place.pos);
-    let (expected, actual) = (Seq(*head + 1), Seq(stored.place.seq));
-    *head = actual.0;
-    if actual != expected {
+    let (seq, before) = *head;
+    let (expected, actual) = (Seq(seq + 1), Seq(stored.place.seq));
+    *head = (actual.0, pos.0);
+    let taken_out = actual > expected && holes.any_between(before, pos.0);
+    if actual != expected && !taken_out {
         let entity = Entity(stored.entity().to_owned());
         report.add(Damage::Sequence {
             pos,
@@ -216,10 +318,15 @@ fn check_row(
         return Ok(());
     };
     let found = match stored.place.cause_pos {
-        Some(cause_pos) if cause_pos < pos.0 => connection
-            .prepare_cached("SELECT 1 FROM event WHERE pos = ?1 AND id = ?2")?
-            .exists((cause_pos as i64, &cause.0[..]))?,
-        _ => false,
+        Some(cause_pos) if cause_pos < pos.0 => {
+            holes.holds(cause_pos)
+                || connection
+                    .prepare_cached("SELECT 1 FROM event WHERE pos = ?1 AND id = ?2")?
+                    .exists((cause_pos as i64, &cause.0[..]))?
+        }
+        Some(_) => false,
+        // What follows on an event that was taken out before it.
+        None => !holes.is_empty(),
     };
     if !found {
         report.add(Damage::Cause { pos, cause });

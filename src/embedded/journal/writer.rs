@@ -138,6 +138,13 @@ impl Writer {
         Ok(standing)
     }
 
+    /// Forgets where the entities of events stand that were taken out: some of them may be gone altogether.
+    pub(super) fn forget(&mut self, events: &[Event]) {
+        for event in events {
+            self.heads.forget(&event.entity);
+        }
+    }
+
     fn written(&self, duplicates: usize, events: Vec<Event>, turns: Vec<Turn>) -> Written {
         let appended = Appended {
             last: Pos(self.head),

@@ -38,6 +38,7 @@ const SCHEMA: Schema = Schema {
         uploads::SCHEMA,
         removals::SCHEMA,
     ],
+    shrinks: false,
 };
 /// Largest page of a listing.
 const PAGE_MAX: u32 = 1000;

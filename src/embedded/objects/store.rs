@@ -24,6 +24,7 @@ use crate::embedded::unique_id::unique_id;
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_4f62,
     migrations: &[include_str!("schema.sql"), include_str!("sha256.sql")],
+    shrinks: false,
 };
 /// How often a reader looks again when its object was replaced under its hands.
 const READ_ATTEMPTS_MAX: usize = 16;

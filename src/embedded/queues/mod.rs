@@ -22,6 +22,7 @@ use crate::embedded::sqlite::{Database, DatabaseError, Schema};
 const SCHEMA: Schema = Schema {
     application_id: 0x6979_5175,
     migrations: &[include_str!("schema.sql")],
+    shrinks: false,
 };
 
 /// Every queue of one SQLite file.

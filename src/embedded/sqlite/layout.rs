@@ -15,6 +15,9 @@ pub struct Schema {
     pub application_id: i32,
     /// One step per layout version; a file at version N has had the first N.
     pub migrations: &'static [&'static str],
+    /// Whether pages that are no longer used can be given back to the file system. It costs a page for each thousand, and is
+    /// decided when the file is made.
+    pub shrinks: bool,
 }
 
 /// How long another process (the command line on a live journal) may hold the file.
@@ -43,7 +46,13 @@ pub(super) fn open_to_write(
     tune: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<Connection, DatabaseError> {
     let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
-    configure(&connection)
+    let shrinks = if schema.shrinks {
+        allow_shrinking(&connection)
+    } else {
+        Ok(())
+    };
+    shrinks
+        .and_then(|()| configure(&connection))
         .and_then(|()| tune(&connection))
         .map_err(|error| open_error(path, error))?;
     migrate(&mut connection, path, schema)?;
@@ -117,6 +126,12 @@ fn open_error(path: &Path, error: rusqlite::Error) -> DatabaseError {
     }
 }
 
+/// It must come before the first page is written, which the log's mode does; in a file that has pages it changes nothing.
+fn allow_shrinking(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")
+}
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -186,6 +201,7 @@ mod tests {
         let schema = Schema {
             application_id: 1,
             migrations: &["CREATE TABLE one (number INTEGER PRIMARY KEY, text TEXT) STRICT;"],
+            shrinks: false,
         };
         let connection = open_to_write(&path, &schema, |_| Ok(())).expect("opens");
         let fill = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 1000)

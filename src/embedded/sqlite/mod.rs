@@ -259,6 +259,7 @@ mod tests {
     const SCHEMA: Schema = Schema {
         application_id: 1,
         migrations: &["CREATE TABLE one (number INTEGER) STRICT;"],
+        shrinks: false,
     };
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use iyagi_messages::ids::{EventId, Pos, Timestamp};
 use super::frame::{Frame, Refusal, page};
 use super::lanes::Lanes;
 use super::text::{self, Moment};
-use crate::embedded::journal::{Filter, JournalReader, Trace, TraceNode};
+use crate::embedded::journal::{Filter, JournalReader, TakenOut, Trace, TraceNode};
 use crate::http::State;
 use crate::http::operations::journal::{self as api, EXPECTED};
 use crate::http::problem::Problem;
@@ -74,6 +74,8 @@ struct EventPage {
     body: String,
     lanes: Lanes,
     steps: Vec<Step>,
+    /// What the first of them followed from, if that is no longer in the journal.
+    taken_out: Option<TakenOut>,
     /// Consequences that are not listed.
     left_out: bool,
 }
@@ -149,6 +151,9 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
     let trace = api::read(&state.surface, move |journal| journal.trace(id)).await?;
     let trace = trace.ok_or_else(|| api::unknown(id))?;
     let event = trace.event.event.clone();
+    let taken_out = trace.taken_out.clone();
+    // Without causes that are there, what was taken out is its own.
+    let cause = event.cause.filter(|_| !trace.causes.is_empty());
     let (steps, left_out) = steps(trace);
     let body = serde_json::to_value(&event).expect("an event has only text keys");
     page(&EventPage {
@@ -156,13 +161,14 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
         row: Row::of(&event, state.surface.clock.now()),
         id: id.to_string(),
         exact: text::exact(event.at),
-        cause: event.cause.map(|cause| format!("{PREFIX}{cause}")),
+        cause: cause.map(|cause| format!("{PREFIX}{cause}")),
         same_entity: format!("/journal?{}", encoded(&[("entity", &event.entity.0)])),
         same_origin: format!("/journal?{}", encoded(&[("corr", &event.corr)])),
         corr: event.corr,
         body: format!("{body:#}"),
         lanes: Lanes::of(&steps),
         steps,
+        taken_out,
         left_out,
     })
 }

@@ -14,8 +14,8 @@ use crate::embedded::graph::wire;
 use crate::http::dashboard;
 use crate::http::listener::Side;
 use crate::http::operations::{
-    access, actors, backfills, dead_letters, gateway, graph, health, journal, login, metrics,
-    platforms, reprocessing, status, why_not,
+    access, actors, backfills, compaction, dead_letters, gateway, graph, health, journal, login,
+    metrics, platforms, reprocessing, status, why_not,
 };
 use crate::http::problem::{Kind, Problem};
 
@@ -84,6 +84,8 @@ const PROBLEMS: Problems = Problems {
         journal::list,
         journal::one,
         journal::trace,
+        compaction::show,
+        compaction::order,
         why_not::answer,
         backfills::list,
         backfills::one,

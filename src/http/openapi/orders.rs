@@ -3,7 +3,7 @@
 //! Handlers read bodies field by field, so that a mistake is known by its field; these types only say what they read.
 #![expect(dead_code, reason = "their schemas are used")]
 
-use iyagi_messages::ids::{DeviceToken, LetterId};
+use iyagi_messages::ids::{DeviceToken, LetterId, Timestamp};
 use iyagi_messages::object::ObjectKey;
 use utoipa::ToSchema;
 
@@ -56,6 +56,19 @@ pub(crate) struct BackfillOrder {
     #[schema(example = "small")]
     preset: String,
     /// Whether it is only counted what would be made.
+    dry_run: Option<bool>,
+    /// Why, for the journal.
+    because: Option<Name>,
+}
+
+/// What is over is to be taken out of the journal.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CompactionOrder {
+    /// Only what was appended before this moment; what `journal.retention.keep_days` says if absent.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    before: Option<Timestamp>,
+    /// Whether it is only told what would be taken out.
     dry_run: Option<bool>,
     /// Why, for the journal.
     because: Option<Name>,

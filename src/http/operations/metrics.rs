@@ -4,6 +4,7 @@
 
 mod actors;
 mod inbox;
+mod journal;
 mod pushes;
 mod search;
 
@@ -12,6 +13,7 @@ use std::sync::atomic::Ordering;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::audio_worker::RenditionCounts;
+use iyagi_messages::ids::Pos;
 
 use super::exposition::Exposition;
 use super::health::{self, Readiness};
@@ -43,11 +45,13 @@ pub async fn scrape(state: Data<State>, request: HttpRequest) -> Result<HttpResp
 
 async fn render(state: &State) -> String {
     let surface = &state.surface;
-    let (readiness, stream, queues, searched) = tokio::join!(
+    let (readiness, stream, queues, searched, compacted, oldest) = tokio::join!(
         health::readiness(surface),
         status::stream(surface),
         status::queues(surface),
-        search::cursor(surface)
+        search::cursor(surface),
+        surface.journal.compacted(),
+        surface.journal.read(Pos(0), 1)
     );
     let mut text = Exposition::default();
     let uptime_ms = surface.clock.now().since_ms(surface.started_at);
@@ -62,6 +66,14 @@ async fn render(state: &State) -> String {
     actors::of_actors(&mut text, &surface.actors.actors());
     let tree = &surface.tree;
     pushes::of_pushes(&mut text, &tree.projections.outbox(), &tree.lines);
+    // A journal that cannot be read ends the daemon, so nobody asks what it would have told.
+    let compacted = compacted.ok().flatten().unwrap_or_default();
+    let oldest = oldest.ok().and_then(|events| Some(events.first()?.at));
+    let standing = surface
+        .compaction
+        .as_ref()
+        .map(|compaction| compaction.standing());
+    journal::of_compaction(&mut text, &compacted, oldest, standing.unwrap_or_default());
     text.gauge(
         "iyagi_fan_out_waiting_people",
         "People who are still to be told of changes that concern many",

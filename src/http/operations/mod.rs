@@ -3,6 +3,7 @@
 pub mod access;
 pub mod actors;
 pub mod backfills;
+pub mod compaction;
 pub mod dead_letters;
 mod exposition;
 pub mod gateway;
@@ -204,6 +205,12 @@ fn of_journal(config: &mut ServiceConfig) {
             resource("/v1/ops/journal")
                 .route(get(journal::list))
                 .default_service(otherwise("GET, HEAD")),
+        )
+        .service(
+            resource("/v1/ops/compaction")
+                .route(get(compaction::show))
+                .route(post().to(compaction::order))
+                .default_service(otherwise("GET, HEAD, POST")),
         )
         .service(
             resource("/v1/ops/why-not")
