@@ -390,6 +390,6 @@ fn tell_verified(out: &mut Output, report: &Report, exports: &ExportsReport) -> 
     out.line(if whole {
         "whole"
     } else {
-        "restore it from a backup or an export"
+        "restore it from a backup"
     })
 }

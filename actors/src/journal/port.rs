@@ -117,9 +117,7 @@ pub enum JournalFault {
         actual: Seq,
     },
     /// The stored events are damaged.
-    #[error(
-        "the journal is damaged behind position {after}: {reason}; restore it from a backup or an export"
-    )]
+    #[error("the journal is damaged behind position {after}: {reason}; restore it from a backup")]
     Corrupt {
         /// The last position that is whole.
         after: Pos,
