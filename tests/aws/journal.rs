@@ -213,7 +213,7 @@ async fn the_shared_journal_keeps_every_promise_of_a_journal_on_a_second_server(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_inboxes_of_each_host_keep_every_promise_of_inboxes() {
-    let installations = join_all((0..12).map(|_| Installation::on(ministack()))).await;
+    let installations = join_all((0..13).map(|_| Installation::on(ministack()))).await;
     let fresh = std::sync::Mutex::new(installations);
     let next = || fresh.lock().expect("sound").pop().expect("one a check");
     inboxes::holds(next).await;
