@@ -134,6 +134,16 @@ impl Browser {
         self.must("/url", &json!({"url": format!("{}{path}", self.origin)}));
     }
 
+    /// Shows the same page anew.
+    pub(crate) fn reload(&self) {
+        self.must("/refresh", &json!({}));
+    }
+
+    /// Goes back to the page before.
+    pub(crate) fn back(&self) {
+        self.must("/back", &json!({}));
+    }
+
     /// Path and query of the page that is shown.
     pub(crate) fn path(&self) -> String {
         let address = self.run("return location.href", &[]);

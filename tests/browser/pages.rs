@@ -73,10 +73,10 @@ fn a_page_is_what_its_address_says_after_a_reload_and_on_the_way_back() {
         let is_shown = || browser.run(state, &[]) == expected;
         browser.visit(path);
         browser.wait(expected, is_shown);
-        browser.run("location.reload()", &[]);
+        browser.reload();
         browser.wait(expected, is_shown);
         browser.visit("/config");
-        browser.run("history.back()", &[]);
+        browser.back();
         browser.wait("the way back", || browser.path() == path);
         browser.wait(expected, is_shown);
         browser.must_be_content();
