@@ -14,11 +14,11 @@ use iyagi_messages::fact::Fact;
 use iyagi_messages::feedback::BounceClass;
 use iyagi_messages::ids::{EventId, LetterId, Pos, PushId, Seq, Timestamp};
 use iyagi_messages::letter::{Letter, Origin};
-use iyagi_messages::push::{Push, SuppressReason};
+use iyagi_messages::push::Push;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::counts::Counts;
 use super::open_push::{OpenPush, Phone, Standing};
 use super::packing;
 use super::platform_queue::{Body, Pending, PlatformQueue};
@@ -80,49 +80,6 @@ pub struct InTurn {
     pub phone: Phone,
     /// What has happened to it.
     pub progress: Progress,
-}
-
-/// How many pushes ended how. `matched = sent + dead + suppressed + pending` holds after every event.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Counts {
-    /// Pushes that were ever requested.
-    pub matched: u64,
-    /// Taken by the gateway.
-    pub sent: u64,
-    /// Given up: their letters wait or were purged.
-    pub dead: u64,
-    /// Not sent, by reason.
-    pub suppressed: BTreeMap<SuppressReason, u64>,
-    /// Not settled yet.
-    pub pending: u64,
-    /// Of those sent, the ones that were not delivered as far as was learned later, by kind of failure. They stay sent:
-    /// this is no column of the law.
-    #[serde(default)]
-    pub bounced: BTreeMap<BounceClass, u64>,
-    /// Redriven letters, of all kinds of job.
-    pub redriven: u64,
-    /// Purged letters, of all kinds of job.
-    pub purged: u64,
-}
-
-impl Counts {
-    fn of(totals: &Totals) -> Self {
-        Self {
-            matched: totals.matched,
-            sent: totals.sent,
-            dead: totals.dead,
-            suppressed: totals.suppressed.clone(),
-            pending: 0,
-            bounced: totals.bounced.clone(),
-            redriven: totals.redriven,
-            purged: totals.purged,
-        }
-    }
-
-    /// Not sent, for whatever reason.
-    pub fn suppressed_total(&self) -> u64 {
-        self.suppressed.values().sum()
-    }
 }
 
 /// A letter and where it stands.

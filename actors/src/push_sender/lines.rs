@@ -63,7 +63,7 @@ const NOW: Timestamp = Timestamp(0);
 impl Lines {
     /// Whether a push that was offered may be attempted as far as its phone's line goes. If not, it has joined the line.
     pub fn admit(&self, push: &Push, turn: Turn) -> bool {
-        self.with_line(push, |line, _| {
+        self.with_line(push, |line, _, _| {
             let place = line.join(turn);
             line.places[place].offered = place == 0;
             place == 0
@@ -86,9 +86,8 @@ impl Lines {
 
     /// A push is no longer to be sent, or was sent.
     pub fn leave(&self, push: &Push, turn: Turn) {
-        let next_waits = self.with_line(push, |line, due| {
+        let next_waits = self.with_line(push, |line, phone, due| {
             line.places.retain(|place| place.turn != turn);
-            let phone = Phone::of(push);
             match line.places.first() {
                 Some(first) if first.offered || line.due.is_some() => false,
                 Some(_) => {
@@ -136,7 +135,7 @@ impl Lines {
         self.lock().remove(&platform);
     }
 
-    /// Resolves once a push has begun to wait since the last time.
+    /// Resolves once a line has become due, or will be, since the last time.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -163,7 +162,7 @@ impl Lines {
     fn with_line<T>(
         &self,
         push: &Push,
-        work: impl FnOnce(&mut Line, &mut BTreeSet<(Timestamp, Phone)>) -> T,
+        work: impl FnOnce(&mut Line, Phone, &mut BTreeSet<(Timestamp, Phone)>) -> T,
     ) -> Option<T> {
         let mut lines = self.lock();
         let OfPlatform { lines, pushes, due } = lines.get_mut(&push.platform)?;
@@ -173,7 +172,7 @@ impl Lines {
         let phone = Phone::of(push);
         let line = lines.get_mut(&phone)?;
         let before = line.places.len();
-        let done = work(line, due);
+        let done = work(line, phone, due);
         *pushes = *pushes - before + line.places.len();
         if line.places.is_empty() {
             lines.remove(&phone);
