@@ -110,6 +110,19 @@ fn accept(context: &mut Context) -> Result<Exit, Failure> {
                 .to_owned(),
         });
     }
+    let folder = &config.data.dir;
+    if !["journal.db", "graph.db"]
+        .iter()
+        .any(|file| folder.join(file).exists())
+    {
+        return Err(Failure::NotFound {
+            what: format!(
+                "there is neither a journal nor a graph in the data folder {}",
+                folder.display()
+            ),
+            help: "--data-dir names another folder; `iyagi run` makes it".to_owned(),
+        });
+    }
     block_on(async {
         let head = accept_journal(&config).await?;
         let out = &mut context.output;

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde_json::json;
 
+use super::iyagi;
 use super::live::Live;
 
 const FILES: [(&str, &str); 5] = [
@@ -117,6 +118,19 @@ fn an_older_copy_of_the_journal_is_refused_too_until_it_is_accepted() {
         live.sent() == 2
     });
     assert_eq!(live.stop(), Some(0));
+}
+
+#[test]
+fn nothing_is_accepted_in_a_folder_that_has_nothing_and_nothing_is_made_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answer = iyagi(folder.path(), &["journal", "accept", "--data-dir", "other"]);
+    assert_ne!(answer.status, 0, "{}", answer.out);
+    assert!(
+        answer.err.contains("neither a journal nor a graph"),
+        "{}",
+        answer.err
+    );
+    assert!(!folder.path().join("other").exists());
 }
 
 #[test]
