@@ -34,9 +34,17 @@ pub(super) struct Written {
 pub(super) struct Writer {
     head: u64,
     turns: Turns,
-    /// Last numbers of entities; the rest is looked up.
-    heads: Recently<Entity, u64, HEADS_MAX>,
+    /// Last events of entities; the rest is looked up.
+    heads: Recently<Entity, Head, HEADS_MAX>,
     filter: Filter,
+}
+
+/// The last event of an entity.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    seq: u64,
+    pos: u64,
+    id: EventId,
 }
 
 const HEADS_MAX: usize = 65_536;
@@ -130,9 +138,8 @@ impl Writer {
             }
         }
         for entity in entities {
-            let seq = self.head_of(connection, recent, &entity)?;
-            if seq > 0 {
-                standing.seqs.insert(entity, Seq(seq));
+            if let Some(head) = self.head_of(connection, recent, &entity)? {
+                standing.seqs.insert(entity, Seq(head.seq));
             }
         }
         Ok(standing)
@@ -184,7 +191,7 @@ impl Writer {
         expected: Vec<Expected>,
     ) -> Result<(), Fault> {
         for Expected { entity, seq } in expected {
-            let actual = Seq(self.head_of(connection, recent, &entity)?);
+            let actual = seq_of(self.head_of(connection, recent, &entity)?);
             if actual != seq {
                 let conflict = JournalFault::Conflict {
                     entity,
@@ -205,11 +212,14 @@ impl Writer {
         actor: &Incarnation,
         at: Timestamp,
     ) -> rusqlite::Result<Event> {
-        let cause_pos = match draft.event.cause {
-            Some(cause) => position_of(connection, recent, cause)?,
-            None => None,
+        let head = self.head_of(connection, recent, &draft.event.entity)?;
+        let cause_pos = match (draft.event.cause, head) {
+            (None, _) => None,
+            // Most events follow from their entity's last one.
+            (Some(cause), Some(head)) if head.id == cause => Some(head.pos),
+            (Some(cause), _) => position_of(connection, recent, cause)?,
         };
-        let seq = self.head_of(connection, recent, &draft.event.entity)? + 1;
+        let seq = seq_of(head).0 + 1;
         let pos = self.head + 1;
         let event = draft.insert(
             connection,
@@ -222,7 +232,14 @@ impl Writer {
             actor,
         )?;
         self.head = pos;
-        self.note_head(&event.entity, seq);
+        self.note_head(
+            &event.entity,
+            Head {
+                seq,
+                pos,
+                id: event.id,
+            },
+        );
         let keys = [
             (By::Id, id_key(event.id)),
             (By::Entity, entity_key(&event.entity.0)),
@@ -235,10 +252,10 @@ impl Writer {
         Ok(event)
     }
 
-    fn note_head(&mut self, entity: &Entity, seq: u64) {
+    fn note_head(&mut self, entity: &Entity, head: Head) {
         match self.heads.get(entity) {
-            Some(known) => *known = seq,
-            None => self.heads.set(entity.clone(), seq),
+            Some(known) => *known = head,
+            None => self.heads.set(entity.clone(), head),
         }
     }
 
@@ -247,27 +264,35 @@ impl Writer {
         connection: &Connection,
         recent: &Mutex<Recent>,
         entity: &Entity,
-    ) -> rusqlite::Result<u64> {
-        if let Some(seq) = self.heads.get(entity) {
-            return Ok(*seq);
+    ) -> rusqlite::Result<Option<Head>> {
+        if let Some(head) = self.heads.get(entity) {
+            return Ok(Some(*head));
         }
         if !self.filter.may_hold(By::Entity, entity_key(&entity.0)) {
-            return Ok(0);
+            return Ok(None);
         }
         let mut positions = candidates(connection, recent, By::Entity, entity_key(&entity.0))?;
         positions.sort_unstable();
         for pos in positions.into_iter().rev() {
-            let seq = connection
-                .prepare_cached("SELECT seq FROM event WHERE pos = ?1 AND entity = ?2")?
-                .query_row((pos as i64, &entity.0), |row| row.get::<_, i64>(0))
+            let head = connection
+                .prepare_cached("SELECT seq, id FROM event WHERE pos = ?1 AND entity = ?2")?
+                .query_row((pos as i64, &entity.0), |row| {
+                    let seq = row.get::<_, i64>(0)? as u64;
+                    let id = EventId(row.get(1)?);
+                    Ok(Head { seq, pos, id })
+                })
                 .optional()?;
-            if let Some(seq) = seq {
-                self.heads.set(entity.clone(), seq as u64);
-                return Ok(seq as u64);
+            if let Some(head) = head {
+                self.heads.set(entity.clone(), head);
+                return Ok(Some(head));
             }
         }
-        Ok(0)
+        Ok(None)
     }
+}
+
+fn seq_of(head: Option<Head>) -> Seq {
+    head.map_or_else(Seq::default, |head| Seq(head.seq))
 }
 
 /// Position of the last event.
