@@ -11,7 +11,7 @@ use iyagi_actors::ports::{GatewayFault, Payload, PushGateway, QuotaLevel, Servic
 use iyagi_messages::device::Platform;
 use iyagi_messages::push::FailureClass;
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A gateway on the threads of a runtime, wherever it is called from.
 pub struct OnThreads {
@@ -34,12 +34,13 @@ impl PushGateway for OnThreads {
     async fn send(&self, payload: &Payload) -> Result<String, GatewayFault> {
         let (gateway, payload) = (Arc::clone(&self.gateway), payload.clone());
         // Dropped with this future, so that a sender that gives up waiting ends the call.
-        let mut call = JoinSet::new();
-        call.spawn_on(async move { gateway.send(&payload).await }, &self.runtime);
-        match call.join_next().await {
-            Some(Ok(answer)) => answer,
-            Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
-            _ => Err(GatewayFault {
+        let call = self
+            .runtime
+            .spawn(async move { gateway.send(&payload).await });
+        match AbortOnDropHandle::new(call).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(_) => Err(GatewayFault {
                 class: FailureClass::Unknown,
                 code: "runtime_ended".to_owned(),
                 detail: "the daemon's threads ended amid the call".to_owned(),
