@@ -1,9 +1,10 @@
 //! Servers in processes of their own that take every push, each after [`ANSWER`].
 
-use std::io::{BufRead, BufReader, Cursor, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, Cursor, Error, Read};
 use std::process::{Child, Command, Stdio};
-use std::thread;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::ANSWER;
 
@@ -32,7 +33,7 @@ impl Stub {
         let mut process = command.spawn().expect("it starts");
         let told = process.stdout.take().expect("piped");
         let mut url = String::new();
-        let mut told = BufReader::new(told);
+        let mut told = std::io::BufReader::new(told);
         told.read_line(&mut url).expect("its address");
         Self {
             process,
@@ -48,51 +49,46 @@ impl Drop for Stub {
     }
 }
 
-/// One thread a connection, as a client has only so many.
+/// On one thread, so that the pushes' own work has the machine.
 pub(crate) fn serve_sns() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    println!("http://{}", listener.local_addr().expect("bound"));
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(&stream));
-        }
+    serve(|stream| async {
+        answer(stream).await.ok();
     });
-    std::io::stdin().read_to_end(&mut Vec::new()).ok();
 }
 
-fn answer(stream: &TcpStream) -> Option<()> {
-    stream.set_nodelay(true).expect("a socket");
-    let mut reader = BufReader::with_capacity(16 * 1024, stream);
-    let mut writer = stream;
+async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let (reader, mut writer) = stream.split();
+    let mut reader = BufReader::with_capacity(16 * 1024, reader);
     let (mut line, mut body) = (Vec::new(), Vec::new());
     loop {
         let (mut length, mut waits) = (0, false);
         loop {
             line.clear();
-            if reader.read_until(b'\n', &mut line).ok()? == 0 {
-                return None;
+            if reader.read_until(b'\n', &mut line).await? == 0 {
+                return Ok(());
             }
             if line == b"\r\n" {
                 break;
             }
             line.make_ascii_lowercase();
             if let Some(value) = line.strip_prefix(b"content-length:") {
-                length = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+                let value = std::str::from_utf8(value).map_err(Error::other)?;
+                length = value.trim().parse().map_err(Error::other)?;
             }
             waits |= line.starts_with(b"expect:");
         }
         if waits {
-            writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+            writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
         body.resize(length, 0);
-        reader.read_exact(&mut body).ok()?;
+        reader.read_exact(&mut body).await?;
         let first = body.split(|byte| *byte == b'&').next().unwrap_or_default();
         let (kind, text) = match first {
             b"Action=CreatePlatformEndpoint" => ("text/xml", CREATED.replace("{}", ENDPOINT)),
             b"Action=GetEndpointAttributes" => ("text/xml", ATTRIBUTES.to_owned()),
             // The first field of a publish is its action, too; whatever else comes asks for an access token.
             field if field.starts_with(b"Action=") => {
-                thread::sleep(ANSWER);
+                tokio::time::sleep(ANSWER).await;
                 ("text/xml", PUBLISHED.to_owned())
             }
             _ => ("application/json", TOKEN.to_owned()),
@@ -100,7 +96,7 @@ fn answer(stream: &TcpStream) -> Option<()> {
         let length = text.len();
         let head =
             format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n");
-        writer.write_all(format!("{head}{text}").as_bytes()).ok()?;
+        writer.write_all(format!("{head}{text}").as_bytes()).await?;
     }
 }
 
@@ -116,12 +112,17 @@ const TOKEN: &str = r#"{"access_token":"ya29.bench","expires_in":3599,"token_typ
 
 /// HTTP/2 in the clear.
 pub(crate) fn serve_fcm() {
+    serve(connection);
+}
+
+/// Serves each connection on this thread, until the input ends.
+fn serve<F: Future<Output = ()> + Send + 'static>(connection: impl Fn(TcpStream) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a thread");
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free port");
         println!("http://{}", listener.local_addr().expect("bound"));
         let ended = tokio::task::spawn_blocking(|| {
@@ -131,6 +132,7 @@ pub(crate) fn serve_fcm() {
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.expect("accepted");
+                stream.set_nodelay(true).expect("a socket");
                 connections.spawn(connection(stream));
             }
         };
@@ -141,8 +143,7 @@ pub(crate) fn serve_fcm() {
     });
 }
 
-async fn connection(stream: tokio::net::TcpStream) {
-    stream.set_nodelay(true).expect("a socket");
+async fn connection(stream: TcpStream) {
     let connection = h2::server::Builder::new().handshake::<_, Cursor<Vec<u8>>>(stream);
     let Ok(mut connection) = connection.await else {
         return;
