@@ -19,7 +19,7 @@ use iyagi_messages::push::Push;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::lookup::{By, Recent, entity_key};
+use super::lookup::Recent;
 use super::queries;
 use super::recently::Recently;
 use super::rows::COLUMNS;
@@ -408,9 +408,7 @@ fn requested(
     id: PushId,
 ) -> rusqlite::Result<Option<Push>> {
     let entity = Entity::new("push", id);
-    let mut positions = writer::candidates(connection, recent, By::Entity, entity_key(&entity.0))?;
-    positions.sort_unstable();
-    for pos in positions {
+    for pos in writer::candidates(connection, recent, &entity)? {
         let events = queries::at_positions(connection, &[pos]);
         let events = events.map_err(|fault| unreadable(fault.to_string()))?;
         for event in events {
