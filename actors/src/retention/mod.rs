@@ -1,6 +1,6 @@
 //! What may be taken out of the journal: what is over, and counts for nothing any more but in sums.
 //!
-//! Whoever folds what is left, beginning with the [totals](iyagi_messages::compaction::Totals) of what was taken out, comes to the same state. So what
+//! Whoever folds what is left, beginning with the [totals](Totals) of what was taken out, comes to the same state. So what
 //! lasts stays, however old it is: of a subscription its last event, of a cursor its last place, of a push that is not
 //! settled everything. And an event goes only for a later one that is old enough itself, so that what people wished can still
 //! be told of every moment that is not.
@@ -15,6 +15,7 @@ mod totals;
 
 use std::collections::{BTreeMap, HashMap};
 
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{LetterId, PersonId, Pos, PushId, TemplateId, Timestamp};
@@ -81,6 +82,8 @@ pub enum Hold {
     Claim,
     /// It is the last of its entity, or the last of what it is about there.
     Last,
+    /// It contradicts its history, or another event of its push or letter does: that is still to be looked into.
+    Contradiction,
     /// This build does not know its kind.
     Unknown,
 }
@@ -97,6 +100,7 @@ impl Hold {
             Self::FanOut => "people who are still to be told",
             Self::Claim => "derived files",
             Self::Last => "nothing later of the same says how things stand",
+            Self::Contradiction => "a history that contradicts itself",
             Self::Unknown => "a kind that this build does not know",
         }
     }
@@ -183,8 +187,7 @@ impl<'a, P: Past> Retention<'a, P> {
     fn story(&mut self, event: &Event, noun: &str) -> Result<Verdict, P::Fault> {
         let key = event.entity.0.strip_prefix(noun);
         let Some(id) = key.and_then(|key| key.parse().ok()) else {
-            // It is counted as a contradiction, and folded into nothing.
-            return Ok(Verdict::Stays(Hold::Unknown));
+            return Ok(Verdict::Stays(Hold::Contradiction));
         };
         if let Some(hold) = self.staying.get(&id) {
             return Ok(Verdict::Stays(*hold));
@@ -231,7 +234,9 @@ impl<'a, P: Past> Retention<'a, P> {
                 return Ok(Some(Hold::Inbox));
             }
         }
-        Ok(None)
+        // No sum stands for it, and the other events of its batch are not to stay with it.
+        let adds_up = add(&mut Totals::default(), events).is_ok();
+        Ok((!adds_up).then_some(Hold::Contradiction))
     }
 
     /// All that an object's history has about the bytes of a claim.
