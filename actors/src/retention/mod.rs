@@ -224,7 +224,8 @@ impl<'a, P: Past> Retention<'a, P> {
             return Ok(Some(Hold::Young));
         }
         let is_looked_at = |event: &Event| event.at >= self.bounds.looked_back_at;
-        if events.iter().any(is_looked_at) {
+        // What ends the job of another letter goes by its age, and would be missing behind a letter that stays longer.
+        if of_push && events.iter().any(is_looked_at) {
             return Ok(Some(Hold::Window));
         }
         for event in events {
