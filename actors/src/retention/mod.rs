@@ -192,52 +192,61 @@ impl<'a, P: Past> Retention<'a, P> {
         if let Some(hold) = self.staying.get(&id) {
             return Ok(Verdict::Stays(*hold));
         }
+        // Before the history is read, which then has whatever the story ended by.
+        let verdict = match self.open(id) {
+            Some(hold) => Verdict::Stays(hold),
+            None => self.over(id, noun)?,
+        };
+        if let Verdict::Stays(hold) = verdict {
+            if self.staying.len() >= STAYING_MAX {
+                self.staying.clear();
+            }
+            self.staying.insert(id, hold);
+        }
+        Ok(verdict)
+    }
+
+    /// What holds a story that goes on.
+    fn open(&self, id: Uuid) -> Option<Hold> {
+        let outbox = self.present.outbox();
+        if outbox.letter(LetterId(id)).is_some() {
+            Some(Hold::DeadLetter)
+        } else if outbox.body_of(PushId(id)).is_some() {
+            Some(Hold::PendingPush)
+        } else {
+            None
+        }
+    }
+
+    /// What becomes of a story that is over.
+    fn over(&self, id: Uuid, noun: &str) -> Result<Verdict, P::Fault> {
         let mut events = self.past.history(&Entity::new("letter", id))?;
         let of_push = noun == "push/" || events.iter().any(is_of_push);
         if of_push {
             events.extend(self.past.history(&Entity::new("push", id))?);
             events.sort_by_key(|event| event.pos);
         }
-        let hold = self.hold_of(id, &events, of_push)?;
-        let Some(hold) = hold else {
-            return Ok(Verdict::Goes(events));
-        };
-        if self.staying.len() >= STAYING_MAX {
-            self.staying.clear();
-        }
-        self.staying.insert(id, hold);
-        Ok(Verdict::Stays(hold))
-    }
-
-    fn hold_of(&self, id: Uuid, events: &[Event], of_push: bool) -> Result<Option<Hold>, P::Fault> {
-        {
-            let outbox = self.present.outbox();
-            if outbox.letter(LetterId(id)).is_some() {
-                return Ok(Some(Hold::DeadLetter));
-            }
-            if of_push && outbox.body_of(PushId(id)).is_some() {
-                return Ok(Some(Hold::PendingPush));
-            }
-        }
         let is_young = |event: &Event| event.pos > self.bounds.through;
         if events.last().is_none_or(is_young) {
-            return Ok(Some(Hold::Young));
+            return Ok(Verdict::Stays(Hold::Young));
         }
         let is_looked_at = |event: &Event| event.at >= self.bounds.looked_back_at;
         // What ends the job of another letter goes by its age, and would be missing behind a letter that stays longer.
         if of_push && events.iter().any(is_looked_at) {
-            return Ok(Some(Hold::Window));
+            return Ok(Verdict::Stays(Hold::Window));
         }
-        for event in events {
+        for event in &events {
             if let Fact::PushRequested(requested) = &event.fact
                 && self.past.tells_of(&requested.push)?
             {
-                return Ok(Some(Hold::Inbox));
+                return Ok(Verdict::Stays(Hold::Inbox));
             }
         }
         // No sum stands for it, and the other events of its batch are not to stay with it.
-        let adds_up = add(&mut Totals::default(), events).is_ok();
-        Ok((!adds_up).then_some(Hold::Contradiction))
+        Ok(match add(&mut Totals::default(), &events) {
+            Ok(()) => Verdict::Goes(events),
+            Err(NotWhole { .. }) => Verdict::Stays(Hold::Contradiction),
+        })
     }
 
     /// All that an object's history has about the bytes of a claim.

@@ -3,6 +3,7 @@
 mod damage;
 mod history;
 mod killed;
+mod meanwhile;
 mod state;
 mod steps;
 
