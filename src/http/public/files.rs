@@ -246,9 +246,10 @@ pub(super) fn problem_of(fault: &StoreFault) -> Problem {
         ),
         StoreFault::Full(reason) => {
             tracing::error!(reason, "the object store cannot write");
+            // A daemon that has to be started again afterwards has ended, and says so itself.
             Problem::new(
                 Kind::StorageFull,
-                "the object store cannot write: free the disk and start the daemon again",
+                "the object store cannot write: its disk is to be freed",
             )
         }
         StoreFault::Unreadable { reason, .. } | StoreFault::Unavailable(reason) => {
