@@ -63,18 +63,26 @@ impl Spool {
         Self::new(folder, config.media.spool_bytes_max)
     }
 
-    /// Removes what was left behind. There is nothing as a rule, but some file systems name a file for a moment.
-    pub fn clear(&self) -> io::Result<()> {
+    /// Removes what was left behind. There is nothing as a rule, but some file systems name a file for a moment. What cannot
+    /// be removed is in nobody's way.
+    pub fn clear(&self) {
         let entries = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return remains(&self.folder, &error),
         };
         for entry in entries {
-            let path = entry?.path();
-            tracing::info!(path = %path.display(), "a file that was left in the spool is removed");
-            fs::remove_file(path)?;
+            let path = match entry {
+                Ok(entry) => entry.path(),
+                Err(error) => return remains(&self.folder, &error),
+            };
+            match fs::remove_file(&path) {
+                Ok(()) => {
+                    tracing::info!(path = %path.display(), "a file that was left in the spool is removed");
+                }
+                Err(error) => remains(&path, &error),
+            }
         }
-        Ok(())
     }
 
     /// Waits for room and makes an empty file for at most so many bytes, which whoever writes to it has to keep to.
@@ -90,6 +98,10 @@ impl Spool {
         let file = made.unwrap_or_else(|error| Err(io::Error::other(error)))?;
         Ok(Spooled { file, share })
     }
+}
+
+fn remains(path: &Path, error: &io::Error) {
+    tracing::warn!(path = %path.display(), %error, "what was left in the spool cannot be removed");
 }
 
 fn nameless(folder: &Path) -> io::Result<File> {
@@ -167,10 +179,14 @@ mod tests {
     async fn what_was_left_behind_is_removed_and_an_absent_folder_is_clear() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::new(folder.path().join("spool"), 1);
-        spool.clear().expect("there is nothing");
-        fs::create_dir(folder.path().join("spool")).expect("made");
-        fs::write(folder.path().join("spool/.tmpAbCdEf"), "half").expect("written");
-        spool.clear().expect("cleared");
-        assert_eq!(names(&folder.path().join("spool")), 0);
+        spool.clear();
+        assert!(!folder.path().join("spool").exists());
+        // What is no file stays, and keeps nothing else from being removed.
+        fs::create_dir_all(folder.path().join("spool/.a")).expect("made");
+        for name in [".tmpAbCdEf", "zz"] {
+            fs::write(folder.path().join("spool").join(name), "half").expect("written");
+        }
+        spool.clear();
+        assert_eq!(names(&folder.path().join("spool")), 1);
     }
 }

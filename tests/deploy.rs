@@ -304,3 +304,9 @@ fn the_hosts_wait_for_the_daemons_drain() {
     let hook = seconds(&text("deploy/cloudformation.yaml"), "HeartbeatTimeout:");
     assert!(drain < unit && unit < hook, "{drain} {unit} {hook}");
 }
+
+#[test]
+fn a_start_that_has_much_to_read_is_not_ended_for_it() {
+    let unit = text("deploy/systemd/iyagi.service");
+    assert!(unit.lines().any(|line| line == "TimeoutStartSec=infinity"));
+}

@@ -9,7 +9,7 @@ use iyagi_messages::cursor::Cursor;
 use serde_json::json;
 
 use super::provision::block_on;
-use super::{Context, Exit, Failure, RunFlags};
+use super::{Context, Exit, Failure, RunFlags, must_have_graph};
 use crate::backfill::{Backfill, Source};
 
 #[derive(Debug, Args)]
@@ -49,6 +49,7 @@ pub(super) fn backfill(
     arguments: &BackfillArguments,
 ) -> Result<Exit, Failure> {
     let config = context.load(&RunFlags::default())?.config;
+    must_have_graph(&config)?;
     let source = match &arguments.from_export {
         Some(folder) => Source::Export {
             folder: folder.clone(),

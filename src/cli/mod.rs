@@ -47,7 +47,7 @@ pub use self::operations::{Operations, OperationsError};
 pub use self::output::{Format, Output};
 
 use crate::auth::operators::read_token;
-use crate::config::{Flag, Loaded, Sources};
+use crate::config::{Config, Flag, Loaded, Sources};
 use crate::embedded::journal::JournalReader;
 
 #[derive(Debug, Parser)]
@@ -326,19 +326,30 @@ impl Context {
 
     /// The file of the journal in the data folder, which must be there.
     fn journal_path(&self) -> Result<PathBuf, Failure> {
-        let folder = self.load(&RunFlags::default())?.config.data.dir;
-        let path = folder.join("journal.db");
-        if !path.is_file() {
-            return Err(Failure::NotFound {
-                what: format!(
-                    "there is no journal in the data folder {}",
-                    folder.display()
-                ),
-                help: "--data-dir names another folder; `iyagi run` makes it".to_owned(),
-            });
-        }
-        Ok(path)
+        let config = self.load(&RunFlags::default())?.config;
+        file_of(&config, "journal.db", "journal")
     }
+}
+
+/// Refuses a data folder that has no graph, if the graph is in one.
+fn must_have_graph(config: &Config) -> Result<(), Failure> {
+    if !config.aws.enabled {
+        file_of(config, "graph.db", "graph")?;
+    }
+    Ok(())
+}
+
+/// A file of the data folder, which must be there: a folder that is named by mistake is not to be made.
+fn file_of(config: &Config, name: &str, what: &str) -> Result<PathBuf, Failure> {
+    let folder = &config.data.dir;
+    let path = folder.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Failure::NotFound {
+        what: format!("there is no {what} in the data folder {}", folder.display()),
+        help: "--data-dir names another folder; `iyagi run` makes it".to_owned(),
+    })
 }
 
 /// Who is at this terminal, also behind `sudo`.

@@ -8,7 +8,7 @@ use iyagi_messages::cursor::Cursor;
 use serde_json::{Map, json};
 
 use super::provision::block_on;
-use super::{Context, Exit, Failure, RunFlags};
+use super::{Context, Exit, Failure, RunFlags, must_have_graph};
 use crate::backfill::export::Export;
 use crate::search_rebuild::{Rebuild, RebuildError};
 
@@ -43,6 +43,7 @@ pub(super) struct RebuildArguments {
 pub(super) fn search(context: &mut Context, command: &SearchCommand) -> Result<Exit, Failure> {
     let SearchCommand::Rebuild(arguments) = command;
     let config = context.load(&RunFlags::default())?.config;
+    must_have_graph(&config)?;
     block_on(async {
         let export = arguments.from_export.as_deref();
         let export = export.map(|folder| Export::open(folder, arguments.watermark));

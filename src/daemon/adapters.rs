@@ -71,12 +71,10 @@ pub(super) fn ffmpeg(config: &Config, spool: &Arc<Spool>) -> Option<Arc<Ffmpeg>>
     Some(Arc::new(ffmpeg))
 }
 
-/// The daemon's own spool, without what an earlier one may have left. What cannot be removed is in nobody's way.
+/// The daemon's own spool, without what an earlier one may have left.
 pub(super) fn spool(config: &Config) -> Arc<Spool> {
     let spool = Spool::of(config);
-    if let Err(error) = spool.clear() {
-        tracing::warn!(%error, "files that were left in the spool cannot be removed");
-    }
+    spool.clear();
     Arc::new(spool)
 }
 

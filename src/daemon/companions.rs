@@ -14,7 +14,7 @@ use iyagi_messages::ids::Pos;
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
 
-use super::{AdapterError, DaemonError, DataLock, EmbeddedError};
+use super::{AdapterError, DaemonError, DataLock, EmbeddedError, known_graph};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::embedded::graph::EmbeddedGraph;
@@ -72,16 +72,24 @@ pub(super) fn check_journal(dir: &Path, head: Pos, seen: Pos) -> Result<(), Part
     })
 }
 
-/// Refuses a graph without any commit of which the journal knows some.
-pub(super) fn check_empty_graph(dir: &Path, cursor: Cursor) -> Result<(), Parted> {
+/// Refuses a graph without any commit of which the journal, which is there, knows some.
+pub(super) async fn check_graph(
+    config: &Config,
+    graph: &EmbeddedGraph,
+) -> Result<(), EmbeddedError> {
+    if graph.tip().await? != Cursor::START {
+        return Ok(());
+    }
+    let cursor = known_graph::cursor(config)?;
     if cursor == Cursor::START {
         return Ok(());
     }
-    Err(Parted::Graph {
+    let dir = &config.data.dir;
+    Err(EmbeddedError::from(Parted::Graph {
         graph: dir.join("graph.db"),
         journal: dir.join("journal.db"),
         cursor,
-    })
+    }))
 }
 
 /// How often the graph is told how far the journal is: an older copy of it than that is known for one.
@@ -110,15 +118,16 @@ pub(super) async fn see(surface: &Surface) {
 
 /// Takes the journal that a data folder has for the right one, however far it is. Yields where it ends.
 pub async fn accept_journal(config: &Config) -> Result<Pos, DaemonError> {
-    let dir = &config.data.dir;
-    let _lock = DataLock::take(dir)?;
-    let accepted = accept(dir).await;
+    let _lock = DataLock::take(&config.data.dir)?;
+    let accepted = accept(config).await;
     accepted.map_err(|error| AdapterError::from(error).into())
 }
 
-async fn accept(dir: &Path) -> Result<Pos, EmbeddedError> {
+async fn accept(config: &Config) -> Result<Pos, EmbeddedError> {
+    let dir = &config.data.dir;
     let journal = dir.join("journal.db");
-    let head = if journal.exists() {
+    let there = journal.exists();
+    let head = if there {
         let reader = JournalReader::open(&journal);
         let head = reader.and_then(|reader| Ok(reader.head()?));
         head.map_err(|error| EmbeddedError::of_journal(&journal, error))?
@@ -126,6 +135,9 @@ async fn accept(dir: &Path) -> Result<Pos, EmbeddedError> {
         Pos::default()
     };
     let graph = EmbeddedGraph::open(&dir.join("graph.db"), Arc::new(SystemClock))?;
+    if there {
+        check_graph(config, &graph).await?;
+    }
     graph.see_journal(head).await?;
     Ok(head)
 }

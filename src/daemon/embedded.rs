@@ -11,12 +11,11 @@ use iyagi_actors::ports::{
 use iyagi_actors::projections::Projections;
 use iyagi_actors::subscription_matcher::bootstrap::BootstrapError;
 use iyagi_actors::tree::Ports;
-use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Pos;
 use thiserror::Error;
 
 use super::adapters::{ffmpeg, spool};
-use super::companions::{Parted, check_empty_graph, check_journal};
+use super::companions::{Parted, check_graph, check_journal};
 use super::gateways::gateways;
 use super::known_graph;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
@@ -262,9 +261,7 @@ async fn open_graph_and_journal(
     let retention = config.inbox.retention();
     let (journal, head) = open_journal(journal_path, clock, retention).await?;
     check_journal(dir, head, seen)?;
-    if graph.tip().await? == Cursor::START {
-        check_empty_graph(dir, known_graph::cursor(config)?)?;
-    }
+    check_graph(config, &graph).await?;
     known_graph::make_known(config, &graph, &journal, head, clock).await?;
     Ok((Arc::new(graph), journal))
 }

@@ -78,11 +78,11 @@ async fn expire(
         return Ok(0);
     }
     let done = needs.done().await?;
-    Ok(graph.expire(before, done.commit + 1).await?)
+    Ok(graph.expire(before, done).await?)
 }
 
 impl Needs<'_> {
-    /// The operation up to which nobody needs the log any more.
+    /// The operation up to which nobody needs the log any more. It may lie within a commit: a large one is indexed in parts.
     async fn done(&self) -> Result<Cursor, ExpiryFault> {
         let snapshot = self.journal.snapshot(GRAPH_SNAPSHOT, GRAPH_VERSION).await?;
         let mut done = snapshot.as_ref().and_then(cursor_of).unwrap_or_default();

@@ -13,6 +13,7 @@
 //! - `scan`: the check on opening
 //! - `snapshots`: folded state
 //! - `inbox`: everybody's inbox, folded with each append
+//! - `inbox_rows`: how an entry of one lies in its table
 //! - `inbox_reading`: what is asked of it
 //! - `queries`: what is read
 //! - `compaction`: takes out what is over, with `exports`, `compacted`, `holes` and `past`
@@ -45,6 +46,7 @@ mod exports;
 mod holes;
 mod inbox;
 mod inbox_reading;
+mod inbox_rows;
 mod lookup;
 mod past;
 mod queries;

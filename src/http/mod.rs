@@ -59,7 +59,8 @@ use self::public::inbox::Live;
 use crate::config::Role;
 use crate::surface::Surface;
 
-/// Files and commits that are in memory at once, on their way in or out; further ones wait.
+/// Files and commits that are in memory at once, on their way in or out, or files that come to the disk, each of which has
+/// a thread for it; further ones wait.
 const TRANSFERS_MAX: usize = 8;
 /// How long a stop waits for requests in hand, in seconds.
 const STOP_SECONDS: u64 = 5;
@@ -112,7 +113,7 @@ pub struct State {
     pub surface: Arc<Surface>,
     /// Counts what was answered.
     pub requests: Requests,
-    /// Bounds the large bodies in memory.
+    /// Bounds the large bodies that come, or are in memory.
     transfers: Arc<Semaphore>,
     /// Who listens to inboxes.
     pub live: Arc<Live>,
@@ -188,7 +189,7 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
 }
 
 impl State {
-    /// Waits for a place among the large bodies in memory.
+    /// Waits for a place among the large bodies that come, or are in memory.
     async fn transfer(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = Arc::clone(&self.transfers).acquire_owned().await;
         place.map_err(|error| Problem::internal("the transfer", &error))

@@ -148,23 +148,23 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
 
 /// What is sent as a file.
 pub enum Content {
-    /// From memory.
-    Bytes(Bytes),
-    /// From the disk: no more of it is in memory than a piece.
+    /// From memory, with its place among what is there at once.
+    Bytes(Bytes, OwnedSemaphorePermit),
+    /// From the disk: no more of it is in memory than a piece, so whoever is slow to take it takes nobody's place.
     File(LocalFile),
 }
 
 impl Content {
     fn size(&self) -> usize {
         match self {
-            Self::Bytes(bytes) => bytes.len(),
+            Self::Bytes(bytes, _) => bytes.len(),
             Self::File(file) => usize::try_from(file.size()).unwrap_or(usize::MAX),
         }
     }
 
     async fn piece(&self, part: Range<usize>) -> io::Result<Bytes> {
         let mut reader = match self {
-            Self::Bytes(bytes) => return Ok(bytes.slice(part)),
+            Self::Bytes(bytes, _) => return Ok(bytes.slice(part)),
             Self::File(file) => file.reader(),
         };
         let read = move || {
@@ -178,14 +178,12 @@ impl Content {
     }
 }
 
-/// Sends a file, or the part of it that is asked for, and holds its place among the transfers until the last piece is on
-/// its way.
+/// Sends a file, or the part of it that is asked for.
 pub fn file(
     request: &HttpRequest,
     response: &mut HttpResponseBuilder,
     etag: &str,
     content: Content,
-    permit: OwnedSemaphorePermit,
 ) -> HttpResponse {
     let size = content.size();
     let mut part = 0..size;
@@ -202,17 +200,14 @@ pub fn file(
         Wanted::Nothing => return range::nothing(size),
     }
     let length = part.len() as u64;
-    let pieces = stream::unfold(
-        (content, part, permit),
-        |(content, left, permit)| async move {
-            let end = left.end.min(left.start + PIECE_BYTES);
-            if left.is_empty() {
-                return None;
-            }
-            let piece = content.piece(left.start..end).await;
-            Some((piece, (content, end..left.end, permit)))
-        },
-    );
+    let pieces = stream::unfold((content, part), |(content, left)| async move {
+        let end = left.end.min(left.start + PIECE_BYTES);
+        if left.is_empty() {
+            return None;
+        }
+        let piece = content.piece(left.start..end).await;
+        Some((piece, (content, end..left.end)))
+    });
     response.body(SizedStream::new(length, Box::pin(pieces)))
 }
 

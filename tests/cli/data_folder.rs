@@ -143,6 +143,9 @@ fn a_lost_graph_is_not_taken_for_an_empty_one() {
     for named in ["graph.db", "journal.db", "was lost", "Put the newest copy"] {
         assert!(reason.contains(named), "{named}: {reason}");
     }
+    let accepted = live.iyagi(&["journal", "accept"]);
+    assert_eq!(accepted.status, 1, "it is not the journal that was lost");
+    assert!(accepted.err.contains("was lost"), "{}", accepted.err);
     remove(&data, "graph.db");
     fs::write(data.join("graph.db"), whole).expect("put back");
     let mut live = live.again();
@@ -160,7 +163,13 @@ fn damage_is_told_with_its_place_and_what_mends_it() {
         let noise = "no database, but long enough to be read as one".repeat(20);
         fs::write(data.join(name), noise).expect("written");
         let reason = live.refuses_to_start();
-        for said in [name, "is damaged", "restore the file from a backup", cure] {
+        for said in [
+            name,
+            "is damaged",
+            "restore the file from a backup",
+            "without the `-wal`",
+            cure,
+        ] {
             assert!(reason.contains(said), "{name} says not `{said}`: {reason}");
         }
         fs::write(data.join(name), whole).expect("written");

@@ -2,7 +2,10 @@
 
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::Arc;
 
+use iyagi::clock::SystemClock;
+use iyagi::embedded::graph::EmbeddedGraph;
 use serde_json::Value;
 
 use super::{Call, iyagi};
@@ -154,6 +157,26 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[test]
+fn a_data_folder_that_is_named_by_mistake_is_not_made() {
+    let folder = folder();
+    for command in [
+        &["search", "rebuild"][..],
+        &["backfill", "--from-graph"],
+        &["journal", "verify"],
+        &["journal", "compact"],
+    ] {
+        let answer = iyagi(
+            folder.path(),
+            &[command, &["--data-dir", "mistaken"]].concat(),
+        );
+        assert_eq!(answer.status, 1, "{command:?}: {}", answer.out);
+        let said = "in the data folder mistaken";
+        assert!(answer.err.contains(said), "{command:?}: {}", answer.err);
+        assert!(!folder.path().join("mistaken").exists(), "{command:?}");
+    }
+}
+
+#[test]
 fn a_backfill_says_what_it_read_and_needs_a_source_and_the_folder_to_itself() {
     let folder = folder();
     for (arguments, reason) in [
@@ -170,6 +193,10 @@ fn a_backfill_says_what_it_read_and_needs_a_source_and_the_folder_to_itself() {
         assert_eq!(answer.status, 2, "{}", answer.err);
         assert!(answer.err.contains(reason), "{}", answer.err);
     }
+    let data = folder.path().join("data");
+    let graph = data.join("graph.db");
+    std::fs::create_dir(&data).expect("made");
+    EmbeddedGraph::open(&graph, Arc::new(SystemClock)).expect("opens");
     let answer = iyagi(folder.path(), &["backfill", "--from-export", "nowhere"]);
     assert_eq!(answer.status, 1);
     assert!(
@@ -184,7 +211,6 @@ fn a_backfill_says_what_it_read_and_needs_a_source_and_the_folder_to_itself() {
         (answer.status, &result["offered"]),
         (0, &Value::Bool(false))
     );
-    let data = folder.path().join("data");
     let _lock = iyagi::daemon::DataLock::take(&data).expect("free");
     let data = data.to_string_lossy();
     let answer = iyagi(

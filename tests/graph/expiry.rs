@@ -23,19 +23,28 @@ async fn commits_expire_by_age_and_none_that_is_needed() {
     let graph = &fixture.graph;
     let moments = moments(&fixture).await;
     assert_eq!(graph.kept_since().await.expect("reads"), Some(moments[0]));
-    let expire =
-        async |before: Timestamp, needed| graph.expire(before, needed).await.expect("expires");
-    assert_eq!(expire(moments[0], u64::MAX).await, 0, "no older than that");
-    assert_eq!(expire(moments[2], u64::MAX).await, 2);
+    let expire = async |before: Timestamp, done| graph.expire(before, done).await.expect("expires");
+    let all = Cursor::new(u64::MAX, u64::MAX);
+    assert_eq!(expire(moments[0], all).await, 0, "no older than that");
+    assert_eq!(expire(moments[2], all).await, 2);
     assert_eq!(graph.kept_since().await.expect("reads"), Some(moments[2]));
     let late = moments[4].plus_ms(1);
-    assert_eq!(expire(late, 4).await, 1, "the fourth is needed");
+    assert_eq!(
+        expire(late, Cursor::new(3, 2)).await,
+        1,
+        "the fourth is needed"
+    );
+    assert_eq!(
+        expire(late, Cursor::new(4, 1)).await,
+        0,
+        "the rest of it still is"
+    );
     let page = fixture
         .fetch(Position::TrimHorizon, 1)
         .await
         .expect("a page");
     assert_eq!(page.last_event_id, Cursor::new(4, 1));
-    assert_eq!(expire(late, u64::MAX).await, 2);
+    assert_eq!(expire(late, all).await, 2);
     assert_eq!(graph.kept_since().await.expect("reads"), None);
     assert_eq!(graph.tip().await.expect("reads"), Cursor::new(5, 2));
 }
@@ -60,7 +69,9 @@ async fn a_long_log_expires_in_many_small_writes_among_those_of_others() {
     fixture.commit(&last).await.expect("is accepted");
     let between = json!([{"op": "add_vertex", "id": "between"}]);
     let (expired, committed) = tokio::join!(
-        fixture.graph.expire(Timestamp(i64::MAX), COMMITS + 2),
+        fixture
+            .graph
+            .expire(Timestamp(i64::MAX), Cursor::new(COMMITS + 1, 10_000)),
         fixture.commit(&between)
     );
     assert_eq!(expired.expect("expires"), COMMITS + 1);

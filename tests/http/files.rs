@@ -1,5 +1,9 @@
 //! Files by key, and the keys that no file may have.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use crate::fixture::Fixture;
 
 #[test]
@@ -127,4 +131,40 @@ fn a_player_gets_the_part_of_a_file_that_it_asks_for() {
     assert_eq!(fixture.get(path, &old).text(), "0123456789");
     let same = [("range", "bytes=2-4"), ("if-range", &*etag)];
     assert_eq!(fixture.get(path, &same).text(), "234");
+}
+
+#[test]
+fn clients_who_stop_reading_keep_nobody_else_from_a_file() {
+    /// More than the system buffers for a connection.
+    const LARGE_BYTES: usize = 24 << 20;
+    /// More than there are places for what is in memory.
+    const STALLED: usize = 20;
+    let fixture = Fixture::start();
+    let large = vec![7; LARGE_BYTES];
+    for (path, body) in [
+        ("/v1/files/large", &large[..]),
+        ("/v1/files/small", &b"small"[..]),
+    ] {
+        assert_eq!(fixture.public("PUT", path, body).status, 201);
+    }
+    let bearer = fixture.token("operator", &["admin"]);
+    let asked = format!(
+        "GET /v1/files/large HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {bearer}\r\n\r\n",
+        fixture.public
+    );
+    let stalled = (0..STALLED).map(|_| {
+        let mut client = TcpStream::connect(fixture.public).expect("connects");
+        client.write_all(asked.as_bytes()).expect("sent");
+        let patience = client.set_read_timeout(Some(Duration::from_secs(20)));
+        patience.expect("set");
+        client
+    });
+    let mut stalled: Vec<_> = stalled.collect();
+    for client in &mut stalled {
+        let mut begun = [0; 15];
+        client.read_exact(&mut begun).expect("an answer");
+        assert_eq!(&begun, b"HTTP/1.1 200 OK");
+    }
+    let answer = fixture.get("/v1/files/small", &[]);
+    assert_eq!((answer.status, &*answer.body), (200, &b"small"[..]));
 }

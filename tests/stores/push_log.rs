@@ -299,3 +299,28 @@ async fn a_crash_amid_a_rotation_loses_nothing_wherever_it_comes() {
         assert_eq!(kept(folder.path()), ids, "after {done} moves and a restart");
     }
 }
+
+#[tokio::test]
+async fn files_that_are_not_of_the_log_are_neither_removed_nor_read_nor_in_its_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let foreign = ["01", "010", "+1", "20261130", "bak"].map(|end| format!("push.ndjson.{end}"));
+    for name in &foreign {
+        fs::write(folder.path().join(name), "somebody's own\n").expect("written");
+    }
+    let rotation = Rotation {
+        bytes_max: two_a_file().await,
+        files_max: 3,
+    };
+    let gateway = open_rotating(folder.path(), rotation);
+    for number in 1..=7 {
+        gateway.send(&push(number, "phone")).await.expect("accepts");
+    }
+    drop(gateway);
+    open_rotating(folder.path(), rotation);
+    let ids = (3..=7).map(|number| push(number, "phone").push_id);
+    assert_eq!(kept(folder.path()), ids.collect::<Vec<_>>());
+    for name in &foreign {
+        let kept = fs::read_to_string(folder.path().join(name));
+        assert_eq!(kept.expect("it is still there"), "somebody's own\n");
+    }
+}

@@ -37,6 +37,11 @@ impl Members {
         self.all.iter().any(|member| member.id == *id)
     }
 
+    /// Whether a fact is about it.
+    pub fn concerns(fact: &Fact) -> bool {
+        matches!(fact, Fact::FleetLed(_) | Fact::FleetAssigned(_))
+    }
+
     /// Folds the journal's next event.
     pub fn apply(&mut self, event: &Event) {
         match &event.fact {

@@ -282,78 +282,50 @@ impl Projections {
                 outbox.apply(event);
             }
         }
-        if events.iter().any(|event| CatchUp::concerns(&event.fact)) {
-            let mut catch_up = self
-                .catch_up
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                catch_up.apply(event);
-            }
-        }
-        if events.iter().any(|event| FanOuts::concerns(&event.fact)) {
-            let mut fan_outs = self
-                .fan_outs
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                fan_outs.apply(event);
-            }
-        }
-        if events.iter().any(|event| Backfills::concerns(&event.fact)) {
-            let mut backfills = self
-                .backfills
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                backfills.apply(event);
-            }
-        }
-        if events.iter().any(|event| Audience::concerns(&event.fact)) {
-            let mut audience = self
-                .audience
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                audience.apply(event);
-            }
-        }
-        if events
-            .iter()
-            .any(|event| Subscriptions::concerns(&event.fact))
-        {
-            let mut subscriptions = self
-                .subscriptions
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                subscriptions.apply(event);
-            }
-        }
-        if events
-            .iter()
-            .any(|event| matches!(event.fact, Fact::FleetLed(_) | Fact::FleetAssigned(_)))
-        {
-            let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                members.apply(event);
-            }
-        }
-        if events.iter().any(|event| Wishes::concerns(&event.fact)) {
-            let mut wishes = self.wishes.write().unwrap_or_else(PoisonError::into_inner);
-            for event in events {
-                wishes.apply(event);
-            }
-        }
-        if events.iter().any(|event| Traffic::concerns(&event.fact)) {
-            let mut traffic = self.traffic.write().unwrap_or_else(PoisonError::into_inner);
-            for event in events {
+        fold(&self.catch_up, events, CatchUp::concerns, CatchUp::apply);
+        fold(&self.fan_outs, events, FanOuts::concerns, FanOuts::apply);
+        fold(
+            &self.backfills,
+            events,
+            Backfills::concerns,
+            Backfills::apply,
+        );
+        fold(&self.audience, events, Audience::concerns, Audience::apply);
+        fold(
+            &self.subscriptions,
+            events,
+            Subscriptions::concerns,
+            Subscriptions::apply,
+        );
+        fold(&self.members, events, Members::concerns, Members::apply);
+        fold(&self.wishes, events, Wishes::concerns, Wishes::apply);
+        fold(
+            &self.traffic,
+            events,
+            Traffic::concerns,
+            |traffic, event| {
                 traffic.apply(event, self.policy);
-            }
-        }
+            },
+        );
         let pos = outbox.pos;
         drop(outbox);
         self.folded.send_replace(pos);
+    }
+}
+
+/// Folds events into a part of the state, which is locked only if any of them is about it.
+fn fold<T>(
+    part: &RwLock<T>,
+    events: &[Event],
+    concerns: impl Fn(&Fact) -> bool,
+    apply: impl Fn(&mut T, &Event),
+) {
+    if !events.iter().any(|event| concerns(&event.fact)) {
+        return;
+    }
+    let mut part = part.write().unwrap_or_else(PoisonError::into_inner);
+    for event in events {
+        apply(&mut part, event);
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** of a phone that has a line only the first push is attempted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use iyagi_messages::device::Platform;
@@ -44,8 +44,8 @@ struct OfPlatform {
 /// Some phone's pushes, from the one that waits.
 #[derive(Debug, Default)]
 struct Line {
-    /// In order.
-    places: Vec<Place>,
+    /// In order. Most are taken from the front and put to the back, and there may be very many.
+    places: VecDeque<Place>,
     /// When the line is to be offered; nothing once it is.
     due: Option<Timestamp>,
 }
@@ -87,8 +87,8 @@ impl Lines {
     /// A push is no longer to be sent, or was sent.
     pub fn leave(&self, push: &Push, turn: Turn) {
         let next_waits = self.with_line(push, |line, phone, due| {
-            line.places.retain(|place| place.turn != turn);
-            match line.places.first() {
+            line.remove(turn);
+            match line.places.front() {
                 Some(first) if first.offered || line.due.is_some() => false,
                 Some(_) => {
                     line.offer_at(NOW, phone, due);
@@ -189,12 +189,22 @@ impl Lines {
 impl Line {
     /// Takes a push in, if it is not there, and yields how many are before it.
     fn join(&mut self, turn: Turn) -> usize {
-        let found = self.places.binary_search_by_key(&turn, |place| place.turn);
-        found.unwrap_or_else(|place| {
+        self.find(turn).unwrap_or_else(|place| {
             let offered = false;
             self.places.insert(place, Place { turn, offered });
             place
         })
+    }
+
+    fn remove(&mut self, turn: Turn) {
+        if let Ok(place) = self.find(turn) {
+            self.places.remove(place);
+        }
+    }
+
+    /// Where a push is, or would be.
+    fn find(&self, turn: Turn) -> Result<usize, usize> {
+        self.places.binary_search_by_key(&turn, |place| place.turn)
     }
 
     fn offer_at(&mut self, at: Timestamp, phone: Phone, due: &mut BTreeSet<(Timestamp, Phone)>) {

@@ -1,6 +1,6 @@
 //! What may be taken out of the journal: what is over, and counts for nothing any more but in sums.
 //!
-//! Whoever folds what is left, beginning with the [totals](iyagi_messages::compaction::Totals) of what was taken out, comes to the same state. So what
+//! Whoever folds what is left, beginning with the [totals](Totals) of what was taken out, comes to the same state. So what
 //! lasts stays, however old it is: of a subscription its last event, of a cursor its last place, of a push that is not
 //! settled everything. And an event goes only for a later one that is old enough itself, so that what people wished can still
 //! be told of every moment that is not.
@@ -15,6 +15,7 @@ mod totals;
 
 use std::collections::{BTreeMap, HashMap};
 
+use iyagi_messages::compaction::Totals;
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::{LetterId, PersonId, Pos, PushId, TemplateId, Timestamp};
@@ -81,6 +82,8 @@ pub enum Hold {
     Claim,
     /// It is the last of its entity, or the last of what it is about there.
     Last,
+    /// It contradicts its history, or another event of its push or letter does: that is still to be looked into.
+    Contradiction,
     /// This build does not know its kind.
     Unknown,
 }
@@ -97,6 +100,7 @@ impl Hold {
             Self::FanOut => "people who are still to be told",
             Self::Claim => "derived files",
             Self::Last => "nothing later of the same says how things stand",
+            Self::Contradiction => "a history that contradicts itself",
             Self::Unknown => "a kind that this build does not know",
         }
     }
@@ -183,55 +187,66 @@ impl<'a, P: Past> Retention<'a, P> {
     fn story(&mut self, event: &Event, noun: &str) -> Result<Verdict, P::Fault> {
         let key = event.entity.0.strip_prefix(noun);
         let Some(id) = key.and_then(|key| key.parse().ok()) else {
-            // It is counted as a contradiction, and folded into nothing.
-            return Ok(Verdict::Stays(Hold::Unknown));
+            return Ok(Verdict::Stays(Hold::Contradiction));
         };
         if let Some(hold) = self.staying.get(&id) {
             return Ok(Verdict::Stays(*hold));
         }
+        // Before the history is read, which then has whatever the story ended by.
+        let verdict = match self.open(id) {
+            Some(hold) => Verdict::Stays(hold),
+            None => self.over(id, noun)?,
+        };
+        if let Verdict::Stays(hold) = verdict {
+            if self.staying.len() >= STAYING_MAX {
+                self.staying.clear();
+            }
+            self.staying.insert(id, hold);
+        }
+        Ok(verdict)
+    }
+
+    /// What holds a story that goes on.
+    fn open(&self, id: Uuid) -> Option<Hold> {
+        let outbox = self.present.outbox();
+        if outbox.letter(LetterId(id)).is_some() {
+            Some(Hold::DeadLetter)
+        } else if outbox.body_of(PushId(id)).is_some() {
+            Some(Hold::PendingPush)
+        } else {
+            None
+        }
+    }
+
+    /// What becomes of a story that is over.
+    fn over(&self, id: Uuid, noun: &str) -> Result<Verdict, P::Fault> {
         let mut events = self.past.history(&Entity::new("letter", id))?;
         let of_push = noun == "push/" || events.iter().any(is_of_push);
         if of_push {
             events.extend(self.past.history(&Entity::new("push", id))?);
             events.sort_by_key(|event| event.pos);
         }
-        let hold = self.hold_of(id, &events, of_push)?;
-        let Some(hold) = hold else {
-            return Ok(Verdict::Goes(events));
-        };
-        if self.staying.len() >= STAYING_MAX {
-            self.staying.clear();
-        }
-        self.staying.insert(id, hold);
-        Ok(Verdict::Stays(hold))
-    }
-
-    fn hold_of(&self, id: Uuid, events: &[Event], of_push: bool) -> Result<Option<Hold>, P::Fault> {
-        {
-            let outbox = self.present.outbox();
-            if outbox.letter(LetterId(id)).is_some() {
-                return Ok(Some(Hold::DeadLetter));
-            }
-            if of_push && outbox.body_of(PushId(id)).is_some() {
-                return Ok(Some(Hold::PendingPush));
-            }
-        }
         let is_young = |event: &Event| event.pos > self.bounds.through;
         if events.last().is_none_or(is_young) {
-            return Ok(Some(Hold::Young));
+            return Ok(Verdict::Stays(Hold::Young));
         }
         let is_looked_at = |event: &Event| event.at >= self.bounds.looked_back_at;
-        if events.iter().any(is_looked_at) {
-            return Ok(Some(Hold::Window));
+        // What ends the job of another letter goes by its age, and would be missing behind a letter that stays longer.
+        if of_push && events.iter().any(is_looked_at) {
+            return Ok(Verdict::Stays(Hold::Window));
         }
-        for event in events {
+        for event in &events {
             if let Fact::PushRequested(requested) = &event.fact
                 && self.past.tells_of(&requested.push)?
             {
-                return Ok(Some(Hold::Inbox));
+                return Ok(Verdict::Stays(Hold::Inbox));
             }
         }
-        Ok(None)
+        // No sum stands for it, and the other events of its batch are not to stay with it.
+        Ok(match add(&mut Totals::default(), &events) {
+            Ok(()) => Verdict::Goes(events),
+            Err(NotWhole { .. }) => Verdict::Stays(Hold::Contradiction),
+        })
     }
 
     /// All that an object's history has about the bytes of a claim.

@@ -1,6 +1,5 @@
 //! Who is to be told of a commit: a pure function of the commit, the graph and the subscriptions.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +8,8 @@ use iyagi_messages::cursor::Cursor;
 use iyagi_messages::subscription::Anchor;
 
 use super::changes::{Change, Changes};
-use super::graph::{Edge, Graph, GraphModel, Meaning, RecordNumbers};
+use super::graph::{Edge, Graph, GraphModel, Meaning};
+use super::looking_ahead::LookedUp;
 use super::sight::Surroundings;
 pub use super::templates::Templates;
 use crate::projections::clause::{Clause, EndRoles, Evidence, POINTED_TO, POINTING, Role};
@@ -21,42 +21,12 @@ pub struct Matcher {
     pub(super) model: GraphModel,
     pub(super) templates: Arc<Templates>,
     /// What the numbers below are of.
-    lexicon: SharedLexicon,
+    pub(super) lexicon: SharedLexicon,
     meaning: Meaning,
     defaults: Vec<DefaultNotification>,
-    ahead: LookedUp,
+    pub(super) ahead: LookedUp,
     pub(super) changes: Changes,
     pub(super) found: Matches,
-}
-
-/// Numbers of what the next commits are about.
-#[derive(Default)]
-struct LookedUp {
-    /// Their numbers and how many records each has.
-    coming: VecDeque<(u64, usize)>,
-    numbers: Vec<RecordNumbers>,
-    /// How many of `numbers` are used up.
-    used: usize,
-}
-
-impl LookedUp {
-    /// Where the numbers of a commit's records are; looked up now if that was not foreseen.
-    fn take(&mut self, commit: &Commit, lexicon: &mut Lexicon) -> Range<usize> {
-        let records = commit.records.len();
-        if self.coming.pop_front() != Some((commit.number, records)) {
-            self.clear();
-            RecordNumbers::look_up(commit.records.iter(), lexicon, &mut self.numbers);
-        }
-        let begin = self.used;
-        self.used += records;
-        begin..self.used
-    }
-
-    fn clear(&mut self) {
-        self.coming.clear();
-        self.numbers.clear();
-        self.used = 0;
-    }
 }
 
 /// A template that finds its recipients by itself.
@@ -151,25 +121,6 @@ impl Matcher {
             changes: Changes::default(),
             found: Matches::default(),
         }
-    }
-
-    /// Looks up at once what the commits that are matched next are about, which is faster than one after the other.
-    pub fn look_ahead<'c>(
-        &mut self,
-        commits: impl Iterator<Item = &'c Commit> + Clone,
-        subscriptions: &Subscriptions,
-    ) {
-        let sizes = commits
-            .clone()
-            .map(|commit| (commit.number, commit.records.len()));
-        self.ahead.clear();
-        self.ahead.coming.extend(sizes);
-        let records = commits.flat_map(|commit| commit.records.iter());
-        let numbers = &mut self.ahead.numbers;
-        RecordNumbers::look_up(records, &mut self.lexicon.write(), numbers);
-        let ids = numbers.iter().map(|numbers| numbers.id);
-        let ends = numbers.iter().filter_map(|numbers| numbers.ends);
-        subscriptions.touch(ids.chain(ends.flat_map(|(from, to)| [from, to])));
     }
 
     /// Who is to be told of a commit, and the graph as of it. `graph` must be as of the commit before.

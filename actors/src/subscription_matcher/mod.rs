@@ -17,6 +17,7 @@ mod drafting;
 pub mod explaining;
 pub mod fan_out;
 pub mod graph;
+mod looking_ahead;
 mod mass_change;
 pub mod matching;
 mod sight;

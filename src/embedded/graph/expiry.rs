@@ -1,5 +1,6 @@
 //! What the log forgets. The graph itself forgets nothing.
 
+use iyagi_messages::cursor::Cursor;
 use iyagi_messages::ids::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,10 +13,11 @@ const COMMITS_MAX: u32 = 1_000;
 /// Records after which a write ends with the commit that reaches them, so that others' commits need not wait long.
 const RECORDS_MAX: u64 = 10_000;
 
-/// What may be forgotten: commits below a number that were made before a moment, up to the first that is neither.
+/// What may be forgotten: commits that end at or ahead of an operation and were made before a moment, up to the first that
+/// is neither.
 #[derive(Debug, Clone, Copy)]
 struct Spent {
-    below: u64,
+    through: Cursor,
     before: Timestamp,
 }
 
@@ -25,18 +27,19 @@ impl EmbeddedGraph {
         self.database.read(kept_since).await
     }
 
-    /// Trims commits that were made before a moment from the log, and none from `needed` on. Returns how many were
-    /// trimmed.
-    pub async fn expire(&self, before: Timestamp, needed: u64) -> Result<u64, DatabaseError> {
-        let below = needed;
-        self.forget(Spent { below, before }).await
+    /// Trims commits that were made before a moment from the log, and none that goes on behind the last operation that
+    /// everybody is done with. Returns how many were trimmed.
+    pub async fn expire(&self, before: Timestamp, done: Cursor) -> Result<u64, DatabaseError> {
+        let through = done;
+        self.forget(Spent { through, before }).await
     }
 
     /// Trims commits older than `commit` from the log, whatever their age. Returns how many were trimmed.
     pub async fn trim_before(&self, commit: u64) -> Result<u64, DatabaseError> {
         let before = Timestamp(i64::MAX);
-        let below = commit;
-        self.forget(Spent { below, before }).await
+        // No commit ends with its operation 0.
+        let through = Cursor::new(commit, 0);
+        self.forget(Spent { through, before }).await
     }
 
     async fn forget(&self, spent: Spent) -> Result<u64, DatabaseError> {
@@ -82,9 +85,10 @@ fn oldest(connection: &Connection, spent: Spent) -> rusqlite::Result<Option<(u64
     let mut end = None;
     let mut oldest_first = connection.prepare_cached(
         "SELECT number, records, first + records - 1, at FROM commits
-         WHERE number < ?1 ORDER BY number LIMIT ?2",
+         WHERE (number, records) <= (?1, ?2) ORDER BY number LIMIT ?3",
     )?;
-    let mut rows = oldest_first.query(params![signed(spent.below), COMMITS_MAX])?;
+    let Cursor { commit, op } = spent.through;
+    let mut rows = oldest_first.query(params![signed(commit), signed(op), COMMITS_MAX])?;
     while records < RECORDS_MAX
         && let Some(row) = rows.next()?
         && row.get::<_, i64>(3)? < spent.before.0

@@ -2,7 +2,7 @@
 //!
 //! A person's entries lie together, newest last, so that a page is a few neighbouring pages of the file, and so is what a
 //! new entry costs. What is behind the journal when it is opened, such as all of a journal of an earlier build, is folded
-//! then. What is asked of it is in `inbox_reading`.
+//! then. How entries lie is in `inbox_rows`, what is asked of them in `inbox_reading`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,33 +10,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use iyagi_actors::inbox::fold::{KINDS, Step, steps};
-use iyagi_actors::inbox::{Content, Entry, ReadMark};
+use iyagi_actors::inbox::{Entry, ReadMark};
 use iyagi_actors::ports::{InboxHook, Retention};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::{Fact, InboxRead};
 use iyagi_messages::ids::{PersonId, Pos, PushId, Seq, Timestamp};
 use iyagi_messages::push::Push;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use uuid::Uuid;
+use rusqlite::{Connection, OptionalExtension};
 
-use super::lookup::{By, Recent, entity_key};
+use super::inbox_rows::{count_unread, find, id_of, insert, remove, unreadable};
+use super::lookup::Recent;
 use super::queries;
 use super::recently::Recently;
 use super::rows::COLUMNS;
 use super::writer::{self, lock};
 use crate::embedded::sqlite::DatabaseError;
-
-/// The layout's second version.
-pub(super) const TABLES: &str = "
-    CREATE TABLE inbox_entry(
-        person TEXT, pos INTEGER, id BLOB NOT NULL, changed INTEGER NOT NULL, at INTEGER NOT NULL,
-        count INTEGER NOT NULL, read_pos INTEGER, read_at INTEGER, content TEXT NOT NULL,
-        PRIMARY KEY(person, pos)) STRICT, WITHOUT ROWID;
-    CREATE TABLE inbox_person(person TEXT PRIMARY KEY, entries INTEGER NOT NULL, seq INTEGER NOT NULL)
-        STRICT, WITHOUT ROWID;
-    CREATE TABLE inbox_fold(pos INTEGER NOT NULL, code_version INTEGER NOT NULL) STRICT;
-    INSERT INTO inbox_fold VALUES(0, 0);
-";
 
 /// Version of the folding code: another one folds from the beginning.
 const CODE_VERSION: i64 = 1;
@@ -50,8 +38,6 @@ const DROPPED_AT_ONCE: u32 = 16;
 const PHONES_APART_MAX: u64 = 4_096;
 /// People whose unread entries are known without counting.
 const UNREAD_MAX: usize = 65_536;
-/// Every column, in the order that [`entry_of`] reads.
-pub(super) const ENTRY: &str = "id, pos, changed, read_pos, read_at, content";
 
 /// What an inbox is besides its rows.
 pub(super) struct Inboxes {
@@ -338,62 +324,6 @@ fn fold_behind(
     Ok(())
 }
 
-fn find(
-    connection: &Connection,
-    person: &PersonId,
-    id: PushId,
-    after: u64,
-) -> rusqlite::Result<Option<Entry>> {
-    let sql = format!(
-        "SELECT {ENTRY} FROM inbox_entry WHERE person = ?1 AND pos > ?2 AND id = ?3 ORDER BY pos DESC LIMIT 1"
-    );
-    connection
-        .prepare_cached(&sql)?
-        .query_row(
-            (person.as_str(), after as i64, &id.0.as_bytes()[..]),
-            entry_of,
-        )
-        .optional()
-}
-
-fn insert(connection: &Connection, person: &PersonId, entry: &Entry) -> rusqlite::Result<()> {
-    let at = entry.content.noted.last().map_or(0, |newest| newest.at.0);
-    let content =
-        serde_json::to_string(&entry.content).expect("content has only text keys, so it is JSON");
-    connection
-        .prepare_cached(
-            "INSERT INTO inbox_entry(person, pos, id, changed, at, count, read_pos, read_at, content)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![
-            person.as_str(),
-            entry.pos.0 as i64,
-            &entry.id.0.as_bytes()[..],
-            entry.changed.0 as i64,
-            at,
-            entry.count(),
-            entry.read.map(|read| read.pos.0 as i64),
-            entry.read.map(|read| read.at.0),
-            content,
-        ])?;
-    Ok(())
-}
-
-fn remove(connection: &Connection, person: &PersonId, pos: Pos) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM inbox_entry WHERE person = ?1 AND pos = ?2")?
-        .execute((person.as_str(), pos.0 as i64))?;
-    Ok(())
-}
-
-/// What a person has not read.
-pub(super) fn count_unread(connection: &Connection, person: &PersonId) -> rusqlite::Result<u64> {
-    let sql =
-        "SELECT count(*) FROM inbox_entry WHERE person = ?1 AND count > 0 AND read_pos IS NULL";
-    let mut statement = connection.prepare_cached(sql)?;
-    statement.query_row([person.as_str()], |row| Ok(row.get::<_, i64>(0)? as u64))
-}
-
 fn set_folded(connection: &Connection, pos: Pos) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE inbox_fold SET pos = ?1")?
@@ -408,9 +338,7 @@ fn requested(
     id: PushId,
 ) -> rusqlite::Result<Option<Push>> {
     let entity = Entity::new("push", id);
-    let mut positions = writer::candidates(connection, recent, By::Entity, entity_key(&entity.0))?;
-    positions.sort_unstable();
-    for pos in positions {
+    for pos in writer::candidates(connection, recent, &entity)? {
         let events = queries::at_positions(connection, &[pos]);
         let events = events.map_err(|fault| unreadable(fault.to_string()))?;
         for event in events {
@@ -420,33 +348,4 @@ fn requested(
         }
     }
     Ok(None)
-}
-
-pub(super) fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let content: Content = serde_json::from_str(row.get_ref(5)?.as_str()?)
-        .map_err(|error| unreadable(format!("an entry's content cannot be read: {error}")))?;
-    let pos = |index| row.get::<_, i64>(index).map(|pos| Pos(pos as u64));
-    let read_pos: Option<i64> = row.get(3)?;
-    let read_at: Option<i64> = row.get(4)?;
-    let read = read_pos.zip(read_at).map(|(pos, at)| ReadMark {
-        pos: Pos(pos as u64),
-        at: Timestamp(at),
-    });
-    Ok(Entry {
-        id: id_of(row, 0)?,
-        pos: pos(1)?,
-        changed: pos(2)?,
-        read,
-        content,
-    })
-}
-
-pub(super) fn id_of(row: &Row<'_>, index: usize) -> rusqlite::Result<PushId> {
-    let bytes = row.get_ref(index)?.as_blob()?;
-    let id = Uuid::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
-    Ok(PushId(id))
-}
-
-fn unreadable(reason: String) -> rusqlite::Error {
-    rusqlite::Error::ToSqlConversionFailure(reason.into())
 }

@@ -10,7 +10,7 @@ use iyagi_messages::ids::{PersonId, Pos, PushId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::SqliteJournal;
-use super::inbox::{ENTRY, count_unread, entry_of, id_of};
+use super::inbox_rows::{ENTRY, count_unread, entry_of, id_of};
 use super::writer::{self, lock};
 
 /// Entries that one step of dropping what is old looks at.

@@ -7,10 +7,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::Mutex;
 
-use iyagi_messages::event::Event;
+use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::EventId;
 use rusqlite::{Connection, params};
+
+use super::writer::lock;
 
 /// Parts of the key space, by a key's leading bits.
 pub(super) const SLICES: usize = 1 << SLICE_BITS;
@@ -154,6 +157,13 @@ impl Recent {
         }
     }
 
+    fn set(&self, by: By) -> &BTreeSet<(Key, u64)> {
+        match by {
+            By::Id => &self.ids,
+            By::Entity => &self.entities,
+        }
+    }
+
     pub(super) fn insert(&mut self, by: By, key: Key, pos: u64) {
         self.of(by).insert((key, pos));
     }
@@ -165,13 +175,17 @@ impl Recent {
     }
 
     pub(super) fn positions(&self, by: By, key: Key) -> Vec<u64> {
-        let set = match by {
-            By::Id => &self.ids,
-            By::Entity => &self.entities,
-        };
-        set.range((key, 0)..=(key, u64::MAX))
-            .map(|&(_, pos)| pos)
-            .collect()
+        let entries = self.set(by).range((key, 0)..=(key, u64::MAX));
+        entries.map(|&(_, pos)| pos).collect()
+    }
+
+    /// The last of an entity's positions from one to another, these included.
+    fn last_of(&self, entity: Key, first: u64, last: u64) -> Option<u64> {
+        if first > last {
+            return None;
+        }
+        let mut entries = self.entities.range((entity, first)..=(entity, last));
+        entries.next_back().map(|&(_, pos)| pos)
     }
 
     /// Forgets events that were taken out before their slice's turn.
@@ -195,12 +209,9 @@ impl Recent {
     }
 
     fn waiting(&self, by: By, slice: usize, after: u64, upto: u64) -> Vec<(Key, u64)> {
-        let set = match by {
-            By::Id => &self.ids,
-            By::Entity => &self.entities,
-        };
         let keys = keys_of(slice);
-        set.range((*keys.start(), 0)..=(*keys.end(), u64::MAX))
+        self.set(by)
+            .range((*keys.start(), 0)..=(*keys.end(), u64::MAX))
             .filter(|&&(_, pos)| pos > after && pos <= upto)
             .copied()
             .collect()
@@ -345,6 +356,40 @@ pub(super) fn remove(
     Ok(())
 }
 
+const NEWEST_STORED: &str =
+    "SELECT pos FROM lookup_entity WHERE key = ?1 AND pos BETWEEN ?2 AND ?3 ORDER BY pos DESC";
+
+/// What is found at the last of an entity's positions within some at which there is anything. None before that is looked at,
+/// however many they are: the cursor has one for every commit.
+pub(super) fn newest<T>(
+    connection: &Connection,
+    recent: &Mutex<Recent>,
+    entity: &Entity,
+    within: RangeInclusive<u64>,
+    mut look: impl FnMut(u64) -> rusqlite::Result<Option<T>>,
+) -> rusqlite::Result<Option<T>> {
+    let key = entity_key(&entity.0);
+    let (first, mut last) = (*within.start(), *within.end());
+    // What waits is behind what is stored, and an entry leaves memory only once its table holds it.
+    loop {
+        let Some(pos) = lock(recent).last_of(key, first, last) else {
+            break;
+        };
+        if let Some(found) = look(pos)? {
+            return Ok(Some(found));
+        }
+        last = pos - 1;
+    }
+    let mut stored = connection.prepare_cached(NEWEST_STORED)?;
+    let mut stored = stored.query((key, first as i64, last as i64))?;
+    while let Some(row) = stored.next()? {
+        if let Some(found) = look(row.get::<_, i64>(0)? as u64)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 /// Positions that a key's table holds.
 pub(super) fn stored(connection: &Connection, by: By, key: Key) -> rusqlite::Result<Vec<u64>> {
     let mut statement = connection.prepare_cached(by.select())?;
@@ -393,6 +438,51 @@ mod tests {
         }
         let waiting = recent.ids.len() as u64;
         assert!(waiting <= EVENTS_PER_TURN * SLICES as u64, "{waiting} wait");
+    }
+
+    #[test]
+    fn the_newest_is_found_without_a_look_at_those_before_it() {
+        let connection = Connection::open_in_memory().expect("opens");
+        connection
+            .execute_batch(SCHEMA.migrations[0])
+            .expect("made");
+        let entity = Entity::new("cursor", "graph");
+        let key = entity_key(&entity.0);
+        for pos in 1..=60 {
+            let stored =
+                connection.execute("INSERT INTO lookup_entity VALUES (?1, ?2)", (key, pos));
+            stored.expect("written");
+        }
+        let mut recent = Recent::default();
+        for pos in 61..=100 {
+            recent.insert(By::Entity, key, pos);
+        }
+        let recent = Mutex::new(recent);
+        let mut looked_at = Vec::new();
+        let mut newest = |within: RangeInclusive<u64>, even: bool| {
+            looked_at.clear();
+            let found = newest(&connection, &recent, &entity, within, |pos| {
+                looked_at.push(pos);
+                Ok((!even || pos % 2 == 0).then_some(pos))
+            });
+            (found.expect("read"), looked_at.clone())
+        };
+        assert_eq!(newest(0..=1_000, false), (Some(100), vec![100]));
+        assert_eq!(newest(0..=99, true), (Some(98), vec![99, 98]));
+        assert_eq!(newest(0..=61, true), (Some(60), vec![61, 60]));
+        assert_eq!(newest(5..=5, true), (None, vec![5]));
+        assert_eq!(newest(101..=1_000, false), (None, vec![]));
+        let nothing = RangeInclusive::new(8, 7);
+        assert_eq!(newest(nothing, false), (None, vec![]));
+        let plan: Vec<String> = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {NEWEST_STORED}"))
+            .expect("is valid")
+            .query_map((1, 1, 1), |row| row.get(3))
+            .expect("runs")
+            .collect::<Result<_, _>>()
+            .expect("is text");
+        let search = "SEARCH lookup_entity USING PRIMARY KEY (key=? AND pos>? AND pos<?)";
+        assert_eq!(plan, [search], "by a seek, and sorted by none");
     }
 
     #[test]

@@ -10,10 +10,9 @@ use iyagi_messages::ids::{PersonId, Pos};
 use iyagi_messages::push::Push;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::lookup::{By, Recent, entity_key};
+use super::lookup::{self, Recent};
 use super::queries;
 use super::rows::statement_fault;
-use super::writer::lock;
 
 /// A journal and its inboxes, on a connection that reads.
 pub(super) struct StoredPast<'a> {
@@ -57,33 +56,16 @@ impl Past for StoredPast<'_> {
 }
 
 impl StoredPast<'_> {
-    /// The newest are looked at first: of an entity of a million events, one of them is the answer.
     fn last_behind(
         &self,
         event: &Event,
         through: Pos,
         of_kind: bool,
     ) -> rusqlite::Result<Option<Pos>> {
-        let key = entity_key(&event.entity.0);
-        let range = event.pos.0 + 1..=through.0.min(i64::MAX as u64);
-        let waiting = lock(self.recent).positions(By::Entity, key);
-        let waiting = waiting.into_iter().rev();
-        for pos in waiting.filter(|pos| range.contains(pos)) {
-            if self.is_of(pos, event, of_kind)? {
-                return Ok(Some(Pos(pos)));
-            }
-        }
-        let mut stored = self.connection.prepare_cached(
-            "SELECT pos FROM lookup_entity WHERE key = ?1 AND pos BETWEEN ?2 AND ?3 ORDER BY pos DESC",
-        )?;
-        let mut stored = stored.query((key, *range.start() as i64, *range.end() as i64))?;
-        while let Some(row) = stored.next()? {
-            let pos = row.get::<_, i64>(0)? as u64;
-            if self.is_of(pos, event, of_kind)? {
-                return Ok(Some(Pos(pos)));
-            }
-        }
-        Ok(None)
+        let within = event.pos.0 + 1..=through.0.min(i64::MAX as u64);
+        lookup::newest(self.connection, self.recent, &event.entity, within, |pos| {
+            Ok(self.is_of(pos, event, of_kind)?.then_some(Pos(pos)))
+        })
     }
 
     /// Whether the event at a position is of the same entity, and kind if that is asked.

@@ -8,7 +8,7 @@ use iyagi_messages::ids::{EventId, Pos, Seq};
 use rusqlite::{Connection, Params};
 
 use super::holes::{self, Holes};
-use super::lookup::{By, Recent, entity_key};
+use super::lookup::Recent;
 use super::rows::{COLUMNS, Stored, fault_behind, statement_fault};
 use super::writer;
 
@@ -48,9 +48,8 @@ pub(super) fn entity(
     recent: &Mutex<Recent>,
     entity: &Entity,
 ) -> Result<Vec<Event>, JournalFault> {
-    let mut positions = writer::candidates(connection, recent, By::Entity, entity_key(&entity.0))
-        .map_err(|error| unplaced(&error))?;
-    positions.sort_unstable();
+    let positions =
+        writer::candidates(connection, recent, entity).map_err(|error| unplaced(&error))?;
     let mut events = at_positions(connection, &positions)?;
     events.retain(|event| event.entity == *entity);
     let (mut seq, mut pos) = (0, 0);

@@ -29,7 +29,7 @@ pub(super) const SCHEMA: Schema = Schema {
         CREATE TABLE snapshot(
             name TEXT NOT NULL, pos INTEGER NOT NULL, code_version INTEGER NOT NULL, body BLOB NOT NULL,
             sum INTEGER NOT NULL, PRIMARY KEY(name, pos, code_version)) STRICT;
-    ", super::inbox::TABLES, super::holes::TABLES],
+    ", super::inbox_rows::TABLES, super::holes::TABLES],
     shrinks: true,
 };
 

@@ -271,23 +271,22 @@ impl Writer {
         if !self.filter.may_hold(By::Entity, entity_key(&entity.0)) {
             return Ok(None);
         }
-        let mut positions = candidates(connection, recent, By::Entity, entity_key(&entity.0))?;
-        positions.sort_unstable();
-        for pos in positions.into_iter().rev() {
-            let head = connection
+        let head_at = |pos: u64| {
+            connection
                 .prepare_cached("SELECT seq, id FROM event WHERE pos = ?1 AND entity = ?2")?
                 .query_row((pos as i64, &entity.0), |row| {
                     let seq = row.get::<_, i64>(0)? as u64;
                     let id = EventId(row.get(1)?);
                     Ok(Head { seq, pos, id })
                 })
-                .optional()?;
-            if let Some(head) = head {
-                self.heads.set(entity.clone(), head);
-                return Ok(Some(head));
-            }
+                .optional()
+        };
+        let all = 0..=i64::MAX as u64;
+        let head = lookup::newest(connection, recent, entity, all, head_at)?;
+        if let Some(head) = head {
+            self.heads.set(entity.clone(), head);
         }
-        Ok(None)
+        Ok(head)
     }
 }
 
@@ -329,21 +328,19 @@ pub(super) fn position_of(
     Ok(None)
 }
 
-/// Positions that a key may stand for.
+/// Positions that an entity's key stands for, in order.
 ///
 /// Memory is asked first: an entry leaves it only once its table holds it durably, so none is missed in between.
 pub(super) fn candidates(
     connection: &Connection,
     recent: &Mutex<Recent>,
-    by: By,
-    key: lookup::Key,
+    entity: &Entity,
 ) -> rusqlite::Result<Vec<u64>> {
-    let mut positions = lock(recent).positions(by, key);
-    for pos in lookup::stored(connection, by, key)? {
-        if !positions.contains(&pos) {
-            positions.push(pos);
-        }
-    }
+    let key = entity_key(&entity.0);
+    let mut positions = lock(recent).positions(By::Entity, key);
+    positions.extend(lookup::stored(connection, By::Entity, key)?);
+    positions.sort_unstable();
+    positions.dedup();
     Ok(positions)
 }
 

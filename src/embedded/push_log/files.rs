@@ -45,9 +45,12 @@ pub(super) struct Lines {
 impl Lines {
     /// Opens or creates the file. A line that a crash cut off goes, and so do files beyond the number that is kept.
     pub(super) fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
-        for number in numbers(path)? {
-            if number >= rotation.files_max {
-                fs::remove_file(numbered(path, number))?;
+        let surplus: Vec<u32> = numbers_from(path, rotation.files_max).collect();
+        // The last of them first: behind what is free none would be found again.
+        for number in surplus.into_iter().rev() {
+            match fs::remove_file(numbered(path, number)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
         let mut file = open_to_append(path)?;
@@ -114,15 +117,10 @@ pub(super) fn read_lines(
 /// The files. They are opened from the newest on, because a writer moves them the other way meanwhile: each is met, and
 /// one that is met again under its next number is known by what it is.
 fn oldest_first(path: &Path) -> io::Result<Vec<File>> {
-    let newest = File::open(path);
-    let numbers = numbers(path)?;
-    let behind = numbers.last().map_or(1, |last| last + 1);
     let mut found = Vec::new();
     let mut met = HashSet::new();
-    let older = numbers.into_iter().chain([behind]);
-    let older = older.map(|number| File::open(numbered(path, number)));
-    for file in std::iter::once(newest).chain(older) {
-        match file {
+    for number in numbers_from(path, 0) {
+        match File::open(numbered(path, number)) {
             Ok(file) => {
                 let metadata = file.metadata()?;
                 if met.insert((metadata.dev(), metadata.ino())) {
@@ -140,23 +138,16 @@ fn oldest_first(path: &Path) -> io::Result<Vec<File>> {
     Ok(found)
 }
 
-/// The numbers of the files before the newest, in order.
-fn numbers(path: &Path) -> io::Result<Vec<u32>> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
-        let entry = entry?.file_name();
-        let number = entry.to_str().and_then(|entry| {
-            let number = entry.strip_prefix(&*name)?.strip_prefix('.')?;
-            number.parse::<u32>().ok().filter(|number| *number > 0)
-        });
-        numbers.extend(number);
-    }
-    numbers.sort_unstable();
-    Ok(numbers)
+/// Numbers from one on that the log's files may have, 0 being the newest. A rotation leaves one free at most: what has a
+/// number behind two that are free, such as a date, is somebody's own.
+fn numbers_from(path: &Path, first: u32) -> impl Iterator<Item = u32> {
+    const FREE_MAX: u32 = 1;
+    let mut free = 0;
+    (first..=u32::MAX).take_while(move |number| {
+        let there = numbered(path, *number).exists();
+        free = if there { 0 } else { free + 1 };
+        free <= FREE_MAX
+    })
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {

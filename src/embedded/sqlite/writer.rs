@@ -180,7 +180,7 @@ fn reason_to_stop(error: &rusqlite::Error, path: &Path) -> String {
     let cure = if is_damage(error) {
         cure(path)
     } else {
-        "free the disk and start again"
+        "free the disk and start again".to_owned()
     };
     format!("{error}; {cure}")
 }

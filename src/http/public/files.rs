@@ -188,34 +188,29 @@ pub(in crate::http) async fn send(
     if response::client_has(request.headers(), &info.etag) {
         return Ok(response::tagged(request, &info.etag, cache_control).finish());
     }
-    let place = state.transfer().await?;
-    let read = read_content(state, key).await;
-    let (content, info) = read.map_err(|fault| problem_of(&fault))?;
+    let (content, info) = read_content(state, key).await?;
     let mut response = response::tagged(request, &info.etag, cache_control);
     for header in response::HARMLESS {
         response.insert_header(header);
     }
     let content_type = info.options.content_type.as_deref();
     response.content_type(content_type.unwrap_or("application/octet-stream"));
-    Ok(response::file(
-        request,
-        &mut response,
-        &info.etag,
-        content,
-        place,
-    ))
+    Ok(response::file(request, &mut response, &info.etag, content))
 }
 
 /// On one machine it is a file already. Of S3 it is not spooled: whoever reads slowly would keep the room of recordings
 /// that are to be worked on, and apps are sent to the bucket itself.
-async fn read_content(state: &State, key: &ObjectKey) -> Result<(Content, ObjectInfo), StoreFault> {
+async fn read_content(state: &State, key: &ObjectKey) -> Result<(Content, ObjectInfo), Problem> {
     let store = &state.surface.store;
     if state.surface.one_machine.is_some() {
-        let (file, info) = store.get_file(key, u64::MAX).await?;
+        let read = store.get_file(key, u64::MAX).await;
+        let (file, info) = read.map_err(|fault| problem_of(&fault))?;
         return Ok((Content::File(file), info));
     }
-    let (bytes, info) = store.get(key, u64::MAX).await?;
-    Ok((Content::Bytes(bytes.into()), info))
+    let place = state.transfer().await?;
+    let read = store.get(key, u64::MAX).await;
+    let (bytes, info) = read.map_err(|fault| problem_of(&fault))?;
+    Ok((Content::Bytes(bytes.into(), place), info))
 }
 
 /// Removes a file of the caller's own; one that is not there is removed already.
@@ -251,9 +246,10 @@ pub(super) fn problem_of(fault: &StoreFault) -> Problem {
         ),
         StoreFault::Full(reason) => {
             tracing::error!(reason, "the object store cannot write");
+            // A daemon that has to be started again afterwards has ended, and says so itself.
             Problem::new(
                 Kind::StorageFull,
-                "the object store cannot write: free the disk and start the daemon again",
+                "the object store cannot write: its disk is to be freed",
             )
         }
         StoreFault::Unreadable { reason, .. } | StoreFault::Unavailable(reason) => {

@@ -1,6 +1,9 @@
 //! What is missing and was not taken out is damage, as it always was.
 
-use iyagi::embedded::journal::{Damage, JournalReader, OpenError, SqliteJournal};
+use std::fs;
+use std::path::PathBuf;
+
+use iyagi::embedded::journal::{Damage, Export, JournalReader, OpenError, SqliteJournal};
 use iyagi_actors::journal::JournalFault;
 use iyagi_actors::ports::Clock as _;
 use iyagi_actors::projections::Projections;
@@ -10,6 +13,7 @@ use proptest::test_runner::TestRunner;
 use rusqlite::Connection;
 
 use super::history::History;
+use super::killed::at_rest;
 use super::steps::steps;
 use super::{INBOX, POLICY, World, state};
 
@@ -146,4 +150,98 @@ async fn a_snapshot_from_before_what_was_taken_out_is_folded_anew() {
     let opened = world.open().await;
     let folded = state(&opened, &world.path(), now).await;
     folded.must_be(&expected, "folded anew");
+}
+
+/// An export's file, and its manifest.
+fn files_of(world: &World, export: &Export) -> [PathBuf; 2] {
+    let file = world.exports().join(&export.file);
+    let name = file.to_str().expect("UTF-8");
+    let stem = name.strip_suffix(".jsonl.zst").expect("so it is called");
+    [file.clone(), PathBuf::from(format!("{stem}.manifest.json"))]
+}
+
+/// Which exports are damaged.
+fn damaged(world: &World) -> Vec<String> {
+    let reader = JournalReader::open(&world.path()).expect("opens");
+    let report = reader.verify_exports(&world.exports()).expect("readable");
+    let damaged = report.damages.into_iter().map(|damage| match damage {
+        Damage::Export { file, .. } => file,
+        other => panic!("{other}"),
+    });
+    damaged.collect()
+}
+
+#[tokio::test]
+async fn an_export_that_is_not_what_was_exported_is_named() {
+    let (world, exports) = exported().await;
+    assert_eq!(damaged(&world), [""; 0]);
+    let export = &exports[1];
+    for path in files_of(&world, export) {
+        let whole = fs::read(&path).expect("there");
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        let longer = [&whole[..], b"\n"].concat();
+        for wrong in [&flipped[..], &whole[..whole.len() - 1], &longer, b""] {
+            fs::write(&path, wrong).expect("written");
+            assert_eq!(damaged(&world), [&export.file[..]], "{}", path.display());
+        }
+        fs::remove_file(&path).expect("removed");
+        assert_eq!(damaged(&world), [&export.file[..]], "{}", path.display());
+        fs::write(&path, &whole).expect("written");
+        assert_eq!(damaged(&world), [""; 0]);
+    }
+    let place = format!("DELETE FROM export WHERE first = {}", export.first);
+    change(&world, &place);
+    let next = &exports[2];
+    let twice = [&next.file[..], &next.file[..]];
+    assert_eq!(damaged(&world), twice, "one is missing before it");
+}
+
+/// A journal of several days, which was exported.
+async fn exported() -> (World, Vec<Export>) {
+    let world = World::new();
+    let mut history = History::new(world.clock.clone());
+    let opened = world.open().await;
+    let mut runner = TestRunner::deterministic();
+    let part = steps().new_tree(&mut runner).expect("a history").current();
+    history.go_on(&opened.journal, &part).await;
+    drop(opened);
+    at_rest(&world);
+    fs::copy(world.path(), world.folder.path().join("backup.db")).expect("copied");
+    let opened = world.open().await;
+    let outcome = world.compact(&opened, 0).await;
+    assert!(outcome.exports.len() >= 3, "{outcome:?}");
+    (world, outcome.exports)
+}
+
+/// As an older copy of the journal, which then goes on otherwise.
+fn put_back(world: &World) {
+    at_rest(world);
+    fs::copy(world.folder.path().join("backup.db"), world.path()).expect("put back");
+}
+
+#[tokio::test]
+async fn exports_of_other_histories_are_set_aside_each_by_a_name_of_its_own() {
+    let (world, exports) = exported().await;
+    let [export, manifest] = files_of(&world, &exports[0]);
+    let mut others = Vec::new();
+    for nth in 0..2 {
+        put_back(&world);
+        for path in [&export, &manifest] {
+            let other = format!("another history's, {nth}");
+            fs::write(path, &other).expect("written");
+            others.push(other);
+        }
+        let opened = world.open().await;
+        world.compact(&opened, 0).await;
+    }
+    let folder = fs::read_dir(export.parent().expect("a folder")).expect("readable");
+    let files = folder.map(|file| file.expect("readable").path());
+    let aside = files.filter(|path| path.to_string_lossy().contains(".unknown"));
+    let mut aside: Vec<_> = aside
+        .map(|path| fs::read_to_string(path).expect("text"))
+        .collect();
+    aside.sort();
+    assert_eq!(aside, others);
+    assert_eq!(damaged(&world), [""; 0]);
 }

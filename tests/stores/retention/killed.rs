@@ -128,7 +128,7 @@ async fn filled() -> World {
 }
 
 /// Puts everything into the one file, which can then be copied.
-fn at_rest(world: &World) {
+pub(super) fn at_rest(world: &World) {
     let connection = Connection::open(world.path()).expect("opens");
     let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     assert_eq!(emptied, Ok(0));

@@ -3,6 +3,7 @@
 mod damage;
 mod history;
 mod killed;
+mod meanwhile;
 mod state;
 mod steps;
 
@@ -11,12 +12,16 @@ use std::sync::{Arc, Mutex};
 
 use iyagi::embedded::journal::{Compaction, JournalReader, Outcome, SqliteJournal};
 use iyagi_actors::invariants::Invariant;
-use iyagi_actors::journal::{Journal as _, Replica as _};
+use iyagi_actors::journal::{Draft, Journal as _, Replica as _};
 use iyagi_actors::ports::{Clock as _, Inbox as _, Retention};
 use iyagi_actors::projections::{Projections, RatePolicy, TrafficPolicy};
+use iyagi_actors::retention::{Count, Hold};
 use iyagi_messages::event::Event;
+use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Timestamp;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -176,6 +181,48 @@ async fn what_is_left_says_the_same(parts: [Vec<Step>; 3], keep_hours: u64) {
         let folded = state(&opened, &world.path(), now).await;
         folded.must_be(&expected, "folded anew from what is left");
     }
+}
+
+#[tokio::test]
+async fn a_push_that_contradicts_itself_stays_and_holds_up_nothing_else() {
+    let world = World::new();
+    let mut history = History::new(Arc::clone(&world.clock));
+    let opened = world.open().await;
+    let mut runner = TestRunner::deterministic();
+    let mut part = || steps().new_tree(&mut runner).expect("a history").current();
+    for _ in 0..4 {
+        history.go_on(&opened.journal, &part()).await;
+    }
+    let all = world.all.lock().expect("sound").clone();
+    let accepted = all.into_iter().find_map(|event| match event.fact {
+        Fact::PushAccepted(accepted) => Some((event.entity, accepted)),
+        _ => None,
+    });
+    let (push, accepted) = accepted.expect("one was sent");
+    let mut draft = Draft::new(&"test", "test");
+    draft.begin("once more", push.clone(), accepted);
+    let appended = opened.journal.append(draft.finish()).await;
+    appended.expect("appended");
+    world.clock.put_on_hours(1_000);
+    history.go_on(&opened.journal, &part()).await;
+    let now = world.clock.now();
+    let expected = world.expected(now).await;
+    let story = opened.journal.entity(&push).await.expect("readable");
+    let outcome = world.compact(&opened, 1).await;
+    assert!(outcome.taken_out > 20, "{outcome:?}");
+    let held = |count: &Count| count.stay.get(&Hold::Contradiction).copied();
+    let held: u64 = outcome.kinds.values().filter_map(held).sum();
+    assert_eq!(held, story.len() as u64);
+    assert_eq!(
+        opened.journal.entity(&push).await.expect("readable"),
+        story,
+        "all of it is there to be looked into"
+    );
+    world.forget_what_is_folded();
+    drop(opened);
+    let opened = world.open().await;
+    let folded = state(&opened, &world.path(), now).await;
+    folded.must_be(&expected, "folded anew from what is left");
 }
 
 proptest! {

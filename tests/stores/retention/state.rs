@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use iyagi_actors::projections::{
-    Audience, Backfills, CatchUp, Counts, FanOuts, InTurn, LetterState, Members, Pause,
-    Projections, Tokens, Wishes,
+    Audience, Backfills, CatchUp, Counts, FanOuts, InTurn, Members, Pause, Projections, Tokens,
+    Wishes,
 };
 use iyagi_messages::cursor::Cursor;
 use iyagi_messages::device::Platform;
 use iyagi_messages::ids::{Pos, Seq, Timestamp};
 use iyagi_messages::subscription::Subscription;
 use rusqlite::Connection;
+use serde_json::Value;
 
 use super::history::person_of;
 
@@ -20,7 +21,8 @@ pub(super) struct State {
     cursor: (Cursor, Seq),
     passed_over: (u64, u64, Option<Cursor>),
     contradictions: u64,
-    letters: Vec<LetterState>,
+    /// Also those whose job was redriven and is not done yet.
+    letters: Value,
     in_turn: Vec<InTurn>,
     turns: Vec<(Pos, Pos)>,
     due: Vec<Pos>,
@@ -76,7 +78,7 @@ impl State {
                 outbox.bootstrapped,
             ),
             contradictions: outbox.contradictions,
-            letters: outbox.letters().cloned().collect(),
+            letters: serde_json::to_value(&*outbox).expect("JSON")["letters"].take(),
             in_turn: outbox.in_turn().collect(),
             turns: outbox
                 .turns_behind(platform, Pos(0))

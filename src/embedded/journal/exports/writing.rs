@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use iyagi_actors::journal::JournalFault;
@@ -194,12 +195,24 @@ fn set_aside_left_overs(folder: &Path, first: Pos) -> Result<(), ExportFault> {
     for entry in fs::read_dir(folder).map_err(ExportFault::file(folder))? {
         let path = entry.map_err(ExportFault::file(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(&begins) && !name.ends_with(ASIDE_SUFFIX) {
-            tracing::warn!(file = %path.display(), "an export that the journal does not know of is set aside");
-            rename(&path, &with_suffix(&path, ASIDE_SUFFIX))?;
+        if name.starts_with(&begins) && !name.contains(ASIDE_SUFFIX) {
+            let aside = aside(&path);
+            tracing::warn!(file = %path.display(), aside = %aside.display(), "an export that the journal does not know of is set aside");
+            rename(&path, &aside)?;
         }
     }
     Ok(())
+}
+
+/// A name beside a file's own that nothing has yet: another one may have been set aside before.
+fn aside(path: &Path) -> PathBuf {
+    let further = (2..).map(|nth| format!("{ASIDE_SUFFIX}.{nth}"));
+    let mut suffixes = iter::once(ASIDE_SUFFIX.to_owned()).chain(further);
+    let free = suffixes.find_map(|suffix| {
+        let aside = with_suffix(path, &suffix);
+        (!aside.exists()).then_some(aside)
+    });
+    free.expect("numbers have no end")
 }
 
 fn make_folder(folder: &Path) -> Result<(), ExportFault> {
