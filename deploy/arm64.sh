@@ -8,11 +8,11 @@ if [ "$(uname -m)" = aarch64 ]; then
   exec cargo "$@"
 fi
 
-target=aarch64-unknown-linux-gnu
 rust_min=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 mkdir -p "${TEST_SERVERS_DIR:-target/test-servers}/arm64"
 tools=$(cd "${TEST_SERVERS_DIR:-target/test-servers}/arm64" && pwd)
 root=$tools/root
+libraries=$root/usr/lib/x86_64-linux-gnu
 
 unavailable() {
   echo "there are no tools for arm64 here: $1" >&2
@@ -27,7 +27,7 @@ with_apt() {
 }
 
 unpack() {
-  local package
+  local package rust
   command -v apt-get >/dev/null || unavailable "they are packages of Debian"
   rm -rf "$root" "$tools/packages"
   mkdir -p "$root" "$tools/packages/partial" "$tools/lists/partial"
@@ -53,7 +53,11 @@ CONFIG
   for package in "$tools"/packages/*.deb; do
     dpkg -x "$package" "$root"
   done
-  rm -rf "$tools/packages" "$tools/lists"
+  rm -rf "$tools/packages" "$tools/lists" "$root/usr/share"
+  find "$root/usr/bin" -name 'qemu-*' ! -name qemu-aarch64-static -delete
+  rust=$(LD_LIBRARY_PATH=$libraries "$root/usr/bin/rustc" --version | cut -d' ' -f2)
+  printf '%s\n' "$rust_min" "$rust" | sort --version-sort --check=quiet ||
+    unavailable "Debian has Rust $rust, and $rust_min is needed"
 }
 
 (
@@ -65,8 +69,7 @@ CONFIG
   fi
 ) 9>"$tools/lock"
 
-# Where the compiler's own libraries are.
-export LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu
+export LD_LIBRARY_PATH=$libraries
 export RUSTC=$root/usr/bin/rustc
 export CC_aarch64_unknown_linux_gnu=$root/usr/bin/aarch64-linux-gnu-gcc
 export AR_aarch64_unknown_linux_gnu=$root/usr/bin/aarch64-linux-gnu-ar
@@ -74,6 +77,6 @@ export CFLAGS_aarch64_unknown_linux_gnu=--sysroot=$root
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$CC_aarch64_unknown_linux_gnu
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Clink-arg=--sysroot=$root
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$root/usr/bin/qemu-aarch64-static -L $root/usr/aarch64-linux-gnu"
-export CARGO_BUILD_TARGET=$target
+export CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/arm64}
 exec cargo "$@"
