@@ -383,3 +383,6 @@ fn facts(probe: &Probe, conversion: &Conversion) -> Facts {
         colour_approximated: conversion.approximate(probe.colour),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,16 +6,39 @@
 //!
 //! Every kernel in vector instructions has a twin in plain Rust that gives the same bits.
 
+/// What a closure makes of 0 to 7. An array's own ways to do that are not always inlined, and each
+/// call would move all vectors through memory.
+#[allow(
+    unused_macros,
+    reason = "for the machines that there are vector kernels for"
+)]
+macro_rules! eight {
+    ($make:expr) => {{
+        let make = $make;
+        [
+            make(0),
+            make(1),
+            make(2),
+            make(3),
+            make(4),
+            make(5),
+            make(6),
+            make(7),
+        ]
+    }};
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
-#[cfg(not(target_arch = "x86_64"))]
-use scalar as vector;
-#[cfg(target_arch = "x86_64")]
-use sse2 as vector;
-
-pub(super) use vector::{forward, nonzero};
+cfg_select! {
+    target_arch = "x86_64" => { use sse2 as vector; }
+    target_arch = "aarch64" => { use neon as vector; }
+    _ => { use scalar as vector; }
+}
 
 /// Bits after the point of the constants.
 const CONSTANT_BITS: u32 = 13;
@@ -53,12 +76,16 @@ pub(super) fn inverse<const SIDE: usize>(
     let mut samples = [[0; SIDE]; SIDE];
     let rows = samples.iter_mut();
     match SIDE {
-        8 => rows
-            .zip(vector::inverse_8(coefficients, steps))
-            .for_each(|(row, made)| row.copy_from_slice(&made)),
-        4 => rows
-            .zip(vector::inverse_4(coefficients, steps))
-            .for_each(|(row, made)| row.copy_from_slice(&made)),
+        8 => {
+            let twin = || scalar::inverse_8(coefficients, steps);
+            rows.zip(held(vector::inverse_8(coefficients, steps), twin))
+                .for_each(|(row, made)| row.copy_from_slice(&made));
+        }
+        4 => {
+            let twin = || scalar::inverse_4(coefficients, steps);
+            rows.zip(held(vector::inverse_4(coefficients, steps), twin))
+                .for_each(|(row, made)| row.copy_from_slice(&made));
+        }
         2 => rows
             .zip(scalar::inverse_2(coefficients, steps))
             .for_each(|(row, made)| row.copy_from_slice(&made)),
@@ -79,6 +106,29 @@ pub(super) fn flat<const SIDE: usize>(coefficient: i16, step: i16) -> u8 {
         (level + 4) >> 3
     };
     (rounded + MIDDLE).clamp(0, 255) as u8
+}
+
+/// Samples to coefficients divided by their steps, rounded to the nearest, column by column.
+/// `shares` are those of [`share`], column by column too.
+#[inline(always)]
+pub(super) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
+    let twin = || scalar::forward(samples, shares);
+    held(vector::forward(samples, shares), twin)
+}
+
+/// Which of the coefficients are not zero: a bit for each, the first the lowest.
+#[inline(always)]
+pub(super) fn nonzero(levels: &[i16; 64]) -> u64 {
+    held(vector::nonzero(levels), || scalar::nonzero(levels))
+}
+
+/// What a kernel made. While it is fuzzed, it has to be what its twin makes.
+#[inline(always)]
+fn held<T: PartialEq>(made: T, twin: impl FnOnce() -> T) -> T {
+    if cfg!(fuzzing) {
+        assert!(made == twin(), "a kernel made something else than its twin");
+    }
+    made
 }
 
 #[cfg(test)]

@@ -9,10 +9,6 @@ const FIRST: u32 = CONSTANT_BITS - PASS_BITS;
 /// larger than samples.
 const SECOND: u32 = CONSTANT_BITS + PASS_BITS + 3;
 
-#[cfg_attr(
-    target_arch = "x86_64",
-    allow(dead_code, reason = "the twin of a vector kernel")
-)]
 pub(super) fn inverse_8(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 8]; 8] {
     let level = |at: usize| i32::from(coefficients[at].wrapping_mul(steps[at]));
     let columns: [[i32; 8]; 8] = std::array::from_fn(|x| {
@@ -51,10 +47,6 @@ fn inverse_line_8(c: [i32; 8]) -> [i32; 8] {
     })
 }
 
-#[cfg_attr(
-    target_arch = "x86_64",
-    allow(dead_code, reason = "the twin of a vector kernel")
-)]
 pub(super) fn inverse_4(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 4]; 4] {
     let level = |at: usize| i32::from(coefficients[at].wrapping_mul(steps[at]));
     let columns: [[i32; 4]; 4] = std::array::from_fn(|x| {
@@ -89,13 +81,7 @@ pub(super) fn inverse_2(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 2]
     ]
 }
 
-/// Samples to coefficients divided by their steps, rounded to the nearest, column by column.
-/// `shares` are those of [`share`](super::share), column by column too.
-#[cfg_attr(
-    target_arch = "x86_64",
-    allow(dead_code, reason = "the twin of a vector kernel")
-)]
-pub(in crate::jpeg) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
+pub(super) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
     let columns: [[i32; 8]; 8] = std::array::from_fn(|x| {
         let column = samples.map(|row| i32::from(row[x]) - MIDDLE);
         forward_line(column).map(|sum| (sum + (1 << (FIRST - 1))) >> FIRST)
@@ -108,12 +94,7 @@ pub(in crate::jpeg) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i
     })
 }
 
-/// Which of the coefficients are not zero: a bit for each, the first the lowest.
-#[cfg_attr(
-    target_arch = "x86_64",
-    allow(dead_code, reason = "the twin of a vector kernel")
-)]
-pub(in crate::jpeg) fn nonzero(levels: &[i16; 64]) -> u64 {
+pub(super) fn nonzero(levels: &[i16; 64]) -> u64 {
     let bits = levels.iter().enumerate();
     bits.fold(0, |mask, (at, level)| mask | u64::from(*level != 0) << at)
 }

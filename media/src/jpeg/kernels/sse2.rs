@@ -18,24 +18,6 @@ use std::arch::x86_64::{
 
 use super::{CONSTANT_BITS, COS_1, COS_2, COS_3, COS_5, COS_6, COS_7, MIDDLE, ONE, PASS_BITS};
 
-/// What a closure makes of 0 to 7. An array's own ways to do that are not always inlined, and each
-/// call would move all vectors through memory.
-macro_rules! eight {
-    ($make:expr) => {{
-        let make = $make;
-        [
-            make(0),
-            make(1),
-            make(2),
-            make(3),
-            make(4),
-            make(5),
-            make(6),
-            make(7),
-        ]
-    }};
-}
-
 const FIRST: i32 = (CONSTANT_BITS - PASS_BITS) as i32;
 const SECOND: i32 = (CONSTANT_BITS + PASS_BITS + 3) as i32;
 const ROUND_FIRST: i32 = 1 << (FIRST - 1);
@@ -54,16 +36,14 @@ pub(super) fn inverse_4(coefficients: &[i16; 64], steps: &[i16; 64]) -> [[u8; 4]
     unsafe { inverse_4_by_vectors(coefficients, steps) }
 }
 
-/// See [`scalar::forward`](super::scalar::forward).
 #[inline(always)]
-pub(in crate::jpeg) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
+pub(super) fn forward(samples: &[[u8; 8]; 8], shares: &[f32; 64]) -> [i16; 64] {
     // SAFETY: SSE2 is part of x86-64.
     unsafe { forward_by_vectors(samples, shares) }
 }
 
-/// See [`scalar::nonzero`](super::scalar::nonzero).
 #[inline(always)]
-pub(in crate::jpeg) fn nonzero(levels: &[i16; 64]) -> u64 {
+pub(super) fn nonzero(levels: &[i16; 64]) -> u64 {
     // SAFETY: SSE2 is part of x86-64.
     unsafe { nonzero_by_vectors(levels) }
 }
