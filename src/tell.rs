@@ -126,7 +126,7 @@ fn suppressed(reason: SuppressReason) -> &'static str {
         SuppressReason::RateLimited => "the recipient has had too many of late",
         SuppressReason::Merged => "it went with another one",
         SuppressReason::CatchUp => "it was matched late, after an outage",
-        SuppressReason::NotVisible => "the recipient may not see what it tells of",
+        SuppressReason::NotVisible => "the recipient may not see what it tells of, or it is gone",
     }
 }
 

@@ -253,6 +253,20 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
     samples.push(("document", requested.into()));
     samples.push(("hidden", hidden.into()));
     samples.push(("not_visible", not_visible.into()));
+    let push = Push {
+        of_deletion: true,
+        ..push(
+            PushId::derive(
+                17,
+                &"edge-9".into(),
+                &"follow".into(),
+                &"person-민지".into(),
+                None,
+            ),
+            Timestamp(1_767_225_600_123),
+        )
+    };
+    samples.push(("of_deletion", PushRequested { push }.into()));
     samples.extend(samples_of_duplicates());
     samples
 }
@@ -271,6 +285,7 @@ fn notice() -> Notice {
         expires_at: at.plus_ms(3_600_000),
         on_unknown_outcome: OnUnknownOutcome::Resend,
         own_act_too: true,
+        of_deletion: false,
     }
 }
 
@@ -805,6 +820,7 @@ fn push(id: PushId, at: Timestamp) -> Push {
         on_unknown_outcome: OnUnknownOutcome::GiveUp,
         burst: None,
         own_act_too: false,
+        of_deletion: false,
     }
 }
 

@@ -175,6 +175,34 @@ fn the_gates_hold_for_a_push_that_is_redriven_and_a_dry_run_says_so() {
 }
 
 #[test]
+fn what_is_gone_is_not_told_by_a_redrive_and_a_dry_run_says_so() {
+    let (fixture, letter) = with_letter();
+    fixture.commit(&json!([{"op": "drop_edge", "id": "follows-1"}]));
+    let ids = json!({"ids": [letter["id"]], "dry_run": true});
+    assert_eq!(
+        post(&fixture, "redrive", &ids)["held"],
+        json!({"not_visible": 1})
+    );
+    let looks = |outcome: &str| {
+        let metrics = fixture.operations("GET", "/metrics", "").text();
+        let name = format!("iyagi_push_second_looks_total{{outcome=\"{outcome}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        line.and_then(|count| count.parse::<u64>().ok())
+    };
+    assert_eq!((looks("hidden"), looks("visible")), (Some(1), Some(0)));
+    post(&fixture, "redrive", &json!({"ids": [letter["id"]]}));
+    let status = fixture.until("the end of the push", |fixture| {
+        let status = fixture.operations("GET", "/v1/ops/status", "").json();
+        (status["pushes"]["pending"] == 0).then_some(status)
+    });
+    let suppressed = &status["pushes"]["suppressed"];
+    assert_eq!(suppressed, &json!({"not_visible": 1}), "{status}");
+    assert_eq!(looks("hidden"), Some(2));
+    let inbox = fixture.public("GET", "/v1/inbox", "").json();
+    assert_eq!(inbox["entries"], json!([]), "it is taken back");
+}
+
+#[test]
 fn the_journal_knows_who_settled_a_letter_and_why() {
     let (fixture, letter) = with_letter();
     let id = letter["id"].as_str().expect("an id");

@@ -49,6 +49,7 @@ pub(super) fn senders(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessa
         gateway: Arc::clone(&ports.gateway),
         clock: Arc::clone(&ports.clock),
         names: Arc::clone(&shared.inbox.names),
+        second_look: Arc::clone(shared.second_look),
         inbox: Arc::clone(shared.inbox),
         templates: Arc::clone(&settings.templates),
         texts: Arc::clone(&settings.texts),

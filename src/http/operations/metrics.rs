@@ -65,7 +65,9 @@ async fn render(state: &State) -> String {
     of_dependencies(&mut text, &readiness);
     actors::of_actors(&mut text, &surface.actors.actors());
     let tree = &surface.tree;
-    pushes::of_pushes(&mut text, &tree.projections.outbox(), &tree.lines);
+    let outbox = tree.projections.outbox();
+    pushes::of_pushes(&mut text, &outbox, &tree.lines, &tree.second_look);
+    drop(outbox);
     // A journal that cannot be read ends the daemon, so nobody asks what it would have told.
     let compacted = compacted.ok().flatten().unwrap_or_default();
     let oldest = oldest.ok().and_then(|events| Some(events.first()?.at));

@@ -5,6 +5,7 @@ use iyagi_actors::ports::QuotaLevel;
 use iyagi_actors::projections::Outbox;
 use iyagi_actors::push_feedback::FeedbackCounts;
 use iyagi_actors::push_sender::lines::Lines;
+use iyagi_actors::push_sender::second_look::SecondLook;
 use iyagi_messages::push::PauseReason;
 
 use crate::http::operations::exposition::Exposition;
@@ -15,7 +16,12 @@ use crate::surface::Surface;
 /// Reads one figure of a quota.
 type QuotaGauge = fn(&QuotaLevel) -> f64;
 
-pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox, lines: &Lines) {
+pub(super) fn of_pushes(
+    text: &mut Exposition,
+    outbox: &Outbox,
+    lines: &Lines,
+    second_look: &SecondLook,
+) {
     let counts = &outbox.counts;
     text.counter(
         "iyagi_push_matched_total",
@@ -52,6 +58,13 @@ pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox, lines: &Lines) {
         "Of those that are not settled, the ones that wait for an earlier attempt to their phone, or for their own next one",
     )
     .sample(&[], lines.len());
+    let mut family = text.counter(
+        "iyagi_push_second_looks_total",
+        "Times that the graph was asked whether what a push tells of may still be seen, by outcome since the daemon came up",
+    );
+    for (outcome, count) in second_look.asked() {
+        family.sample(&[("outcome", outcome)], count);
+    }
     let mut family = text.gauge(
         "iyagi_letter_waiting_letters",
         "Dead letters that wait, by job",
