@@ -143,6 +143,10 @@ fn of_letter(fact: &Fact) -> Option<String> {
             "in the dead-letter queue as {}, generation {}",
             fact.message_id, fact.generation
         ),
+        Fact::LetterExpired(fact) => format!(
+            "given up for good: nobody had it tried anew within {} days",
+            fact.keep_days
+        ),
         _ => return None,
     })
 }

@@ -441,6 +441,11 @@ fn samples() -> Vec<Fact> {
             because: None,
         }
         .into(),
+        LetterExpired {
+            generation: 3,
+            keep_days: 14,
+        }
+        .into(),
         DeviceRegistered {
             device: Device {
                 token: "fcm:APA91b".into(),
@@ -792,6 +797,7 @@ fn totals() -> Totals {
         bounced: [(BounceClass::InvalidPlatformToken, 31)].into(),
         redriven: 7,
         purged: 12,
+        expired: 0,
         unknown_outcomes: 2,
         skipped_commits: 1,
         withheld_commits: 3,

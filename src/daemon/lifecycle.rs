@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use iyagi_actors::dlq_keeper::DlqMessage;
 use iyagi_actors::journal::Draft;
 use iyagi_actors::ports::Clock;
 use iyagi_actors::runtime::{Observer, RuntimeEvent};
@@ -26,6 +27,8 @@ const SNAPSHOT_EVENTS: u64 = 50_000;
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the keys of a user pool are asked for while there are none.
 const KEYS_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is looked for dead letters that are too old. It goes by days.
+const LETTERS_INTERVAL: Duration = Duration::from_mins(1);
 /// How often the next part of the inboxes is looked through.
 const DROP_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -135,6 +138,7 @@ impl Observed {
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
         lifecycle.spawn(drop_old_entries(Arc::clone(surface)));
+        lifecycle.spawn(expire_letters(Arc::clone(surface)));
         lifecycle.spawn(compact_daily(Arc::clone(surface)));
         lifecycle.spawn(keep_seeing(Arc::clone(surface)));
         lifecycle.spawn(expire_change_log(Arc::clone(surface)));
@@ -199,6 +203,19 @@ async fn drop_old_entries(surface: Arc<Surface>) {
         let before = Timestamp(now.0.saturating_sub_unsigned(age_ms_max));
         if let Err(fault) = inbox.drop_older(before).await {
             tracing::warn!(%fault, "old entries are still in the inboxes");
+        }
+    }
+}
+
+/// Has the keeper of dead letters look for those that are too old.
+async fn expire_letters(surface: Arc<Surface>) {
+    let mut interval = tokio::time::interval(LETTERS_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if surface.tree.dlq.tell(DlqMessage::Expire).await.is_err() {
+            // The daemon goes down.
+            return;
         }
     }
 }

@@ -310,6 +310,7 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Result<Settings, Unu
         breaker: config.push.breaker,
         dying_tokens: config.push.dying_tokens,
         catch_up: config.push.catch_up,
+        keep_letters: config.dead_letters.age(),
         gateway_timeout: Duration::from_millis(config.push.gateway_timeout_ms),
         thumbnail_workers: config.media.thumbnail_workers,
         audio_workers: config.media.audio.workers,

@@ -200,6 +200,7 @@ pub(crate) fn settings() -> Settings {
         breaker: push.breaker,
         dying_tokens: push.dying_tokens,
         catch_up: push.catch_up,
+        keep_letters: config.dead_letters.age(),
         gateway_timeout: Duration::from_secs(30),
         thumbnail_workers: 1,
         audio_workers: 1,

@@ -3,6 +3,11 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
+use iyagi_actors::journal::Draft;
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::LetterRequested;
+use iyagi_messages::ids::{LetterId, Timestamp};
+use iyagi_messages::letter::{Letter, Origin};
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
@@ -114,6 +119,50 @@ fn a_purged_letter_no_longer_waits() {
         post(&fixture, "redrive", &json!({"filter": {}}))["selected"],
         0
     );
+}
+
+#[test]
+fn a_letter_says_when_it_expires_and_is_counted_when_it_soon_will() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let (fixture, letter) = with_letter();
+    let at = letter["at"].as_i64().expect("a moment");
+    assert_eq!(letter["expires_at"], at + 14 * DAY_MS);
+    let metrics = |fixture: &Fixture| fixture.operations("GET", "/metrics", "").text();
+    assert!(!metrics(&fixture).contains("iyagi_letter_expiring_letters{"));
+    let id = letter["id"].as_str().expect("an id");
+    let page = fixture
+        .operations("GET", &format!("/dead-letters/{id}"), "")
+        .text();
+    assert!(page.contains("in 13 d</time>"), "{page}");
+    let old = Fixture::with(|config| config.dead_letters.keep_days = 3);
+    let given_up = |days: i64, key: &str| {
+        let letter = Letter {
+            id: LetterId::of_object("thumbnails", key, "1"),
+            generation: 1,
+            origin: Origin::Object {
+                consumer: "thumbnails".to_owned(),
+                key: key.to_owned(),
+                message: "{}".to_owned(),
+            },
+            reason: "timed_out".to_owned(),
+            detail: String::new(),
+            attempts: 1,
+            at: Timestamp(old.surface.clock.now().0 - days * DAY_MS),
+        };
+        let mut draft = Draft::new(&"test", "test");
+        let entity = Entity::new("letter", letter.id);
+        draft.begin(key, entity, LetterRequested { letter });
+        draft.finish()
+    };
+    let appended = [given_up(0, "new"), given_up(2, "old")];
+    for append in appended {
+        let journal = &old.surface.journal;
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let appended = runtime.expect("a runtime").block_on(journal.append(append));
+        appended.expect("appended");
+    }
+    let expiring = "iyagi_letter_expiring_letters{origin=\"thumbnails\"} 1";
+    assert!(metrics(&old).contains(expiring), "{}", metrics(&old));
 }
 
 #[test]

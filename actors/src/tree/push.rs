@@ -27,6 +27,9 @@ pub(super) fn dead_letters(group: &Group, shared: &Shared<'_>) -> Mailbox<DlqMes
             Arc::clone(&ports.metadata),
         ],
         search: ports.search.clone(),
+        fleet: shared.fleet.clone(),
+        clock: Arc::clone(&ports.clock),
+        keep: shared.settings.keep_letters,
     });
     let dlq = group.child(on("push", ChildSpec::new("dlq-keeper")), move |me| {
         let context = Arc::clone(&context);

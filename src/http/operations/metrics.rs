@@ -67,6 +67,8 @@ async fn render(state: &State) -> String {
     let tree = &surface.tree;
     let outbox = tree.projections.outbox();
     pushes::of_pushes(&mut text, &outbox, &tree.lines, &tree.second_look);
+    let soon = surface.config.dead_letters.age().soon(surface.clock.now());
+    pushes::of_expiring_letters(&mut text, &outbox, soon);
     drop(outbox);
     // A journal that cannot be read ends the daemon, so nobody asks what it would have told.
     let compacted = compacted.ok().flatten().unwrap_or_default();
