@@ -19,6 +19,7 @@ use super::companions::keep_seeing;
 use super::expiry::expire_change_log;
 use crate::config::AuthMode;
 use crate::embedded::drop_folder::DropFolder;
+use crate::log;
 use crate::surface::Surface;
 
 /// Events between two snapshots of the projections; bounds what a start folds again.
@@ -141,6 +142,7 @@ impl Observed {
         lifecycle.spawn(expire_letters(Arc::clone(surface)));
         lifecycle.spawn(compact_daily(Arc::clone(surface)));
         lifecycle.spawn(keep_seeing(Arc::clone(surface)));
+        lifecycle.spawn(log::tell_unreadable());
         lifecycle.spawn(expire_change_log(Arc::clone(surface)));
         if let Some(patience) = sd_notify::watchdog_enabled() {
             lifecycle.spawn(feed_watchdog(

@@ -24,6 +24,7 @@ use crate::http::limits::Limit;
 use crate::http::listener::Side;
 use crate::http::problem::Problem;
 use crate::http::request::Query;
+use crate::log;
 use crate::surface::Surface;
 
 /// The text format's media type.
@@ -231,6 +232,11 @@ fn of_requests(text: &mut Exposition, state: &State) {
             family.sample(&[("listener", side.as_str()), ("status", class)], count);
         }
     }
+    text.counter(
+        "iyagi_http_unreadable_total",
+        "Requests that are no HTTP, to either listener, since the process began",
+    )
+    .sample(&[], log::unreadable());
     let mut family = text.counter(
         "iyagi_http_limited_total",
         "Requests that were refused because somebody asked too often, or for too much in a day",
