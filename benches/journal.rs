@@ -366,6 +366,7 @@ impl Pushes {
             on_unknown_outcome: iyagi_messages::push::OnUnknownOutcome::Resend,
             burst: None,
             own_act_too: false,
+            of_deletion: false,
         }
     }
 }

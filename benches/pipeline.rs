@@ -305,5 +305,6 @@ fn push(n: u64) -> Push {
         on_unknown_outcome: OnUnknownOutcome::Resend,
         burst: None,
         own_act_too: false,
+        of_deletion: false,
     }
 }

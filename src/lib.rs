@@ -14,6 +14,7 @@
 //! - [`hindsight`]: the daemon's decisions of the past, explained and tried out anew
 //! - [`http`]: the public and the operations listener
 //! - [`links`]: links that need no sign-in, to read or upload one object
+//! - [`log`]: the log of the process
 //! - [`push_payload`]: what a phone gets, the same whichever gateway hands it over
 //! - [`rehearsal`]: what the daemon would do, tried out
 //! - [`retention`]: what is old enough to be taken out of the journal, and a journal at rest
@@ -40,6 +41,7 @@ pub mod ffmpeg;
 pub mod hindsight;
 pub mod http;
 pub mod links;
+pub mod log;
 mod own_secret;
 pub mod push_payload;
 pub mod quota;

@@ -126,7 +126,7 @@ fn suppressed(reason: SuppressReason) -> &'static str {
         SuppressReason::RateLimited => "the recipient has had too many of late",
         SuppressReason::Merged => "it went with another one",
         SuppressReason::CatchUp => "it was matched late, after an outage",
-        SuppressReason::NotVisible => "the recipient may not see what it tells of",
+        SuppressReason::NotVisible => "the recipient may not see what it tells of, or it is gone",
     }
 }
 
@@ -142,6 +142,10 @@ fn of_letter(fact: &Fact) -> Option<String> {
         Fact::LetterDeadLettered(fact) => format!(
             "in the dead-letter queue as {}, generation {}",
             fact.message_id, fact.generation
+        ),
+        Fact::LetterExpired(fact) => format!(
+            "given up for good: nobody had it tried anew within {} days",
+            fact.keep_days
         ),
         _ => return None,
     })

@@ -48,8 +48,10 @@ use crate::projections::{Projections, TrafficPolicy};
 use crate::push_feedback::FeedbackCounts;
 use crate::push_sender::lines::Lines;
 use crate::push_sender::rendering::Names;
+use crate::push_sender::second_look::SecondLook;
 use crate::runtime::{Intensity, Mailbox, Strategy, System};
 use crate::search_indexer::SearchCounts;
+use crate::visibility::Sight;
 
 /// The running tree, as far as others speak to it.
 pub struct Tree {
@@ -65,6 +67,8 @@ pub struct Tree {
     pub dlq: Mailbox<DlqMessage>,
     /// Reads what people were told.
     pub inbox: Arc<InboxReader>,
+    /// Whether a push that has waited may still be told.
+    pub second_look: Arc<SecondLook>,
     /// Messages about delivery that led to nothing, if there are any messages.
     pub feedback: Option<Arc<FeedbackCounts>>,
     /// Has uploads worked on once more.
@@ -116,7 +120,15 @@ pub async fn plant(
         Arc::clone(&ports.clock),
         settings.model.clone(),
     );
+    let sight = Sight::new(
+        Arc::clone(&ports.graph),
+        settings.model.clone(),
+        Arc::clone(&projections),
+    );
+    let sight = Arc::new(sight.remembering(Arc::clone(&ports.clock)));
+    let second_look = Arc::new(SecondLook::new(Arc::clone(&sight)));
     let inbox = Arc::new(InboxReader {
+        sight,
         store: Arc::clone(&ports.inbox),
         projections: Arc::clone(&projections),
         names: Arc::new(names),
@@ -142,6 +154,7 @@ pub async fn plant(
         lines: &lines,
         health: &health,
         inbox: &inbox,
+        second_look: &second_look,
         renditions: &renditions,
     };
     let dlq = push::dead_letters(&push, &shared);
@@ -175,6 +188,7 @@ pub async fn plant(
         health,
         dlq,
         inbox,
+        second_look,
         feedback,
         offers,
         renditions,
@@ -192,5 +206,6 @@ struct Shared<'a> {
     lines: &'a Arc<Lines>,
     health: &'a Arc<Health>,
     inbox: &'a Arc<InboxReader>,
+    second_look: &'a Arc<SecondLook>,
     renditions: &'a Arc<RenditionCounts>,
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::{Daemon, DaemonError, block_on};
 use iyagi::embedded::push_log::{FaultClass, FaultRule};
+use iyagi::surface::OneMachine;
 
-use super::sending::request;
+use super::sending::{introduce, request};
 
 /// Makes this program a daemon to which the pushes come.
 pub(crate) const FILL: &str = "--fill";
@@ -78,7 +79,10 @@ pub(crate) fn fill(folder: &Path) {
     let filled = block_on(async {
         let daemon = Daemon::start(config(folder), built_in_templates()).await?;
         let here = daemon.surface.one_machine.as_ref();
-        let push_log = &here.expect("everything is on one machine").push_log;
+        let OneMachine {
+            graph, push_log, ..
+        } = here.expect("everything is on one machine");
+        introduce(graph).await;
         push_log.add_fault(FaultRule {
             device: None,
             class: FaultClass::ApplicationBroken,

@@ -1,6 +1,6 @@
 //! The same gateway, in a plain loop and behind the journal.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use iyagi::aws::sns::{
 use iyagi::clock::SystemClock;
 use iyagi::config::{Config, built_in_templates};
 use iyagi::daemon::{DaemonError, OnThreads, block_on};
-use iyagi::embedded::graph::EmbeddedGraph;
+use iyagi::embedded::graph::{EmbeddedGraph, Operation};
 use iyagi::embedded::journal::SqliteJournal;
 use iyagi::embedded::metadata::EmbeddedMetadata;
 use iyagi::embedded::objects::EmbeddedObjects;
@@ -41,6 +41,8 @@ use tokio::task::JoinSet;
 use super::{PUSHES, ROUNDS, in_flight};
 
 const PHONES: usize = 2_000;
+/// Whom all pushes tell of.
+const WHO: &str = "minji";
 /// Nothing may limit the rate but what is measured.
 const QUOTA: u32 = 1_000_000;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -177,9 +179,19 @@ fn payload(number: usize) -> Payload {
 /// When all changes were made: a moment ago, as an inbox drops what is old.
 static BEGAN: LazyLock<Timestamp> = LazyLock::new(|| SystemClock.now());
 
+/// Makes the graph tell what all pushes are about: one that has waited is sent only of what is still there.
+pub(crate) async fn introduce(graph: &EmbeddedGraph) {
+    let person = Operation::AddVertex {
+        id: WHO.into(),
+        label: "Person".to_owned(),
+        properties: BTreeMap::new(),
+    };
+    graph.commit(vec![person]).await.expect("accepted");
+}
+
 /// The push of a number; as many go to a phone as there are pushes for each.
 pub(crate) fn push(number: usize) -> Push {
-    let (element, template) = (format!("e{number}").into(), "follow".into());
+    let (element, template) = (WHO.into(), "follow".into());
     let recipient = format!("p{}", number % PHONES).into();
     let device = phone(number).into();
     Push {
@@ -198,14 +210,15 @@ pub(crate) fn push(number: usize) -> Push {
         category: "people".to_owned(),
         commit: iyagi_messages::cursor::Cursor::new(number as u64, 1),
         element,
-        actor: Some("minji".into()),
-        subject: Some("minji".into()),
+        actor: Some(WHO.into()),
+        subject: Some(WHO.into()),
         key: None,
         at: *BEGAN,
         expires_at: Timestamp(i64::MAX / 2),
         on_unknown_outcome: OnUnknownOutcome::Resend,
         burst: None,
         own_act_too: false,
+        of_deletion: false,
     }
 }
 
@@ -319,6 +332,7 @@ async fn ports(folder: &Path, gateway: Arc<dyn PushGateway>) -> Ports {
     let objects = EmbeddedObjects::open(&files, "bucket", None, Arc::clone(&clock));
     let graph = EmbeddedGraph::open(&folder.join("graph.db"), Arc::clone(&clock));
     let graph = Arc::new(graph.expect("opens"));
+    introduce(&graph).await;
     let journal = SqliteJournal::open(&folder.join("journal.db"), Arc::clone(&clock));
     let journal = Arc::new(journal.expect("opens"));
     Ports {
@@ -367,6 +381,7 @@ fn settings() -> Settings {
         breaker: config.push.breaker,
         dying_tokens: config.push.dying_tokens,
         catch_up: config.push.catch_up,
+        keep_letters: config.dead_letters.age(),
         gateway_timeout: Duration::from_secs(10),
         thumbnail_workers: 1,
         audio_workers: 1,

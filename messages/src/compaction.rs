@@ -26,6 +26,9 @@ pub struct Totals {
     pub redriven: u64,
     /// Letters that were purged.
     pub purged: u64,
+    /// Letters that nobody had tried anew in time.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub expired: u64,
     /// Attempts whose outcome a crash swallowed.
     pub unknown_outcomes: u64,
     /// Commits that the cursor passed over because the change log did not have them.
@@ -38,4 +41,13 @@ pub struct Totals {
     pub pauses: BTreeMap<Platform, u64>,
     /// Times that the daemon came up.
     pub starts: u64,
+}
+
+/// Whether a field says what its absence says.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

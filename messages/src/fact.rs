@@ -261,6 +261,13 @@ facts! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         because: Option<String>,
     }
+    /// Nobody had the job tried anew in time: it is given up for good.
+    "letter.expired" v 1 => LetterExpired {
+        /// Which time the job had been given up.
+        generation: u32,
+        /// Days that letters were kept then.
+        keep_days: u32,
+    }
     /// A phone can be reached.
     "device.registered" v 1 => DeviceRegistered {
         /// The phone.

@@ -55,6 +55,9 @@ pub struct Push {
     /// Whether the recipient has asked to hear also of what they did themselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_act_too: bool,
+    /// Whether it tells that the element was deleted: nothing of it need be there for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_deletion: bool,
 }
 
 /// A push but for whom it goes to: what everybody who is concerned is told of one change.
@@ -87,6 +90,9 @@ pub struct Notice {
     /// Whether the recipient has asked to hear also of what they did themselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_act_too: bool,
+    /// Whether it tells that the element was deleted: nothing of it need be there for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_deletion: bool,
 }
 
 impl Notice {
@@ -130,6 +136,7 @@ impl Notice {
             on_unknown_outcome: self.on_unknown_outcome,
             burst: None,
             own_act_too: self.own_act_too,
+            of_deletion: self.of_deletion,
         }
     }
 }

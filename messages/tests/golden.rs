@@ -253,6 +253,20 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
     samples.push(("document", requested.into()));
     samples.push(("hidden", hidden.into()));
     samples.push(("not_visible", not_visible.into()));
+    let push = Push {
+        of_deletion: true,
+        ..push(
+            PushId::derive(
+                17,
+                &"edge-9".into(),
+                &"follow".into(),
+                &"person-민지".into(),
+                None,
+            ),
+            Timestamp(1_767_225_600_123),
+        )
+    };
+    samples.push(("of_deletion", PushRequested { push }.into()));
     samples.extend(samples_of_duplicates());
     samples
 }
@@ -271,6 +285,7 @@ fn notice() -> Notice {
         expires_at: at.plus_ms(3_600_000),
         on_unknown_outcome: OnUnknownOutcome::Resend,
         own_act_too: true,
+        of_deletion: false,
     }
 }
 
@@ -424,6 +439,11 @@ fn samples() -> Vec<Fact> {
             generation: 2,
             by: by(),
             because: None,
+        }
+        .into(),
+        LetterExpired {
+            generation: 3,
+            keep_days: 14,
         }
         .into(),
         DeviceRegistered {
@@ -777,6 +797,7 @@ fn totals() -> Totals {
         bounced: [(BounceClass::InvalidPlatformToken, 31)].into(),
         redriven: 7,
         purged: 12,
+        expired: 0,
         unknown_outcomes: 2,
         skipped_commits: 1,
         withheld_commits: 3,
@@ -805,6 +826,7 @@ fn push(id: PushId, at: Timestamp) -> Push {
         on_unknown_outcome: OnUnknownOutcome::GiveUp,
         burst: None,
         own_act_too: false,
+        of_deletion: false,
     }
 }
 

@@ -31,6 +31,7 @@ fn describe(out: &mut Output, report: &Report) -> Result<(), Failure> {
         ("outcomes lost in a crash", report.unknown_outcomes),
         ("letters redriven", counts.redriven),
         ("letters purged", counts.purged),
+        ("letters expired", counts.expired),
         ("letters waiting", report.letters_waiting),
         ("  not in the queue yet", report.letters_on_their_way),
     ];

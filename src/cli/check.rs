@@ -37,7 +37,7 @@ pub(super) struct CheckArguments {
 #[derive(Debug, Serialize)]
 struct Looked {
     /// What: `data_folder`, `data_lock`, `http.public`, `http.operations`, `operations.operators`, `push.fcm.credential_file`,
-    /// `journal.retention.exports`, `drop_folder`, or something on AWS.
+    /// `journal.retention.exports`, `media.spool_bytes_max`, `drop_folder`, or something on AWS.
     at: Cow<'static, str>,
     ok: bool,
     /// How it is.
@@ -72,13 +72,11 @@ pub(super) fn check(context: &mut Context, arguments: &CheckArguments) -> Result
         Ok(loaded) => loaded,
         Err(error) => return report_mistakes(context, error),
     };
-    let looked = if arguments.offline {
-        Vec::new()
-    } else {
-        surroundings(&loaded.config)
-    };
+    let mut looked: Vec<Looked> = unused_spool(&loaded.config).into_iter().collect();
+    if !arguments.offline {
+        looked.extend(surroundings(&loaded.config));
+    }
     let here = looked.iter().all(|looked| looked.ok);
-    let mut looked = looked;
     if arguments.aws {
         looked.extend(on_aws(&loaded.config)?);
     }
@@ -202,6 +200,18 @@ fn surroundings(config: &Config) -> Vec<Looked> {
         });
     }
     looked
+}
+
+/// A spool that is too small is refused where something is spooled, and said where nothing is: one day something may be.
+fn unused_spool(config: &Config) -> Option<Looked> {
+    let needed = config.spool_elsewhere()?;
+    let spool_bytes_max = config.media.spool_bytes_max;
+    Some(Looked::good(
+        "media.spool_bytes_max",
+        format!(
+            "{spool_bytes_max} is of no effect here; on AWS, or with ffmpeg, it must be {needed} or more"
+        ),
+    ))
 }
 
 /// Whether everybody who may use the operations listener has a token that can be read.

@@ -12,6 +12,8 @@ pub enum Exit {
     Failed = 1,
     /// It was called wrongly.
     Usage = 2,
+    /// It was told to stop at once, and left what it had in hand.
+    CutShort = 3,
     /// Something that it needs is not there now; the same call may succeed later.
     TryAgain = 75,
     /// The configuration has a mistake.

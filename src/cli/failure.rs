@@ -147,6 +147,8 @@ impl Failure {
                 RebuildError::Lock(LockError::Taken { .. })
                 | RebuildError::Index(SearchFault::Unavailable(_)),
             ) => Exit::TryAgain,
+            Self::Daemon(DaemonError::CutShort(_))
+            | Self::Demo(DemoError::Daemon(DaemonError::CutShort(_))) => Exit::CutShort,
             Self::Usage { .. } | Self::Demo(DemoError::Speed(_)) => Exit::Usage,
             // Whoever read our output has seen enough.
             Self::Output(error) | Self::Demo(DemoError::Output(error))

@@ -57,7 +57,7 @@ use crate::embedded::journal::JournalReader;
     about = "Push notifications and media for a voice-based social network",
     long_about = "Push notifications and media for a voice-based social network.\n\n\
         Try `iyagi demo` first. `iyagi init` writes a configuration, `iyagi run` starts the daemon.",
-    after_long_help = "Exit status: 0 done, 1 failed, 2 wrong usage, 75 try again later, 78 mistake in the configuration.",
+    after_long_help = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 told to stop at once, 75 try again later, 78 mistake in the configuration.",
     infer_long_args = false,
     disable_help_subcommand = true
 )]
@@ -116,6 +116,9 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon until SIGTERM or Ctrl-C.
+    ///
+    /// It finishes what it has in hand then, for `drain.timeout_ms` at the most. A second one ends it at once, with status 3:
+    /// what is left is in the journal and the queues for the next start.
     Run(RunFlags),
     /// Play a small story on a whole daemon in a temporary folder.
     Demo(demo::DemoArguments),

@@ -3,7 +3,7 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `delivery`, `fleet`, `inbox`, `journal`, `limits`,
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `dead_letters`, `delivery`, `fleet`, `inbox`, `journal`, `limits`,
 //!   `operations`, `push`, `search`, `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
@@ -15,6 +15,7 @@ mod audio;
 mod auth;
 mod aws;
 mod data;
+mod dead_letters;
 mod delivery;
 mod document;
 mod environment;
@@ -48,6 +49,7 @@ pub use self::audio::AudioConfig;
 pub use self::auth::{AuthConfig, AuthMode, CognitoConfig};
 pub use self::aws::{ApnsConfig, AwsConfig, FcmConfig};
 pub use self::data::DataConfig;
+pub use self::dead_letters::DeadLettersConfig;
 pub use self::delivery::{CloudFrontConfig, DeliveryConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
@@ -92,6 +94,8 @@ pub struct Config {
     pub graph: GraphModel,
     /// How pushes are sent.
     pub push: PushConfig,
+    /// Jobs that were given up.
+    pub dead_letters: DeadLettersConfig,
     /// What people are told in the app.
     pub inbox: InboxConfig,
     /// What is kept of the journal.

@@ -62,6 +62,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     faults.extend(drop_folder(config));
     presets(config, &mut faults);
     super::data::check(&config.data, &mut faults);
+    super::dead_letters::check(config, &mut faults);
     super::auth::check(config, &mut faults);
     super::limits::check(&config.http.limits, &mut faults);
     super::operations::check(&config.operations, &mut faults);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use iyagi_actors::dlq_keeper::DlqMessage;
 use iyagi_actors::journal::Draft;
 use iyagi_actors::ports::Clock;
 use iyagi_actors::runtime::{Observer, RuntimeEvent};
@@ -18,6 +19,7 @@ use super::companions::keep_seeing;
 use super::expiry::expire_change_log;
 use crate::config::AuthMode;
 use crate::embedded::drop_folder::DropFolder;
+use crate::log;
 use crate::surface::Surface;
 
 /// Events between two snapshots of the projections; bounds what a start folds again.
@@ -26,6 +28,8 @@ const SNAPSHOT_EVENTS: u64 = 50_000;
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the keys of a user pool are asked for while there are none.
 const KEYS_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is looked for dead letters that are too old. It goes by days.
+const LETTERS_INTERVAL: Duration = Duration::from_mins(1);
 /// How often the next part of the inboxes is looked through.
 const DROP_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -135,8 +139,10 @@ impl Observed {
         lifecycle.spawn(record(Arc::clone(surface), started, self.facts));
         lifecycle.spawn(keep_snapshots(Arc::clone(surface)));
         lifecycle.spawn(drop_old_entries(Arc::clone(surface)));
+        lifecycle.spawn(expire_letters(Arc::clone(surface)));
         lifecycle.spawn(compact_daily(Arc::clone(surface)));
         lifecycle.spawn(keep_seeing(Arc::clone(surface)));
+        lifecycle.spawn(log::tell_unreadable());
         lifecycle.spawn(expire_change_log(Arc::clone(surface)));
         if let Some(patience) = sd_notify::watchdog_enabled() {
             lifecycle.spawn(feed_watchdog(
@@ -199,6 +205,19 @@ async fn drop_old_entries(surface: Arc<Surface>) {
         let before = Timestamp(now.0.saturating_sub_unsigned(age_ms_max));
         if let Err(fault) = inbox.drop_older(before).await {
             tracing::warn!(%fault, "old entries are still in the inboxes");
+        }
+    }
+}
+
+/// Has the keeper of dead letters look for those that are too old.
+async fn expire_letters(surface: Arc<Surface>) {
+    let mut interval = tokio::time::interval(LETTERS_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if surface.tree.dlq.tell(DlqMessage::Expire).await.is_err() {
+            // The daemon goes down.
+            return;
         }
     }
 }

@@ -12,6 +12,7 @@ mod host;
 mod known_graph;
 mod lifecycle;
 mod on_threads;
+mod stop;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub use data_lock::{DataLock, LockError};
 pub use embedded::{EmbeddedAdapters, EmbeddedError};
 pub use host::HostError;
 pub use on_threads::OnThreads;
+pub use stop::CutShort;
+pub(crate) use stop::StopSignals;
 
 use self::lifecycle::Lifecycle;
 use crate::auth::operators::{Operators, OperatorsError};
@@ -94,26 +97,37 @@ pub enum DaemonError {
     /// A store met a full disk or an I/O error.
     #[error("a store has stopped, so nothing is acknowledged any more: {0}")]
     StoreStopped(String),
+    /// It was not given the time to finish what it had in hand.
+    #[error(transparent)]
+    CutShort(#[from] CutShort),
 }
 
 /// Runs a daemon until it is told to stop, or until it cannot go on.
 pub fn run(loaded: Loaded) -> Result<(), DaemonError> {
     block_on(async {
         let daemon = Daemon::start_loaded(loaded).await?;
+        let mut signals = StopSignals::watch();
         daemon.announce();
         let instance = daemon.adapters.instance();
         let end = tokio::select! {
-            () = stop_signal() => Ok(None),
+            () = signals.next() => Ok(None),
             notice = noticed(instance.as_deref()) => Ok(Some(notice)),
             failure = daemon.failed() => Err(failure),
         };
         if let Err(failure) = &end {
             tracing::error!(%failure, "the daemon goes down");
         }
+        let surface = Arc::clone(&daemon.surface);
         let stop = daemon.stop();
-        let report = match (&end, &instance) {
-            (Ok(Some(notice)), Some(instance)) => instance.heed(notice, stop).await,
-            _ => stop.await,
+        let stopped = async {
+            match (&end, &instance) {
+                (Ok(Some(notice)), Some(instance)) => instance.heed(notice, stop).await,
+                _ => stop.await,
+            }
+        };
+        let report = tokio::select! {
+            report = stopped => report,
+            () = signals.next() => return Err(CutShort::of(&surface).into()),
         };
         tracing::info!(clean = report.clean(), took = ?report.took, "drained");
         end.map(drop)
@@ -310,6 +324,7 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Result<Settings, Unu
         breaker: config.push.breaker,
         dying_tokens: config.push.dying_tokens,
         catch_up: config.push.catch_up,
+        keep_letters: config.dead_letters.age(),
         gateway_timeout: Duration::from_millis(config.push.gateway_timeout_ms),
         thumbnail_workers: config.media.thumbnail_workers,
         audio_workers: config.media.audio.workers,
@@ -329,24 +344,6 @@ fn settings(config: &Config, templates: &Arc<Templates>) -> Result<Settings, Unu
         file_bytes_max: config.media.file_bytes_max,
         media_deadline: Duration::from_millis(config.media.deadline_ms),
     })
-}
-
-/// Resolves when the process is told to stop.
-pub(crate) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await.is_some(),
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be watched for");
-                std::future::pending().await
-            }
-        }
-    };
-    tokio::select! {
-        _ = terminated => tracing::info!("told to stop by SIGTERM"),
-        _ = tokio::signal::ctrl_c() => tracing::info!("told to stop by SIGINT"),
-    }
 }
 
 impl Lifecycle {

@@ -47,7 +47,7 @@ use self::player::Player;
 use self::story::Story;
 use self::table::{Account, Media};
 use crate::config::{Config, built_in_templates};
-use crate::daemon::{Daemon, DaemonError, block_on, stop_signal};
+use crate::daemon::{CutShort, Daemon, DaemonError, StopSignals, block_on};
 use crate::embedded::journal::{JournalReader, OpenError};
 use crate::embedded::sqlite::DatabaseError;
 use crate::http::Listeners;
@@ -294,13 +294,17 @@ impl Show<'_> {
             listeners.operations,
             Arc::clone(&surface),
         );
-        let mut player = Player::new(story, client, surface, narrator);
+        let mut signals = StopSignals::watch();
+        let mut player = Player::new(story, client, Arc::clone(&surface), narrator);
         let ended = tokio::select! {
             ended = self.perform(&mut player, yours, &daemon) => ended.map(|()| true),
-            () = stop_signal() => Ok(false),
+            () = signals.next() => Ok(false),
             failure = daemon.failed() => Err(failure.into()),
         };
-        let report = daemon.stop().await;
+        let report = tokio::select! {
+            report = daemon.stop() => report,
+            () = signals.next() => return Err(DaemonError::from(CutShort::of(&surface)).into()),
+        };
         let played = ended? || player.ended;
         let end = if played {
             "Stopped."

@@ -7,8 +7,9 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use iyagi::aws::sqs::SqsQueue;
 use iyagi::clock::SystemClock;
 use iyagi_actors::dlq_keeper::{
-    DeadLetter, DlqKeeper, DlqKeeperContext, DlqMessage, deduplication_id, group_id,
+    DeadLetter, DlqKeeper, DlqKeeperContext, DlqMessage, LetterAge, deduplication_id, group_id,
 };
+use iyagi_actors::fleet::Fleet;
 use iyagi_actors::health::Health;
 use iyagi_actors::journal::{Draft, Journal, MemoryJournal};
 use iyagi_actors::ports::{Clock, Outgoing, Queue};
@@ -91,10 +92,13 @@ impl World {
         let group = system.group("push", Strategy::OneForOne, Intensity::default());
         let context = Arc::new(DlqKeeperContext {
             journal: Arc::clone(&journal),
+            fleet: Fleet::alone(Arc::clone(&projections)),
             projections,
             queue: Arc::new(dead_letters.clone()),
             consumers: vec![Arc::new(thumbnails.clone())],
             search: None,
+            clock: Arc::clone(&clock),
+            keep: LetterAge::days(14),
         });
         let dlq = group.child(ChildSpec::new("dlq-keeper"), move |me| {
             std::future::ready(Ok(DlqKeeper::new(me, Arc::clone(&context))))
@@ -272,6 +276,34 @@ async fn a_letter_is_redriven_once_however_often_it_is_moved() {
             .filter(|event| matches!(event.fact, Fact::LetterRedriven(_)));
         assert_eq!(redriven.count(), 1);
         world.until_holds(&world.thumbnails, 1).await;
+        world.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_letter_that_expires_leaves_its_queue_and_is_not_tried_anew_by_a_move() {
+    local(async {
+        let world = World::on(ministack()).await;
+        // It was given up in 1970.
+        let old = letter("posts/1/a.jpg", 1);
+        world.give_up(&old).await;
+        let told = world.dlq.tell(DlqMessage::Expire).await;
+        assert!(told.is_ok(), "the keeper lives");
+        world
+            .until(
+                "it expires",
+                &old,
+                |fact| matches!(fact, Fact::LetterExpired(expired) if expired.keep_days == 14),
+            )
+            .await;
+        world.until_holds(&world.dead_letters, 0).await;
+        let moved = vec![message_of(&old)];
+        for sent in world.redrive.send(moved).await.expect("in bounds") {
+            sent.expect("taken");
+        }
+        world.until_holds(&world.redrive, 0).await;
+        world.until_holds(&world.thumbnails, 0).await;
         world.stop().await;
     })
     .await;

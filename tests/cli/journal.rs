@@ -94,6 +94,7 @@ fn push() -> Push {
         on_unknown_outcome: OnUnknownOutcome::default(),
         burst: None,
         own_act_too: false,
+        of_deletion: false,
     }
 }
 

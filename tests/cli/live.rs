@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -172,12 +173,37 @@ impl Live {
 
     /// Stops the daemon as systemd would and yields how it ended.
     pub(super) fn stop(&mut self) -> Option<i32> {
-        let pid = self.daemon.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(told.expect("kill runs").success());
-        let mut rest = String::new();
-        std::io::Read::read_to_string(&mut self.log, &mut rest).expect("UTF-8");
+        self.signal("-TERM");
+        self.rest_of_the_log();
         self.daemon.wait().expect("it ends").code()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.daemon.id().to_string();
+        let told = Command::new("kill").args([name, &pid]).status();
+        assert!(told.expect("kill runs").success());
+    }
+
+    fn rest_of_the_log(&mut self) -> String {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).expect("UTF-8");
+        rest
+    }
+
+    /// Reads the log up to a line that says something.
+    fn log_until(&mut self, says: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            let read = self.log.read_line(&mut line).expect("UTF-8");
+            assert!(read > 0, "the log ends without \"{says}\"");
+            let line: Value = serde_json::from_str(&line).expect("one JSON object a line");
+            if line["message"]
+                .as_str()
+                .is_some_and(|text| text.contains(says))
+            {
+                return line;
+            }
+        }
     }
 }
 
@@ -236,17 +262,12 @@ fn systemd_hears_that_the_daemon_is_up_that_it_lives_and_that_it_stops() {
     assert_eq!([heard(), heard()], ["WATCHDOG=1", "WATCHDOG=1"]);
 
     // A daemon that stands still says nothing; whatever it had said before is read first.
-    let pid = live.daemon.id().to_string();
-    let signal = |name: &str| {
-        let told = Command::new("kill").args([name, &pid]).status();
-        assert!(told.expect("kill runs").success());
-    };
-    signal("-STOP");
+    live.signal("-STOP");
     socket
         .set_read_timeout(Some(Duration::from_millis(500)))
         .expect("set");
     while socket.recv(&mut [0; 256]).is_ok() {}
-    signal("-CONT");
+    live.signal("-CONT");
     socket.set_read_timeout(Some(PATIENCE)).expect("set");
     assert_eq!(heard(), "WATCHDOG=1");
 
@@ -258,6 +279,83 @@ fn systemd_hears_that_the_daemon_is_up_that_it_lives_and_that_it_stops() {
         rest.push(String::from_utf8_lossy(&word[..length]).trim().to_owned());
     }
     assert!(rest.contains(&"STOPPING=1".to_owned()), "{rest:?}");
+}
+
+#[test]
+fn a_second_signal_ends_a_drain_at_once_and_the_next_start_goes_on() {
+    let mut live = Live::start();
+    live.people();
+    // The gateway keeps the push for as long as it may take, and so the drain.
+    live.agent
+        .post(format!("{}/v1/ops/gateway/faults", live.operations))
+        .send_json(json!({"class": "timeout_after_accept", "times": 1}))
+        .expect("told");
+    live.follow("follows-1");
+    Live::until("the attempt", || {
+        let attempts = [
+            "journal",
+            "ls",
+            "--kind",
+            "push.attempted",
+            "--output",
+            "json",
+        ];
+        !live.done(&attempts).is_empty()
+    });
+    let began = Instant::now();
+    live.signal("-TERM");
+    live.log_until("told to stop");
+    live.signal("-INT");
+    let rest = live.rest_of_the_log();
+    assert_eq!(live.daemon.wait().expect("it ends").code(), Some(3));
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "it was not waited for"
+    );
+    let last = rest.lines().last().expect("a word");
+    assert!(
+        last.starts_with("error: told to stop a second time")
+            && last.contains("1 pushes are not settled"),
+        "{rest}"
+    );
+    let live = live.again();
+    Live::until("the push", || live.sent() == 1);
+}
+
+#[test]
+fn what_is_no_http_is_counted_and_said_once_and_is_no_error_of_ours() {
+    let mut live = Live::start();
+    let address = live.public.trim_start_matches("http://").to_owned();
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(&address).expect("connects");
+        stream
+            .write_all(b"\x16\x03\x01 no HTTP\r\n\r\n")
+            .expect("sent");
+        // The answer's end is the end of the connection.
+        stream.read_to_end(&mut Vec::new()).ok();
+    }
+    let line = live.log_until("no HTTP were refused");
+    assert_eq!(line["level"], "INFO");
+    let metrics = live
+        .agent
+        .get(format!("{}/metrics", live.operations))
+        .call();
+    let metrics = metrics
+        .expect("told")
+        .body_mut()
+        .read_to_string()
+        .expect("text");
+    assert!(
+        metrics.contains("\niyagi_http_unreadable_total 50\n"),
+        "{metrics}"
+    );
+    live.signal("-TERM");
+    let rest = live.rest_of_the_log();
+    assert!(
+        !rest.contains("ERROR") && !rest.contains("actix_http"),
+        "{rest}"
+    );
+    assert!(!rest.contains("were refused"), "once a minute: {rest}");
 }
 
 #[test]

@@ -512,6 +512,10 @@ impl GraphQueries for Restless {
         self.graph.values_of(vertex, key).await
     }
 
+    async fn ends_of(&self, edge: &ElementId) -> Result<Option<EdgeEnds>, GraphFault> {
+        self.graph.ends_of(edge).await
+    }
+
     async fn vertices_with(
         &self,
         key: &str,

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::world::{play, play_gathering};
 
 /// The built-in templates, whose bursts last a second.
-fn short_bursts() -> Templates {
+pub(crate) fn short_bursts() -> Templates {
     let templates = built_in_templates();
     let templates = templates.iter().cloned().map(|mut template| {
         template.burst_seconds = template.burst_seconds.min(1);

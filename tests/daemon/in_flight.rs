@@ -53,6 +53,7 @@ fn all_push_services_together_have_no_more_in_flight_than_is_declared() {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = SqliteJournal::open(&folder.path().join("journal.db"), Arc::clone(&clock));
         let journal = Arc::new(journal.expect("opens"));
+        let at = clock.now();
         let ports = ports(&folder, &journal, clock).await;
         let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (counted, peak) = (Arc::clone(&open), Arc::clone(&most));
@@ -71,7 +72,7 @@ fn all_push_services_together_have_no_more_in_flight_than_is_declared() {
         let system = System::new(1, ROOT_INTENSITY, Arc::new(Unobserved));
         let tree = plant(&system, &ports, &settings(), None).await;
         let tree = tree.expect("planted");
-        journal.append(requests()).await.expect("appended");
+        journal.append(requests(at)).await.expect("appended");
         let mut folded = tree.projections.folded();
         while tree.projections.outbox().counts.sent < PUSHES as u64 {
             let changed = tokio::time::timeout(Duration::from_secs(30), folded.changed());
@@ -86,7 +87,7 @@ fn all_push_services_together_have_no_more_in_flight_than_is_declared() {
 }
 
 /// To as many phones, every other one an iPhone.
-fn requests() -> iyagi_actors::journal::Append {
+fn requests(at: Timestamp) -> iyagi_actors::journal::Append {
     let mut draft = Draft::new(&"test", "test");
     for number in 0..PUSHES {
         let person = format!("p{number}");
@@ -102,31 +103,37 @@ fn requests() -> iyagi_actors::journal::Append {
             Entity::new("device", &person),
             DeviceRegistered { device },
         );
-        let (element, template) = (format!("e{number}").into(), "follow".into());
-        let (recipient, device) = (person.as_str().into(), person.as_str().into());
-        let push = Push {
-            id: PushId::derive(1, &element, &template, &recipient, Some(&device)),
-            recipient,
-            device: Some(device),
-            platform: Some(platform),
-            locale: "en".to_owned(),
-            template,
-            category: "people".to_owned(),
-            commit: Cursor::new(1, 1),
-            element,
-            actor: None,
-            subject: None,
-            key: None,
-            at: Timestamp(1),
-            expires_at: Timestamp(i64::MAX / 2),
-            on_unknown_outcome: OnUnknownOutcome::Resend,
-            burst: None,
-            own_act_too: false,
-        };
+        let push = push(&person, &format!("e{number}"), platform, at);
         let entity = Entity::new("push", push.id);
         draft.begin(&format!("push-{number}"), entity, PushRequested { push });
     }
     draft.finish()
+}
+
+/// What is told of an element to a person's phone, whose token is the person's name.
+pub(crate) fn push(person: &str, element: &str, platform: Platform, at: Timestamp) -> Push {
+    let (element, template) = (element.into(), "follow".into());
+    let (recipient, device) = (person.into(), person.into());
+    Push {
+        id: PushId::derive(1, &element, &template, &recipient, Some(&device)),
+        recipient,
+        device: Some(device),
+        platform: Some(platform),
+        locale: "en".to_owned(),
+        template,
+        category: "people".to_owned(),
+        commit: Cursor::new(1, 1),
+        element,
+        actor: None,
+        subject: None,
+        key: None,
+        at,
+        expires_at: Timestamp(i64::MAX / 2),
+        on_unknown_outcome: OnUnknownOutcome::Resend,
+        burst: None,
+        own_act_too: false,
+        of_deletion: false,
+    }
 }
 
 pub(crate) async fn ports(
@@ -193,6 +200,7 @@ pub(crate) fn settings() -> Settings {
         breaker: push.breaker,
         dying_tokens: push.dying_tokens,
         catch_up: push.catch_up,
+        keep_letters: config.dead_letters.age(),
         gateway_timeout: Duration::from_secs(30),
         thumbnail_workers: 1,
         audio_workers: 1,

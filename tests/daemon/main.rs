@@ -17,6 +17,7 @@ mod rendition_backfill;
 mod renditions;
 mod retention;
 mod robbed;
+mod second_look;
 mod sending;
 mod transcripts;
 mod turns;

@@ -31,6 +31,8 @@ const WORDS: [&str; 5] = ["public", "followers", "private", "friends", "public"]
 const LABELS: [&str; 6] = ["Person", "Story", "FOLLOWS", "POSTED", "LIKES", "ABOUT"];
 const ROUNDS: u64 = 16;
 const COMMITS: usize = 40;
+/// Pushes of earlier commits that still wait.
+const EARLIER: usize = 40;
 
 /// What everybody sees at one moment.
 #[derive(Default)]
@@ -184,7 +186,7 @@ async fn nobody_is_told_of_what_reading_would_not_show_them_whatever_the_graph()
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = Rng::with_seed(seed);
-    let (mut told, mut hidden) = (0, 0);
+    let (mut told, mut hidden, mut gone) = (0, 0, 0);
     for round in 0..ROUNDS {
         let visibility_default = [Visibility::Public, Visibility::Followers][random.usize(..2)];
         let model = GraphModel {
@@ -208,6 +210,7 @@ async fn nobody_is_told_of_what_reading_would_not_show_them_whatever_the_graph()
         let mut known = Graph::default();
         let mut before = Seen::default();
         let mut number = 0;
+        let mut earlier: Vec<Push> = Vec::new();
         for _ in 0..COMMITS {
             let operations = (0..random.usize(1..4)).map(|_| operation(&mut random, &before));
             let operations: Value = operations.collect();
@@ -221,11 +224,13 @@ async fn nobody_is_told_of_what_reading_would_not_show_them_whatever_the_graph()
             }
             let commit = commit_of(&fixture, number).await;
             let after = Seen::now(&graph, &sight, &model).await;
-            let people = People {
-                audience: &Audience::default(),
-                wishes: &projections.wishes(),
+            let announced = {
+                let people = People {
+                    audience: &Audience::default(),
+                    wishes: &projections.wishes(),
+                };
+                matcher.announce(&commit, &mut known, &subscriptions, people)
             };
-            let announced = matcher.announce(&commit, &mut known, &subscriptions, people);
             let Announced {
                 pushes,
                 hidden: withheld,
@@ -253,12 +258,46 @@ async fn nobody_is_told_of_what_reading_would_not_show_them_whatever_the_graph()
                     "round {round}: {operations}: {push:?} is withheld"
                 );
             }
+            earlier.truncate(EARLIER);
+            for push in &earlier {
+                still(&sight, &after, push, &mut gone).await;
+            }
             (told, hidden) = (told + pushes.len(), hidden + withheld.len());
+            earlier.splice(0..0, pushes);
             before = after;
         }
     }
     // That nothing happens would show nothing.
-    assert!(told > 100 && hidden > 100, "{told} told, {hidden} hidden");
+    assert!(
+        told > 100 && hidden > 100 && gone > 10,
+        "{told} told, {hidden} hidden, {gone} gone"
+    );
+}
+
+/// Holds what is decided of a push that has waited against what everybody sees by now.
+async fn still(sight: &Sight, now: &Seen, push: &Push, gone: &mut usize) {
+    let viewer = Viewer {
+        person: &push.recipient,
+        is_admin: false,
+    };
+    let told = sight.of(viewer).may_be_told(push).await;
+    let told = told.expect("an answer");
+    if let Some(seen) = now.by(&push.recipient, &push.element) {
+        assert_eq!(told, seen, "{push:?} has waited");
+        return;
+    }
+    *gone += 1;
+    let left = |id: &ElementId| now.by(&push.recipient, id);
+    let common = |id: &ElementId| now.common.contains(id);
+    // A person whom the graph does not know is hidden from nobody, and nor is what was deleted with the edge.
+    let actor = push.actor.clone().map(ElementId::from);
+    let mut ends = actor.iter().chain(&push.subject);
+    let seen = ends.all(|end| common(end) || left(end) != Some(false));
+    assert_eq!(
+        told,
+        push.of_deletion && seen,
+        "{push:?} is of what is gone"
+    );
 }
 
 #[tokio::test]

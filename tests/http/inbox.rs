@@ -330,3 +330,38 @@ fn what_cannot_be_is_refused_by_its_field() {
     assert!(detail.contains("the public listener has it"), "{detail}");
     assert_eq!(inbox(&fixture)["unread"], 1, "nothing was marked");
 }
+
+#[test]
+fn an_entry_says_nothing_any_more_of_what_its_person_may_not_see() {
+    let fixture = followed(|_| {}, 1);
+    let before = inbox_with(&fixture, 1);
+    let says = |entry: &Value| entry.get("title").is_some();
+    assert!(says(&entries(&before)[0]));
+    let hidden = |value: &str| {
+        fixture.commit(&json!([
+            {"op": "set_property", "id": "fan-0", "key": "visibility", "value": value},
+        ]));
+        fixture.until("it is as it is now", |fixture| {
+            let inbox = inbox(fixture);
+            let withheld = entries(&inbox)[0]["withheld"] == true;
+            (withheld == (value == "private")).then_some(inbox)
+        })
+    };
+    let inbox = hidden("private");
+    let entry = entries(&inbox)[0].as_object().expect("an entry");
+    let names: BTreeSet<&str> = entry.keys().map(String::as_str).collect();
+    let all = [
+        "at", "category", "count", "id", "link", "others", "position", "template", "withheld",
+    ];
+    assert_eq!(names, all.into());
+    assert_eq!(
+        (&entry["link"], &inbox["unread"]),
+        (&json!("iyagi://inbox"), &json!(1))
+    );
+    assert!(!inbox.to_string().contains("fan-0"), "{inbox}");
+    assert_eq!(hidden("public"), before);
+    fixture.commit(&json!([{"op": "drop_vertex", "id": "fan-0"}]));
+    fixture.until("it is gone", |fixture| {
+        (entries(&self::inbox(fixture))[0]["withheld"] == true).then_some(())
+    });
+}

@@ -3,6 +3,11 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
+use iyagi_actors::journal::Draft;
+use iyagi_messages::event::Entity;
+use iyagi_messages::fact::LetterRequested;
+use iyagi_messages::ids::{LetterId, Timestamp};
+use iyagi_messages::letter::{Letter, Origin};
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
@@ -117,6 +122,50 @@ fn a_purged_letter_no_longer_waits() {
 }
 
 #[test]
+fn a_letter_says_when_it_expires_and_is_counted_when_it_soon_will() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let (fixture, letter) = with_letter();
+    let at = letter["at"].as_i64().expect("a moment");
+    assert_eq!(letter["expires_at"], at + 14 * DAY_MS);
+    let metrics = |fixture: &Fixture| fixture.operations("GET", "/metrics", "").text();
+    assert!(!metrics(&fixture).contains("iyagi_letter_expiring_letters{"));
+    let id = letter["id"].as_str().expect("an id");
+    let page = fixture
+        .operations("GET", &format!("/dead-letters/{id}"), "")
+        .text();
+    assert!(page.contains("in 13 d</time>"), "{page}");
+    let old = Fixture::with(|config| config.dead_letters.keep_days = 3);
+    let given_up = |days: i64, key: &str| {
+        let letter = Letter {
+            id: LetterId::of_object("thumbnails", key, "1"),
+            generation: 1,
+            origin: Origin::Object {
+                consumer: "thumbnails".to_owned(),
+                key: key.to_owned(),
+                message: "{}".to_owned(),
+            },
+            reason: "timed_out".to_owned(),
+            detail: String::new(),
+            attempts: 1,
+            at: Timestamp(old.surface.clock.now().0 - days * DAY_MS),
+        };
+        let mut draft = Draft::new(&"test", "test");
+        let entity = Entity::new("letter", letter.id);
+        draft.begin(key, entity, LetterRequested { letter });
+        draft.finish()
+    };
+    let appended = [given_up(0, "new"), given_up(2, "old")];
+    for append in appended {
+        let journal = &old.surface.journal;
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let appended = runtime.expect("a runtime").block_on(journal.append(append));
+        appended.expect("appended");
+    }
+    let expiring = "iyagi_letter_expiring_letters{origin=\"thumbnails\"} 1";
+    assert!(metrics(&old).contains(expiring), "{}", metrics(&old));
+}
+
+#[test]
 fn letters_are_found_by_what_was_to_be_told_to_whom_and_when() {
     let (fixture, letter) = with_letter();
     assert_eq!(
@@ -172,6 +221,34 @@ fn the_gates_hold_for_a_push_that_is_redriven_and_a_dry_run_says_so() {
     let pushes = &status["pushes"];
     assert_eq!(pushes["suppressed"], json!({"blocked": 1}), "{pushes}");
     assert_eq!((&pushes["sent"], &pushes["dead"]), (&json!(0), &json!(0)));
+}
+
+#[test]
+fn what_is_gone_is_not_told_by_a_redrive_and_a_dry_run_says_so() {
+    let (fixture, letter) = with_letter();
+    fixture.commit(&json!([{"op": "drop_edge", "id": "follows-1"}]));
+    let ids = json!({"ids": [letter["id"]], "dry_run": true});
+    assert_eq!(
+        post(&fixture, "redrive", &ids)["held"],
+        json!({"not_visible": 1})
+    );
+    let looks = |outcome: &str| {
+        let metrics = fixture.operations("GET", "/metrics", "").text();
+        let name = format!("iyagi_push_second_looks_total{{outcome=\"{outcome}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        line.and_then(|count| count.parse::<u64>().ok())
+    };
+    assert_eq!((looks("hidden"), looks("visible")), (Some(1), Some(0)));
+    post(&fixture, "redrive", &json!({"ids": [letter["id"]]}));
+    let status = fixture.until("the end of the push", |fixture| {
+        let status = fixture.operations("GET", "/v1/ops/status", "").json();
+        (status["pushes"]["pending"] == 0).then_some(status)
+    });
+    let suppressed = &status["pushes"]["suppressed"];
+    assert_eq!(suppressed, &json!({"not_visible": 1}), "{status}");
+    assert_eq!(looks("hidden"), Some(2));
+    let inbox = fixture.public("GET", "/v1/inbox", "").json();
+    assert_eq!(inbox["entries"], json!([]), "it is taken back");
 }
 
 #[test]

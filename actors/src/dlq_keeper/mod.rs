@@ -1,11 +1,12 @@
 //! `DlqKeeper`: the only one who writes, lists, redrives and purges dead letters.
 //!
 //! The journal is the truth about letters; the FIFO queue is where operators and other tools find them.
-//! Told: [`DlqMessage`]. Writes: `letter.dead_lettered`, `letter.redriven`, `letter.purged`.
+//! Told: [`DlqMessage`]. Writes: `letter.dead_lettered`, `letter.redriven`, `letter.purged`, `letter.expired`.
 //!
 //! **Invariant:** a letter that is requested in the journal reaches the queue, however often the keeper dies; a letter
 //! leaves the queue only after its redrive or purge is durable.
 
+mod age;
 mod message;
 mod reply;
 #[cfg(test)]
@@ -17,18 +18,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{Fact, LetterDeadLettered, LetterPurged, LetterRedriven};
+use iyagi_messages::fact::{Fact, LetterDeadLettered, LetterExpired, LetterPurged, LetterRedriven};
 use iyagi_messages::ids::LetterId;
 use iyagi_messages::letter::Origin;
 use iyagi_search::document::DocumentId;
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub use age::LetterAge;
 pub use message::{DeadLetter, deduplication_id, group_id};
 pub use reply::Reply;
 
+use crate::fleet::Fleet;
 use crate::journal::{Draft, Journal};
-use crate::ports::{Outcome, Outgoing, Queue, QueueFault, Rejection, SearchIndex};
+use crate::ports::{Clock, Outcome, Outgoing, Queue, QueueFault, Rejection, SearchIndex};
 use crate::projections::{LetterState, Projections};
 use crate::runtime::{Cx, Done, Failure, Fault, Incarnation, Worker};
 
@@ -39,6 +42,8 @@ pub enum DlqMessage {
     Deposit(LetterId),
     /// Put every letter in the queue that a crash kept out of it.
     Recover,
+    /// Give up for good what nobody had tried anew in time.
+    Expire,
     /// Try jobs anew.
     Redrive {
         /// Which.
@@ -98,6 +103,12 @@ pub struct DlqKeeperContext {
     pub consumers: Vec<Arc<dyn Queue>>,
     /// Where redriven documents go, if there is an index.
     pub search: Option<Arc<dyn SearchIndex>>,
+    /// Whose work it is to let letters expire: that of whoever leads.
+    pub fleet: Fleet,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How long letters are kept.
+    pub keep: LetterAge,
 }
 
 /// How long a letter is hidden while the keeper looks at it.
@@ -109,6 +120,8 @@ const SWEEP_MAX: Duration = Duration::from_secs(15);
 const SWEEP_WAIT: Duration = Duration::from_secs(1);
 /// Letters that one look at the queue takes, as many as SQS gives.
 const SWEEP_BATCH: usize = 10;
+/// Letters that expire in one go, so that nobody's order waits long behind them.
+const EXPIRED_AT_ONCE: usize = 1_000;
 
 /// Keeps the dead letters.
 pub struct DlqKeeper {
@@ -241,6 +254,37 @@ impl DlqKeeper {
         Ok(settled)
     }
 
+    /// Lets letters expire, the oldest first. The queue of AWS forgets a message at the same age or later, so that the journal
+    /// has said what became of it by then.
+    async fn expire(&mut self) -> Result<(), Fault> {
+        let Some(lead) = self.context.fleet.leads() else {
+            return Ok(());
+        };
+        let Some((keep_days, oldest_kept)) = self.context.keep.at(self.context.clock.now()) else {
+            return Ok(());
+        };
+        let expired: Vec<LetterState> = {
+            let outbox = self.context.projections.outbox();
+            let expired = outbox.letters_since(oldest_kept).take(EXPIRED_AT_ONCE);
+            expired.cloned().collect()
+        };
+        for state in &expired {
+            let letter = &state.letter;
+            tracing::warn!(letter = %letter.id, job = letter.origin.name(), reason = letter.reason, keep_days, "a dead letter has expired: nobody had its job tried anew");
+            let generation = letter.generation;
+            let fact = LetterExpired {
+                generation,
+                keep_days,
+            };
+            let mut draft = self.draft(state, fact.into());
+            lead.expect(&mut draft);
+            self.context.journal.append(draft.finish()).await?;
+        }
+        self.unswept
+            .extend(expired.iter().map(|state| state.letter.id));
+        self.sweep().await
+    }
+
     /// Answers, and takes what is settled out of the queue. The answer does not wait for a queue that is away: this message is
     /// then handled once more, and finds nothing left to settle.
     async fn conclude(&mut self, settled: Settled, reply: &Reply<Settled>) -> Result<(), Fault> {
@@ -251,12 +295,18 @@ impl DlqKeeper {
     }
 
     async fn append(&self, state: &LetterState, fact: Fact) -> Result<(), Fault> {
+        let draft = self.draft(state, fact);
+        self.context.journal.append(draft.finish()).await?;
+        Ok(())
+    }
+
+    /// The next fact of a letter.
+    fn draft(&self, state: &LetterState, fact: Fact) -> Draft {
         let entity = Entity::new("letter", state.letter.id);
         let mut draft = Draft::new(&self.me, &state.corr);
         draft.expect(entity.clone(), state.seq);
         draft.follow(state.last_event, entity, fact);
-        self.context.journal.append(draft.finish()).await?;
-        Ok(())
+        draft
     }
 
     /// Has the index try a document once more, and says why it does not take it if it does not.
@@ -361,6 +411,7 @@ impl Worker for DlqKeeper {
         match message {
             DlqMessage::Deposit(id) => self.deposit(*id).await?,
             DlqMessage::Recover => self.recover().await?,
+            DlqMessage::Expire => self.expire().await?,
             DlqMessage::Redrive {
                 letters,
                 order,
@@ -389,7 +440,7 @@ impl Worker for DlqKeeper {
     }
 
     async fn set_aside(&mut self, message: &DlqMessage, history: &[Failure]) -> Result<(), Fault> {
-        // The letters themselves are in the journal: the next `Recover` or operator's call finds them.
+        // The letters themselves are in the journal: the next `Recover`, `Expire` or operator's call finds them.
         tracing::error!(
             ?message,
             ?history,
@@ -402,6 +453,7 @@ impl Worker for DlqKeeper {
         match message {
             DlqMessage::Deposit(_) => "Deposit",
             DlqMessage::Recover => "Recover",
+            DlqMessage::Expire => "Expire",
             DlqMessage::Redrive { .. } => "Redrive",
             DlqMessage::RedriveMoved { .. } => "RedriveMoved",
             DlqMessage::Purge { .. } => "Purge",

@@ -93,11 +93,12 @@ impl Queue for Fifo {
     }
 }
 
-struct Still;
+/// A clock that stands still.
+struct Still(Timestamp);
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {
-        Timestamp(0)
+        self.0
     }
 }
 
@@ -119,14 +120,24 @@ fn letter(key: &str) -> Letter {
 
 /// A keeper that has put letters of these objects into the queue.
 async fn keeper(queue: &Arc<Fifo>, letters: &[Letter]) -> DlqKeeper {
-    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(Arc::new(Still)));
+    keeper_at(Timestamp(0), queue, letters).await
+}
+
+/// The same at a moment.
+async fn keeper_at(now: Timestamp, queue: &Arc<Fifo>, letters: &[Letter]) -> DlqKeeper {
+    let clock: Arc<dyn Clock> = Arc::new(Still(now));
+    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(Arc::clone(&clock)));
     let recovered = Projections::recover(&*journal, TrafficPolicy::default()).await;
+    let projections = recovered.expect("an empty journal folds");
     let context = DlqKeeperContext {
         journal: Arc::clone(&journal),
-        projections: recovered.expect("an empty journal folds"),
+        fleet: Fleet::alone(Arc::clone(&projections)),
+        projections,
         queue: Arc::clone(queue) as Arc<dyn Queue>,
         consumers: Vec::new(),
         search: None,
+        clock,
+        keep: LetterAge::days(14),
     };
     let mut keeper = DlqKeeper::new(cx().incarnation(), Arc::new(context));
     for letter in letters {
@@ -183,4 +194,37 @@ async fn a_long_queue_is_not_looked_through_for_ever() {
     keeper.handle(&purge, &cx()).await.expect("done");
     assert_eq!(answer.await.expect("answered").done, [last]);
     assert_eq!(queue.bodies().len(), 20, "a later order takes it out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_expire_at_their_age_with_their_messages_and_younger_ones_wait_on() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let letters = [0, 1].map(|at| Letter {
+        at: Timestamp(at),
+        ..letter(&format!("posts/1/{at}.jpg"))
+    });
+    let waiting = |keeper: &DlqKeeper| {
+        let outbox = keeper.context.projections.outbox();
+        let ids: Vec<LetterId> = outbox.letters().map(|state| state.letter.id).collect();
+        (ids, outbox.counts.expired)
+    };
+    let queue = Arc::new(Fifo::default());
+    let mut keeper = keeper_at(Timestamp(14 * DAY_MS), &queue, &letters).await;
+    // Twice, as a message is that was handled when the queue was away.
+    for _ in 0..2 {
+        let expired = keeper.handle(&DlqMessage::Expire, &cx()).await;
+        expired.expect("done");
+        assert_eq!(waiting(&keeper), (vec![letters[1].id], 1));
+    }
+    let bodies = queue.bodies();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    assert!(bodies[0].contains("posts/1/1.jpg"), "{bodies:?}");
+    let entity = Entity::new("letter", letters[0].id);
+    let history = keeper.context.journal.entity(&entity).await;
+    let last = history.expect("readable").pop().expect("an event");
+    let expired = LetterExpired {
+        generation: 1,
+        keep_days: 14,
+    };
+    assert_eq!(last.fact, expired.into());
 }

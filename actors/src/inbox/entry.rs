@@ -71,6 +71,9 @@ pub struct Noted {
     /// The property that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Whether it tells that something was deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_deletion: bool,
 }
 
 /// As much of an entry as its person is to see.
@@ -196,6 +199,7 @@ impl Noted {
             actor: push.actor.clone(),
             subject: push.subject.clone(),
             key: push.key.clone(),
+            of_deletion: push.of_deletion,
         }
     }
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use iyagi_messages::ids::{PersonId, Pos, PushId, TemplateId, Timestamp};
+use iyagi_messages::template::default_link;
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use super::entry::{Entry, View};
+use super::entry::{Entry, Noted, View};
 use crate::ports::{GraphFault, Inbox, InboxFault};
 use crate::projections::Projections;
 use crate::push_sender::rendering::{Names, link_to};
 use crate::push_sender::texts::{Texts, Values};
 use crate::subscription_matcher::matching::Templates;
+use crate::visibility::{Sight, Viewer};
 
 /// Entries that are read at once while looking for those that are shown.
 const PAGE: usize = 100;
@@ -26,6 +28,8 @@ pub struct InboxReader {
     pub store: Arc<dyn Inbox>,
     /// Whom people block and mute, and their language.
     pub projections: Arc<Projections>,
+    /// What they may still be shown of what they were told.
+    pub sight: Arc<Sight>,
     /// Names and titles for the texts.
     pub names: Arc<Names>,
     /// What pushes are matched by.
@@ -57,10 +61,14 @@ pub struct Shown {
     pub template: TemplateId,
     /// The template's category.
     pub category: String,
-    /// First line; absent if the template is no longer configured.
+    /// True if its person may not see any more what it tells of: nothing is said of that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub withheld: bool,
+    /// First line; absent if it is withheld, or if the template is no longer configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Second line; absent if the template is no longer configured.
+    /// Second line; absent if it is withheld, or if the template is no longer configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// Where a tap leads.
@@ -186,6 +194,26 @@ impl InboxReader {
             count,
             others,
         } = view;
+        let withheld = Shown {
+            id: entry.id,
+            position: entry.pos,
+            at: newest.at,
+            template: entry.content.template.clone(),
+            category: entry.content.category.clone(),
+            withheld: true,
+            title: None,
+            body: None,
+            link: default_link(),
+            actor: None,
+            subject: None,
+            key: None,
+            count,
+            others,
+            read_at: entry.read.map(|read| read.at),
+        };
+        if !self.may_show(person, newest).await? {
+            return Ok(Some(withheld));
+        }
         let actor = match &newest.actor {
             Some(actor) => {
                 let id = actor.clone().into();
@@ -219,25 +247,28 @@ impl InboxReader {
         let template = self.templates.get(&entry.content.template);
         let texts = template.and_then(|template| self.texts.fill(template, &locale, &values));
         let (title, body) = texts.unzip();
-        let link = template.map_or_else(iyagi_messages::template::default_link, |template| {
-            link_to(template, &values)
-        });
+        let link = template.map_or_else(default_link, |template| link_to(template, &values));
         Ok(Some(Shown {
-            id: entry.id,
-            position: entry.pos,
-            at: newest.at,
-            template: entry.content.template.clone(),
-            category: entry.content.category.clone(),
+            withheld: false,
             title,
             body,
             link,
             actor,
             subject,
             key: newest.key.clone(),
-            count,
-            others,
-            read_at: entry.read.map(|read| read.at),
+            ..withheld
         }))
+    }
+
+    /// Whether a person may still see what they were told of.
+    async fn may_show(&self, person: &PersonId, noted: &Noted) -> Result<bool, GraphFault> {
+        let viewer = Viewer {
+            person,
+            is_admin: false,
+        };
+        let (actor, subject) = (noted.actor.as_ref(), noted.subject.as_ref());
+        let mut look = self.sight.of(viewer);
+        look.sees_both(actor, subject, noted.of_deletion).await
     }
 }
 

@@ -34,6 +34,9 @@ pub trait GraphQueries: Send + Sync + 'static {
     /// The values of a vertex's property, as texts. A graph that shows one of several shows that one.
     async fn values_of(&self, vertex: &ElementId, key: &str) -> Result<Vec<String>, GraphFault>;
 
+    /// What an edge joins; nothing if there is no such edge.
+    async fn ends_of(&self, edge: &ElementId) -> Result<Option<EdgeEnds>, GraphFault>;
+
     /// Vertices with their labels, by id in an order of the graph's own, at most `limit` behind `after`.
     async fn vertices(
         &self,

@@ -15,7 +15,7 @@ pub struct Counts {
     pub matched: u64,
     /// Taken by the gateway.
     pub sent: u64,
-    /// Given up: their letters wait or were purged.
+    /// Given up: their letters wait, were purged or have expired.
     pub dead: u64,
     /// Not sent, by reason.
     pub suppressed: BTreeMap<SuppressReason, u64>,
@@ -29,6 +29,9 @@ pub struct Counts {
     pub redriven: u64,
     /// Purged letters, of all kinds of job.
     pub purged: u64,
+    /// Letters that nobody had tried anew in time, of all kinds of job.
+    #[serde(default)]
+    pub expired: u64,
 }
 
 impl Counts {
@@ -43,6 +46,7 @@ impl Counts {
             bounced: totals.bounced.clone(),
             redriven: totals.redriven,
             purged: totals.purged,
+            expired: totals.expired,
         }
     }
 

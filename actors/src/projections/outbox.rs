@@ -93,7 +93,7 @@ pub struct LetterState {
     pub last_event: EventId,
     /// The queue's message id, once the queue holds it.
     pub message_id: Option<String>,
-    /// Purged letters stay in the count of dead pushes but can no longer be redriven.
+    /// Letters that were purged or have expired stay in the count of dead pushes but can no longer be redriven.
     pub waiting: bool,
     /// The commit or upload that it all began with.
     pub corr: String,
@@ -245,6 +245,12 @@ impl Outbox {
         places.filter_map(|place| self.letters.get(&place.1))
     }
 
+    /// Letters that wait since a moment or longer, the oldest first.
+    pub fn letters_since(&self, moment: Timestamp) -> impl Iterator<Item = &LetterState> {
+        let places = self.waiting.since(moment);
+        places.filter_map(|place| self.letters.get(&place.1))
+    }
+
     /// Letters that wait, counted by kind of job and reason.
     pub fn letter_groups(&self) -> impl Iterator<Item = LetterGroup> {
         self.waiting.groups()
@@ -334,17 +340,11 @@ impl Outbox {
             }
             Fact::LetterPurged(_) => {
                 self.counts.purged += 1;
-                let origin = self.advance_letter(event, |letter| letter.waiting = false);
-                match origin {
-                    Some(Origin::Push { push, .. }) => {
-                        self.open.remove(&push);
-                        self.forget_letter(LetterId::of_push(push));
-                    }
-                    Some(Origin::Object { .. } | Origin::Document { .. }) => {
-                        self.forget_letter_of(event);
-                    }
-                    None => {}
-                }
+                self.give_up(event);
+            }
+            Fact::LetterExpired(_) => {
+                self.counts.expired += 1;
+                self.give_up(event);
             }
             Fact::ThumbnailRendered(rendered) => {
                 let id =
@@ -397,6 +397,18 @@ impl Outbox {
         if settled {
             self.open.remove(&id);
             self.forget_letter(LetterId::of_push(id));
+        }
+    }
+
+    /// The job of a letter is not tried anew any more.
+    fn give_up(&mut self, event: &Event) {
+        match self.advance_letter(event, |letter| letter.waiting = false) {
+            Some(Origin::Push { push, .. }) => {
+                self.open.remove(&push);
+                self.forget_letter(LetterId::of_push(push));
+            }
+            Some(Origin::Object { .. } | Origin::Document { .. }) => self.forget_letter_of(event),
+            None => {}
         }
     }
 

@@ -187,6 +187,7 @@ mod tests {
             on_unknown_outcome: OnUnknownOutcome::Resend,
             burst: None,
             own_act_too: false,
+            of_deletion: false,
         }
     }
 

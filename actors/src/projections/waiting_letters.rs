@@ -91,6 +91,12 @@ impl WaitingLetters {
             .flat_map(move |places| places.range(bounds).copied())
     }
 
+    /// Places of letters that were given up at a moment or before, the oldest first.
+    pub(super) fn since(&self, moment: Timestamp) -> impl Iterator<Item = LetterPlace> {
+        let oldest_first = self.all.iter().rev().copied();
+        oldest_first.take_while(move |place| place.0.0 <= moment)
+    }
+
     pub(super) fn groups(&self) -> impl Iterator<Item = LetterGroup> {
         self.groups.iter().filter_map(|((origin, reason), places)| {
             let (newest, oldest) = (places.first()?, places.last()?);
@@ -166,6 +172,11 @@ mod tests {
         let letters = [letter("a", "bomb", 1), letter("b", "bomb", 3)];
         let waiting = WaitingLetters::of(letters.iter());
         let (newest, oldest) = (LetterPlace::of(&letters[1]), LetterPlace::of(&letters[0]));
+        let since = |moment| waiting.since(Timestamp(moment)).collect::<Vec<_>>();
+        assert_eq!(
+            (since(0), since(2), since(3)),
+            (vec![], vec![oldest], vec![oldest, newest])
+        );
         let within = |from, to| waiting.between(None, (from, to)).collect::<Vec<_>>();
         assert_eq!(within(Bound::Unbounded, Bound::Unbounded), [newest, oldest]);
         assert_eq!(within(Bound::Excluded(newest), Bound::Unbounded), [oldest]);

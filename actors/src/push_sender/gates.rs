@@ -19,7 +19,8 @@ const WORTH_WAITING_MS: u64 = 3_600_000;
 pub struct Recipient {
     /// One of recipient and actor has blocked the other.
     pub blocked: bool,
-    /// The recipient may not see what it tells of. Only the matcher has the graph at hand: later this is not asked.
+    /// The recipient may not see what it tells of, as the matcher finds. Later it is asked last, and of the graph
+    /// ([`SecondLook`](super::second_look::SecondLook)).
     pub hidden: bool,
     /// The recipient has muted the actor or the subject.
     pub muted: bool,

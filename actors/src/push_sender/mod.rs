@@ -14,6 +14,7 @@ pub mod merging;
 pub mod quiet;
 mod recording;
 pub mod rendering;
+pub mod second_look;
 pub mod state;
 pub mod texts;
 
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use iyagi_messages::fact::{NO_OUTCOME, PushDeferred, PushFailed, PushSuppressed};
 use iyagi_messages::ids::{EventId, LetterId, Seq, Timestamp};
-use iyagi_messages::push::{FailureClass, Push};
+use iyagi_messages::push::{FailureClass, Push, SuppressReason};
 
 use self::decision::{Outcome, RetryPolicy, Step, next_step};
 use self::gates::Recipient;
@@ -31,6 +32,7 @@ use self::lines::{Lines, Turn};
 use self::merging::merger_of;
 pub use self::recording::correlation;
 use self::rendering::{Names, Rendering, Unrenderable};
+use self::second_look::{SecondLook, Verdict};
 use self::state::PushState;
 use self::texts::Texts;
 use crate::dlq_keeper::DlqMessage;
@@ -85,6 +87,8 @@ pub struct PushSenderContext {
     pub clock: Arc<dyn Clock>,
     /// Names and titles for the texts.
     pub names: Arc<Names>,
+    /// Whether what has waited may still be told.
+    pub second_look: Arc<SecondLook>,
     /// What people have not read yet, for the badge.
     pub inbox: Arc<InboxReader>,
     /// What pushes are matched by.
@@ -151,7 +155,18 @@ impl PushSender {
             return Ok(Some(Part::Wait));
         }
         let now = self.context.clock.now();
-        let (next, recipient) = self.decide(&state, now);
+        let (mut next, recipient) = self.decide(&state, now);
+        if matches!(next, Step::Attempt { .. }) {
+            tokio::select! {
+                () = self.turn(push) => {}
+                () = cx.until_draining() => {}
+            }
+            next = self.look_again(&state, next, now).await;
+            // From when a drain begins none is attempted any more, lest one overtake another that its worker let go.
+            if cx.draining() || !admitted() {
+                return Ok(Some(Part::Done));
+            }
+        }
         match next {
             // One that waits leaves its lane, so that others may pass; it is offered again when it is due.
             Step::Settled | Step::NotDue => Ok(Some(Part::Done)),
@@ -191,14 +206,6 @@ impl PushSender {
                 Ok(None)
             }
             Step::Attempt { attempt } => {
-                tokio::select! {
-                    () = self.turn(push) => {}
-                    () = cx.until_draining() => {}
-                }
-                // From when a drain begins none is attempted any more, lest one overtake another that its worker let go.
-                if cx.draining() || !admitted() {
-                    return Ok(Some(Part::Done));
-                }
                 let waiting = match state.progress.deferred {
                     Some(_) if recipient.digest => self.ready_with(&state, now).await?,
                     _ => Vec::new(),
@@ -261,6 +268,19 @@ impl PushSender {
         (next, recipient)
     }
 
+    /// What becomes of an attempt whose push has waited: its recipient may not see any more what it tells of. This gate is asked
+    /// when all others are open, for it alone costs questions to the graph.
+    async fn look_again(&self, state: &PushState, next: Step, now: Timestamp) -> Step {
+        if !matches!(next, Step::Attempt { .. }) || !SecondLook::is_due(state, now) {
+            return next;
+        }
+        match self.context.second_look.at(&state.push, now).await {
+            Verdict::Visible => next,
+            Verdict::Hidden => Step::Suppress(SuppressReason::NotVisible),
+            Verdict::Unknown { again } => Step::WaitUntil(again.min(state.deadline())),
+        }
+    }
+
     /// What waited for the same phone and may be sent now. What may not is left to say so itself.
     async fn ready_with(
         &self,
@@ -278,9 +298,14 @@ impl PushSender {
         let of_phone = waiting.iter().filter(|Body { push: other, .. }| {
             other.recipient == push.recipient && other.device == push.device
         });
-        let states = of_phone.filter_map(|other| Some(self.look_up(other)?.0));
-        let ready = |other: &PushState| matches!(self.decide(other, now).0, Step::Attempt { .. });
-        Ok(states.filter(ready).collect())
+        let mut ready = Vec::new();
+        for other in of_phone.filter_map(|other| Some(self.look_up(other)?.0)) {
+            let (next, _) = self.decide(&other, now);
+            if let Step::Attempt { .. } = self.look_again(&other, next, now).await {
+                ready.push(other);
+            }
+        }
+        Ok(ready)
     }
 
     async fn call_gateway(&self, state: &PushState) -> Result<String, GatewayFault> {

@@ -40,7 +40,7 @@ pub struct Redriver {
 enum Standing {
     /// Its job waits to be tried anew.
     Waits,
-    /// It was redriven or purged, or given up once more: that has a message of its own.
+    /// It was redriven or purged, has expired, or was given up once more: that has a message of its own.
     Settled,
     /// The journal has never heard of it, or no longer.
     Unknown,
@@ -59,7 +59,9 @@ impl Standing {
                         Ordering::Greater => Self::Settled,
                     };
                 }
-                Fact::LetterRedriven(_) | Fact::LetterPurged(_) if standing == Self::Waits => {
+                Fact::LetterRedriven(_) | Fact::LetterPurged(_) | Fact::LetterExpired(_)
+                    if standing == Self::Waits =>
+                {
                     standing = Self::Settled;
                 }
                 _ => {}

@@ -109,7 +109,8 @@ impl Rule {
             Fact::LetterRequested(_)
             | Fact::LetterDeadLettered(_)
             | Fact::LetterRedriven(_)
-            | Fact::LetterPurged(_) => Self::LetterSettled,
+            | Fact::LetterPurged(_)
+            | Fact::LetterExpired(_) => Self::LetterSettled,
 
             Fact::FanOutQueued(_) | Fact::FanOutCompleted(_) => Self::FanOutsOver,
 

@@ -48,6 +48,7 @@ pub fn add(totals: &mut Totals, events: &[Event]) -> Result<(), NotWhole> {
         bounced: counts.bounced,
         redriven: counts.redriven,
         purged: counts.purged,
+        expired: counts.expired,
         skipped_commits: folded.skipped_commits,
         withheld_commits: folded.withheld_commits,
         ..added

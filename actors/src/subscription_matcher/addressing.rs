@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use iyagi_messages::change::Commit;
+use iyagi_messages::change::{ChangeKind, Commit};
 use iyagi_messages::ids::{ElementId, PersonId};
 use iyagi_messages::push::{Notice, Push};
 use iyagi_messages::stream::{Op, StreamRecord};
@@ -214,6 +214,7 @@ impl<'a> Addressing<'a> {
             expires_at: commit.at.plus_ms(u64::from(template.ttl_seconds) * 1000),
             on_unknown_outcome: template.on_unknown_outcome,
             own_act_too,
+            of_deletion: change.change == ChangeKind::Deleted,
             element,
         }
     }

@@ -1,7 +1,7 @@
 //! Whether somebody may be told of a change: whether they may see what changed. The rule is the one of reading.
 //!
-//! A vertex is seen as it is when it is read. An edge is seen by whoever sees both its ends; an end that is nobody's and says
-//! nothing, such as a topic, hides nothing, because there is nobody from whom to hide it.
+//! A vertex is seen as it is when it is read. An edge is seen by whoever sees both its ends, of which a common one, such as a
+//! topic, hides nothing.
 
 use iyagi_messages::change::ElementKind;
 use iyagi_messages::ids::{ElementId, PersonId};
@@ -11,7 +11,7 @@ use super::graph::{Edge, Graph, Meaning};
 use crate::projections::Wishes;
 use crate::projections::lexicon::{Lexicon, NO_LABELS};
 use crate::visibility::Visibility;
-use crate::visibility::rule::{Thing, Tie, VertexKind};
+use crate::visibility::rule::{Thing, Tie, VertexKind, is_common};
 
 /// What people see by.
 #[derive(Clone, Copy)]
@@ -77,11 +77,12 @@ impl<'a> Surroundings<'a> {
         )
     }
 
-    /// Whether a vertex is known to be nobody's and to say nothing.
     fn is_common(self, vertex: u32) -> bool {
-        self.kind(vertex) == VertexKind::Other
-            && self.graph.maker_at(vertex).is_none()
-            && self.graph.said_at(vertex).is_none()
+        let (maker, said) = (
+            || self.graph.maker_at(vertex),
+            || self.graph.said_at(vertex),
+        );
+        is_common(self.kind(vertex), maker, said)
     }
 
     fn kind(self, vertex: u32) -> VertexKind {

@@ -27,6 +27,9 @@ pub(super) fn dead_letters(group: &Group, shared: &Shared<'_>) -> Mailbox<DlqMes
             Arc::clone(&ports.metadata),
         ],
         search: ports.search.clone(),
+        fleet: shared.fleet.clone(),
+        clock: Arc::clone(&ports.clock),
+        keep: shared.settings.keep_letters,
     });
     let dlq = group.child(on("push", ChildSpec::new("dlq-keeper")), move |me| {
         let context = Arc::clone(&context);
@@ -49,6 +52,7 @@ pub(super) fn senders(group: &Group, shared: &Shared<'_>, dlq: &Mailbox<DlqMessa
         gateway: Arc::clone(&ports.gateway),
         clock: Arc::clone(&ports.clock),
         names: Arc::clone(&shared.inbox.names),
+        second_look: Arc::clone(shared.second_look),
         inbox: Arc::clone(shared.inbox),
         templates: Arc::clone(&settings.templates),
         texts: Arc::clone(&settings.texts),

@@ -7,6 +7,7 @@ use iyagi_media::audio::{AudioLimits, Rendition};
 use iyagi_media::{Limits, Preset};
 use iyagi_search::projection::Projection;
 
+use crate::dlq_keeper::LetterAge;
 use crate::journal::Journal;
 use crate::platforms::breaker::BreakerPolicy;
 use crate::ports::{
@@ -112,6 +113,8 @@ pub struct Settings {
     pub dying_tokens: DyingTokensPolicy,
     /// What is done after an outage.
     pub catch_up: CatchUpPolicy,
+    /// How long dead letters are kept.
+    pub keep_letters: LetterAge,
     /// How long one call to the gateway may take.
     pub gateway_timeout: Duration,
     /// Pictures that are worked on at once.

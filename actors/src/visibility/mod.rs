@@ -5,11 +5,15 @@
 //!
 //! # Layout
 //! - this file: what one who reads sees, by the graph as it is now
+//! - `told`: what one may still be told of who was to be told of it
+//! - `recent`: what the graph said a moment ago
 //! - [`rule`]: the rule
 //!
-//! What one who is told may be told of is asked in [`crate::subscription_matcher`].
+//! What one may be told of is asked in [`crate::subscription_matcher`] first.
 
+mod recent;
 pub mod rule;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,9 +22,10 @@ use iyagi_messages::ids::{ElementId, PersonId};
 use iyagi_messages::media::owner_of_key;
 use iyagi_messages::object::ObjectKey;
 
+use self::recent::Recent;
 pub use self::rule::Visibility;
-use self::rule::{Thing, Tie, VertexKind};
-use crate::ports::{GraphFault, GraphQueries};
+use self::rule::{Thing, Tie, VertexKind, is_common};
+use crate::ports::{Clock, GraphFault, GraphQueries};
 use crate::projections::Projections;
 use crate::subscription_matcher::graph::GraphModel;
 
@@ -43,14 +48,23 @@ pub struct Sight {
     graph: Arc<dyn GraphQueries>,
     model: GraphModel,
     projections: Arc<Projections>,
+    recent: Option<Recent>,
 }
 
-/// What one viewer sees. It asks about each owner and post once, so it is for one answer and no longer.
+/// What one viewer sees. It asks about each owner and thing once, so it is for one answer and no longer.
 pub struct Look<'s> {
     sight: &'s Sight,
     viewer: Viewer<'s>,
-    ties: HashMap<PersonId, Tie>,
-    posts: HashMap<ElementId, Thing<PersonId>>,
+    follows: HashMap<PersonId, bool>,
+    vertices: HashMap<ElementId, Vertex>,
+}
+
+/// What decides who may see a vertex.
+#[derive(Debug, Clone)]
+struct Vertex {
+    kind: VertexKind,
+    maker: Option<PersonId>,
+    said: Option<Visibility>,
 }
 
 impl Sight {
@@ -64,6 +78,16 @@ impl Sight {
             graph,
             model,
             projections,
+            recent: None,
+        }
+    }
+
+    /// By the graph as it was a second ago at the most: many who are asked for at once see the same things.
+    #[must_use]
+    pub fn remembering(self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            recent: Some(Recent::new(clock)),
+            ..self
         }
     }
 
@@ -72,9 +96,55 @@ impl Sight {
         Look {
             sight: self,
             viewer,
-            ties: HashMap::new(),
-            posts: HashMap::new(),
+            follows: HashMap::new(),
+            vertices: HashMap::new(),
         }
+    }
+
+    async fn vertex(&self, id: &ElementId) -> Result<Vertex, GraphFault> {
+        let Self { graph, model, .. } = self;
+        let words = graph.values_of(id, &model.visibility_property).await?;
+        let maker = graph.owner_of(id, &model.authored_labels).await?;
+        let kind = match maker {
+            Some(_) => VertexKind::Other,
+            None => self.kind(id).await?,
+        };
+        Ok(Vertex {
+            kind,
+            maker,
+            said: Visibility::said(words),
+        })
+    }
+
+    async fn kind(&self, id: &ElementId) -> Result<VertexKind, GraphFault> {
+        let labels = self.graph.labels_of(id).await?;
+        Ok(if labels.contains(&self.model.person_label) {
+            VertexKind::Person
+        } else if labels.is_empty() {
+            VertexKind::Unknown
+        } else {
+            VertexKind::Other
+        })
+    }
+
+    async fn follows(&self, viewer: &PersonId, owner: &PersonId) -> Result<bool, GraphFault> {
+        for label in &self.model.follow_labels {
+            if self.graph.has_edge(viewer, label, owner).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Vertex {
+    /// The graph does not have it.
+    fn is_gone(&self) -> bool {
+        self.kind == VertexKind::Unknown
+    }
+
+    fn is_common(&self) -> bool {
+        is_common(self.kind, || self.maker.as_ref(), || self.said)
     }
 }
 
@@ -98,7 +168,14 @@ impl Look<'_> {
             return Ok(true);
         }
         let tie = match thing.decided_by(person) {
-            Some(owner) => self.tie(owner).await?,
+            Some(owner) => Tie {
+                blocked: {
+                    let wishes = self.sight.projections.wishes();
+                    wishes.blocked_between(person, owner)
+                },
+                // The rest decides without, and the graph need not be asked.
+                follows: thing.is_for_followers() && self.follows(owner).await?,
+            },
             None => Tie::default(),
         };
         Ok(thing.is_visible(person, tie))
@@ -124,56 +201,31 @@ impl Look<'_> {
     }
 
     async fn element(&mut self, id: &ElementId) -> Result<Thing<PersonId>, GraphFault> {
-        if let Some(known) = self.posts.get(id) {
+        let Vertex { kind, maker, said } = self.vertex(id).await?;
+        let default = self.sight.model.visibility_default;
+        let id = PersonId::from(id.clone());
+        Ok(Thing::of_vertex(id, kind, maker, said, default))
+    }
+
+    async fn vertex(&mut self, id: &ElementId) -> Result<Vertex, GraphFault> {
+        if let Some(known) = self.vertices.get(id) {
             return Ok(known.clone());
         }
-        let Sight { graph, model, .. } = self.sight;
-        let words = graph.values_of(id, &model.visibility_property).await?;
-        let maker = graph.owner_of(id, &model.authored_labels).await?;
-        let kind = match maker {
-            Some(_) => VertexKind::Other,
-            None => self.kind(id).await?,
+        let asked = self.sight.vertex(id);
+        let vertex = match &self.sight.recent {
+            Some(recent) => recent.vertex(id, asked).await?,
+            None => asked.await?,
         };
-        let thing = Thing::of_vertex(
-            PersonId::from(id.clone()),
-            kind,
-            maker,
-            Visibility::said(words),
-            model.visibility_default,
-        );
-        self.posts.insert(id.clone(), thing.clone());
-        Ok(thing)
+        self.vertices.insert(id.clone(), vertex.clone());
+        Ok(vertex)
     }
 
-    async fn kind(&self, id: &ElementId) -> Result<VertexKind, GraphFault> {
-        let Sight { graph, model, .. } = self.sight;
-        let labels = graph.labels_of(id).await?;
-        Ok(if labels.contains(&model.person_label) {
-            VertexKind::Person
-        } else if labels.is_empty() {
-            VertexKind::Unknown
-        } else {
-            VertexKind::Other
-        })
-    }
-
-    async fn tie(&mut self, owner: &PersonId) -> Result<Tie, GraphFault> {
-        if let Some(known) = self.ties.get(owner) {
+    async fn follows(&mut self, owner: &PersonId) -> Result<bool, GraphFault> {
+        if let Some(known) = self.follows.get(owner) {
             return Ok(*known);
         }
-        let Sight {
-            graph,
-            model,
-            projections,
-        } = self.sight;
-        let viewer = self.viewer.person;
-        let blocked = projections.wishes().blocked_between(viewer, owner);
-        let mut follows = false;
-        for label in &model.follow_labels {
-            follows |= !follows && graph.has_edge(viewer, label, owner).await?;
-        }
-        let tie = Tie { follows, blocked };
-        self.ties.insert(owner.clone(), tie);
-        Ok(tie)
+        let follows = self.sight.follows(self.viewer.person, owner).await?;
+        self.follows.insert(owner.clone(), follows);
+        Ok(follows)
     }
 }

@@ -94,6 +94,11 @@ impl<P: PartialEq> Thing<P> {
         Self { owner, visibility }
     }
 
+    /// Whether it takes a follower to see it, unless it is their own.
+    pub fn is_for_followers(&self) -> bool {
+        self.visibility == Visibility::Followers
+    }
+
     /// The owner whose tie to the viewer decides; nobody if it is decided without.
     pub fn decided_by(&self, viewer: &P) -> Option<&P> {
         self.owner.as_ref().filter(|owner| *owner != viewer)
@@ -111,4 +116,14 @@ impl<P: PartialEq> Thing<P> {
             Visibility::Private => false,
         }
     }
+}
+
+/// Whether a vertex is known to be nobody's and to say nothing. At the end of an edge it hides nothing, because there is nobody
+/// from whom to hide it.
+pub fn is_common<P>(
+    kind: VertexKind,
+    maker: impl FnOnce() -> Option<P>,
+    said: impl FnOnce() -> Option<Visibility>,
+) -> bool {
+    kind == VertexKind::Other && maker().is_none() && said().is_none()
 }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use iyagi_actors::ports::GatewayFault;
 use iyagi_actors::push_sender::decision::{Outcome, RetryPolicy, Step, after_attempt, next_step};
 use iyagi_actors::push_sender::gates::Recipient;
+use iyagi_actors::push_sender::second_look::SecondLook;
 use iyagi_actors::push_sender::state::{Impossible, PushState, Stage};
 use iyagi_messages::device::Platform;
 use iyagi_messages::fact::{
-    Fact, LetterRedriven, PushAccepted, PushAttempted, PushBounced, PushFailed, PushSuppressed,
+    Fact, LetterRedriven, PushAccepted, PushAttempted, PushBounced, PushDeferred, PushFailed,
+    PushSuppressed,
 };
 use iyagi_messages::ids::{Incarnation, MemberId, Seq, Timestamp};
-use iyagi_messages::push::{FailureClass, OnUnknownOutcome, Push, SuppressReason};
+use iyagi_messages::push::{DeferReason, FailureClass, OnUnknownOutcome, Push, SuppressReason};
 use proptest::prelude::*;
 
 use crate::sample::{self, REACHABLE};
@@ -391,4 +393,47 @@ proptest! {
             prop_assert_eq!(dead, matches!(given.state.progress.stage, Stage::Dead { .. }));
         }
     }
+}
+
+#[test]
+fn only_a_push_that_has_waited_is_looked_at_again() {
+    let due = |given: &Given| SecondLook::is_due(&given.state, given.now);
+    let attempted: Fact = PushAttempted { attempt: 1 }.into();
+    let failed: Fact = PushFailed {
+        attempt: 1,
+        class: FailureClass::Poison,
+        code: String::new(),
+        detail: String::new(),
+        retry_at: None,
+        counted: true,
+    }
+    .into();
+    let redriven: Fact = LetterRedriven {
+        generation: 1,
+        by: "test".to_owned(),
+        because: None,
+    }
+    .into();
+    let deferred: Fact = PushDeferred {
+        until: NOW.plus_ms(1),
+        reason: DeferReason::Quiet,
+    }
+    .into();
+    assert!(!due(&given(vec![])), "the matcher has just looked");
+    assert!(!due(&given(vec![]).later(9_999)));
+    assert!(due(&given(vec![]).later(10_000)), "it waited for its turn");
+    assert!(due(&given(vec![deferred]).later(1)), "it waited on purpose");
+    assert!(due(&given(vec![
+        attempted.clone(),
+        failed.clone(),
+        redriven
+    ])));
+    let Fact::PushFailed(failed) = failed else {
+        unreachable!("as made above");
+    };
+    let retried = PushFailed {
+        retry_at: Some(NOW),
+        ..failed
+    };
+    assert!(due(&given(vec![attempted, retried.into()])));
 }

@@ -40,6 +40,7 @@ pub(crate) fn push(commit: u64, at: Timestamp) -> Push {
             on_unknown_outcome: OnUnknownOutcome::Resend,
             burst: None,
             own_act_too: false,
+            of_deletion: false,
         },
         "phone".into(),
     )

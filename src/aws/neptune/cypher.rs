@@ -42,6 +42,13 @@ pub(super) fn property(key: &str) -> String {
     )
 }
 
+/// The ends and the label of the edge `$edge`.
+pub(super) fn ends() -> String {
+    "MATCH (source)-[edge]->(target) WHERE id(edge) = $edge \
+     RETURN id(source) AS source, id(target) AS target, type(edge) AS label"
+        .to_owned()
+}
+
 /// Vertices and their labels, by id, behind `$after`.
 pub(super) fn vertices(limit: u32) -> String {
     format!(

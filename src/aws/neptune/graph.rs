@@ -58,6 +58,15 @@ fn id_in(row: &mut Value, name: &str) -> Result<ElementId, GraphFault> {
         .ok_or_else(no_id)
 }
 
+fn ends_in(mut row: Value) -> Result<EdgeEnds, GraphFault> {
+    let label = text(column(&mut row, "label")?);
+    Ok(EdgeEnds {
+        from: id_in(&mut row, "source")?,
+        to: id_in(&mut row, "target")?,
+        label: label.ok_or_else(|| GraphFault("an edge has no label".to_owned()))?,
+    })
+}
+
 fn labels_in(value: Value) -> Result<Vec<String>, GraphFault> {
     let Value::Array(labels) = value else {
         return Err(GraphFault("the labels are not a list".to_owned()));
@@ -124,6 +133,11 @@ impl GraphQueries for NeptuneGraph {
         Ok(rows.into_iter().filter_map(text).collect())
     }
 
+    async fn ends_of(&self, edge: &ElementId) -> Result<Option<EdgeEnds>, GraphFault> {
+        let rows = self.rows(cypher::ends(), json!({ "edge": edge })).await?;
+        rows.into_iter().next().map(ends_in).transpose()
+    }
+
     async fn vertices(
         &self,
         after: Option<&ElementId>,
@@ -161,15 +175,7 @@ impl GraphQueries for NeptuneGraph {
     ) -> Result<Vec<(ElementId, EdgeEnds)>, GraphFault> {
         let rows = self.rows(cypher::edges(limit), behind(after)).await?;
         rows.into_iter()
-            .map(|mut row| {
-                let label = text(column(&mut row, "label")?);
-                let ends = EdgeEnds {
-                    from: id_in(&mut row, "source")?,
-                    to: id_in(&mut row, "target")?,
-                    label: label.ok_or_else(|| GraphFault("an edge has no label".to_owned()))?,
-                };
-                Ok((id_in(&mut row, "id")?, ends))
-            })
+            .map(|mut row| Ok((id_in(&mut row, "id")?, ends_in(row)?)))
             .collect()
     }
 }

@@ -74,6 +74,7 @@ struct View {
     #[serde(flatten)]
     letter: Letter,
     waiting: bool,
+    expires_at: Option<Timestamp>,
     message_id: Option<String>,
     corr: String,
     template: Option<String>,
@@ -122,11 +123,15 @@ pub(super) fn ls(
         .into_iter()
         .map(
             |View {
-                 letter, template, ..
+                 letter,
+                 expires_at,
+                 template,
+                 ..
              }| {
                 vec![
                     letter.id.to_string(),
                     moment(letter.at),
+                    expires_at.map_or_else(|| "never".to_owned(), moment),
                     letter.origin.name().to_owned(),
                     letter.reason.clone(),
                     letter.attempts.to_string(),
@@ -138,7 +143,7 @@ pub(super) fn ls(
         )
         .collect();
     let header = [
-        "LETTER", "AT", "ORIGIN", "REASON", "ATTEMPTS", "TEMPLATE", "JOB", "DETAIL",
+        "LETTER", "AT", "EXPIRES", "ORIGIN", "REASON", "ATTEMPTS", "TEMPLATE", "JOB", "DETAIL",
     ];
     out.table(&header, &rows)?;
     if cursor.is_some() {
@@ -241,7 +246,8 @@ pub(super) fn show(
         ),
         ("began with", view.corr),
     ];
-    for (name, value) in rows {
+    let expires = view.expires_at.map(|at| ("expires", moment(at)));
+    for (name, value) in rows.into_iter().chain(expires) {
         context.output.line(format_args!("{name:<11} {value}"))?;
     }
     context.output.line("")?;

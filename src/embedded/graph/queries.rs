@@ -5,7 +5,7 @@ use iyagi_actors::ports::{GraphFault, GraphQueries};
 use iyagi_messages::change::EdgeEnds;
 use iyagi_messages::ids::{ElementId, PersonId};
 use iyagi_messages::stream::TypedValue;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::EmbeddedGraph;
 use super::statement;
@@ -92,6 +92,17 @@ impl GraphQueries for EmbeddedGraph {
         values.map(|value| text_of(value.as_json())).collect()
     }
 
+    async fn ends_of(&self, edge: &ElementId) -> Result<Option<EdgeEnds>, GraphFault> {
+        let edge = edge.to_string();
+        self.ask(move |connection| {
+            connection
+                .prepare_cached("SELECT source, target, label FROM edges WHERE id = ?1")?
+                .query_row([edge], ends_in)
+                .optional()
+        })
+        .await
+    }
+
     async fn vertices(
         &self,
         after: Option<&ElementId>,
@@ -158,12 +169,7 @@ impl GraphQueries for EmbeddedGraph {
                     "SELECT id, source, target, label FROM edges WHERE id > ?1 ORDER BY id LIMIT ?2",
                 )?
                 .query_map(params![after, limit], |row| {
-                    let ends = EdgeEnds {
-                        from: ElementId::from(row.get::<_, String>(1)?),
-                        to: ElementId::from(row.get::<_, String>(2)?),
-                        label: row.get(3)?,
-                    };
-                    Ok((ElementId::from(row.get::<_, String>(0)?), ends))
+                    Ok((ElementId::from(row.get::<_, String>("id")?), ends_in(row)?))
                 })?
                 .collect()
         })
@@ -181,6 +187,14 @@ impl EmbeddedGraph {
             .await
             .map_err(|error| GraphFault(error.to_string()))
     }
+}
+
+fn ends_in(row: &Row<'_>) -> rusqlite::Result<EdgeEnds> {
+    Ok(EdgeEnds {
+        from: ElementId::from(row.get::<_, String>("source")?),
+        to: ElementId::from(row.get::<_, String>("target")?),
+        label: row.get("label")?,
+    })
 }
 
 /// Rows in the order of their vertices, those of each together.

@@ -82,6 +82,7 @@ struct Row {
     subject: String,
     attempts: String,
     at: Moment,
+    expires: Option<Moment>,
 }
 
 #[derive(Template)]
@@ -91,6 +92,7 @@ struct LetterPage {
     view: View,
     subject: String,
     at: Moment,
+    expires: Option<Moment>,
     /// The queue's message of a media job.
     message: Option<String>,
     /// How long the history is.
@@ -150,6 +152,7 @@ impl Row {
             subject: subject_of(&letter.origin),
             attempts: text::number(u64::from(letter.attempts)),
             at: text::ago(letter.at, now),
+            expires: view.expires_at.map(|at| text::ahead(at, now)),
         }
     }
 }
@@ -247,6 +250,7 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
         frame: Frame::of(&state, &request, "Dead letter", "/dead-letters"),
         subject: subject_of(&told.view.letter.origin),
         at: text::ago(told.view.letter.at, look.at),
+        expires: told.view.expires_at.map(|at| text::ahead(at, look.at)),
         message,
         events_say: text::count(history.len() as u64, "event"),
         events: history

@@ -93,6 +93,20 @@ pub(super) fn micros(us: u64) -> String {
     }
 }
 
+/// A moment to come, as far as it is away.
+pub(super) fn ahead(at: Timestamp, now: Timestamp) -> Moment {
+    let hours = at.since_ms(now) / 3_600_000;
+    let words = match hours {
+        0 => "within the hour".to_owned(),
+        1..48 => format!("in {hours} h"),
+        _ => format!("in {} d", hours / 24),
+    };
+    Moment {
+        exact: exact(at),
+        words,
+    }
+}
+
 /// A moment of the past, as far as it is away.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> Moment {
     let ms = now.since_ms(at);

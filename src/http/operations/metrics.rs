@@ -24,6 +24,7 @@ use crate::http::limits::Limit;
 use crate::http::listener::Side;
 use crate::http::problem::Problem;
 use crate::http::request::Query;
+use crate::log;
 use crate::surface::Surface;
 
 /// The text format's media type.
@@ -65,7 +66,11 @@ async fn render(state: &State) -> String {
     of_dependencies(&mut text, &readiness);
     actors::of_actors(&mut text, &surface.actors.actors());
     let tree = &surface.tree;
-    pushes::of_pushes(&mut text, &tree.projections.outbox(), &tree.lines);
+    let outbox = tree.projections.outbox();
+    pushes::of_pushes(&mut text, &outbox, &tree.lines, &tree.second_look);
+    let soon = surface.config.dead_letters.age().soon(surface.clock.now());
+    pushes::of_expiring_letters(&mut text, &outbox, soon);
+    drop(outbox);
     // A journal that cannot be read ends the daemon, so nobody asks what it would have told.
     let compacted = compacted.ok().flatten().unwrap_or_default();
     let oldest = oldest.ok().and_then(|events| Some(events.first()?.at));
@@ -227,6 +232,11 @@ fn of_requests(text: &mut Exposition, state: &State) {
             family.sample(&[("listener", side.as_str()), ("status", class)], count);
         }
     }
+    text.counter(
+        "iyagi_http_unreadable_total",
+        "Requests that are no HTTP, to either listener, since the process began",
+    )
+    .sample(&[], log::unreadable());
     let mut family = text.counter(
         "iyagi_http_limited_total",
         "Requests that were refused because somebody asked too often, or for too much in a day",

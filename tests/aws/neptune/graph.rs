@@ -109,6 +109,11 @@ async fn neptune_answers_as_the_embedded_graph_does() {
             );
         }
     }
+    let edges = embedded.edges(None, 100).await.expect("an answer");
+    for (id, ends) in edges {
+        assert_eq!(remote.ends_of(&id).await, Ok(Some(ends)));
+    }
+    assert_eq!(remote.ends_of(&"nobody".into()).await, Ok(None));
     let score = remote.values_of(&"story".into(), "score").await;
     assert_eq!(
         score,

@@ -98,6 +98,7 @@ fn settings() -> Settings {
         breaker: config.push.breaker,
         dying_tokens: config.push.dying_tokens,
         catch_up: config.push.catch_up,
+        keep_letters: config.dead_letters.age(),
         gateway_timeout: PATIENCE,
         thumbnail_workers: 1,
         audio_workers: 1,

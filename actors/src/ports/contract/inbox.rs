@@ -424,6 +424,7 @@ pub fn push(person: &str, phone: &str, commit: u64, actor: &str) -> Push {
         on_unknown_outcome: OnUnknownOutcome::default(),
         burst: None,
         own_act_too: false,
+        of_deletion: false,
     }
 }
 

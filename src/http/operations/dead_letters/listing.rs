@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use iyagi_actors::dlq_keeper::LetterAge;
 use iyagi_actors::projections::{LetterPlace, LetterState, Outbox};
 use iyagi_messages::device::Platform;
 use iyagi_messages::event::{Entity, Event};
@@ -38,6 +39,9 @@ pub(in crate::http) struct View {
     pub(in crate::http) letter: Letter,
     /// Whether it can still be redriven or purged.
     pub(in crate::http) waiting: bool,
+    /// When it is given up for good, if it still waits then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) expires_at: Option<Timestamp>,
     /// The queue's message id, once the queue holds it.
     #[schema(required)]
     pub(in crate::http) message_id: Option<String>,
@@ -109,9 +113,10 @@ pub(in crate::http) async fn read(
     };
     let ids: Vec<LetterId> = letters.iter().map(|state| state.letter.id).collect();
     let pushes = DeadPushes::of_letters(surface, &ids).await?;
+    let keep = surface.config.dead_letters.age();
     let views = letters
         .iter()
-        .map(|state| View::of(state, pushes.of(&state.letter).map(|push| &**push)));
+        .map(|state| View::of(state, keep, pushes.of(&state.letter).map(|push| &**push)));
     Ok(Page {
         letters: views.collect(),
         next: next.map(|place| request::sealed_cursor(&place_text(place))),
@@ -143,7 +148,8 @@ pub(in crate::http) async fn tell(surface: &Surface, id: &str) -> Result<Told, P
     let found = {
         let outbox = surface.tree.projections.outbox();
         let state = outbox.letter(id);
-        state.map(|state| View::of(state, pushes.of(&state.letter).map(|push| &**push)))
+        let keep = surface.config.dead_letters.age();
+        state.map(|state| View::of(state, keep, pushes.of(&state.letter).map(|push| &**push)))
     };
     // A letter that is settled for good is in the journal alone.
     let view = found.or_else(|| View::settled(&told)).ok_or_else(|| {
@@ -186,10 +192,12 @@ async fn causes_of(surface: &Surface, event: &Event) -> Result<Vec<Event>, Probl
 }
 
 impl View {
-    fn of(state: &LetterState, push: Option<&Push>) -> Self {
+    fn of(state: &LetterState, keep: LetterAge, push: Option<&Push>) -> Self {
+        let expires_at = keep.expires(&state.letter).filter(|_| state.waiting);
         Self {
             letter: state.letter.clone(),
             waiting: state.waiting,
+            expires_at,
             message_id: state.message_id.clone(),
             corr: state.corr.clone(),
             template: push.map(|push| push.template.clone()),
@@ -205,6 +213,7 @@ impl View {
                     view = Some(Self {
                         letter: requested.letter.clone(),
                         waiting: false,
+                        expires_at: None,
                         message_id: None,
                         corr: event.corr.clone(),
                         template: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream::{self, StreamExt};
 use iyagi_actors::dlq_keeper::{DlqMessage, Order, Reply, Settled};
 use iyagi_actors::push_sender::gates::{Before, Recipient, Verdict, gate};
 use iyagi_actors::push_sender::state::PushState;
@@ -26,11 +27,14 @@ use crate::http::operations::status::Conservation;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Fields, Query};
 use crate::http::response;
+use crate::http::visible;
 use crate::surface::Surface;
 
 const FIELDS: [&str; 4] = ["ids", "filter", "dry_run", "because"];
 /// Largest body that names letters.
 const BODY_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Pushes whose recipients' sight is asked for at the same time.
+const LOOKS: usize = 16;
 /// How long a request waits for the keeper; the keeper goes on all the same.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -174,41 +178,48 @@ async fn held(
     surface: &Surface,
     letters: &[LetterId],
 ) -> Result<BTreeMap<SuppressReason, u64>, Problem> {
-    let pushes = DeadPushes::of_letters(surface, letters).await?;
-    let now = surface.clock.now();
-    let projections = &surface.tree.projections;
-    let outbox = projections.outbox();
-    let (audience, wishes) = (projections.audience(), projections.wishes());
     let mut held = BTreeMap::new();
-    for id in letters {
-        let push = outbox
-            .letter(*id)
-            .and_then(|state| pushes.of(&state.letter));
-        let state = push.and_then(|push| {
-            let (progress, _) = outbox.progress(push.id)?;
-            let push = Arc::clone(push);
-            Some(PushState { push, progress })
-        });
-        let Some(state) = state else {
-            continue;
-        };
-        let recipient = Recipient::of(&state.push, &audience, &wishes, now);
-        let template = surface.templates.get(&state.push.template);
-        let urgent = template.is_some_and(|template| template.urgent);
-        let before = Before::default();
-        let verdict = gate(
-            &state.push,
-            urgent,
-            state.deadline(),
-            recipient,
-            before,
-            now,
-        );
-        if let Verdict::Suppress(reason) = verdict {
-            *held.entry(reason).or_default() += 1;
+    let mut open = Vec::new();
+    for push in dead(surface, letters).await? {
+        match by_the_journal(surface, &push) {
+            Verdict::Suppress(reason) => *held.entry(reason).or_default() += 1,
+            Verdict::Pass | Verdict::Defer { .. } => open.push(push),
+        }
+    }
+    let mut seen = stream::iter(&open)
+        .map(|state| surface.tree.second_look.sees(&state.push))
+        .buffer_unordered(LOOKS);
+    while let Some(seen) = seen.next().await {
+        if !seen.map_err(|fault| visible::unanswered(&fault))? {
+            *held.entry(SuppressReason::NotVisible).or_default() += 1;
         }
     }
     Ok(held)
+}
+
+/// The pushes that letters stand for.
+async fn dead(surface: &Surface, letters: &[LetterId]) -> Result<Vec<PushState>, Problem> {
+    let pushes = DeadPushes::of_letters(surface, letters).await?;
+    let outbox = surface.tree.projections.outbox();
+    let states = letters.iter().filter_map(|id| {
+        let push = pushes.of(&outbox.letter(*id)?.letter)?;
+        let (progress, _) = outbox.progress(push.id)?;
+        let push = Arc::clone(push);
+        Some(PushState { push, progress })
+    });
+    Ok(states.collect())
+}
+
+/// What the gates say for which the graph need not be asked.
+fn by_the_journal(surface: &Surface, state: &PushState) -> Verdict {
+    let PushState { push, .. } = state;
+    let now = surface.clock.now();
+    let projections = &surface.tree.projections;
+    let recipient = Recipient::of(push, &projections.audience(), &projections.wishes(), now);
+    let template = surface.templates.get(&push.template);
+    let urgent = template.is_some_and(|template| template.urgent);
+    let deadline = state.deadline();
+    gate(push, urgent, deadline, recipient, Before::default(), now)
 }
 
 /// Has letters redriven or purged, and waits until that is done.

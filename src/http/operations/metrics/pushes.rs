@@ -1,10 +1,14 @@
 //! What is told of pushes, of the services that carry them, and of how often these may be called.
 
+use std::collections::BTreeMap;
+
 use iyagi_actors::platforms::breaker::BreakerState;
 use iyagi_actors::ports::QuotaLevel;
 use iyagi_actors::projections::Outbox;
 use iyagi_actors::push_feedback::FeedbackCounts;
 use iyagi_actors::push_sender::lines::Lines;
+use iyagi_actors::push_sender::second_look::SecondLook;
+use iyagi_messages::ids::Timestamp;
 use iyagi_messages::push::PauseReason;
 
 use crate::http::operations::exposition::Exposition;
@@ -15,7 +19,12 @@ use crate::surface::Surface;
 /// Reads one figure of a quota.
 type QuotaGauge = fn(&QuotaLevel) -> f64;
 
-pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox, lines: &Lines) {
+pub(super) fn of_pushes(
+    text: &mut Exposition,
+    outbox: &Outbox,
+    lines: &Lines,
+    second_look: &SecondLook,
+) {
     let counts = &outbox.counts;
     text.counter(
         "iyagi_push_matched_total",
@@ -52,11 +61,18 @@ pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox, lines: &Lines) {
         "Of those that are not settled, the ones that wait for an earlier attempt to their phone, or for their own next one",
     )
     .sample(&[], lines.len());
+    let mut family = text.counter(
+        "iyagi_push_second_looks_total",
+        "Times that the graph was asked whether what a push tells of may still be seen, by outcome since the daemon came up",
+    );
+    for (outcome, count) in second_look.asked() {
+        family.sample(&[("outcome", outcome)], count);
+    }
     let mut family = text.gauge(
         "iyagi_letter_waiting_letters",
         "Dead letters that wait, by job",
     );
-    let mut waiting = std::collections::BTreeMap::<String, u64>::new();
+    let mut waiting = BTreeMap::<String, u64>::new();
     for group in outbox.letter_groups() {
         *waiting.entry(group.origin).or_default() += group.count;
     }
@@ -70,6 +86,11 @@ pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox, lines: &Lines) {
         "Dead letters given up for good",
     )
     .sample(&[], counts.purged);
+    text.counter(
+        "iyagi_letter_expired_total",
+        "Dead letters that nobody had tried anew in time",
+    )
+    .sample(&[], counts.expired);
     let mut family = text.counter(
         "iyagi_invariant_violations_total",
         "Broken promises; must be 0",
@@ -79,6 +100,21 @@ pub(super) fn of_pushes(text: &mut Exposition, outbox: &Outbox, lines: &Lines) {
     family.sample(&[("invariant", "possible_history")], outbox.contradictions);
     text.gauge("iyagi_journal_head_position", "Position of the last event")
         .sample(&[], outbox.pos);
+}
+
+/// What is given up for good if nobody does anything about it.
+pub(super) fn of_expiring_letters(text: &mut Exposition, outbox: &Outbox, soon: Option<Timestamp>) {
+    let mut family = text.gauge(
+        "iyagi_letter_expiring_letters",
+        "Of the dead letters that wait, the ones that expire within two days, by job",
+    );
+    let mut expiring = BTreeMap::<&str, u64>::new();
+    for state in soon.into_iter().flat_map(|soon| outbox.letters_since(soon)) {
+        *expiring.entry(state.letter.origin.name()).or_default() += 1;
+    }
+    for (origin, count) in expiring {
+        family.sample(&[("origin", origin)], count);
+    }
 }
 
 pub(super) fn of_platforms(text: &mut Exposition, all: &[PlatformStatus]) {

@@ -1,4 +1,4 @@
-//! `POST /opencypher`, for the eight questions that iyagi asks. Whatever is worded otherwise is refused.
+//! `POST /opencypher`, for the nine questions that iyagi asks. Whatever is worded otherwise is refused.
 
 use iyagi::embedded::graph::EmbeddedGraph;
 use iyagi_actors::ports::GraphQueries;
@@ -65,6 +65,14 @@ pub(super) async fn answer(graph: &EmbeddedGraph, body: &[u8]) -> Reply {
             let found = found.expect("an answer").into_iter();
             return rows(found.map(
                 |(id, values)| json!({ "id": id, "value": values.into_iter().next().map(typed) }),
+            ));
+        }
+        "MATCH (source)-[edge]->(target) WHERE id(edge) = $edge \
+         RETURN id(source) AS source, id(target) AS target, type(edge) AS label" => {
+            let found = graph.ends_of(&parameter("edge").into()).await;
+            let found = found.expect("an answer").into_iter();
+            return rows(found.map(
+                |ends| json!({ "source": ends.from, "target": ends.to, "label": ends.label }),
             ));
         }
         "MATCH (source)-[edge]->(target) WHERE id(edge) > $after \

@@ -51,7 +51,17 @@ impl History {
                         by: "minji".to_owned(),
                         because: None,
                     };
-                    self.begin(draft, Entity::new("letter", push.id), purged);
+                    let expired = LetterExpired {
+                        generation,
+                        keep_days: 14,
+                    };
+                    let entity = Entity::new("letter", push.id);
+                    let fact: Fact = if which.is_multiple_of(2) {
+                        purged.into()
+                    } else {
+                        expired.into()
+                    };
+                    self.begin(draft, entity, fact);
                 }
             }
             Step::TellMany if !self.lists.is_empty() => {
@@ -201,6 +211,7 @@ impl History {
             expires_at: push.expires_at,
             on_unknown_outcome: push.on_unknown_outcome,
             own_act_too: false,
+            of_deletion: false,
         };
         let people = (0..people % NAMES).map(person_of).collect();
         let entity = Entity::new("fan_out", self.nth);
