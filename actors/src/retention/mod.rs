@@ -175,6 +175,7 @@ impl<'a, P: Past> Retention<'a, P> {
                 }
                 _ => alone(self.goes_on(event, false)?, Hold::Last),
             },
+            Rule::ForGood => Verdict::Stays(Hold::Last),
             Rule::Never => Verdict::Stays(Hold::Unknown),
         })
     }
