@@ -15,5 +15,5 @@ mod world;
 
 use self::history::{Hands, History};
 use self::state::State;
-use self::steps::{Step, steps};
+use self::steps::steps;
 use self::world::{Host, World};

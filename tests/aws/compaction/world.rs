@@ -82,7 +82,8 @@ impl World {
         let server = ministack();
         let clients = server.clients();
         let (table, bucket) = (unique("compaction"), unique("compaction"));
-        let made = create(&clients.dynamodb, &TableDefinition::journal(&table));
+        let definition = TableDefinition::journal(&table);
+        let made = create(&clients.dynamodb, &definition);
         made.await.expect("the table is made");
         let region = CreateBucketConfiguration::builder()
             .location_constraint(server.region().into())
