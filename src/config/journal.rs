@@ -94,7 +94,11 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     let own = format!("{BUCKET}{}/journal/exports", config.media.bucket);
     if retention.exports.as_ref().is_some_and(String::is_empty) {
         let message = format!("`{key}` is empty: exports need a place");
-        let help = "name a folder, or leave it out for journal-exports in the data folder";
+        let help = if config.aws.enabled {
+            format!("name a bucket, such as {own}, or leave it out")
+        } else {
+            "name a folder, or leave it out for journal-exports in the data folder".to_owned()
+        };
         faults.push(Fault::new(key, message).help(help));
         return;
     }

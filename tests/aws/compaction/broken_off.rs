@@ -13,7 +13,7 @@ use crate::faults::{Fault, FaultProxy, Rule};
 use crate::servers::ministack;
 
 /// Runs that are broken off, each of a log of its own.
-const BREAKS: u32 = 8;
+const BREAKS: u32 = 4;
 
 /// A host that leads, and a log of which much is over.
 async fn filled(seed: u64, proxy: &FaultProxy) -> (World, Host) {

@@ -10,7 +10,7 @@ use super::{History, World, steps};
 use crate::servers::ministack;
 
 /// Histories, and parts of each, after which what is over is taken out.
-const HISTORIES: u32 = 4;
+const HISTORIES: u32 = 2;
 const PARTS: u64 = 3;
 
 /// The others are about what senders do, which nobody did here.

@@ -38,11 +38,11 @@ pub(super) fn of_compaction(
         "iyagi_journal_log_items_total",
         "Items of the log that hosts share that this one has changed since it came up, because of what was taken out",
     );
-    for (change, items) in [
+    for (outcome, items) in [
         ("rewritten", standing.log_rewritten),
         ("removed", standing.log_removed),
     ] {
-        family.sample(&[("change", change)], items);
+        family.sample(&[("outcome", outcome)], items);
     }
     let mut family = text.counter(
         "iyagi_journal_compactions_total",
