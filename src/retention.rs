@@ -1,6 +1,7 @@
-//! The journal's retention outside a daemon: when a moment is old enough, and the journal at rest.
+//! The journal's retention outside a daemon: when a moment is old enough, where exports are kept, and the journal at rest.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use iyagi_actors::journal::JournalFault;
 use iyagi_actors::ports::Clock;
@@ -8,10 +9,15 @@ use iyagi_actors::projections::{Projections, TrafficPolicy};
 use iyagi_messages::ids::Timestamp;
 use thiserror::Error;
 
+use crate::aws::clients::Clients;
+use crate::aws::s3::S3Objects;
 use crate::clock::SystemClock;
-use crate::config::Loaded;
+use crate::config::{Config, ExportsPlace, Loaded};
 use crate::daemon::{DataLock, LockError};
-use crate::embedded::journal::{Compaction, CompactionFault, OpenError, Outcome, SqliteJournal};
+use crate::embedded::journal::{
+    Bucket, Compaction, CompactionFault, OpenError, Outcome, Place, SqliteJournal,
+};
+use crate::spool::{KINDS, Spool};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -20,6 +26,25 @@ const DAY_MS: i64 = 24 * 3_600_000;
 pub fn kept_since(now: Timestamp, keep_days: u32) -> Timestamp {
     let today = now.0.div_euclid(DAY_MS);
     Timestamp((today - i64::from(keep_days)).saturating_mul(DAY_MS))
+}
+
+/// Bytes of exports that are read back at once. The largest has a few dozen million.
+const READ_BACK_BYTES_MAX: u64 = 1 << 30;
+
+/// Where exports are kept, if that is a bucket. Who sends pushes does not depend on it, so it is not looked at yet.
+pub fn exports_bucket(config: &Config, clients: &Clients) -> Option<Place> {
+    let ExportsPlace::Bucket { name, prefix } = config.exports_place() else {
+        return None;
+    };
+    let on_their_way = config.data.dir.join("journal-exports");
+    let spool = Spool::new(config.data.dir.join("spool"), READ_BACK_BYTES_MAX * KINDS);
+    let call_timeout = Duration::from_millis(config.aws.call_timeout_ms);
+    let store = S3Objects::assumed(clients.s3.clone(), &name, call_timeout, Arc::new(spool));
+    Some(Place::Bucket(Bucket {
+        store: Arc::new(store),
+        prefix,
+        on_their_way,
+    }))
 }
 
 /// A journal that no daemon has.
@@ -33,7 +58,8 @@ pub struct AtRest {
 pub enum AtRestError {
     /// A host's journal is the copy of one that others have as well.
     #[error(
-        "the journal of a fleet is a log in DynamoDB: nothing is taken out of it yet, and a host's copy must be whole"
+        "the journal of a fleet is a log that all hosts share: the daemon that leads takes out of it what is over; start it, or \
+         ask it with --operations-url"
     )]
     OfFleet,
     /// A daemon has it.
@@ -57,11 +83,14 @@ impl AtRest {
         let Loaded {
             config, templates, ..
         } = loaded;
+        let path = config.data.dir.join("journal.db");
+        let lock = DataLock::take(&config.data.dir)?;
+        let ExportsPlace::Folder(exports) = config.exports_place() else {
+            return Err(AtRestError::OfFleet);
+        };
         if config.aws.enabled {
             return Err(AtRestError::OfFleet);
         }
-        let path = config.data.dir.join("journal.db");
-        let lock = DataLock::take(&config.data.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = SqliteJournal::open_retaining(&path, clock, config.inbox.retention())?;
         let policy = TrafficPolicy {
@@ -70,7 +99,7 @@ impl AtRest {
         };
         let projections = Projections::recover(&journal, policy).await?;
         Ok(Self {
-            compaction: Compaction::new(journal, projections, config.exports_folder()),
+            compaction: Compaction::new(journal, projections, Place::Folder(exports), None),
             _lock: lock,
         })
     }

@@ -394,6 +394,14 @@ fn of_daemon(fact: &Fact) -> Option<String> {
             number(fact.events, ["event", "events"]),
             fact.through
         ),
+        Fact::JournalExported(fact) => format!(
+            "events {} to {} of the journal are in the export {}",
+            fact.first, fact.last, fact.file
+        ),
+        Fact::JournalTrimmed(fact) => format!(
+            "events were taken out of every copy of the journal, {} by now, up to position {}",
+            fact.by_now.events, fact.by_now.through
+        ),
         Fact::DaemonStarted(fact) => format!("iyagi {} came up", fact.version),
         Fact::DaemonStopped(fact) if fact.drained => "the daemon went down, all done".to_owned(),
         Fact::DaemonStopped(_) => "the daemon went down before all was done".to_owned(),

@@ -728,6 +728,28 @@ facts! {
         /// What those add up to.
         totals: Totals,
     }
+    /// A part of the journal that hosts share was exported. Only what is in such a part is ever taken out.
+    "journal.exported" v 1 => JournalExported {
+        /// The first event in it.
+        first: Pos,
+        /// The last.
+        last: Pos,
+        /// Where it lies in the place of exports.
+        file: String,
+        /// Its size.
+        bytes: u64,
+        /// SHA-256 of the file, hexadecimal.
+        sha256: String,
+        /// SHA-256 of its manifest, hexadecimal.
+        manifest_sha256: String,
+    }
+    /// Events are taken out of the journal that hosts share: of each copy at this place of it.
+    "journal.trimmed" v 1 => JournalTrimmed {
+        /// Where they stood: the first and the last of each run of positions, in order.
+        runs: Vec<(Pos, Pos)>,
+        /// What was taken out by now, these included.
+        by_now: JournalCompacted,
+    }
     /// The daemon came up.
     "daemon.started" v 1 => DaemonStarted {
         /// Its version.

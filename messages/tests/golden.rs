@@ -776,6 +776,24 @@ fn samples() -> Vec<Fact> {
             totals: totals(),
         }
         .into(),
+        JournalExported {
+            first: Pos(100_001),
+            last: Pos(120_000),
+            file: "2026/03/01/100001-120000.jsonl.zst".to_owned(),
+            bytes: 402_311,
+            sha256: "ab".repeat(32),
+            manifest_sha256: "cd".repeat(32),
+        }
+        .into(),
+        JournalTrimmed {
+            runs: vec![(Pos(17), Pos(19)), (Pos(23), Pos(23))],
+            by_now: JournalCompacted {
+                through: Pos(120_000),
+                events: 110_432,
+                totals: totals(),
+            },
+        }
+        .into(),
         DaemonStarted {
             version: "0.1.0".to_owned(),
         }

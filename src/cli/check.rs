@@ -18,7 +18,7 @@ use crate::auth::operators::Operators;
 use crate::aws;
 use crate::aws::clients::Clients;
 use crate::clock::SystemClock;
-use crate::config::{Config, ConfigError, Loaded};
+use crate::config::{Config, ConfigError, ExportsPlace, Loaded};
 use crate::fcm::ServiceAccount;
 
 #[derive(Debug, Args)]
@@ -184,7 +184,7 @@ fn surroundings(config: &Config) -> Vec<Looked> {
     looked.push(port("http.operations", config.http.operations));
     looked.extend(operators(config));
     looked.extend(fcm_key(config));
-    looked.extend(exports_folder(config));
+    looked.extend(exports_place(config));
     if let Some(folder) = &config.media.drop_folder {
         looked.push(match std::fs::read_dir(folder) {
             Ok(_) => Looked::good("drop_folder", folder.display().to_string()),
@@ -259,10 +259,23 @@ fn data_folder(dir: &Path) -> Looked {
 }
 
 /// Whether exports of the journal can be written, where that is not in the data folder.
-fn exports_folder(config: &Config) -> Option<Looked> {
+fn exports_place(config: &Config) -> Option<Looked> {
     let key = "journal.retention.exports";
-    let dir = config.journal.retention.exports.as_ref()?;
-    Some(folder(key, dir, key))
+    match config.exports_place() {
+        ExportsPlace::Folder(dir) if config.journal.retention.exports.is_some() => {
+            Some(folder(key, &dir, key))
+        }
+        ExportsPlace::Folder(_) if config.aws.enabled => Some(Looked::good(
+            key,
+            format!(
+                "there is no bucket, so the fleet's journal keeps everything for ever; s3://{}/journal/exports would let \
+                 go what is over after 90 days",
+                config.media.bucket
+            ),
+        )),
+        // With --aws it is looked whether it can be written to.
+        ExportsPlace::Folder(_) | ExportsPlace::Bucket { .. } => None,
+    }
 }
 
 /// Nothing is made here: a folder that does not exist yet is looked for one step further up.

@@ -14,8 +14,13 @@ use serde_json::json;
 
 use super::provision::block_on;
 use super::{Context, Exit, Failure, Output, RunFlags};
+use crate::aws::clients::Clients;
+use crate::config::ExportsPlace;
 use crate::daemon::accept_journal;
-use crate::embedded::journal::{ExportsReport, Filter, JournalReader, Report, TakenOut, TraceNode};
+use crate::embedded::journal::{
+    ExportsReport, Filter, JournalReader, Place, Report, TakenOut, TraceNode,
+};
+use crate::retention::exports_bucket;
 use crate::tell::{moment, number, sentence};
 
 /// Events that are read at once.
@@ -360,8 +365,17 @@ fn file_failure(path: &Path, source: io::Error) -> Failure {
 fn verify(context: &mut Context) -> Result<Exit, Failure> {
     let journal = context.journal()?;
     let report = journal.verify()?;
-    let folder = context.load(&RunFlags::default())?.config.exports_folder();
-    let exports = journal.verify_exports(&folder)?;
+    let config = context.load(&RunFlags::default())?.config;
+    let exports = block_on(async {
+        let kept = match config.exports_place() {
+            ExportsPlace::Folder(folder) => Place::Folder(folder),
+            ExportsPlace::Bucket { .. } => {
+                let clients = Clients::new(&config.aws).await?;
+                exports_bucket(&config, &clients).expect("exports have a bucket")
+            }
+        };
+        Ok(journal.verify_exports(&kept).await?)
+    })?;
     let out = &mut context.output;
     let sound = report.sound() && exports.damages.is_empty();
     if out.json() {

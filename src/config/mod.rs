@@ -54,7 +54,7 @@ pub use self::delivery::{CloudFrontConfig, DeliveryConfig};
 pub use self::finding::{ConfigError, Finding, Place, SourceFile};
 pub use self::fleet::{FleetConfig, Role};
 pub use self::inbox::InboxConfig;
-pub use self::journal::{JournalConfig, RetentionConfig};
+pub use self::journal::{ExportsPlace, JournalConfig, RetentionConfig};
 pub use self::limits::LimitsConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};

@@ -15,7 +15,7 @@ use super::aws::{AwsAdapters, AwsError, FleetLife};
 use super::embedded::{EmbeddedAdapters, EmbeddedError};
 use crate::aws::clients::ClientsError;
 use crate::aws::instance::Instance;
-use crate::config::Config;
+use crate::config::{Config, ExportsPlace};
 use crate::embedded::journal::Compaction;
 use crate::ffmpeg::Ffmpeg;
 use crate::links::Links;
@@ -113,15 +113,18 @@ impl Adapters {
         }
     }
 
-    /// What takes out of the journal what is over. The copy of a journal that others have as well must be whole.
+    /// What takes out of the journal what is over, if exports have a place.
     pub(super) fn compaction(
         &self,
         projections: &Arc<Projections>,
-        exports: PathBuf,
+        config: &Config,
     ) -> Option<Arc<Compaction>> {
-        match self {
-            Self::Embedded(adapters) => Some(adapters.compaction(projections, exports)),
-            Self::Aws(_) => None,
+        match (self, config.exports_place()) {
+            (Self::Embedded(adapters), ExportsPlace::Folder(exports)) => {
+                Some(adapters.compaction(projections, exports))
+            }
+            (Self::Embedded(_), ExportsPlace::Bucket { .. }) => None,
+            (Self::Aws(adapters), _) => adapters.compaction(projections),
         }
     }
 

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use iyagi_actors::fleet::Fleet;
 use iyagi_actors::fleet::keeper::{FleetFault, FleetKeeper, FleetKeeperContext, Membership};
 use iyagi_actors::journal::Journal;
 use iyagi_actors::ports::{Clock, LeaseFault, Leases, PushGateway, Queue, Retention, Transcriber};
+use iyagi_actors::projections::Projections;
 use iyagi_actors::runtime::{System, Task, TaskError};
 use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
@@ -22,7 +24,7 @@ use crate::aws::cloudfront::key::KeyError;
 use crate::aws::dynamodb::leases::DynamoLeases;
 use crate::aws::dynamodb::metadata::DynamoMetadata;
 use crate::aws::instance::Instance;
-use crate::aws::journal::{self, Parts, Reachable, SharedJournal};
+use crate::aws::journal::{self, LogSweep, Parts, Reachable, SharedJournal};
 use crate::aws::links::AwsLinks;
 use crate::aws::names::Names;
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
@@ -32,9 +34,10 @@ use crate::aws::sns::{Applications, ApplicationsError, DynamoEndpoints, SnsGatew
 use crate::aws::sqs::{OpenQueueError, SqsQueue};
 use crate::aws::transcribe::AmazonTranscribe;
 use crate::config::{Config, Role};
-use crate::embedded::journal::{OpenError, SqliteJournal};
+use crate::embedded::journal::{Compaction, OpenError, Place, Sharing, SqliteJournal};
 use crate::fcm::FcmError;
 use crate::links::Links;
+use crate::retention::exports_bucket;
 use crate::upload_quota::UploadCounts;
 
 /// Every adapter on AWS.
@@ -48,6 +51,9 @@ pub struct AwsAdapters {
     upload_counts: Arc<dyn UploadCounts>,
     copy: Arc<SqliteJournal>,
     journal: Arc<SharedJournal>,
+    sweep: Arc<LogSweep>,
+    /// Where the journal's exports are kept, if that is a bucket.
+    exports: Option<Place>,
     leases: Arc<dyn Leases>,
     membership: Membership,
     instance: Option<Arc<Instance>>,
@@ -222,6 +228,12 @@ impl AwsAdapters {
             upload_counts: table,
             copy,
             journal,
+            sweep: Arc::new(LogSweep::new(
+                clients.dynamodb.clone(),
+                names.journal_table(),
+                Arc::clone(clock),
+            )),
+            exports: exports_bucket(config, &clients),
             leases,
             membership,
             instance: Instance::here(clients.autoscaling, aws.lifecycle_hook.clone()).map(Arc::new),
@@ -255,9 +267,26 @@ impl AwsAdapters {
         self.instance.clone()
     }
 
-    /// Resolves with the reason once the copy has met a full disk or an I/O error.
+    /// What takes out of the shared journal what is over, if exports have a bucket.
+    pub(super) fn compaction(&self, projections: &Arc<Projections>) -> Option<Arc<Compaction>> {
+        let sharing = Sharing {
+            journal: Arc::clone(&self.journal) as _,
+            log: Arc::clone(&self.sweep) as _,
+            fleet: Fleet::member(self.membership.id.clone(), Arc::clone(projections)),
+        };
+        let copy = SqliteJournal::clone(&self.copy);
+        let kept = self.exports.clone()?;
+        let compaction = Compaction::new(copy, Arc::clone(projections), kept, Some(sharing));
+        Some(Arc::new(compaction))
+    }
+
+    /// Resolves with the reason once the copy has met a full disk or an I/O error, or can no longer follow the log.
     pub async fn stopped(&self) -> String {
-        format!("journal: {}", self.copy.stopped().await)
+        let reason = tokio::select! {
+            reason = self.copy.stopped() => reason,
+            reason = self.journal.outrun() => reason,
+        };
+        format!("journal: {reason}")
     }
 
     /// Starts what works beside the actors.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use crate::embedded::journal::Outcome;
+use crate::embedded::journal::{Compaction, Outcome};
 use crate::retention::kept_since;
 use crate::surface::Surface;
 
@@ -23,22 +23,50 @@ pub(super) async fn compact_daily(surface: Arc<Surface>) {
     // The first tick is at once, and a start has more urgent work.
     interval.tick().await;
     let mut done = None;
+    let mut given_back = None;
     let due = || days.map(|days| kept_since(surface.clock.now(), days));
     loop {
         let until = tokio::select! {
             _ = interval.tick() => due().filter(|due| done.is_none_or(|done| done < *due)),
             ordered = compaction.ordered() => Some(ordered),
         };
+        if !compaction.leads() {
+            follow(&surface, compaction, &mut given_back).await;
+            // What the one that leads has begun may be left to this one.
+            done = None;
+            continue;
+        }
         let Some(until) = until else { continue };
         match compaction.run(until).await {
             Ok(outcome) => {
                 tell(&outcome);
                 done = due().filter(|due| until >= *due).or(done);
             }
+            Err(fault) if !compaction.leads() => {
+                tracing::info!(%fault, "the journal is compacted by another host now");
+            }
             Err(fault) => {
                 tracing::error!(%fault, "the journal is not compacted; it is tried again soon");
             }
         }
+    }
+}
+
+/// Gives back the room of what the host that leads has taken out of every copy.
+async fn follow(surface: &Surface, compaction: &Compaction, given_back: &mut Option<u64>) {
+    let taken_out = match surface.journal.compacted().await {
+        Ok(compacted) => compacted.map(|compacted| compacted.events),
+        Err(fault) => {
+            tracing::warn!(%fault, "it is not known whether there is room to be given back");
+            return;
+        }
+    };
+    if taken_out == *given_back {
+        return;
+    }
+    match compaction.give_room_back().await {
+        Ok(()) => *given_back = taken_out,
+        Err(fault) => tracing::warn!(%fault, "the room of what was taken out is not given back"),
     }
 }
 

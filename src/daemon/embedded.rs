@@ -21,7 +21,7 @@ use super::known_graph;
 use crate::aws::opensearch::{OpenSearch, OpenSearchError};
 use crate::config::{Config, DataConfig};
 use crate::embedded::graph::EmbeddedGraph;
-use crate::embedded::journal::{Compaction, OpenError, SqliteJournal};
+use crate::embedded::journal::{Compaction, OpenError, Place, SqliteJournal};
 use crate::embedded::links::LocalLinks;
 use crate::embedded::metadata::EmbeddedMetadata;
 use crate::embedded::objects::{EmbeddedObjects, ObjectsError};
@@ -226,7 +226,13 @@ impl EmbeddedAdapters {
         exports: PathBuf,
     ) -> Arc<Compaction> {
         let journal = SqliteJournal::clone(&self.journal);
-        Arc::new(Compaction::new(journal, Arc::clone(projections), exports))
+        let kept = Place::Folder(exports);
+        Arc::new(Compaction::new(
+            journal,
+            Arc::clone(projections),
+            kept,
+            None,
+        ))
     }
 
     /// What counts people's uploads.

@@ -190,8 +190,7 @@ impl Daemon {
             config.graph.clone(),
             Arc::clone(&tree.projections),
         );
-        let exports = config.exports_folder();
-        let compaction = adapters.compaction(&tree.projections, exports);
+        let compaction = adapters.compaction(&tree.projections, &config);
         let surface = Arc::new(Surface {
             config,
             provenance,

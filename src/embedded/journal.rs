@@ -16,6 +16,7 @@
 //! - `inbox_rows`: how an entry of one lies in its table
 //! - `inbox_reading`: what is asked of it
 //! - `queries`: what is read
+//! - `copy`: what makes it the copy of a log that several hosts share, with `said`
 //! - `compaction`: takes out what is over, with `exports`, `compacted`, `holes` and `past`
 //! - `reader`, `trace`, `verify`: read-only access for the command line, next to a live daemon
 
@@ -23,9 +24,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use iyagi_actors::journal::{
-    Append, Appended, CommitHook, Journal, JournalFault, Replica, Snapshot, Standing,
-};
+use iyagi_actors::journal::{Append, Appended, CommitHook, Journal, JournalFault, Snapshot};
 use iyagi_actors::ports::{Clock, Retention};
 use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::fact::JournalCompacted;
@@ -42,6 +41,7 @@ use crate::embedded::sqlite::{Database, DatabaseError, Undo};
 
 mod compacted;
 mod compaction;
+mod copy;
 mod exports;
 mod holes;
 mod inbox;
@@ -53,14 +53,17 @@ mod queries;
 mod reader;
 mod recently;
 mod rows;
+mod said;
 mod scan;
 mod snapshots;
 mod trace;
 mod verify;
 mod writer;
 
-pub use self::compaction::{Compaction, CompactionFault, Outcome, Standing as CompactionStanding};
-pub use self::exports::{Export, ExportFault};
+pub use self::compaction::{
+    Compaction, CompactionFault, Outcome, Sharing, Standing as CompactionStanding,
+};
+pub use self::exports::{Bucket, Export, ExportFault, Place};
 pub use self::reader::{Filter, JournalReader};
 pub use self::trace::{CONSEQUENCES_MAX, TakenOut, Trace, TraceNode};
 pub use self::verify::{DAMAGES_MAX, Damage, ExportsReport, Report};
@@ -270,41 +273,6 @@ impl Journal for SqliteJournal {
     }
 }
 
-#[async_trait]
-impl Replica for SqliteJournal {
-    async fn standing(
-        &self,
-        ids: Vec<EventId>,
-        entities: Vec<Entity>,
-    ) -> Result<Standing, JournalFault> {
-        let shared = Arc::clone(&self.shared);
-        let work = move |connection: &Connection| {
-            let standing = lock(&shared.writer).standing(connection, &shared.recent, ids, entities);
-            Ok(standing?)
-        };
-        // In the writer's turn, because it alone knows where each entity stands without searching.
-        self.database.write(work).await.map_err(write_fault)
-    }
-
-    async fn follow(&self, events: Vec<Event>) -> Result<(), JournalFault> {
-        let (writing, committed) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
-        let written = self
-            .database
-            .write_then(
-                Undo::WithGroup,
-                move |connection| {
-                    let mut written =
-                        lock(&writing.writer).follow(connection, &writing.recent, events)?;
-                    writing.fold(connection, &mut written)?;
-                    Ok(written)
-                },
-                move |written| committed.announce(written),
-            )
-            .await;
-        written.map(|_| ()).map_err(write_fault)
-    }
-}
-
 impl Shared {
     /// Keeps the inboxes up with the events, in their own transaction.
     fn fold(&self, connection: &Connection, written: &mut Written) -> rusqlite::Result<()> {
@@ -314,13 +282,20 @@ impl Shared {
         Ok(())
     }
 
-    fn announce(&self, written: &Written) {
-        if !written.turns.is_empty() {
-            let mut recent = lock(&self.recent);
-            for turn in &written.turns {
-                recent.forget(*turn);
-            }
+    /// Forgets what is found elsewhere by now, or no longer there.
+    fn tidy(&self, written: &Written) {
+        if written.turns.is_empty() && written.gone.is_empty() {
+            return;
         }
+        let mut recent = lock(&self.recent);
+        for turn in &written.turns {
+            recent.forget(*turn);
+        }
+        recent.remove(&written.gone);
+    }
+
+    fn announce(&self, written: &Written) {
+        self.tidy(written);
         if written.events.is_empty() {
             return;
         }

@@ -5,6 +5,7 @@ mod bearer;
 mod canned;
 mod cloudfront;
 mod cognito;
+mod compaction;
 mod failing;
 mod fan_out;
 mod faults;

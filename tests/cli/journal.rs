@@ -376,25 +376,55 @@ fn a_changed_export_fails_verification_and_is_named() {
 }
 
 #[test]
-fn a_fleets_journal_is_not_compacted_and_says_so() {
+fn a_fleet_exports_to_a_bucket_or_keeps_everything_and_is_told_so() {
     let folder = tempfile::tempdir().expect("a folder");
     story(&folder.path().join("data"));
-    let call = |arguments: &[&str], keep: &str| {
-        Call::new(folder.path(), arguments)
+    let call = |arguments: &[&str], settings: &[(&str, &str)]| {
+        let mut call = Call::new(folder.path(), arguments)
             .env("IYAGI_AWS_ENABLED", "true")
-            .env("IYAGI_AWS_NEPTUNE_ENDPOINT", "http://127.0.0.1:1")
-            .env("IYAGI_JOURNAL_RETENTION_KEEP_DAYS", keep)
-            .answer()
+            .env("IYAGI_AWS_NEPTUNE_ENDPOINT", "http://127.0.0.1:1");
+        for (name, value) in settings {
+            call = call.env(&format!("IYAGI_JOURNAL_RETENTION_{name}"), value);
+        }
+        call.answer()
     };
-    let checked = call(&["check"], "30");
-    assert_eq!(checked.status, 78, "{}", checked.out);
+    let cure = "s3://iyagi/journal/exports";
+    for settings in [
+        [("KEEP_DAYS", "30")].as_slice(),
+        &[("EXPORTS", "")],
+        &[("EXPORTS", "/var/exports")],
+        &[("EXPORTS", "s3://iyagi/posts")],
+    ] {
+        let checked = call(&["check"], settings);
+        assert_eq!(checked.status, 78, "{settings:?}: {}", checked.out);
+        let said = format!("{}{}", checked.out, checked.err);
+        assert!(said.contains("journal.retention.exports"), "{said}");
+        assert!(said.contains(cure), "{said}");
+    }
+    let checked = call(&["check"], &[]);
     let said = format!("{}{}", checked.out, checked.err);
-    assert!(said.contains("journal.retention.keep_days"), "{said}");
-    let compacted = call(&["journal", "compact", "--older-than", "30d"], "0");
+    assert!(said.contains("keeps everything for ever"), "{said}");
+    assert!(said.contains(cure), "{said}");
+    let checked = call(&["check"], &[("EXPORTS", cure)]);
+    assert_eq!(checked.status, 0, "{}{}", checked.out, checked.err);
+    let compacted = call(&["journal", "compact", "--older-than", "30d"], &[]);
     assert_eq!(compacted.status, 78, "{}", compacted.err);
     assert!(
-        compacted.err.contains("a host's copy must be whole"),
+        compacted.err.contains("the daemon that leads"),
         "{}",
         compacted.err
     );
+}
+
+#[test]
+fn exports_without_a_place_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for exports in ["", "s3://archive/iyagi"] {
+        let checked = Call::new(folder.path(), &["check"])
+            .env("IYAGI_JOURNAL_RETENTION_EXPORTS", exports)
+            .answer();
+        assert_eq!(checked.status, 78, "{}", checked.out);
+        let said = format!("{}{}", checked.out, checked.err);
+        assert!(said.contains("name a folder"), "{said}");
+    }
 }

@@ -5,12 +5,15 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::primitives::ByteStream;
 use futures_util::future::join_all;
 use iyagi::clock::SystemClock;
 use iyagi::embedded::journal::JournalReader;
+use iyagi_actors::ports::Clock as _;
 use iyagi_messages::event::Event;
 use iyagi_messages::fact::Fact;
 use iyagi_messages::ids::Pos;
@@ -34,6 +37,8 @@ const COMMITS_AT_ONCE: u64 = 100;
 /// Pushes that may be with the gateway when a host dies.
 const MAX_IN_FLIGHT: u64 = 16;
 const PAUSE: Duration = Duration::from_secs(30);
+/// How often what is over is to be taken out.
+const COMPACT_EVERY: Duration = Duration::from_millis(500);
 /// How long a leader that died or stopped may be missed.
 const REPLACED_WITHIN: Duration = Duration::from_secs(15);
 /// Nothing takes this long unless it is broken.
@@ -47,8 +52,18 @@ struct World {
     bucket: String,
 }
 
+/// What becomes of the journal meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retention {
+    /// Everything stays in it.
+    Never,
+    /// Whatever is over is taken out, as soon as it is, by whoever leads.
+    AllTheTime,
+}
+
 /// One installation with its hosts and its phones.
 pub(crate) struct Round {
+    retention: Retention,
     world: Arc<World>,
     phones: FakeSns,
     folder: tempfile::TempDir,
@@ -106,6 +121,17 @@ impl Drop for Host {
     }
 }
 
+impl Host {
+    fn at(folder: &tempfile::TempDir, number: usize) -> Self {
+        Self {
+            data: folder.path().join(format!("host-{number}")),
+            public: free_address(),
+            operations: free_address(),
+            process: None,
+        }
+    }
+}
+
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").to_string()
@@ -113,7 +139,7 @@ fn free_address() -> String {
 
 impl Round {
     /// Provisions, starts the hosts, and gives everybody a phone.
-    pub(crate) async fn begin() -> Self {
+    pub(crate) async fn begin(retention: Retention) -> Self {
         let server = ministack();
         let (graph, phones) = (Fake::start_at(Arc::new(SystemClock)), FakeSns::start());
         let folder = tempfile::tempdir().expect("a folder");
@@ -134,17 +160,17 @@ impl Round {
         ] {
             environment.push((name.to_owned(), value.to_owned()));
         }
-        let hosts = (0..HOSTS).map(|number| Host {
-            data: folder.path().join(format!("host-{number}")),
-            public: free_address(),
-            operations: free_address(),
-            process: None,
-        });
+        if retention == Retention::AllTheTime {
+            let exports = format!("s3://{bucket}/journal/exports");
+            environment.push(("IYAGI_JOURNAL_RETENTION_EXPORTS".to_owned(), exports));
+        }
+        let hosts = (0..HOSTS).map(|number| Host::at(&folder, number));
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
             .http_status_as_error(false)
             .build();
         let mut round = Self {
+            retention,
             hosts: hosts.collect(),
             world: Arc::new(World {
                 server,
@@ -269,10 +295,16 @@ impl Round {
                 tokio::join!(world.commit_all(), world.upload_all());
             });
         });
+        let compacting = (self.retention == Retention::AllTheTime).then(|| self.compact_on());
         let trouble = self.trouble(random);
         going_on.join().expect("everything is taken");
+        let compacted = compacting.map(Compacting::end);
         let settled = self.wait_until_settled();
-        for number in 0..HOSTS {
+        if let Some(runs) = compacted {
+            assert!(runs > 0, "nothing was ever taken out");
+            self.newcomer_knows_the_same();
+        }
+        for number in 0..self.hosts.len() {
             self.signal(number, "-TERM");
         }
         for host in &mut self.hosts {
@@ -355,9 +387,66 @@ impl Round {
         }
     }
 
-    fn wait_until_settled(&self) -> String {
+    /// Asks every host again and again to take out what is over.
+    fn compact_on(&self) -> Compacting {
+        let urls = self.hosts.iter().map(|host| host.operations.clone());
+        let urls: Vec<String> = urls
+            .map(|address| format!("http://{address}/v1/ops/compaction"))
+            .collect();
+        let agent = self.agent.clone();
+        let going_on = Arc::new(AtomicBool::new(true));
+        let goes_on = Arc::clone(&going_on);
+        let asking = std::thread::spawn(move || {
+            let mut taken = 0;
+            while goes_on.load(Ordering::Relaxed) {
+                for url in &urls {
+                    // One that does not lead refuses, and one that is dead or stopped does not answer.
+                    let order = json!({"before": SystemClock.now()});
+                    let answer = agent.post(url).send_json(order);
+                    taken += u64::from(answer.is_ok_and(|answer| answer.status() == 202));
+                }
+                std::thread::sleep(COMPACT_EVERY);
+            }
+            taken
+        });
+        Compacting { going_on, asking }
+    }
+
+    /// Whoever was stopped until what it had not read was taken out ends, and systemd would start it again.
+    fn revive(&mut self) {
+        for number in 0..self.hosts.len() {
+            let process = self.hosts[number].process.as_mut();
+            let ended = process.and_then(|process| process.try_wait().expect("a child"));
+            if let Some(ended) = ended {
+                assert_eq!(ended.code(), Some(1), "host {number}");
+                assert!(
+                    self.retention == Retention::AllTheTime,
+                    "host {number} ended: {ended}"
+                );
+                self.start(number);
+            }
+        }
+    }
+
+    fn newcomer_knows_the_same(&mut self) {
+        let number = self.hosts.len();
+        let newcomer = Host::at(&self.folder, number);
+        self.hosts.push(newcomer);
+        self.start(number);
+        let status = self.status(number);
+        for (pointer, value) in [("/pushes/matched", PUSHES), ("/pushes/pending", 0)] {
+            assert_eq!(
+                Self::number(status.as_ref(), pointer),
+                Some(value),
+                "{status:?}"
+            );
+        }
+    }
+
+    fn wait_until_settled(&mut self) -> String {
         let began = Instant::now();
         loop {
+            self.revive();
             let settled = (0..HOSTS).all(|number| {
                 let status = self.status(number);
                 let is = |pointer, value| Self::number(status.as_ref(), pointer) == Some(value);
@@ -401,13 +490,18 @@ impl Round {
 
     fn check(&self) -> String {
         let histories: Vec<_> = self.hosts.iter().map(|host| history(&host.data)).collect();
-        let common = histories.iter().map(Vec::len).min().expect("three");
+        let head = |history: &Vec<Event>| history.last().map_or(Pos(0), |event| event.pos);
+        let head = histories.iter().map(head).min().expect("three");
+        let common = histories[0].partition_point(|event| event.pos <= head);
         for history in &histories {
             assert_eq!(
-                history[..common],
+                history[..history.partition_point(|event| event.pos <= head)],
                 histories[0][..common],
                 "all journals agree"
             );
+        }
+        if self.retention == Retention::AllTheTime {
+            self.check_what_was_taken_out(&histories[0]);
         }
         let mut repeats = 0;
         for (host, history) in self.hosts.iter().zip(&histories) {
@@ -422,7 +516,11 @@ impl Round {
                 ),
                 (PUSHES, PUSHES, 0)
             );
-            assert_eq!(report.pictures_without_outcome, []);
+            if self.retention == Retention::Never {
+                assert_eq!(report.pictures_without_outcome, []);
+                let rendered = |event: &Event| matches!(event.fact, Fact::ThumbnailRendered(_));
+                assert!(history.iter().any(rendered));
+            }
             let published = self.published();
             assert_eq!(published.len() as u64, PUSHES, "each push left");
             repeats = published.values().map(|times| times - 1).sum();
@@ -435,11 +533,6 @@ impl Round {
                     "{push} left {times} times: {life:#?}"
                 );
             }
-            assert!(
-                history
-                    .iter()
-                    .any(|event| matches!(event.fact, Fact::ThumbnailRendered(_)))
-            );
         }
         let senders: BTreeMap<_, usize> = histories[0]
             .iter()
@@ -457,6 +550,30 @@ impl Round {
         )
     }
 
+    /// Of what is missing everything is in an export, and most of what was appended is missing.
+    fn check_what_was_taken_out(&self, left: &[Event]) {
+        let last = left.last().expect("something is left").pos;
+        assert!((left.len() as u64) < last.0, "something was taken out");
+        for number in 0..self.hosts.len() {
+            let host = &self.hosts[number];
+            let mut verify = self.command();
+            verify
+                .args(["journal", "verify", "--data-dir"])
+                .arg(&host.data);
+            let verified = verify.output().expect("the binary starts");
+            let said = String::from_utf8_lossy(&verified.stdout);
+            assert!(verified.status.success(), "host {number}: {said}");
+        }
+        let (trims, events) =
+            left.iter()
+                .fold((0, 0), |(trims, events), event| match &event.fact {
+                    Fact::JournalTrimmed(trimmed) => (trims + 1, trimmed.by_now.events),
+                    _ => (trims, events),
+                });
+        assert!(trims > 0);
+        assert_eq!(last.0 - left.len() as u64, events, "as the journal says");
+    }
+
     /// How often each push left.
     fn published(&self) -> BTreeMap<String, u64> {
         let mut published = BTreeMap::new();
@@ -466,6 +583,20 @@ impl Round {
                 .or_default() += 1;
         }
         published
+    }
+}
+
+/// Has what is over taken out until it is told to end.
+struct Compacting {
+    going_on: Arc<AtomicBool>,
+    asking: JoinHandle<u64>,
+}
+
+impl Compacting {
+    /// How many orders were taken.
+    fn end(self) -> u64 {
+        self.going_on.store(false, Ordering::Relaxed);
+        self.asking.join().expect("it asks")
     }
 }
 

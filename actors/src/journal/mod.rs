@@ -11,7 +11,7 @@ mod replica;
 pub use draft::Draft;
 pub use memory::MemoryJournal;
 pub use port::{Append, Appended, CommitHook, Expected, Journal, JournalFault, Recorded, Snapshot};
-pub use replica::{Replica, Standing};
+pub use replica::{Missing, Replica, SharedLog, Standing, Swept};
 
 use crate::runtime::Fault;
 

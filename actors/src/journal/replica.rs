@@ -1,4 +1,4 @@
-//! A host's own copy of a log that several hosts share.
+//! A log that several hosts share, and a host's own copy of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,8 +21,55 @@ pub trait Replica: Journal {
         entities: Vec<Entity>,
     ) -> Result<Standing, JournalFault>;
 
-    /// Repeats the log's next events, and tells the hooks of them. The first must be the one behind the copy's last.
+    /// Repeats the log's next events, and tells the hooks of them. The first must be the one behind the copy's last, and
+    /// none may be missing. What one of them says was taken out of the log is taken out of the copy with it.
     async fn follow(&self, events: Vec<Event>) -> Result<(), JournalFault>;
+
+    /// Forgets everything: what the copy has missed was taken out of the log meanwhile. Nobody may read it yet.
+    async fn begin_anew(&self) -> Result<(), JournalFault>;
+
+    /// Repeats what is left of the log's next events in a copy that began with its first: positions that are missing were
+    /// taken out. Nobody may read the copy before [`Replica::settle`].
+    async fn gather(&self, events: Vec<Event>) -> Result<(), JournalFault>;
+
+    /// Folds what was gathered.
+    async fn settle(&self) -> Result<(), JournalFault>;
+
+    /// What is missing in the copy.
+    async fn missing(&self) -> Result<Missing, JournalFault>;
+}
+
+/// What is missing in a copy: more or less than was taken out of the log means that it is not whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Positions that have no event.
+    pub events: u64,
+    /// Events that were taken out, as the last of them says.
+    pub told: u64,
+}
+
+/// The log itself, as far as what is over leaves it.
+#[async_trait]
+pub trait SharedLog: Send + Sync + 'static {
+    /// Takes out of it what every copy has taken out: the events up to `through` whose positions are `gone`. It ends early,
+    /// with what it has done, once `goes_on` says no. Several that sweep at once do no harm.
+    async fn sweep(
+        &self,
+        through: Pos,
+        gone: &(dyn Fn(Pos) -> bool + Send + Sync),
+        goes_on: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Swept, JournalFault>;
+}
+
+/// What a sweep has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Items of which some events are left.
+    pub rewritten: u64,
+    /// Items of which none is left.
+    pub emptied: u64,
+    /// Items that are no longer there.
+    pub removed: u64,
 }
 
 /// Where a copy stands.

@@ -179,6 +179,7 @@ impl<'a, P: Past> Retention<'a, P> {
                 }
                 _ => alone(self.goes_on(event, false)?, Hold::Last),
             },
+            Rule::ForGood => Verdict::Stays(Hold::Last),
             Rule::Never => Verdict::Stays(Hold::Unknown),
         })
     }

@@ -23,6 +23,8 @@ pub(super) enum Rule {
     LaterOfTemplate,
     /// That no entry of an inbox is read because of it any more, and that its person has read something since.
     MarksNothing,
+    /// Nothing: each of them says what no other event does.
+    ForGood,
     /// Nothing.
     Never,
 }
@@ -77,6 +79,8 @@ impl Rule {
             | Fact::BackfillPaused(_)
             | Fact::BackfillResumed(_)
             | Fact::BackfillCompleted(_)
+            // A host that joins learns from the last one what all of them add up to.
+            | Fact::JournalTrimmed(_)
             | Fact::FleetLed(_)
             | Fact::FleetAssigned(_) => Self::LaterOfKind,
 
@@ -120,6 +124,9 @@ impl Rule {
             Fact::TemplateOptedOut(_) | Fact::TemplateOptedIn(_) => Self::LaterOfTemplate,
 
             Fact::InboxRead(_) => Self::MarksNothing,
+
+            // Which exports there are is told nowhere else to a host that joins.
+            Fact::JournalExported(_) => Self::ForGood,
 
             Fact::Unknown(_) => Self::Never,
         }

@@ -9,7 +9,7 @@ use super::{Looked, Overlap, proven};
 use crate::aws::clients::Clients;
 use crate::aws::dynamodb::definitions::{KeyKind, TableDefinition};
 use crate::aws::names::Names;
-use crate::config::{Config, Role};
+use crate::config::{Config, ExportsPlace, Role};
 
 /// No receipt, no object and no item is called so.
 const NOBODY: &str = "iyagi-check";
@@ -54,6 +54,7 @@ pub(super) async fn check(
     if media && config.media.transcripts.enabled {
         looked.extend(transcripts(clients, &config.aws.name_prefix).await);
     }
+    looked.extend(exports(clients, config).await);
     for definition in tables(config, &names) {
         if there("table", &definition.name) {
             looked.extend(table(clients, &definition).await);
@@ -139,23 +140,42 @@ async fn objects(clients: &Clients, config: &Config) -> Vec<Looked> {
         .collect();
     read.insert(DERIVED_PREFIX);
     for prefix in read {
-        let call = clients.s3.get_object().bucket(bucket);
-        let answer = call.key(format!("{prefix}{NOBODY}")).send().await;
-        let resource = format!("bucket {bucket}, {prefix}*");
-        // Without the right to list, S3 tells nobody that an object is not there.
-        let mut seen = proven(&resource, "s3:GetObject", answer, &["NoSuchKey"]);
-        if let Some(cure) = seen.cure.as_mut() {
-            cure.push_str(", and s3:ListBucket on the bucket");
-        }
-        looked.push(seen);
+        looked.push(reading(clients, bucket, prefix).await);
     }
+    looked.push(writing(clients, bucket, DERIVED_PREFIX).await);
+    looked
+}
+
+/// The journal's exports, in whichever bucket they are.
+async fn exports(clients: &Clients, config: &Config) -> Vec<Looked> {
+    let ExportsPlace::Bucket { name, prefix } = config.exports_place() else {
+        return Vec::new();
+    };
+    vec![
+        reading(clients, &name, &prefix).await,
+        writing(clients, &name, &prefix).await,
+    ]
+}
+
+async fn reading(clients: &Clients, bucket: &str, prefix: &str) -> Looked {
+    let call = clients.s3.get_object().bucket(bucket);
+    let answer = call.key(format!("{prefix}{NOBODY}")).send().await;
+    let resource = format!("bucket {bucket}, {prefix}*");
+    // Without the right to list, S3 tells nobody that an object is not there.
+    let mut seen = proven(&resource, "s3:GetObject", answer, &["NoSuchKey"]);
+    if let Some(cure) = seen.cure.as_mut() {
+        cure.push_str(", and s3:ListBucket on the bucket");
+    }
+    seen
+}
+
+async fn writing(clients: &Clients, bucket: &str, prefix: &str) -> Looked {
     let call = clients.s3.put_object().bucket(bucket);
-    let call = call.key(format!("{DERIVED_PREFIX}{NOBODY}"));
+    let call = call.key(format!("{prefix}{NOBODY}"));
     let answer = call.if_match(format!("\"{NOBODY}\"")).send().await;
     let codes = ["NoSuchKey", "PreconditionFailed"];
-    let resource = format!("bucket {bucket}, {DERIVED_PREFIX}*");
-    looked.push(proven(&resource, "s3:PutObject", answer, &codes));
-    looked
+    let resource = format!("bucket {bucket}, {prefix}*");
+    proven(&resource, "s3:PutObject", answer, &codes)
 }
 
 /// Neither names a job or a recording that there is, so nothing begins.

@@ -7,7 +7,7 @@ use super::attributes::Item;
 use super::fault::TableFault;
 
 /// What became of a conditional write.
-pub(super) enum Changed {
+pub(in crate::aws) enum Changed {
     /// It was made; the item, as the write asks for it.
     Yes(Item),
     /// Its condition did not hold; the item that it did not hold for, if there is one and the write asks for it.
@@ -15,7 +15,7 @@ pub(super) enum Changed {
 }
 
 /// Makes a conditional write to an item of `table`.
-pub(super) async fn change(
+pub(in crate::aws) async fn change(
     table: &str,
     update: UpdateItemFluentBuilder,
 ) -> Result<Changed, TableFault> {

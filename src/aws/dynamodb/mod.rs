@@ -7,7 +7,7 @@
 //! - [`metadata`]: what is known about every file
 
 mod attributes;
-mod conditional;
+pub(super) mod conditional;
 pub mod definitions;
 mod document;
 pub mod fault;

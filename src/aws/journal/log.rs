@@ -1,39 +1,25 @@
-//! The table's items: a commit is one item under its log, or a head under its log and its bytes in parts elsewhere.
-
-use std::collections::HashMap;
+//! The log in its table: writing an item, and reading what the items hold.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use iyagi_messages::event::Event;
 use iyagi_messages::ids::Pos;
-use uuid::Uuid;
 
 use super::commit;
+use super::item::{
+    BODY, Body, Draft, Item, Kept, LAST, LEFT_AT, LEFT_PARTS, LEFT_TOKEN, LOG, MAIN, POS, TOKEN,
+    body_of, key_of, number, number_of, parts_of, span, text,
+};
+use crate::aws::dynamodb::conditional::{Changed, change};
 use crate::aws::dynamodb::fault::TableFault;
 
-/// Bytes in one item; the rest of 400 KB is for names and numbers.
-const PART_BYTES_MAX: usize = 380 * 1024;
 /// Commits in one look; the service cuts at 1 MB by itself.
 const PAGE: i32 = 100;
-
-/// The key attributes, as the table's definition has them.
-const LOG: &str = "log";
-const POS: &str = "pos";
-/// Position of the commit's last event.
-const LAST: &str = "last";
-/// Tells a writer its own commit from that of another one.
-const TOKEN: &str = "token";
-/// The events.
-const BODY: &str = "body";
-/// How many items hold the events, if it is not this one.
-const PARTS: &str = "parts";
-
-/// The log of every commit. There is one in a table.
-const MAIN: &str = "main";
-
-type Item = HashMap<String, AttributeValue>;
 
 /// The log in its table.
 pub(super) struct Log {
@@ -41,12 +27,13 @@ pub(super) struct Log {
     table: String,
 }
 
-/// A commit that is to be written, ever again with the same token until its fate is known.
-pub(super) struct Draft {
-    first: Pos,
-    last: Pos,
-    token: String,
-    body: Vec<u8>,
+/// A part of the log, from one position to another.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    pub(super) first: Pos,
+    pub(super) last: Pos,
+    /// Those that were not taken out.
+    pub(super) events: Vec<Event>,
 }
 
 /// What became of a commit.
@@ -58,24 +45,23 @@ pub(super) enum Fate {
     Taken,
 }
 
-impl Draft {
-    /// The commit of events that are not in the log yet; there must be some.
-    pub(super) fn of(events: &[Event]) -> Self {
-        let place = |event: Option<&Event>| event.map_or_else(Pos::default, |event| event.pos);
-        Self {
-            first: place(events.first()),
-            last: place(events.last()),
-            token: Uuid::now_v7().simple().to_string(),
-            body: commit::encode(events),
-        }
+impl Stretch {
+    /// What of it lies at or behind a position.
+    fn starting_at(mut self, first: Pos) -> Self {
+        self.first = self.first.max(first);
+        self.events.retain(|event| event.pos >= first);
+        self
     }
 
-    fn parts(&self) -> std::slice::Chunks<'_, u8> {
-        self.body.chunks(PART_BYTES_MAX)
-    }
-
-    fn is_large(&self) -> bool {
-        self.body.len() > PART_BYTES_MAX
+    /// The first position whose event was taken out.
+    pub(super) fn hole(&self) -> Option<Pos> {
+        let there = self.events.iter().map(|event| event.pos.0);
+        let hole = there
+            .chain([self.last.0 + 1])
+            .zip(self.first.0..)
+            .find(|(there, due)| there != due);
+        hole.map(|(_, due)| Pos(due))
+            .filter(|due| *due <= self.last)
     }
 }
 
@@ -98,7 +84,11 @@ impl Log {
         }
         let fate = self.write_head(draft).await?;
         if fate == Fate::Taken && draft.is_large() {
-            self.forget_parts(draft).await;
+            let forgotten = self.delete_parts(draft.token(), draft.parts().len() as u64);
+            // Parts that no commit names are never read; they only cost their storage.
+            if let Err(fault) = forgotten.await {
+                tracing::warn!(%fault, token = draft.token(), "a part of a commit that came too late is left in the table");
+            }
         }
         Ok(fate)
     }
@@ -108,17 +98,19 @@ impl Log {
             .client
             .put_item()
             .table_name(&self.table)
-            .item(LOG, AttributeValue::S(MAIN.to_owned()))
-            .item(POS, number(draft.first.0))
-            .item(LAST, number(draft.last.0))
-            .item(TOKEN, AttributeValue::S(draft.token.clone()))
-            .condition_expression("attribute_not_exists(#log)")
-            .expression_attribute_names("#log", LOG)
+            .set_item(Some(draft.head()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = if draft.is_large() {
-            put.item(PARTS, number(draft.parts().len() as u64))
-        } else {
-            put.item(BODY, AttributeValue::B(Blob::new(draft.body.clone())))
+        let put = match &draft.instead_of {
+            None => put
+                .condition_expression("attribute_not_exists(#log)")
+                .expression_attribute_names("#log", LOG),
+            // It must reach as far as it did, or what it has taken over would be lost.
+            Some(instead) => put
+                .condition_expression("#token = :token AND #last = :last")
+                .expression_attribute_names("#token", TOKEN)
+                .expression_attribute_names("#last", LAST)
+                .expression_attribute_values(":token", AttributeValue::S(instead.token.clone()))
+                .expression_attribute_values(":last", number(draft.last.0)),
         };
         let Err(error) = put.send().await else {
             return Ok(Fate::Written);
@@ -132,7 +124,7 @@ impl Log {
                 Some(token) => Some(token.to_owned()),
                 None => self.token_at(draft.first).await?,
             };
-            let own = token.as_deref() == Some(&*draft.token);
+            let own = token.as_deref() == Some(draft.token());
             return Ok(if own { Fate::Written } else { Fate::Taken });
         }
         Err(TableFault::of(&self.table, "PutItem", error))
@@ -143,8 +135,7 @@ impl Log {
             .client
             .get_item()
             .table_name(&self.table)
-            .key(LOG, AttributeValue::S(MAIN.to_owned()))
-            .key(POS, number(first.0))
+            .set_key(Some(key_of(MAIN, first.0)))
             .consistent_read(true)
             .send()
             .await
@@ -157,8 +148,7 @@ impl Log {
         self.client
             .put_item()
             .table_name(&self.table)
-            .item(LOG, parts_of(&draft.token))
-            .item(POS, number(nth))
+            .set_item(Some(key_of(&parts_of(draft.token()), nth)))
             .item(BODY, AttributeValue::B(Blob::new(part)))
             .send()
             .await
@@ -166,90 +156,208 @@ impl Log {
         Ok(())
     }
 
-    /// Parts that no commit names are never read; they only cost their storage, so a failure here is no fault.
-    async fn forget_parts(&self, draft: &Draft) {
-        for (nth, _) in (0..).zip(draft.parts()) {
-            let deleted = self
+    /// Deletes the parts that an item had.
+    pub(super) async fn delete_parts(&self, token: &str, parts: u64) -> Result<(), TableFault> {
+        for nth in 0..parts {
+            let delete = self
                 .client
                 .delete_item()
                 .table_name(&self.table)
-                .key(LOG, parts_of(&draft.token))
-                .key(POS, number(nth))
-                .send()
-                .await;
-            if let Err(error) = deleted {
-                let fault = TableFault::of(&self.table, "DeleteItem", error);
-                tracing::warn!(%fault, token = draft.token, "a part of a commit that came too late is left in the table");
+                .set_key(Some(key_of(&parts_of(token), nth)));
+            let deleted = delete.send().await;
+            deleted.map_err(|error| TableFault::of(&self.table, "DeleteItem", error))?;
+        }
+        Ok(())
+    }
+
+    /// The next stretches behind a position, as they are at this moment; none at the log's end.
+    pub(super) async fn behind(&self, after: Pos) -> Result<Vec<Stretch>, TableFault> {
+        let answer = self
+            .items()
+            .key_condition_expression("#log = :log AND #pos > :pos")
+            .expression_attribute_values(":pos", number(after.0))
+            .send()
+            .await
+            .map_err(|error| TableFault::of(&self.table, "Query", error))?;
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut due = after.0 + 1;
+        for item in answer.items() {
+            let (first, last) = self.span(item)?;
+            if last.0 < due {
+                // An earlier item stands for it, and it is about to be removed.
+                continue;
             }
+            if first.0 > due {
+                break;
+            }
+            stretches.push(self.stretch(item, Pos(due)).await?);
+            due = last.0 + 1;
+        }
+        if stretches.is_empty()
+            && let Some(next) = answer.items().first()
+        {
+            let found = self.holding(Pos(due)).await?;
+            let found = found.ok_or_else(|| {
+                let key = next.get(POS);
+                self.corrupt(
+                    key,
+                    &format!("positions from {due} on are missing before it"),
+                )
+            })?;
+            stretches.push(found.starting_at(Pos(due)));
+        }
+        Ok(stretches)
+    }
+
+    /// The stretch that holds a position, if the log reaches so far.
+    pub(super) async fn holding(&self, pos: Pos) -> Result<Option<Stretch>, TableFault> {
+        let answer = self
+            .items()
+            .key_condition_expression("#log = :log AND #pos <= :pos")
+            .expression_attribute_values(":pos", number(pos.0))
+            .scan_index_forward(false)
+            .send()
+            .await
+            .map_err(|error| TableFault::of(&self.table, "Query", error))?;
+        for item in answer.items() {
+            let (first, last) = self.span(item)?;
+            if last >= pos {
+                return Ok(Some(self.stretch(item, first).await?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next items of the log whose first position is behind one, as they are kept.
+    pub(super) async fn kept_behind(&self, after: Pos) -> Result<Vec<Kept>, TableFault> {
+        let answer = self
+            .items()
+            .key_condition_expression("#log = :log AND #pos > :pos")
+            .expression_attribute_values(":pos", number(after.0))
+            .send()
+            .await
+            .map_err(|error| TableFault::of(&self.table, "Query", error))?;
+        let kept = answer.items().iter().map(|item| {
+            let kept = Kept::of(item);
+            kept.map_err(|reason| self.corrupt(item.get(POS), reason))
+        });
+        kept.collect()
+    }
+
+    /// The events of an item.
+    pub(super) async fn open(&self, kept: &Kept) -> Result<Stretch, TableFault> {
+        self.stretch(&kept.item, kept.first).await
+    }
+
+    /// Lets an item reach further, unless it is another one by now. Its token, by which its parts are called, stays.
+    pub(super) async fn extend(&self, kept: &Kept, last: Pos) -> Result<bool, TableFault> {
+        let update = self
+            .update(kept)
+            .update_expression("SET #last = :last")
+            .condition_expression("#token = :token AND #last = :seen")
+            .expression_attribute_names("#last", LAST)
+            .expression_attribute_values(":last", number(last.0))
+            .expression_attribute_values(":seen", number(kept.last.0));
+        Ok(match change(&self.table, update).await? {
+            Changed::Yes(_) => true,
+            // The answer to the first attempt was lost.
+            Changed::Refused(found) => found.is_some_and(|it| {
+                text(&it, TOKEN) == Some(&kept.token) && number_of(&it, LAST) == Some(last.0)
+            }),
+        })
+    }
+
+    /// Forgets that an item has left parts of another one. They must be gone.
+    pub(super) async fn forget_left(&self, kept: &Kept) -> Result<(), TableFault> {
+        let update = self
+            .update(kept)
+            .update_expression("REMOVE #left_token, #left_parts, #left_at")
+            .expression_attribute_names("#left_token", LEFT_TOKEN)
+            .expression_attribute_names("#left_parts", LEFT_PARTS)
+            .expression_attribute_names("#left_at", LEFT_AT);
+        change(&self.table, update).await.map(drop)
+    }
+
+    fn update(&self, kept: &Kept) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_of(MAIN, kept.first.0)))
+            .condition_expression("#token = :token")
+            .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_values(":token", AttributeValue::S(kept.token.clone()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// Deletes an item that has no events and that an earlier one stands for; one that reaches further by now stays.
+    pub(super) async fn delete_emptied(&self, kept: &Kept) -> Result<(), TableFault> {
+        let deleted = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key_of(MAIN, kept.first.0)))
+            .condition_expression("#last = :last")
+            .expression_attribute_names("#last", LAST)
+            .expression_attribute_values(":last", number(kept.last.0))
+            .send()
+            .await;
+        match deleted {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(TableFault::of(&self.table, "DeleteItem", error))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// The next commits whose first event is behind `after`, as they are at this moment.
-    pub(super) async fn behind(&self, after: Pos) -> Result<Vec<Vec<Event>>, TableFault> {
-        let answer = self
-            .client
+    /// Looks at the log's items, always at the newest of each.
+    fn items(&self) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("#log = :log AND #pos > :after")
             .expression_attribute_names("#log", LOG)
             .expression_attribute_names("#pos", POS)
             .expression_attribute_values(":log", AttributeValue::S(MAIN.to_owned()))
-            .expression_attribute_values(":after", number(after.0))
             .consistent_read(true)
             .limit(PAGE)
-            .send()
-            .await
-            .map_err(|error| TableFault::of(&self.table, "Query", error))?;
-        let mut commits = Vec::new();
-        for item in answer.items() {
-            commits.push(self.events_of(item).await?);
-        }
-        Ok(commits)
     }
 
-    /// The commit that holds the event at a position, if the log reaches so far.
-    pub(super) async fn holding(&self, pos: Pos) -> Result<Option<Vec<Event>>, TableFault> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#log = :log AND #pos <= :pos")
-            .expression_attribute_names("#log", LOG)
-            .expression_attribute_names("#pos", POS)
-            .expression_attribute_values(":log", AttributeValue::S(MAIN.to_owned()))
-            .expression_attribute_values(":pos", number(pos.0))
-            .consistent_read(true)
-            .scan_index_forward(false)
-            .limit(1)
-            .send()
-            .await
-            .map_err(|error| TableFault::of(&self.table, "Query", error))?;
-        match answer.items().first() {
-            Some(item) => Ok(Some(self.events_of(item).await?)),
-            None => Ok(None),
-        }
+    fn span(&self, item: &Item) -> Result<(Pos, Pos), TableFault> {
+        span(item).map_err(|reason| self.corrupt(item.get(POS), reason))
     }
 
-    async fn events_of(&self, item: &Item) -> Result<Vec<Event>, TableFault> {
-        let corrupt = |detail: String| TableFault::Corrupt {
-            table: self.table.clone(),
-            key: format!("{MAIN} {:?}", item.get(POS)),
-            detail,
-        };
-        let body = match (item.get(BODY), item.get(PARTS)) {
-            (Some(AttributeValue::B(body)), _) => body.as_ref().to_vec(),
-            (None, Some(AttributeValue::N(parts))) => {
-                let token = text(item, TOKEN).ok_or_else(|| corrupt("it has no token".into()))?;
-                let parts = parts
-                    .parse()
-                    .map_err(|_| corrupt("its parts are no number".into()))?;
-                self.parts_of(token, parts)
-                    .await?
-                    .ok_or_else(|| corrupt("a part is missing".into()))?
+    /// What an item holds from a position on.
+    async fn stretch(&self, item: &Item, from: Pos) -> Result<Stretch, TableFault> {
+        let corrupt = |reason: &str| self.corrupt(item.get(POS), reason);
+        let (first, last) = self.span(item)?;
+        let events = match body_of(item).map_err(corrupt)? {
+            Body::None => Vec::new(),
+            Body::Here(body) => {
+                commit::decode(body).map_err(|error| corrupt(&error.to_string()))?
             }
-            _ => return Err(corrupt("it has neither events nor parts".into())),
+            Body::Parts(token, parts) => {
+                let body = self.parts_of(token, parts).await?;
+                let body = body.ok_or_else(|| corrupt("a part is missing"))?;
+                commit::decode(&body).map_err(|error| corrupt(&error.to_string()))?
+            }
         };
-        commit::decode(&body).map_err(|error| corrupt(error.to_string()))
+        let whole = Stretch {
+            first,
+            last,
+            events,
+        };
+        Ok(whole.starting_at(from))
+    }
+
+    fn corrupt(&self, key: Option<&AttributeValue>, detail: &str) -> TableFault {
+        TableFault::Corrupt {
+            table: self.table.clone(),
+            key: format!("{MAIN} {key:?}"),
+            detail: detail.to_owned(),
+        }
     }
 
     async fn parts_of(&self, token: &str, parts: u64) -> Result<Option<Vec<u8>>, TableFault> {
@@ -259,8 +367,7 @@ impl Log {
                 .client
                 .get_item()
                 .table_name(&self.table)
-                .key(LOG, parts_of(token))
-                .key(POS, number(nth))
+                .set_key(Some(key_of(&parts_of(token), nth)))
                 .consistent_read(true)
                 .send()
                 .await
@@ -274,16 +381,4 @@ impl Log {
         }
         Ok(Some(body))
     }
-}
-
-fn parts_of(token: &str) -> AttributeValue {
-    AttributeValue::S(format!("parts/{token}"))
-}
-
-fn number(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
-}
-
-fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
 }

@@ -15,13 +15,16 @@
 //! - this file: the journal as the actors see it
 //! - `sequencer`: gathers appends, gives out places, follows the others
 //! - `commit`: events as bytes
-//! - `log`: the table's items
+//! - `log`: the table, with `item`: what its items say
+//! - `sweep`: takes out of the table what every copy has taken out
 //! - `snapshots`: folded state, in the object store, where each host finds it
 
 mod commit;
+mod item;
 mod log;
 mod sequencer;
 mod snapshots;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -31,13 +34,15 @@ use iyagi_actors::journal::{
 };
 use iyagi_actors::ports::{Clock, ObjectStore};
 use iyagi_messages::event::{Entity, Event};
-use iyagi_messages::ids::{EventId, MemberId, Pos};
+use iyagi_messages::fact::JournalCompacted;
+use iyagi_messages::ids::{EventId, MemberId, Pos, Timestamp};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use self::log::Log;
 use self::sequencer::{Orders, Sequencer};
 pub use self::snapshots::Snapshots;
+pub use self::sweep::LogSweep;
 use super::dynamodb::fault::TableFault;
 
 /// The journal of a fleet, as one of its hosts sees it.
@@ -46,6 +51,7 @@ pub struct SharedJournal {
     orders: Orders,
     snapshots: Snapshots,
     reachable: watch::Receiver<Reachable>,
+    outrun: watch::Sender<Option<String>>,
 }
 
 /// Whether the log answers.
@@ -93,6 +99,28 @@ pub enum OpenError {
         /// Where they differ.
         at: Pos,
     },
+    /// What the copy has not read yet was taken out of the log.
+    #[error(
+        "position {at} was taken out of the shared journal before this host had read it; the next start reads anew \
+         what is left"
+    )]
+    Outrun {
+        /// The first that is missing.
+        at: Pos,
+    },
+    /// What is missing in the log is not what was taken out.
+    #[error(
+        "{missing} events are missing in the table `{table}`, and {told} were taken out: restore it from a backup to a \
+         moment before it was damaged"
+    )]
+    Unequal {
+        /// The log's table.
+        table: String,
+        /// Positions that have no event.
+        missing: u64,
+        /// Events that were taken out.
+        told: u64,
+    },
 }
 
 impl SharedJournal {
@@ -103,6 +131,7 @@ impl SharedJournal {
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), OpenError> {
         let log = Log::new(parts.client, parts.table);
         let (report, reachable) = watch::channel(Reachable::Yes);
+        let outrun = watch::Sender::new(None);
         let (orders, received) = sequencer::orders();
         let mut sequencer = Sequencer {
             log,
@@ -110,16 +139,26 @@ impl SharedJournal {
             member: parts.member,
             clock: parts.clock,
             reachable: report,
+            outrun: outrun.clone(),
+            looked_at: Timestamp(0),
         };
-        sequencer.verify().await?;
-        sequencer.catch_up().await?;
+        sequencer.open().await?;
         let journal = Self {
             replica: parts.replica,
             orders,
             snapshots: Snapshots::new(parts.store),
             reachable,
+            outrun,
         };
         Ok((journal, sequencer.run(received)))
+    }
+
+    /// Resolves with the reason once this process has missed what was taken out of the log, and must be started again.
+    pub async fn outrun(&self) -> String {
+        let mut outrun = self.outrun.subscribe();
+        let reason = outrun.wait_for(Option::is_some).await;
+        // The sender lives as long as `self`, so the wait ends only with a reason.
+        reason.ok().and_then(|it| it.clone()).unwrap_or_default()
     }
 
     /// Whether the log answers, and whenever that changes.
@@ -156,6 +195,10 @@ impl Journal for SharedJournal {
 
     async fn caused_by(&self, id: EventId) -> Result<Vec<Event>, JournalFault> {
         self.replica.caused_by(id).await
+    }
+
+    async fn compacted(&self) -> Result<Option<JournalCompacted>, JournalFault> {
+        self.replica.compacted().await
     }
 
     async fn head(&self) -> Result<Pos, JournalFault> {

@@ -11,7 +11,8 @@ use iyagi_messages::ids::{EventId, MemberId, Pos, Seq, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::log::{Draft, Fate, Log};
+use super::item::Draft;
+use super::log::{Fate, Log, Stretch};
 use super::{OpenError, Reachable};
 use crate::aws::dynamodb::fault::TableFault;
 
@@ -23,6 +24,11 @@ const WAITING_MAX: usize = 4_096;
 const FOLLOW_MIN: Duration = Duration::from_millis(50);
 /// How seldom while they do not. What another host requests waits so long at the most.
 const FOLLOW_MAX: Duration = Duration::from_millis(500);
+/// Whoever has not looked for longer looks before it writes: the place that it knows as free may be one whose item was
+/// emptied and removed since.
+const LOOKED_MS_MAX: u64 = 60_000;
+/// Times that a copy is begun before the log is taken for damaged.
+const BEGINNINGS_MAX: u32 = 3;
 /// How soon the log is tried again when it does not answer.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 /// How seldom.
@@ -44,6 +50,10 @@ pub(super) struct Sequencer {
     pub(super) member: MemberId,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reachable: watch::Sender<Reachable>,
+    /// Why this process cannot go on with the log.
+    pub(super) outrun: watch::Sender<Option<String>>,
+    /// When the copy last had all of the log.
+    pub(super) looked_at: Timestamp,
 }
 
 /// Appends with the places that they get if nobody is quicker.
@@ -70,45 +80,108 @@ impl Orders {
 }
 
 impl Sequencer {
-    /// Checks that the copy is one of this log.
-    pub(super) async fn verify(&self) -> Result<(), OpenError> {
-        let at = self.replica.head().await?;
-        let Some(last) = self
-            .replica
-            .read(Pos(at.0.saturating_sub(1)), 1)
-            .await?
-            .pop()
-        else {
-            return Ok(());
-        };
-        let there = self.log.holding(at).await?.unwrap_or_default();
-        if there
-            .iter()
-            .any(|event| event.pos == at && event.id == last.id)
-        {
-            return Ok(());
+    /// Brings the copy up to the log, from its beginning again if it has missed what was taken out.
+    pub(super) async fn open(&mut self) -> Result<(), OpenError> {
+        let (head, missing) = (self.replica.head().await?, self.replica.missing().await?);
+        // One that was interrupted while it began does not add up.
+        if head > Pos(0) && missing.events == missing.told {
+            match self.go_on(head).await {
+                Err(OpenError::Outrun { at }) => tracing::warn!(
+                    %at,
+                    "what this host had not read yet was taken out of the shared journal; its copy is made anew"
+                ),
+                Err(OpenError::Replica(fault @ JournalFault::Corrupt { .. })) => {
+                    tracing::error!(%fault, "the copy of the shared journal is made anew");
+                }
+                done => return done,
+            }
         }
-        Err(OpenError::Foreign {
+        let mut attempt = 1;
+        loop {
+            self.replica.begin_anew().await?;
+            match self.begin().await {
+                // What was taken out while it was read does not add up.
+                Err(OpenError::Unequal { .. }) if attempt < BEGINNINGS_MAX => attempt += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn go_on(&mut self, head: Pos) -> Result<(), OpenError> {
+        self.verify(head).await?;
+        self.catch_up().await.map(drop)
+    }
+
+    /// Repeats what is left of the log in a copy that has nothing.
+    async fn begin(&mut self) -> Result<(), OpenError> {
+        let mut read = Pos(0);
+        loop {
+            let stretches = self.log.behind(read).await?;
+            let Some(last) = stretches.last().map(|stretch| stretch.last) else {
+                break;
+            };
+            read = last;
+            let events = stretches.into_iter().flat_map(|stretch| stretch.events);
+            self.replica.gather(events.collect()).await?;
+        }
+        self.replica.settle().await?;
+        let missing = self.replica.missing().await?;
+        let head = self.replica.head().await?;
+        if missing.events != missing.told || head != read {
+            return Err(OpenError::Unequal {
+                table: self.log.table().to_owned(),
+                missing: missing.events + read.0.saturating_sub(head.0),
+                told: missing.told,
+            });
+        }
+        self.looked_at = self.clock.now();
+        Ok(())
+    }
+
+    /// Checks that the copy is one of this log.
+    async fn verify(&self, at: Pos) -> Result<(), OpenError> {
+        let foreign = |at: Pos| OpenError::Foreign {
             table: self.log.table().to_owned(),
             at,
-        })
+        };
+        let there = self.log.holding(at).await?.ok_or_else(|| foreign(at))?;
+        let known: Vec<Event> = there.events.into_iter().filter(|it| it.pos <= at).collect();
+        let positions = known.iter().map(|event| event.pos).collect();
+        let here = self.replica.at(positions).await?;
+        let here: HashMap<Pos, EventId> = here.iter().map(|it| (it.pos, it.id)).collect();
+        for event in &known {
+            // What the copy has taken out may still be there.
+            if here.get(&event.pos).is_some_and(|id| *id != event.id) {
+                return Err(foreign(event.pos));
+            }
+        }
+        match known.last() {
+            Some(event) if event.pos == at => Ok(()),
+            _ => Err(OpenError::Outrun { at }),
+        }
     }
 
     /// Repeats whatever the log has and the copy has not; says whether there was anything.
-    pub(super) async fn catch_up(&mut self) -> Result<bool, OpenError> {
+    async fn catch_up(&mut self) -> Result<bool, OpenError> {
         let mut any = false;
         loop {
             let after = self.replica.head().await?;
-            let commits = self.log.behind(after).await?;
-            if commits.is_empty() {
+            let asked = self.clock.now();
+            let stretches = self.log.behind(after).await?;
+            if stretches.is_empty() {
+                self.looked_at = asked;
                 return Ok(any);
             }
             any = true;
-            self.replica.follow(commits.concat()).await?;
+            if let Some(at) = stretches.iter().find_map(Stretch::hole) {
+                return Err(OpenError::Outrun { at });
+            }
+            let events = stretches.into_iter().flat_map(|stretch| stretch.events);
+            self.replica.follow(events.collect()).await?;
         }
     }
 
-    /// Works until nobody can append any more, or the copy fails.
+    /// Works until nobody can append any more, or the copy cannot be kept up.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut interval = FOLLOW_MIN;
         let mut look_at = Instant::now() + interval;
@@ -119,9 +192,15 @@ impl Sequencer {
                     let mut batch = vec![order];
                     gather(&mut orders, &mut batch);
                     self.commit(batch).await;
+                    if self.outrun.borrow().is_some() {
+                        return;
+                    }
                 }
                 () = sleep_until(look_at) => {
                     let any = self.follow().await;
+                    if self.outrun.borrow().is_some() {
+                        return;
+                    }
                     interval = if any { FOLLOW_MIN } else { (interval * 3 / 2).min(FOLLOW_MAX) };
                     look_at = Instant::now() + interval;
                 }
@@ -136,9 +215,17 @@ impl Sequencer {
                 any
             }
             Err(error) => {
+                self.note_outrun(&error);
                 self.report(Reachable::No(error.to_string()));
                 false
             }
+        }
+    }
+
+    /// Nothing that this process has folded can be folded on once it has missed an event.
+    fn note_outrun(&self, error: &OpenError) {
+        if let OpenError::Outrun { .. } = error {
+            self.outrun.send_replace(Some(error.to_string()));
         }
     }
 
@@ -162,6 +249,9 @@ impl Sequencer {
 
     async fn plan_and_write(&mut self, batch: &[Order]) -> Result<Plan, JournalFault> {
         loop {
+            if self.clock.now().since_ms(self.looked_at) > LOOKED_MS_MAX {
+                self.insist_on_catching_up().await?;
+            }
             let plan = self.plan(batch).await?;
             if plan.events.is_empty() {
                 return Ok(plan);
@@ -198,7 +288,8 @@ impl Sequencer {
                 Ok(_) => return Ok(()),
                 Err(OpenError::Replica(fault)) => return Err(fault),
                 Err(OpenError::Table(fault)) => wait = self.pause(&fault, wait).await,
-                Err(error @ OpenError::Foreign { .. }) => {
+                Err(error) => {
+                    self.note_outrun(&error);
                     return Err(JournalFault::Stopped(error.to_string()));
                 }
             }

@@ -86,14 +86,24 @@ impl S3Objects {
             let reason = reason_of(&error);
             return Err(OpenBucketError::Unavailable { bucket, reason });
         }
-        let objects = Self {
+        let objects = Self::assumed(client, bucket, call_timeout, spool);
+        objects.warn_without_versions().await;
+        Ok(objects)
+    }
+
+    /// A bucket that is taken to be there: if it is not, each call says so.
+    pub fn assumed(
+        client: Client,
+        bucket: &str,
+        call_timeout: Duration,
+        spool: Arc<Spool>,
+    ) -> Self {
+        Self {
             client,
             bucket: bucket.to_owned(),
             call_timeout,
             spool,
-        };
-        objects.warn_without_versions().await;
-        Ok(objects)
+        }
     }
 
     async fn warn_without_versions(&self) {

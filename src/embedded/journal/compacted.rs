@@ -60,12 +60,7 @@ pub(super) fn read(connection: &Connection) -> Result<Option<JournalCompacted>, 
 /// Takes out some events, given in order of position, which are whole stories and are all in exports.
 pub(super) fn take_out(connection: &Connection, events: &[Event]) -> Result<(), WriteFault<Kept>> {
     let refused = |kept: Kept| WriteFault::Refused(kept);
-    let before = read(connection).map_err(|fault| refused(Kept::Journal(fault)))?;
-    let mut compacted = before.unwrap_or_default();
-    retention::add(&mut compacted.totals, events).map_err(|error| refused(error.into()))?;
-    compacted.events += events.len() as u64;
-    let last = events.last().map_or(Pos::default(), |event| event.pos);
-    compacted.through = compacted.through.max(last);
+    let compacted = with(connection, events).map_err(refused)?;
     let mut delete = connection.prepare_cached("DELETE FROM event WHERE pos = ?1")?;
     for event in events {
         if delete.execute([event.pos.0 as i64])? == 0 {
@@ -74,11 +69,23 @@ pub(super) fn take_out(connection: &Connection, events: &[Event]) -> Result<(), 
     }
     let positions: Vec<u64> = events.iter().map(|event| event.pos.0).collect();
     holes::add(connection, &positions)?;
-    Ok(write(connection, compacted)?)
+    Ok(write(connection, &compacted)?)
 }
 
-fn write(connection: &Connection, compacted: JournalCompacted) -> rusqlite::Result<()> {
-    let fact = Fact::from(compacted);
+/// What was taken out once some more events are, given in order of position.
+pub(super) fn with(connection: &Connection, events: &[Event]) -> Result<JournalCompacted, Kept> {
+    let before = read(connection).map_err(Kept::Journal)?;
+    let mut compacted = before.unwrap_or_default();
+    retention::add(&mut compacted.totals, events)?;
+    compacted.events += events.len() as u64;
+    let last = events.last().map_or(Pos::default(), |event| event.pos);
+    compacted.through = compacted.through.max(last);
+    Ok(compacted)
+}
+
+/// Keeps what was taken out so far in place of what was kept before.
+pub(super) fn write(connection: &Connection, compacted: &JournalCompacted) -> rusqlite::Result<()> {
+    let fact = Fact::from(compacted.clone());
     let (version, body) = (fact.version(), fact.body());
     connection
         .prepare_cached("DELETE FROM compaction")?

@@ -6,14 +6,15 @@
 //!
 //! # Layout
 //! - this file: a run from its beginning to its end, and who wants one
+//! - `sharing`: what is different where hosts share the journal
 //! - `walk`: what is judged
 //! - `room`: how the room is given back
 
 mod room;
+mod sharing;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -29,9 +30,10 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use utoipa::ToSchema;
 
+pub use self::sharing::Sharing;
 use self::walk::{Walk, older_than};
 use super::compacted::{self, Kept};
-use super::exports::{self, Export, ExportFault};
+use super::exports::{self, Export, ExportFault, Place};
 use super::rows::statement_fault;
 use super::writer::lock;
 use super::{SqliteJournal, write_fault};
@@ -41,7 +43,9 @@ use crate::embedded::sqlite::{DatabaseError, Undo};
 pub struct Compaction {
     journal: SqliteJournal,
     projections: Arc<Projections>,
-    folder: PathBuf,
+    kept: Place,
+    /// Other hosts have the same journal.
+    sharing: Option<Sharing>,
     /// Two runs would take out the same.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -64,6 +68,10 @@ pub struct Standing {
     pub done_at: Option<Timestamp>,
     /// Bytes of the file that were given back to the file system.
     pub returned_bytes: u64,
+    /// Items of the log that hosts share that were written anew, with what was left.
+    pub log_rewritten: u64,
+    /// Items of that log that were deleted.
+    pub log_removed: u64,
 }
 
 /// How the runs stand, and what is to be done.
@@ -98,6 +106,12 @@ pub enum CompactionFault {
     /// The journal cannot be read or written.
     #[error(transparent)]
     Journal(#[from] JournalFault),
+    /// Another host does it.
+    #[error("the journal of a fleet is compacted by the host that leads, and this one does not")]
+    Follows,
+    /// What was judged is no longer so.
+    #[error("{0} has changed since it was judged")]
+    Overtaken(Entity),
     /// Some events do not add up, so they were left.
     #[error("some events at and behind position {at} were left: {reason}")]
     Left {
@@ -109,12 +123,18 @@ pub enum CompactionFault {
 }
 
 impl Compaction {
-    /// Of a journal that `projections` are folded from, with exports below `folder`.
-    pub fn new(journal: SqliteJournal, projections: Arc<Projections>, folder: PathBuf) -> Self {
+    /// Of a journal that `projections` are folded from, with exports at a place; of the copy of one, if hosts share it.
+    pub fn new(
+        journal: SqliteJournal,
+        projections: Arc<Projections>,
+        kept: Place,
+        sharing: Option<Sharing>,
+    ) -> Self {
         Self {
             journal,
             projections,
-            folder,
+            kept,
+            sharing,
             turn: tokio::sync::Mutex::default(),
             state: Mutex::default(),
             bell: Notify::new(),
@@ -153,6 +173,9 @@ impl Compaction {
     /// Takes out what is over and was appended before `until`. Of several calls at once one runs after the other.
     pub async fn run(&self, until: Timestamp) -> Result<Outcome, CompactionFault> {
         let _turn = self.turn.lock().await;
+        if !self.leads() {
+            return Err(CompactionFault::Follows);
+        }
         lock(&self.state).standing.running = true;
         let ran = self.run_alone(until).await;
         let now = self.journal.shared.clock.now();
@@ -186,23 +209,37 @@ impl Compaction {
             }
             if outcome.taken_out == 0 {
                 // A snapshot from before what is taken out could not be folded on.
-                self.projections.save(&self.journal).await?;
+                self.projections.save(self.written_by()).await?;
             }
             let batch: Vec<Event> = std::mem::take(&mut walk.batch).into_values().collect();
             outcome.taken_out += batch.len() as u64;
             let begun = Instant::now();
-            self.take_out(batch).await?;
+            match &self.sharing {
+                None => self.take_out(batch).await?,
+                Some(sharing) => self.take_out_everywhere(sharing, &batch).await?,
+            }
             // Half of the writer's time is left to others, whatever waits.
             tokio::time::sleep(begun.elapsed()).await;
         }
         outcome.kinds = walk.kinds;
         // Also what a run has left that was interrupted.
         if let Some(compacted) = self.not_noted().await? {
+            if let Some(sharing) = &self.sharing {
+                self.sweep_log(sharing, compacted.through).await?;
+            }
             self.sweep().await?;
             outcome.returned_bytes = self.give_back().await?;
             self.note(compacted).await?;
         }
         Ok(outcome)
+    }
+
+    /// The journal as the actors write to it.
+    fn written_by(&self) -> &dyn Journal {
+        match &self.sharing {
+            None => &self.journal,
+            Some(sharing) => &*sharing.journal,
+        }
     }
 
     /// What a run would take out at this moment. It writes nothing.
@@ -222,8 +259,9 @@ impl Compaction {
 
     async fn export(&self, until: Timestamp) -> Result<Vec<Export>, CompactionFault> {
         let mut made = Vec::new();
+        self.kept.clear()?;
         loop {
-            let folder = self.folder.clone();
+            let folder = self.kept.folder().to_owned();
             let next = self.journal.query(move |connection, _| {
                 let before =
                     exports::last(connection).map_err(|error| statement_fault(0, &error))?;
@@ -237,14 +275,11 @@ impl Compaction {
             let Some(export) = next.await?? else {
                 return Ok(made);
             };
-            let remembered = export.clone();
-            let write =
-                move |connection: &Connection| Ok(exports::remember(connection, &remembered)?);
-            self.journal
-                .database
-                .write(write)
-                .await
-                .map_err(write_fault)?;
+            self.kept.keep(&export).await?;
+            match &self.sharing {
+                None => self.remember(export.clone()).await?,
+                Some(sharing) => sharing.remember(&export).await?,
+            }
             tracing::info!(
                 file = export.file,
                 events = export.last.0 - export.first.0 + 1,
@@ -252,6 +287,12 @@ impl Compaction {
             );
             made.push(export);
         }
+    }
+
+    async fn remember(&self, export: Export) -> Result<(), CompactionFault> {
+        let write = move |connection: &Connection| Ok(exports::remember(connection, &export)?);
+        let written = self.journal.database.write(write).await;
+        Ok(written.map_err(write_fault)?)
     }
 
     async fn bounds(&self, until: Timestamp, exported: Pos) -> Result<Bounds, CompactionFault> {
@@ -328,7 +369,7 @@ impl Compaction {
         let mut draft = Draft::new(&"retention", "retention");
         let upstream = format!("{}|{}", compacted.through, compacted.events);
         draft.begin(&upstream, own_entity(), compacted);
-        self.journal.append(draft.finish()).await?;
+        self.written_by().append(draft.finish()).await?;
         Ok(())
     }
 

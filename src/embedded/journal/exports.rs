@@ -8,14 +8,18 @@
 //! - this file: what an export is, and what the journal remembers of each
 //! - `writing`: how the next one is made
 //! - `checking`: how one is read back
+//! - `place`: where they are kept
 
 mod checking;
+mod place;
 mod writing;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use iyagi_actors::journal::JournalFault;
+use iyagi_actors::ports::StoreFault;
+use iyagi_messages::fact::JournalExported;
 use iyagi_messages::ids::{EventId, Pos, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
@@ -23,7 +27,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-pub(super) use self::checking::check;
+pub use self::place::{Bucket, Place};
 pub(super) use self::writing::write_next;
 use super::holes::Holes;
 use super::rows::Stored;
@@ -109,6 +113,9 @@ pub enum ExportFault {
         /// What is different.
         reason: String,
     },
+    /// The bucket cannot be written or read.
+    #[error(transparent)]
+    Store(StoreFault),
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalFault),
@@ -147,6 +154,32 @@ impl Export {
             sha256: row.get(4)?,
             manifest_sha256: row.get(5)?,
         })
+    }
+}
+
+impl From<&JournalExported> for Export {
+    fn from(exported: &JournalExported) -> Self {
+        Self {
+            first: exported.first,
+            last: exported.last,
+            file: exported.file.clone(),
+            bytes: exported.bytes,
+            sha256: exported.sha256.clone(),
+            manifest_sha256: exported.manifest_sha256.clone(),
+        }
+    }
+}
+
+impl From<&Export> for JournalExported {
+    fn from(export: &Export) -> Self {
+        Self {
+            first: export.first,
+            last: export.last,
+            file: export.file.clone(),
+            bytes: export.bytes,
+            sha256: export.sha256.clone(),
+            manifest_sha256: export.manifest_sha256.clone(),
+        }
     }
 }
 

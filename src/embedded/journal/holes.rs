@@ -78,20 +78,17 @@ pub(super) fn any_between(
 
 /// Notes that the events at some positions, in order, are taken out.
 pub(super) fn add(connection: &Connection, positions: &[u64]) -> rusqlite::Result<()> {
-    let mut rest = positions;
-    while let Some(&first) = rest.first() {
-        let length = rest
-            .iter()
-            .zip(first..)
-            .take_while(|(pos, due)| **pos == *due);
-        let length = length.count();
-        add_one(connection, first, first + length as u64 - 1)?;
-        rest = &rest[length..];
-    }
-    Ok(())
+    runs(positions).try_for_each(|(first, last)| add_run(connection, first, last))
 }
 
-fn add_one(connection: &Connection, first: u64, last: u64) -> rusqlite::Result<()> {
+/// The first and the last of each run of positions, which are given in order.
+pub(super) fn runs(positions: &[u64]) -> impl Iterator<Item = (u64, u64)> {
+    let runs = positions.chunk_by(|before, next| before + 1 == *next);
+    runs.filter_map(|run| Some((*run.first()?, *run.last()?)))
+}
+
+/// Notes that the events of a run of positions are taken out, none of which was before.
+pub(super) fn add_run(connection: &Connection, first: u64, last: u64) -> rusqlite::Result<()> {
     let before: Option<(i64, i64)> = connection
         .prepare_cached(
             "SELECT first, last FROM hole WHERE first < ?1 ORDER BY first DESC LIMIT 1",

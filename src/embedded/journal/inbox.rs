@@ -70,6 +70,12 @@ impl Inboxes {
         }
     }
 
+    /// Forgets what is known of inboxes that are made anew.
+    pub(super) fn begin_anew(&self) {
+        *lock(&self.unread) = Recently::default();
+        *lock(&self.dropping) = None;
+    }
+
     /// Folds an append's events. Yields whose inboxes changed.
     pub(super) fn fold(
         &self,

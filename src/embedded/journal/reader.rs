@@ -11,7 +11,7 @@ use iyagi_messages::ids::{EventId, Pos};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::exports::{self, Export};
+use super::exports::{self, Export, Place};
 use super::lookup::{By, Covered, Recent, entity_key, id_key};
 use super::rows::{COLUMNS, SCHEMA, statement_fault};
 use super::trace::{self, Trace};
@@ -184,10 +184,10 @@ impl JournalReader {
         })
     }
 
-    /// Reads every export below a folder back, to the last byte, and checks that what was taken out is in one.
-    pub fn verify_exports(&self, folder: &Path) -> Result<ExportsReport, JournalFault> {
+    /// Reads every export back from where they are kept, to the last byte, and checks that what was taken out is in one.
+    pub async fn verify_exports(&self, kept: &Place) -> Result<ExportsReport, JournalFault> {
         let noted = self.in_transaction(Noted::load)?;
-        Ok(verify::verify_exports(&noted, folder))
+        Ok(verify::verify_exports(&noted, kept).await)
     }
 
     fn at_one_moment<T>(

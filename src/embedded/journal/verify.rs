@@ -1,7 +1,6 @@
 //! The full check of a journal: everything that opening checks, and all that it leaves out for speed.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use iyagi_actors::journal::{JournalFault, Snapshot};
 use iyagi_messages::event::Entity;
@@ -11,7 +10,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::exports::{self, Export};
+use super::exports::{self, Export, Place};
 use super::holes::Holes;
 use super::lookup::{By, Covered, entity_key, id_key};
 use super::rows::{COLUMNS, RowFault, Stored, statement_fault};
@@ -176,7 +175,7 @@ impl Noted {
 }
 
 /// Reads every export back. What was taken out of the journal must be in them.
-pub(super) fn verify_exports(noted: &Noted, folder: &Path) -> ExportsReport {
+pub(super) async fn verify_exports(noted: &Noted, kept: &Place) -> ExportsReport {
     let mut report = ExportsReport::default();
     let mut before: Option<&Export> = None;
     for export in &noted.exports {
@@ -188,7 +187,7 @@ pub(super) fn verify_exports(noted: &Noted, folder: &Path) -> ExportsReport {
         if export.first.0 != due {
             damaged(format!("the exports before it end ahead of position {due}"));
         }
-        match exports::check(folder, export, before) {
+        match kept.check(export, before).await {
             Ok(()) => report.events += export.last.0 - export.first.0 + 1,
             Err(fault) => damaged(fault.to_string()),
         }

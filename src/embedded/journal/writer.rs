@@ -8,9 +8,11 @@ use iyagi_messages::event::{Entity, Event};
 use iyagi_messages::ids::{EventId, Incarnation, PersonId, Pos, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::holes;
 use super::lookup::{self, By, Covered, Filter, Recent, Turn, Turns, entity_key, id_key};
 use super::recently::Recently;
 use super::rows::{Draft, Place};
+use super::said;
 use crate::embedded::sqlite::WriteFault;
 
 /// An append on its way to the writer.
@@ -28,6 +30,8 @@ pub(super) struct Written {
     pub(super) turns: Vec<Turn>,
     /// Whose inboxes changed.
     pub(super) inboxes: Vec<PersonId>,
+    /// Events that are no longer there once the append is durable.
+    pub(super) gone: Vec<Event>,
 }
 
 /// Where the journal stands, as its one writer knows it.
@@ -45,6 +49,15 @@ struct Head {
     seq: u64,
     pos: u64,
     id: EventId,
+}
+
+/// What is repeated of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// Every event.
+    Yes,
+    /// What is left of it: positions that are missing were taken out.
+    ButForWhatIsGone,
 }
 
 const HEADS_MAX: usize = 65_536;
@@ -84,7 +97,7 @@ impl Writer {
         let first = self.head + 1;
         let mut events = Vec::with_capacity(fresh.len());
         for draft in fresh {
-            events.push(self.insert(connection, recent, draft, &actor, at)?);
+            events.push(self.insert(connection, recent, draft, &actor, (None, at))?);
         }
         let turns = self
             .turns
@@ -92,30 +105,57 @@ impl Writer {
         Ok(self.written(duplicates, events, turns))
     }
 
-    /// Repeats events that were given their places elsewhere. Refuses before its first change.
-    pub(super) fn follow(
+    /// Refuses events that were given their places elsewhere and cannot be repeated here.
+    pub(super) fn check_repeated(
+        &self,
+        connection: &Connection,
+        events: &[Event],
+        whole: Whole,
+    ) -> Result<(), Fault> {
+        check_places(self.head, events, whole)?;
+        match whole {
+            Whole::Yes => said::check(connection, self.head, events),
+            Whole::ButForWhatIsGone => Ok(()),
+        }
+    }
+
+    /// Repeats events that were checked, and takes out what they say.
+    pub(super) fn repeat(
         &mut self,
         connection: &Connection,
         recent: &Mutex<Recent>,
         events: Vec<Event>,
-    ) -> Result<Written, Fault> {
+    ) -> rusqlite::Result<Written> {
         let first = self.head + 1;
-        for (event, expected) in events.iter().zip(first..) {
-            if event.pos != Pos(expected) {
-                let reason = format!("position {} cannot follow {}", event.pos, expected - 1);
-                return Err(WriteFault::Refused(JournalFault::Unreadable(reason)));
-            }
-        }
         let mut repeated = Vec::with_capacity(events.len());
+        let mut gone = Vec::new();
         for event in events {
-            let (actor, at) = (event.actor.clone(), event.at);
-            let draft = Draft::of(event);
-            repeated.push(self.insert(connection, recent, draft, &actor, at)?);
+            let (due, pos) = (self.head + 1, event.pos.0);
+            if pos > due {
+                holes::add_run(connection, due, pos - 1)?;
+                self.head = pos - 1;
+            }
+            let (actor, place) = (event.actor.clone(), (Some(event.seq.0), event.at));
+            let event = self.insert(connection, recent, Draft::of(event), &actor, place)?;
+            let taken = said::heed(connection, &event)?;
+            self.forget(&taken);
+            gone.extend(taken);
+            repeated.push(event);
         }
         let turns = self
             .turns
             .take(connection, &lock(recent), self.head + 1 - first, self.head)?;
-        Ok(self.written(0, repeated, turns))
+        Ok(Written {
+            gone,
+            ..self.written(0, repeated, turns)
+        })
+    }
+
+    /// Forgets where everything stood.
+    pub(super) fn begin_anew(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let filter = Filter::for_journal_of(0);
+        *self = Self::new(0, Covered::load(connection)?, filter);
+        Ok(())
     }
 
     /// Where the journal stands, as far as an append of these ids to these entities needs it.
@@ -162,6 +202,7 @@ impl Writer {
             events,
             turns,
             inboxes: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -210,7 +251,7 @@ impl Writer {
         recent: &Mutex<Recent>,
         draft: Draft,
         actor: &Incarnation,
-        at: Timestamp,
+        (given_seq, at): (Option<u64>, Timestamp),
     ) -> rusqlite::Result<Event> {
         let head = self.head_of(connection, recent, &draft.event.entity)?;
         let cause_pos = match (draft.event.cause, head) {
@@ -219,7 +260,7 @@ impl Writer {
             (Some(cause), Some(head)) if head.id == cause => Some(head.pos),
             (Some(cause), _) => position_of(connection, recent, cause)?,
         };
-        let seq = seq_of(head).0 + 1;
+        let seq = given_seq.unwrap_or(seq_of(head).0 + 1);
         let pos = self.head + 1;
         let event = draft.insert(
             connection,
@@ -292,6 +333,23 @@ impl Writer {
 
 fn seq_of(head: Option<Head>) -> Seq {
     head.map_or_else(Seq::default, |head| Seq(head.seq))
+}
+
+fn check_places(head: u64, events: &[Event], whole: Whole) -> Result<(), Fault> {
+    let mut before = head;
+    for event in events {
+        let pos = event.pos.0;
+        let follows = match whole {
+            Whole::Yes => pos == before + 1,
+            Whole::ButForWhatIsGone => pos > before,
+        };
+        if !follows {
+            let reason = format!("position {pos} cannot follow {before}");
+            return Err(WriteFault::Refused(JournalFault::Unreadable(reason)));
+        }
+        before = pos;
+    }
+    Ok(())
 }
 
 /// Position of the last event.

@@ -93,6 +93,9 @@ pub async fn order(
         let preview = preview.map_err(|fault| Problem::internal("the journal", &fault))?;
         return Ok(response::ok(&view(compaction, Some(preview))));
     }
+    if !compaction.leads() {
+        return Err(of_leader(surface));
+    }
     let wish = CompactionRequested {
         before,
         by,
@@ -111,9 +114,20 @@ pub async fn order(
 
 fn compaction(surface: &Surface) -> Result<&Compaction, Problem> {
     surface.compaction.as_deref().ok_or_else(|| {
-        let detail = "the journal of a fleet is not compacted: nothing is taken out of its log in DynamoDB yet";
+        let detail = "`journal.retention.exports` names no bucket, which the journal of a fleet is exported to before anything \
+                      is taken out of it";
         Problem::new(Kind::Unavailable, detail)
     })
+}
+
+/// Another host does it.
+fn of_leader(surface: &Surface) -> Problem {
+    let leader = surface.tree.projections.members().leader.clone();
+    let leader = leader.map_or_else(|| "nobody leads yet".to_owned(), |it| format!("{it} leads"));
+    let detail = format!(
+        "the journal of a fleet is compacted by the host that leads, and this one does not: {leader}"
+    );
+    Problem::new(Kind::Unavailable, detail)
 }
 
 fn moment(ms: u64) -> Result<Timestamp, Problem> {

@@ -84,7 +84,8 @@ async fn a_hole_that_is_not_known_any_more_is_a_gap() {
     );
     assert!(why_not_opened(&world).contains("is missing"));
     let reader = JournalReader::open(&world.path()).expect("opens");
-    let exports = reader.verify_exports(&world.exports()).expect("readable");
+    let exports = reader.verify_exports(&world.kept()).await;
+    let exports = exports.expect("readable");
     let told = |damage: &Damage| matches!(damage, Damage::TakenOut { .. });
     assert!(exports.damages.iter().any(told), "{:?}", exports.damages);
 }
@@ -161,9 +162,10 @@ fn files_of(world: &World, export: &Export) -> [PathBuf; 2] {
 }
 
 /// Which exports are damaged.
-fn damaged(world: &World) -> Vec<String> {
+async fn damaged(world: &World) -> Vec<String> {
     let reader = JournalReader::open(&world.path()).expect("opens");
-    let report = reader.verify_exports(&world.exports()).expect("readable");
+    let report = reader.verify_exports(&world.kept()).await;
+    let report = report.expect("readable");
     let damaged = report.damages.into_iter().map(|damage| match damage {
         Damage::Export { file, .. } => file,
         other => panic!("{other}"),
@@ -174,7 +176,7 @@ fn damaged(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn an_export_that_is_not_what_was_exported_is_named() {
     let (world, exports) = exported().await;
-    assert_eq!(damaged(&world), [""; 0]);
+    assert_eq!(damaged(&world).await, [""; 0]);
     let export = &exports[1];
     for path in files_of(&world, export) {
         let whole = fs::read(&path).expect("there");
@@ -183,18 +185,28 @@ async fn an_export_that_is_not_what_was_exported_is_named() {
         let longer = [&whole[..], b"\n"].concat();
         for wrong in [&flipped[..], &whole[..whole.len() - 1], &longer, b""] {
             fs::write(&path, wrong).expect("written");
-            assert_eq!(damaged(&world), [&export.file[..]], "{}", path.display());
+            assert_eq!(
+                damaged(&world).await,
+                [&export.file[..]],
+                "{}",
+                path.display()
+            );
         }
         fs::remove_file(&path).expect("removed");
-        assert_eq!(damaged(&world), [&export.file[..]], "{}", path.display());
+        assert_eq!(
+            damaged(&world).await,
+            [&export.file[..]],
+            "{}",
+            path.display()
+        );
         fs::write(&path, &whole).expect("written");
-        assert_eq!(damaged(&world), [""; 0]);
+        assert_eq!(damaged(&world).await, [""; 0]);
     }
     let place = format!("DELETE FROM export WHERE first = {}", export.first);
     change(&world, &place);
     let next = &exports[2];
     let twice = [&next.file[..], &next.file[..]];
-    assert_eq!(damaged(&world), twice, "one is missing before it");
+    assert_eq!(damaged(&world).await, twice, "one is missing before it");
 }
 
 /// A journal of several days, which was exported.
@@ -243,5 +255,5 @@ async fn exports_of_other_histories_are_set_aside_each_by_a_name_of_its_own() {
         .collect();
     aside.sort();
     assert_eq!(aside, others);
-    assert_eq!(damaged(&world), [""; 0]);
+    assert_eq!(damaged(&world).await, [""; 0]);
 }

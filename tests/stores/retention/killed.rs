@@ -157,7 +157,8 @@ async fn killed_at_any_moment_it_loses_nothing_and_goes_on_where_it_was() {
         assert_eq!(reader.verify().expect("readable").damages, []);
         assert_eq!(
             reader
-                .verify_exports(&world.exports())
+                .verify_exports(&world.kept())
+                .await
                 .expect("readable")
                 .damages,
             []

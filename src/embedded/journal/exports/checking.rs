@@ -106,7 +106,7 @@ pub(super) fn read_back(path: &Path, first: Pos) -> Result<Held, ExportFault> {
 }
 
 /// Checks an export and its manifest, which must name the one before.
-pub(in crate::embedded::journal) fn check(
+pub(super) fn check(
     folder: &Path,
     export: &Export,
     before: Option<&Export>,

@@ -26,7 +26,7 @@ const LEVEL: i32 = 3;
 /// What a file is called until it is whole.
 const PARTIAL_SUFFIX: &str = ".partial";
 /// What a file is called that the journal does not know of.
-const ASIDE_SUFFIX: &str = ".unknown";
+pub(super) const ASIDE_SUFFIX: &str = ".unknown";
 
 /// Exports what is behind the last export and older than `until`, at most a day of it. None if there is nothing.
 pub(in crate::embedded::journal) fn write_next(

@@ -35,6 +35,16 @@ pub(super) fn of_compaction(
     )
     .sample(&[], standing.returned_bytes);
     let mut family = text.counter(
+        "iyagi_journal_log_items_total",
+        "Items of the log that hosts share that this one has changed since it came up, because of what was taken out",
+    );
+    for (outcome, items) in [
+        ("rewritten", standing.log_rewritten),
+        ("removed", standing.log_removed),
+    ] {
+        family.sample(&[("outcome", outcome)], items);
+    }
+    let mut family = text.counter(
         "iyagi_journal_compactions_total",
         "Runs that took out what is over since the daemon came up, by outcome",
     );

@@ -13,8 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use iyagi::embedded::journal::SqliteJournal;
-use iyagi_actors::journal::{Draft, Journal as _};
+use iyagi_actors::journal::{Draft, Journal};
 use iyagi_actors::ports::Clock;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::Fact;
@@ -77,7 +76,7 @@ impl History {
         }
     }
 
-    pub(super) async fn go_on(&mut self, journal: &SqliteJournal, steps: &[Step]) {
+    pub(super) async fn go_on(&mut self, journal: &dyn Journal, steps: &[Step]) {
         for step in steps {
             let mut draft = Draft::new(&"test", "test");
             self.nth += 1;
