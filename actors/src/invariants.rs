@@ -318,7 +318,8 @@ impl Audit {
 
     fn check_sender(&mut self, event: &Event) {
         let recipient = push_of(event).and_then(|push| self.recipients.get(&push));
-        let Some(recipient) = recipient.filter(|_| self.members.leader.is_some()) else {
+        // Divisions that are over may have been taken out: nothing is known of a time before the first that is left.
+        let Some(recipient) = recipient.filter(|_| !self.members.all.is_empty()) else {
             return;
         };
         let owner = owner_of(Lane::of(recipient), &self.members.all);
