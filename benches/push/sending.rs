@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -176,9 +176,6 @@ fn payload(number: usize) -> Payload {
     }
 }
 
-/// When all changes were made: a moment ago, as an inbox drops what is old.
-static BEGAN: LazyLock<Timestamp> = LazyLock::new(|| SystemClock.now());
-
 /// Makes the graph tell what all pushes are about: one that has waited is sent only of what is still there.
 pub(crate) async fn introduce(graph: &EmbeddedGraph) {
     let person = Operation::AddVertex {
@@ -213,7 +210,8 @@ pub(crate) fn push(number: usize) -> Push {
         actor: Some(WHO.into()),
         subject: Some(WHO.into()),
         key: None,
-        at: *BEGAN,
+        // An inbox drops what is old, and a push of an older change is looked at again.
+        at: SystemClock.now(),
         expires_at: Timestamp(i64::MAX / 2),
         on_unknown_outcome: OnUnknownOutcome::Resend,
         burst: None,
