@@ -181,6 +181,11 @@ async fn a_write_that_was_on_its_way_while_its_place_was_emptied_finds_it_taken(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_waited_until_its_place_was_given_free_looks_before_it_is_written() {
+    an_append_that_comes_late_is_refused(Fault::Page(503), GUARD_HOURS + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_anew_too_late_does_not_undo_what_another_host_has_swept() {
     let world = World::new().await;
     let proxy = FaultProxy::before(ministack());
