@@ -251,7 +251,8 @@ impl World {
         parts.count()
     }
 
-    async fn scan(&self) -> Vec<HashMap<String, AttributeValue>> {
+    /// Whatever the table has.
+    pub(super) async fn scan(&self) -> Vec<HashMap<String, AttributeValue>> {
         let items = ministack().clients().dynamodb.scan();
         let items = items.table_name(&self.table).consistent_read(true);
         let items = items.into_paginator().items().send();
