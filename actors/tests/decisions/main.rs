@@ -1,5 +1,6 @@
 //! What the actors decide, as given(events) · when(message) · then(events or fault).
 
+mod auditing;
 mod explaining;
 mod feedback;
 mod gates;

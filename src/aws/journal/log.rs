@@ -83,14 +83,34 @@ impl Log {
             }
         }
         let fate = self.write_head(draft).await?;
-        if fate == Fate::Taken && draft.is_large() {
-            let forgotten = self.delete_parts(draft.token(), draft.parts().len() as u64);
-            // Parts that no commit names are never read; they only cost their storage.
-            if let Err(fault) = forgotten.await {
-                tracing::warn!(%fault, token = draft.token(), "a part of a commit that came too late is left in the table");
-            }
+        if fate == Fate::Taken {
+            self.forget_parts(draft).await;
         }
         Ok(fate)
+    }
+
+    /// The same for a commit that has waited for so long that its place may have been taken, emptied and given free: a
+    /// place that the log reaches is not free, even where no item begins there.
+    pub(super) async fn write_late(&self, draft: &Draft) -> Result<Fate, TableFault> {
+        if self.holding(draft.first).await?.is_none() {
+            return self.write(draft).await;
+        }
+        if self.token_at(draft.first).await?.as_deref() == Some(draft.token()) {
+            return Ok(Fate::Written);
+        }
+        self.forget_parts(draft).await;
+        Ok(Fate::Taken)
+    }
+
+    async fn forget_parts(&self, draft: &Draft) {
+        if !draft.is_large() {
+            return;
+        }
+        let forgotten = self.delete_parts(draft.token(), draft.parts().len() as u64);
+        // Parts that no commit names are never read; they only cost their storage.
+        if let Err(fault) = forgotten.await {
+            tracing::warn!(%fault, token = draft.token(), "a part of a commit that came too late is left in the table");
+        }
     }
 
     async fn write_head(&self, draft: &Draft) -> Result<Fate, TableFault> {

@@ -24,8 +24,8 @@ const WAITING_MAX: usize = 4_096;
 const FOLLOW_MIN: Duration = Duration::from_millis(50);
 /// How seldom while they do not. What another host requests waits so long at the most.
 const FOLLOW_MAX: Duration = Duration::from_millis(500);
-/// Whoever has not looked for longer looks before it writes: the place that it knows as free may be one whose item was
-/// emptied and removed since.
+/// Whoever has not looked for longer looks before it writes, also what it drafted long ago: the place that it knows as free
+/// may be one whose item was emptied and removed since.
 const LOOKED_MS_MAX: u64 = 60_000;
 /// Times that a copy is begun before the log is taken for damaged.
 const BEGINNINGS_MAX: u32 = 3;
@@ -249,7 +249,7 @@ impl Sequencer {
 
     async fn plan_and_write(&mut self, batch: &[Order]) -> Result<Plan, JournalFault> {
         loop {
-            if self.clock.now().since_ms(self.looked_at) > LOOKED_MS_MAX {
+            if self.looked_long_ago() {
                 self.insist_on_catching_up().await?;
             }
             let plan = self.plan(batch).await?;
@@ -267,11 +267,20 @@ impl Sequencer {
         }
     }
 
+    fn looked_long_ago(&self) -> bool {
+        self.clock.now().since_ms(self.looked_at) > LOOKED_MS_MAX
+    }
+
     /// Writes one commit until its fate is known.
     async fn insist(&self, draft: &Draft) -> Fate {
         let mut wait = RETRY_MIN;
         loop {
-            match self.log.write(draft).await {
+            let written = if self.looked_long_ago() {
+                self.log.write_late(draft).await
+            } else {
+                self.log.write(draft).await
+            };
+            match written {
                 Ok(fate) => {
                     self.report(Reachable::Yes);
                     return fate;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use iyagi::aws::journal::OpenError;
 use iyagi_actors::journal::Journal as _;
+use iyagi_messages::fact::Fact;
 
 use super::World;
 use super::world::GUARD_HOURS;
@@ -58,6 +60,56 @@ async fn an_item_that_is_missing_is_damage_and_no_hole() {
         reason.contains(&format!("positions from {last} on are missing")),
         "{reason}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_was_emptied_although_nothing_of_it_was_taken_out_is_damage() {
+    let world = World::new().await;
+    let leader = world.host("leader").await;
+    world.led_by(&leader).await;
+    for id in 0..10 {
+        leader.append(id).await;
+    }
+    world.compact(&leader, 0).await.expect("compacted");
+    let whole = leader.append(10).await;
+    leader.append(11).await;
+    let emptied = ministack().clients().dynamodb.update_item();
+    let emptied = emptied
+        .table_name(&world.table)
+        .key("log", AttributeValue::S("main".to_owned()))
+        .key("pos", AttributeValue::N(whole.to_string()))
+        .update_expression("SET emptied_at = :at REMOVE body")
+        .expression_attribute_values(":at", AttributeValue::N("1".to_owned()));
+    emptied.send().await.expect("emptied");
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = world.host_by(ministack(), "newcomer", folder).await;
+    let refused = refused.map(drop).expect_err("refused");
+    assert!(
+        matches!(refused, OpenError::Unequal { missing, told, .. } if missing == told + 1),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_of_which_some_events_go_keeps_the_others_to_the_letter() {
+    let world = World::new().await;
+    let leader = world.host("leader").await;
+    world.led_by(&leader).await;
+    leader.append_some_that_last(40, 10).await;
+    let last = leader.append_some_that_last(1_500, 500).await;
+    assert!(world.parts().await > 1, "it is large");
+    leader.append(0).await;
+    leader.append(1).await;
+    let rows = leader.rows().await.expect("readable");
+    let mut staying: Vec<_> = rows.into_iter().filter(|it| it.pos <= last).collect();
+    staying.retain(|event| !matches!(event.fact, Fact::MetadataRemoved(_)));
+    world.compact(&leader, 0).await.expect("compacted");
+    let rewritten = leader.compaction.standing().log_rewritten;
+    assert_eq!(rewritten, 4, "both, and the two behind them");
+    let newcomer = world.host("newcomer").await;
+    let mut there = newcomer.rows().await.expect("readable");
+    there.retain(|event| event.pos <= last);
+    assert!(there == staying, "{} of {}", there.len(), staying.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::{Hands, State};
+use crate::faults::FaultProxy;
 use crate::objects::spool;
 use crate::servers::{Server, ministack, unique};
 
@@ -34,6 +35,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const PREFIX: &str = "of/iyagi/";
 /// Hours after which the keys of items that are empty are given free.
 pub(super) const GUARD_HOURS: u64 = 24 * 7;
+/// A kind that no build knows: such events are never over.
+const LASTS: &str = "test.lasts";
 /// Nothing takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
@@ -219,6 +222,16 @@ impl World {
         state(&whole, &folded, &path, now).await
     }
 
+    /// Waits until so many more calls have met a fault of a proxy.
+    pub(super) async fn faults(proxy: &FaultProxy, more: u32) {
+        let deadline = Instant::now() + PATIENCE;
+        let awaited = proxy.fired() + more;
+        while proxy.fired() < awaited {
+            assert!(Instant::now() < deadline, "too little is called");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Every item of the log: its first position, and whether it has events.
     pub(super) async fn items(&self) -> BTreeMap<u64, bool> {
         let items = self.scan().await.into_iter();
@@ -238,7 +251,8 @@ impl World {
         parts.count()
     }
 
-    async fn scan(&self) -> Vec<HashMap<String, AttributeValue>> {
+    /// Whatever the table has.
+    pub(super) async fn scan(&self) -> Vec<HashMap<String, AttributeValue>> {
         let items = ministack().clients().dynamodb.scan();
         let items = items.table_name(&self.table).consistent_read(true);
         let items = items.into_paginator().items().send();
@@ -313,6 +327,12 @@ impl Host {
         }
     }
 
+    /// Waits until the journal says that it cannot go on.
+    pub(super) async fn outrun(&self) -> String {
+        let outrun = tokio::time::timeout(PATIENCE, self.journal.outrun());
+        outrun.await.expect("it stops")
+    }
+
     pub(super) async fn state(&self, now: Timestamp) -> State {
         state(&self.copy, &self.projections, &self.path(), now).await
     }
@@ -323,7 +343,14 @@ impl Host {
 
     /// Appends what is over as soon as it is old.
     pub(super) async fn append(&self, id: u64) -> Pos {
-        self.append_all(vec![format!("posts/{id}.jpg")]).await
+        self.try_append(id).await.expect("appended")
+    }
+
+    /// The same, where it may be refused.
+    pub(super) async fn try_append(&self, id: u64) -> Result<Pos, JournalFault> {
+        let mut draft = Draft::new(&"test#1", "upload:1");
+        removed(&mut draft, &format!("posts/{id}.jpg"));
+        self.append_drafted(draft).await
     }
 
     /// So many at once that no single item holds them.
@@ -331,22 +358,37 @@ impl Host {
         let mut random = fastrand::Rng::with_seed(7);
         // Random text hardly deflates.
         let mut key = || -> String { (0..500).map(|_| random.alphanumeric()).collect() };
-        let keys = (0..events).map(|nth| format!("posts/{nth}-{}.jpg", key()));
-        self.append_all(keys.collect()).await;
+        let mut draft = Draft::new(&"test#1", "upload:1");
+        for nth in 0..events {
+            removed(&mut draft, &format!("posts/{nth}-{}.jpg", key()));
+        }
+        self.append_drafted(draft).await.expect("appended");
     }
 
-    async fn append_all(&self, keys: Vec<String>) -> Pos {
+    /// So many at once, of which every third is over as soon as it is old, and the others never are. Yields the last.
+    pub(super) async fn append_some_that_last(&self, events: u64, chars: usize) -> Pos {
+        let mut random = fastrand::Rng::with_seed(events);
         let mut draft = Draft::new(&"test#1", "upload:1");
-        for key in keys {
-            let entity = Entity::new("metadata", &key);
-            let removed = MetadataRemoved {
-                key: ObjectKey::new(&*key).expect("a key"),
-                sequencer: Sequencer(String::new()),
-            };
-            draft.begin(&key, entity, removed);
+        for nth in 0..events {
+            let text: String = (0..chars).map(|_| random.alphanumeric()).collect();
+            let name = format!("{nth}-{text}");
+            if nth % 3 == 0 {
+                removed(&mut draft, &format!("posts/{name}.jpg"));
+            } else {
+                let lasts = UnknownFact {
+                    kind: LASTS.to_owned(),
+                    version: 1,
+                    body: format!(r#"{{"name":"{name}"}}"#),
+                };
+                draft.begin(&name, Entity::new("test", &name), Fact::Unknown(lasts));
+            }
         }
+        self.append_drafted(draft).await.expect("appended")
+    }
+
+    async fn append_drafted(&self, draft: Draft) -> Result<Pos, JournalFault> {
         let appended = self.journal.append(draft.finish()).await;
-        appended.expect("appended").last
+        appended.map(|appended| appended.last)
     }
 
     /// Ends it as a kill does. What it has on its disk stays.
@@ -368,6 +410,15 @@ async fn state(
     let before = Timestamp(now.0 - age_ms);
     while copy.drop_older(before).await.expect("dropped") {}
     State::of(projections, path, now)
+}
+
+/// Drafts what is over as soon as it is old.
+fn removed(draft: &mut Draft, key: &str) {
+    let removed = MetadataRemoved {
+        key: ObjectKey::new(key).expect("a key"),
+        sequencer: Sequencer(String::new()),
+    };
+    draft.begin(key, Entity::new("metadata", key), removed);
 }
 
 /// The same event, as a build sees it that does not know what it says of the journal.

@@ -105,6 +105,21 @@ async fn a_stalled_call_does_not_take_effect() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_held_takes_effect_although_nobody_waits_any_more() {
+    let proxy = FaultProxy::before(ministack());
+    let clients = proxy.server().clients();
+    let queue = queue(&clients).await;
+    let sqs = impatient(proxy.server());
+    proxy.inject(Rule::always(SEND, Fault::Held));
+    let send = sqs.send_message().queue_url(&queue).message_body("held");
+    send.send().await.expect_err("no answer");
+    let direct = ministack().clients();
+    assert_eq!(bodies(&direct, &queue).await, [] as [&str; 0]);
+    proxy.deliver_held();
+    assert_eq!(bodies(&direct, &queue).await, ["held"]);
+}
+
+#[tokio::test]
 async fn half_of_a_batch_fails_and_was_not_sent() {
     let proxy = FaultProxy::before(ministack());
     let clients = proxy.server().clients();

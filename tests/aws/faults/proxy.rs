@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Error(ServiceError),
     /// Nobody answers until the proxy is healed.
     Stall,
+    /// The call is on its way until the proxy is healed, and takes effect only then, whether or not anybody still waits.
+    Held,
     /// The call takes effect; the connection breaks in the middle of the answer's body.
     ResetMidBody,
     /// The call takes effect; half of the answer's body is missing, and the length agrees.
@@ -132,6 +134,7 @@ pub(crate) struct FaultProxy {
 struct State {
     plan: Mutex<Plan>,
     healed: Condvar,
+    arrived: Condvar,
 }
 
 #[derive(Default)]
@@ -139,6 +142,8 @@ struct Plan {
     rules: Vec<Rule>,
     /// Raised by healing, which ends the stalls that began before.
     healings: u64,
+    /// Calls that are on their way.
+    held: u32,
     fired: u32,
     /// Calls that change something.
     changes: u32,
@@ -191,6 +196,16 @@ impl FaultProxy {
         self.state.healed.notify_all();
     }
 
+    /// Heals it, and waits until all calls that were on their way have taken effect.
+    pub(crate) fn deliver_held(&self) {
+        self.heal();
+        let on_their_way = |plan: &mut Plan| plan.held > 0;
+        let arrived = &self.state.arrived;
+        let waited = arrived.wait_timeout_while(self.state.plan(), UPSTREAM_PATIENCE, on_their_way);
+        let (plan, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(plan.held, 0, "the upstream does not answer");
+    }
+
     /// How many calls met a fault.
     pub(crate) fn fired(&self) -> u32 {
         self.state.plan().fired
@@ -216,7 +231,7 @@ impl State {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rule that a request meets.
+    /// The rule that a request meets. One that it holds counts as on its way from here on.
     fn meet(&self, request: &Request) -> Option<Rule> {
         let mut plan = self.plan();
         plan.changes += u32::from(call::changes(request));
@@ -231,6 +246,7 @@ impl State {
             rule.times = rule.times.saturating_sub(1);
             let rule = *rule;
             plan.fired += 1;
+            plan.held += u32::from(rule.fault == Fault::Held);
             return Some(rule);
         }
         None
@@ -243,6 +259,11 @@ impl State {
             .healed
             .wait_timeout_while(plan, STALL_MAX, |plan| plan.healings == begun);
         drop(waited);
+    }
+
+    fn arrive(&self) {
+        self.plan().held -= 1;
+        self.arrived.notify_all();
     }
 }
 
@@ -267,6 +288,12 @@ fn serve(client: &TcpStream, upstream: &str, state: &State) -> io::Result<()> {
             Fault::Stall => {
                 state.stall();
                 return client.shutdown(Shutdown::Both);
+            }
+            Fault::Held => {
+                state.stall();
+                let response = forward(upstream, &request);
+                state.arrive();
+                deliver(client, &response?)?;
             }
             Fault::ResetMidBody => {
                 let response = forward(upstream, &request)?;

@@ -36,7 +36,11 @@ impl Column {
     pub(super) fn takes_effect(&self) -> bool {
         match self.fault {
             Fault::Page(_) | Fault::Error(_) | Fault::Stall => false,
-            Fault::ResetMidBody | Fault::Truncated | Fault::AnswerLost | Fault::HalfOfBatch => true,
+            Fault::Held
+            | Fault::ResetMidBody
+            | Fault::Truncated
+            | Fault::AnswerLost
+            | Fault::HalfOfBatch => true,
         }
     }
 }
