@@ -6,6 +6,7 @@ use std::sync::Arc;
 use iyagi::clock::SystemClock;
 use iyagi::embedded::journal::SqliteJournal;
 use iyagi_actors::journal::{Draft, Journal};
+use iyagi_actors::ports::Clock;
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::{LetterDeadLettered, LetterRequested};
 use iyagi_messages::ids::{LetterId, Timestamp};
@@ -50,10 +51,11 @@ fn seed(data: &Path) {
     let journal = SqliteJournal::open(&data.join("journal.db"), Arc::new(SystemClock));
     let journal = journal.expect("a journal");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let now = SystemClock.now();
     for first in (0..LETTERS).step_by(LETTERS_AT_ONCE as usize) {
         let mut draft = Draft::new(&"seed", "seed");
         for nth in first..first + LETTERS_AT_ONCE {
-            let letter = letter(nth);
+            let letter = letter(nth, now);
             let entity = Entity::new("letter", letter.id);
             let cause = draft.begin(&nth.to_string(), entity.clone(), LetterRequested { letter });
             let dead = LetterDeadLettered {
@@ -67,7 +69,8 @@ fn seed(data: &Path) {
     }
 }
 
-fn letter(nth: u32) -> Letter {
+/// One of the last days, so that it has not expired.
+fn letter(nth: u32, now: Timestamp) -> Letter {
     let key = format!("posts/story-{}/photo-{nth}.jpg", nth % 97);
     Letter {
         id: LetterId::of_object("thumbnails", &key, "1"),
@@ -80,6 +83,6 @@ fn letter(nth: u32) -> Letter {
         reason: ["corrupt", "too_large", "unsupported"][nth as usize % 3].to_owned(),
         detail: "the picture ends too early".to_owned(),
         attempts: 1 + nth % 5,
-        at: Timestamp(1_764_000_000_000 + i64::from(nth) * 1_000),
+        at: Timestamp(now.0 - i64::from(LETTERS - nth) * 1_000),
     }
 }
