@@ -127,7 +127,7 @@ pub fn run(loaded: Loaded) -> Result<(), DaemonError> {
         };
         let report = tokio::select! {
             report = stopped => report,
-            () = signals.next() => return Err(CutShort::of(&surface).into()),
+            () = signals.insisted() => return Err(CutShort::of(&surface).into()),
         };
         tracing::info!(clean = report.clean(), took = ?report.took, "drained");
         end.map(drop)

@@ -9,6 +9,8 @@ use crate::surface::Surface;
 pub(crate) struct StopSignals {
     terminate: Option<Signal>,
     interrupt: Option<Signal>,
+    /// How many came.
+    told: u32,
 }
 
 /// What a daemon leaves to the next start because it was told to stop at once.
@@ -28,6 +30,7 @@ impl StopSignals {
         Self {
             terminate: watched(SignalKind::terminate(), "SIGTERM"),
             interrupt: watched(SignalKind::interrupt(), "SIGINT"),
+            told: 0,
         }
     }
 
@@ -38,6 +41,15 @@ impl StopSignals {
             () = received(self.interrupt.as_mut()) => "SIGINT",
         };
         tracing::info!("told to stop by {name}");
+        self.told += 1;
+    }
+
+    /// Resolves once the process was told to stop twice. A daemon that stops for another reason, such as that its instance is
+    /// taken away, is not cut short by the first.
+    pub(crate) async fn insisted(&mut self) {
+        while self.told < 2 {
+            self.next().await;
+        }
     }
 }
 
@@ -75,5 +87,27 @@ impl CutShort {
                 in_hand.join(", ")
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_drain_that_no_signal_began_is_cut_short_by_the_second_and_not_by_the_first() {
+        let (mut signals, mut witness) = (StopSignals::watch(), StopSignals::watch());
+        let mut insisted = pin!(signals.insisted());
+        kill_process(getpid(), Signal::TERM).expect("sent");
+        witness.next().await;
+        let looked = tokio::time::timeout(Duration::ZERO, &mut insisted).await;
+        assert!(looked.is_err(), "it was told once");
+        kill_process(getpid(), Signal::INT).expect("sent");
+        insisted.await;
     }
 }

@@ -303,7 +303,7 @@ impl Show<'_> {
         };
         let report = tokio::select! {
             report = daemon.stop() => report,
-            () = signals.next() => return Err(DaemonError::from(CutShort::of(&surface)).into()),
+            () = signals.insisted() => return Err(DaemonError::from(CutShort::of(&surface)).into()),
         };
         let played = ended? || player.ended;
         let end = if played {
