@@ -1,7 +1,7 @@
 //! A push that has waited is not sent of what its recipient may not see by then, nor while nobody can tell.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use iyagi::embedded::push_log::{FaultClass, FaultRule};
 use iyagi_actors::journal::{Draft, Journal};
 use iyagi_actors::ports::{Clock, GatewayFault, GraphFault, GraphQueries, Payload, PushGateway};
 use iyagi_actors::runtime::System;
-use iyagi_actors::tree::{ROOT_INTENSITY, plant};
+use iyagi_actors::tree::{ROOT_INTENSITY, Tree, plant};
 use iyagi_messages::change::EdgeEnds;
 use iyagi_messages::device::{Device, Platform};
 use iyagi_messages::event::Entity;
@@ -22,6 +22,7 @@ use iyagi_messages::ids::{ElementId, PersonId, Pos, Timestamp};
 use iyagi_messages::push::{Push, SuppressReason};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::gathering::short_bursts;
 use crate::in_flight::{Unobserved, ports, push, settings};
@@ -345,6 +346,31 @@ async fn request(journal: &dyn Journal, person: &str, at: Timestamp) {
     journal.append(draft.finish()).await.expect("appended");
 }
 
+/// Waits for what a tree is to come to.
+async fn until(tree: &Tree, what: &str, condition: impl Fn(&Tree) -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        while !condition(tree) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let asked = || tree.second_look.asked();
+    assert!(waited.await.is_ok(), "in vain: {what}; {:?}", asked());
+}
+
+/// That a push is not sent, as the graph knows nobody whom it tells of.
+async fn until_it_is_hidden(tree: &Tree) {
+    until(tree, "it is decided", |tree| {
+        tree.projections.outbox().counts.pending == 0
+    })
+    .await;
+    let counts = tree.projections.outbox().counts.clone();
+    assert_eq!(
+        counts.suppressed[&SuppressReason::NotVisible],
+        1,
+        "nobody knows Daniel"
+    );
+}
+
 #[test]
 fn while_the_graph_is_silent_what_has_waited_waits_on_untried() {
     let folder = TempDir::new().expect("a folder");
@@ -362,20 +388,11 @@ fn while_the_graph_is_silent_what_has_waited_waits_on_untried() {
         let system = System::new(1, ROOT_INTENSITY, Arc::new(Unobserved));
         let tree = plant(&system, &ports, &settings(), None).await;
         let tree = tree.expect("planted");
-        let now = clock.now();
-        let old = Timestamp(now.0 - 60_000);
+        let old = Timestamp(clock.now().0 - 60_000);
         request(&*journal, "minji", old).await;
-        let asked = || tree.second_look.asked().map(|(_, count)| count);
-        let until = async |what: &str, condition: &dyn Fn() -> bool| {
-            let waited = tokio::time::timeout(Duration::from_secs(30), async {
-                while !condition() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            });
-            assert!(waited.await.is_ok(), "in vain: {what}; {:?}", asked());
-        };
-        until("it is asked in vain", &|| {
-            asked()[2] > 0 && tree.lines.len() == 1
+        until(&tree, "it is asked in vain", |tree| {
+            let [.., (_, unanswered)] = tree.second_look.asked();
+            unanswered > 0 && tree.lines.len() == 1
         })
         .await;
         let events = journal.read(Pos::default(), 100).await.expect("readable");
@@ -384,16 +401,63 @@ fn while_the_graph_is_silent_what_has_waited_waits_on_untried() {
             .filter(|event| event.fact.kind() == "push.attempted");
         assert_eq!(attempts.count(), 0, "nothing is tried unasked");
         mute.silent.store(false, Ordering::SeqCst);
-        until("it is decided", &|| {
-            tree.projections.outbox().counts.pending == 0
-        })
-        .await;
-        let counts = tree.projections.outbox().counts.clone();
-        assert_eq!(
-            counts.suppressed[&SuppressReason::NotVisible],
-            1,
-            "nobody knows Daniel"
-        );
+        until_it_is_hidden(&tree).await;
+        system.drain(Duration::from_secs(5)).await;
+        Ok::<_, DaemonError>(())
+    });
+    played.expect("the actors run");
+}
+
+/// A clock that goes on when it is told to.
+struct Hands(AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A gateway with a crowd before it.
+struct Crowded {
+    waits: Notify,
+    turns: Semaphore,
+}
+
+#[async_trait]
+impl PushGateway for Crowded {
+    async fn send(&self, payload: &Payload) -> Result<String, GatewayFault> {
+        Willing.send(payload).await
+    }
+
+    async fn turn(&self, _: Platform, _: f64) -> bool {
+        self.waits.notify_one();
+        self.turns.acquire().await.expect("never closed").forget();
+        true
+    }
+}
+
+#[test]
+fn a_push_whose_turn_was_long_in_coming_is_looked_at_again() {
+    let folder = TempDir::new().expect("a folder");
+    let played = block_on(async {
+        let hands = Arc::new(Hands(AtomicI64::new(SystemClock.now().0)));
+        let clock: Arc<dyn Clock> = Arc::clone(&hands) as _;
+        let journal = SqliteJournal::open(&folder.path().join("journal.db"), Arc::clone(&clock));
+        let journal = Arc::new(journal.expect("opens"));
+        let mut ports = ports(&folder, &journal, Arc::clone(&clock)).await;
+        let crowded = Arc::new(Crowded {
+            waits: Notify::new(),
+            turns: Semaphore::new(0),
+        });
+        ports.gateway = Arc::clone(&crowded) as _;
+        let system = System::new(1, ROOT_INTENSITY, Arc::new(Unobserved));
+        let tree = plant(&system, &ports, &settings(), None).await;
+        let tree = tree.expect("planted");
+        request(&*journal, "minji", clock.now()).await;
+        crowded.waits.notified().await;
+        hands.0.fetch_add(60_000, Ordering::SeqCst);
+        crowded.turns.add_permits(1);
+        until_it_is_hidden(&tree).await;
         system.drain(Duration::from_secs(5)).await;
         Ok::<_, DaemonError>(())
     });

@@ -154,13 +154,15 @@ impl PushSender {
         if !self.context.lines.admit(push, *turn) {
             return Ok(Some(Part::Wait));
         }
-        let now = self.context.clock.now();
+        let mut now = self.context.clock.now();
         let (mut next, recipient) = self.decide(&state, now);
         if matches!(next, Step::Attempt { .. }) {
             tokio::select! {
                 () = self.turn(push) => {}
                 () = cx.until_draining() => {}
             }
+            // A turn can be long in coming, and the graph be another one by then.
+            now = self.context.clock.now();
             next = self.look_again(&state, next, now).await;
             // From when a drain begins none is attempted any more, lest one overtake another that its worker let go.
             if cx.draining() || !admitted() {
