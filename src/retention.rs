@@ -36,14 +36,13 @@ pub fn exports_bucket(config: &Config, clients: &Clients) -> Option<Place> {
     let ExportsPlace::Bucket { name, prefix } = config.exports_place() else {
         return None;
     };
-    let on_their_way = config.data.dir.join("journal-exports");
     let spool = Spool::new(config.data.dir.join("spool"), READ_BACK_BYTES_MAX * KINDS);
     let call_timeout = Duration::from_millis(config.aws.call_timeout_ms);
     let store = S3Objects::assumed(clients.s3.clone(), &name, call_timeout, Arc::new(spool));
     Some(Place::Bucket(Bucket {
         store: Arc::new(store),
         prefix,
-        on_their_way,
+        on_their_way: config.exports_on_their_way(),
     }))
 }
 

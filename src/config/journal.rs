@@ -65,6 +65,11 @@ impl Config {
         (days > 0).then_some(days)
     }
 
+    /// The folder of exports on their way to a bucket. What is in it is removed, so that it must never be one that keeps them.
+    pub fn exports_on_their_way(&self) -> PathBuf {
+        self.data.dir.join("journal-exports-on-their-way")
+    }
+
     /// Where the journal's exports are kept.
     pub fn exports_place(&self) -> ExportsPlace {
         match &self.journal.retention.exports {
@@ -221,6 +226,13 @@ mod tests {
         let mut alone = fleet(Some("s3://archive/iyagi"), None);
         alone.aws.enabled = false;
         assert_eq!(faults(&alone), 1);
+    }
+
+    #[test]
+    fn what_is_on_its_way_to_a_bucket_is_not_where_one_machine_has_kept_its_exports() {
+        let kept = Config::default().exports_place();
+        let on_their_way = fleet(Some("s3://archive/iyagi"), None).exports_on_their_way();
+        assert_ne!(kept, ExportsPlace::Folder(on_their_way));
     }
 
     #[test]
