@@ -8,7 +8,7 @@ use std::sync::Arc;
 use iyagi_actors::ports::{LocalFile, ObjectStore, PutOptions, StoreFault};
 use iyagi_messages::object::ObjectKey;
 
-use super::writing::ASIDE_SUFFIX;
+use super::writing::aside_suffixes;
 use super::{Export, ExportFault, checking};
 
 /// A larger manifest is not one of ours.
@@ -81,7 +81,7 @@ impl Place {
             return checking::check(self.folder(), export, before);
         };
         let fetched = tempfile::tempdir();
-        let fetched = fetched.map_err(ExportFault::file(&bucket.on_their_way))?;
+        let fetched = fetched.map_err(ExportFault::file(&std::env::temp_dir()))?;
         let folder = fetched.path();
         let place = folder.join(&export.file);
         let parent = place.parent().unwrap_or(folder);
@@ -107,7 +107,7 @@ impl Bucket {
             if there.sha256().map_err(ExportFault::file(&path))? == wanted {
                 return Ok(());
             }
-            let aside = self.key(&format!("{file}{ASIDE_SUFFIX}"))?;
+            let aside = self.aside(file).await?;
             tracing::warn!(%key, %aside, "an export that the journal does not know of is set aside");
             self.put(&aside, &there).await?;
         }
@@ -124,6 +124,18 @@ impl Bucket {
         }
     }
 
+    /// A key beside a file's own that nothing has yet.
+    async fn aside(&self, file: &str) -> Result<ObjectKey, ExportFault> {
+        let mut suffixes = aside_suffixes();
+        loop {
+            let suffix = suffixes.next().expect("numbers have no end");
+            let aside = self.key(&format!("{file}{suffix}"))?;
+            if self.size_of(&aside).await?.is_none() {
+                return Ok(aside);
+            }
+        }
+    }
+
     async fn put(&self, key: &ObjectKey, file: &LocalFile) -> Result<(), ExportFault> {
         let put = self.store.put_file(key, file, PutOptions::default()).await;
         put.map(drop).map_err(ExportFault::Store)
@@ -134,13 +146,19 @@ impl Bucket {
         key: &ObjectKey,
         bytes_max: u64,
     ) -> Result<Option<LocalFile>, ExportFault> {
-        let size = match self.store.head(key).await {
-            Ok(info) => info.size,
-            Err(StoreFault::NotFound(_)) => return Ok(None),
-            Err(fault) => return Err(ExportFault::Store(fault)),
+        let Some(size) = self.size_of(key).await? else {
+            return Ok(None);
         };
         let read = self.store.get_file(key, size.min(bytes_max)).await;
         read.map(|(file, _)| Some(file)).map_err(ExportFault::Store)
+    }
+
+    async fn size_of(&self, key: &ObjectKey) -> Result<Option<u64>, ExportFault> {
+        match self.store.head(key).await {
+            Ok(info) => Ok(Some(info.size)),
+            Err(StoreFault::NotFound(_)) => Ok(None),
+            Err(fault) => Err(ExportFault::Store(fault)),
+        }
     }
 
     async fn fetch(&self, file: &str, bytes_max: u64, to: &Path) -> Result<(), ExportFault> {
@@ -155,5 +173,39 @@ impl Bucket {
         let key = format!("{}{file}", self.prefix);
         ObjectKey::new(key.as_str())
             .map_err(|error| ExportFault::wrong(Path::new(&key), error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::embedded::objects::EmbeddedObjects;
+
+    #[tokio::test]
+    async fn exports_of_other_histories_are_set_aside_each_by_a_key_of_its_own() {
+        const FILE: &str = "2026/01/31/1-2.jsonl.zst";
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = folder.path().join("files");
+        let store = EmbeddedObjects::open(&files, "bucket", None, Arc::new(SystemClock)).await;
+        let bucket = Bucket {
+            store: Arc::new(store.expect("opens")),
+            prefix: "journal/exports/".to_owned(),
+            on_their_way: folder.path().join("on-their-way"),
+        };
+        let here = bucket.on_their_way.join(FILE);
+        fs::create_dir_all(here.parent().expect("a folder")).expect("made");
+        for history in ["first", "second", "third", "third"] {
+            fs::write(&here, history).expect("written");
+            bucket.send(FILE).await.expect("sent");
+        }
+        let mut kept = Vec::new();
+        for suffix in ["", ".unknown", ".unknown.2", ".unknown.3"] {
+            let key = bucket.key(&format!("{FILE}{suffix}")).expect("a key");
+            let stored = bucket.stored(&key, u64::MAX).await.expect("readable");
+            kept.push(stored.map(|file| io::read_to_string(file.reader()).expect("text")));
+        }
+        let kept: Vec<Option<&str>> = kept.iter().map(Option::as_deref).collect();
+        assert_eq!(kept, [Some("third"), Some("first"), Some("second"), None]);
     }
 }

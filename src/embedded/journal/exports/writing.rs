@@ -26,7 +26,7 @@ const LEVEL: i32 = 3;
 /// What a file is called until it is whole.
 const PARTIAL_SUFFIX: &str = ".partial";
 /// What a file is called that the journal does not know of.
-pub(super) const ASIDE_SUFFIX: &str = ".unknown";
+const ASIDE_SUFFIX: &str = ".unknown";
 
 /// Exports what is behind the last export and older than `until`, at most a day of it. None if there is nothing.
 pub(in crate::embedded::journal) fn write_next(
@@ -204,15 +204,18 @@ fn set_aside_left_overs(folder: &Path, first: Pos) -> Result<(), ExportFault> {
     Ok(())
 }
 
-/// A name beside a file's own that nothing has yet: another one may have been set aside before.
+/// A name beside a file's own that nothing has yet.
 fn aside(path: &Path) -> PathBuf {
-    let further = (2..).map(|nth| format!("{ASIDE_SUFFIX}.{nth}"));
-    let mut suffixes = iter::once(ASIDE_SUFFIX.to_owned()).chain(further);
-    let free = suffixes.find_map(|suffix| {
-        let aside = with_suffix(path, &suffix);
-        (!aside.exists()).then_some(aside)
-    });
+    let mut asides = aside_suffixes().map(|suffix| with_suffix(path, &suffix));
+    let free = asides.find(|aside| !aside.exists());
     free.expect("numbers have no end")
+}
+
+/// What is put behind the name of what is set aside, in the order in which it is tried: another one of that name may have been
+/// set aside before. They have no end.
+pub(super) fn aside_suffixes() -> impl Iterator<Item = String> {
+    let further = (2..).map(|nth| format!("{ASIDE_SUFFIX}.{nth}"));
+    iter::once(ASIDE_SUFFIX.to_owned()).chain(further)
 }
 
 fn make_folder(folder: &Path) -> Result<(), ExportFault> {
