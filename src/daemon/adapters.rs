@@ -11,8 +11,9 @@ use iyagi_actors::tree::{Ports, Tree};
 use iyagi_messages::ids::MemberId;
 use thiserror::Error;
 
-use super::aws::{AwsAdapters, AwsError, FleetLife};
+use super::aws::{AwsAdapters, AwsError};
 use super::embedded::{EmbeddedAdapters, EmbeddedError};
+use super::fleet_life::FleetLife;
 use crate::aws::clients::ClientsError;
 use crate::aws::instance::Instance;
 use crate::config::{Config, ExportsPlace};

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iyagi_actors::fleet::Fleet;
-use iyagi_actors::fleet::keeper::{FleetFault, FleetKeeper, FleetKeeperContext, Membership};
+use iyagi_actors::fleet::keeper::{FleetKeeper, FleetKeeperContext, Membership};
 use iyagi_actors::journal::Journal;
-use iyagi_actors::ports::{Clock, LeaseFault, Leases, PushGateway, Queue, Retention, Transcriber};
+use iyagi_actors::ports::{Clock, LeaseFault, Leases, Queue, Retention, Transcriber};
 use iyagi_actors::projections::Projections;
-use iyagi_actors::runtime::{System, Task, TaskError};
+use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
-use tokio::sync::watch;
 
 use super::adapters::{Following, ffmpeg, spool};
+use super::fleet_life::{FleetLife, report, share};
 use super::gateways::gateways;
 use super::host::{HostError, host_of};
 use super::on_threads::OnThreads;
@@ -24,7 +24,7 @@ use crate::aws::cloudfront::key::KeyError;
 use crate::aws::dynamodb::leases::DynamoLeases;
 use crate::aws::dynamodb::metadata::DynamoMetadata;
 use crate::aws::instance::Instance;
-use crate::aws::journal::{self, LogSweep, Parts, Reachable, SharedJournal};
+use crate::aws::journal::{self, LogSweep, Parts, SharedJournal};
 use crate::aws::links::AwsLinks;
 use crate::aws::names::Names;
 use crate::aws::neptune::{NeptuneGraph, NeptuneStream};
@@ -58,15 +58,6 @@ pub struct AwsAdapters {
     membership: Membership,
     instance: Option<Arc<Instance>>,
     config: Config,
-}
-
-/// What works beside the actors while a host is part of a fleet.
-pub struct FleetLife {
-    leaving: watch::Sender<bool>,
-    end: watch::Sender<bool>,
-    keeper: Task<Result<(), FleetFault>>,
-    failed: watch::Receiver<Option<String>>,
-    beside: Vec<Task<()>>,
 }
 
 /// Why an adapter on AWS cannot be opened.
@@ -291,9 +282,6 @@ impl AwsAdapters {
 
     /// Starts what works beside the actors.
     pub(super) fn live(&self, system: &System, tree: &Tree, following: Following) -> FleetLife {
-        let (leaving, told_leaving) = watch::channel(false);
-        let (end, told_end) = watch::channel(false);
-        let (fail, failed) = watch::channel(None);
         let roles = &self.config.fleet.roles;
         let context = FleetKeeperContext {
             leases: Arc::clone(&self.leases),
@@ -306,13 +294,6 @@ impl AwsAdapters {
             pushes: roles.contains(&Role::Pusher),
         };
         let keeper = FleetKeeper::new(context, self.membership.clone());
-        let keeper = async move {
-            let ended = keeper.run(told_leaving, told_end).await;
-            if let Err(fault) = &ended {
-                fail.send_replace(Some(fault.to_string()));
-            }
-            ended
-        };
         let beside = vec![
             system.spawn_named("shared-journal", following),
             system.spawn_named(
@@ -321,13 +302,7 @@ impl AwsAdapters {
             ),
             system.spawn_named("push-quota", share(Arc::clone(&self.ports.gateway), tree)),
         ];
-        FleetLife {
-            leaving,
-            end,
-            keeper: system.spawn_named("fleet-keeper", keeper),
-            failed,
-            beside,
-        }
+        FleetLife::begin(system, keeper, beside)
     }
 }
 
@@ -339,41 +314,6 @@ async fn refuse_own_output(clients: &Clients, config: &Config) -> Result<(), Aws
         Err(fault) => {
             tracing::warn!(%fault, "it is not known whether the bucket tells of derived files");
             Ok(())
-        }
-    }
-}
-
-impl FleetLife {
-    /// Leaves new pushes to the others, while what is begun is finished.
-    pub fn leave(&self) {
-        self.leaving.send_replace(true);
-    }
-
-    /// Resolves with the reason once this host is no longer part of the fleet.
-    pub async fn failed(&self) -> String {
-        let mut failed = self.failed.clone();
-        match failed.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            // It ended without a fault, as it was told to.
-            Err(_) => std::future::pending().await,
-        }
-    }
-
-    /// Gives up this host's place, after the last append.
-    pub async fn end(self) {
-        self.end.send_replace(true);
-        if let Err(error) = self.keeper.await {
-            tracing::warn!(%error, "this host's leases were not given up; they run out by themselves");
-        }
-        for task in self.beside {
-            task.cancel();
-            // Waited for, so that none of them meets a runtime that is being taken down.
-            match task.await {
-                Ok(()) | Err(TaskError::Cancelled { .. }) => {}
-                Err(error) => {
-                    tracing::error!(%error, "what works beside the actors did not end well");
-                }
-            }
         }
     }
 }
@@ -417,48 +357,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-fn report(
-    mut reachable: watch::Receiver<Reachable>,
-    tree: &Tree,
-    clock: &Arc<dyn Clock>,
-) -> impl Future<Output = ()> + Send + use<> {
-    let (health, clock) = (Arc::clone(&tree.health), Arc::clone(clock));
-    async move {
-        loop {
-            let (ready, detail) = match &*reachable.borrow_and_update() {
-                Reachable::Yes => (true, "answers".to_owned()),
-                Reachable::No(reason) => (false, format!("appends wait: {reason}")),
-            };
-            health.report("shared journal", ready, detail, clock.now());
-            if reachable.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// Keeps this host to its share of the quotas.
-fn share(gateway: Arc<dyn PushGateway>, tree: &Tree) -> impl Future<Output = ()> + Send + use<> {
-    let projections = Arc::clone(&tree.projections);
-    let mut folded = projections.folded();
-    async move {
-        let mut known = 0;
-        loop {
-            let senders = projections
-                .members()
-                .all
-                .iter()
-                .filter(|member| member.pushes)
-                .count();
-            if senders != known {
-                known = senders;
-                gateway.set_share(u32::try_from(senders.max(1)).unwrap_or(u32::MAX));
-            }
-            if folded.changed().await.is_err() {
-                return;
-            }
-        }
-    }
 }
