@@ -35,7 +35,7 @@ pub(super) enum JournalCommand {
     Show(ShowArguments),
     /// Show the causes of an event and all that it led to.
     Trace(TraceArguments),
-    /// Write every event as a line of JSON.
+    /// Write every event that is left as a line of JSON.
     Export(ExportArguments),
     /// Check every row, and every export; status 1 if anything is damaged.
     Verify,
