@@ -183,8 +183,10 @@ fn an_adapter_never_names_another_adapter() {
         }) else {
             continue;
         };
+        // What a unit test puts behind a port is no business of the adapter's.
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
         for other in PARTS.iter().filter(|part| *part != own) {
-            let named = text.contains(&format!("embedded::{other}"));
+            let named = shipped.contains(&format!("embedded::{other}"));
             assert!(!named, "{} names the adapter {other}", path.display());
         }
     }
