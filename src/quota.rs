@@ -47,9 +47,7 @@ impl Quota {
     /// Waits for this call's turn, at most for `wait_max`; callers come in order.
     pub async fn take(&self, wait_max: Duration) -> Result<(), Exhausted> {
         let wait = self.bucket().take(Instant::now(), wait_max)?;
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
+        pass(wait).await;
         Ok(())
     }
 
@@ -61,7 +59,7 @@ impl Quota {
             bucket.set_pace(pace, Instant::now());
             bucket.take(Instant::now(), TURN_MAX)
         };
-        tokio::time::sleep(wait.unwrap_or(TURN_MAX)).await;
+        pass(wait.unwrap_or(TURN_MAX)).await;
         wait.is_ok()
     }
 
@@ -89,6 +87,13 @@ impl Quota {
 
     fn bucket(&self) -> MutexGuard<'_, Bucket> {
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets time pass. No time takes none: the timer would round it up to its next millisecond.
+async fn pass(wait: Duration) {
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -157,7 +157,9 @@ impl PushSender {
         let mut now = self.context.clock.now();
         let (mut next, recipient) = self.decide(&state, now);
         if matches!(next, Step::Attempt { .. }) {
+            // Most turns come at once, and then nobody need listen for a drain.
             tokio::select! {
+                biased;
                 () = self.turn(push) => {}
                 () = cx.until_draining() => {}
             }
