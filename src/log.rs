@@ -11,9 +11,11 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::{LogConfig, LogFormat};
+
+pub mod filter;
 
 /// How often it is said at most that requests cannot be read: whoever sends them chooses how many they are.
 const UNREADABLE_INTERVAL: Duration = Duration::from_mins(1);
@@ -39,7 +41,7 @@ struct Unreadable {
 /// Begins the log of this process. It goes to standard error, so that standard output stays the commands' own.
 pub fn start(config: &LogConfig) {
     let said = registry()
-        .with(EnvFilter::new(&config.filter))
+        .with(filter::begin(&config.filter))
         .with(Readable);
     let log = fmt::layer().with_writer(io::stderr);
     match config.format {

@@ -195,6 +195,17 @@ fn of_order(fact: &Fact) -> Option<String> {
             let how = format!("the push gateway was told to fail ({})", fact.class);
             (how, &fact.by, &fact.because)
         }
+        Fact::LogChanged(fact) => {
+            let filter = &fact.filter;
+            let how = match fact.until {
+                Some(until) => {
+                    let until = moment(until);
+                    format!("a host was told to log by `{filter}` until {until}")
+                }
+                None => format!("a host was told to log by `{filter}` again, as configured,"),
+            };
+            (how, &fact.by, &fact.because)
+        }
         Fact::FaultsCleared(fact) => (
             "the push gateway was told to work".to_owned(),
             &fact.by,

@@ -692,6 +692,19 @@ facts! {
         /// Who asked for it.
         by: String,
     }
+    /// A host was told to log by another filter for a while, or by the configured one again.
+    "log.changed" v 1 => LogChanged {
+        /// By what it logs now.
+        filter: String,
+        /// Until when; absent of the configured one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// Who asked for it.
+        by: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    }
     /// This host reads the change log from here on. Whatever another one decided on what it read is refused.
     "fleet.led" v 1 => FleetLed {
         /// Which leadership it is: it only grows.

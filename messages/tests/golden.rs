@@ -172,7 +172,7 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
     };
     let because = || Some("the graph is being repaired".to_owned());
     let actor = || "push-3".to_owned();
-    let facts: [Fact; 12] = [
+    let facts: [Fact; 13] = [
         redriven.into(),
         purged.into(),
         PlatformPaused {
@@ -236,6 +236,13 @@ fn grown_samples() -> Vec<(&'static str, Fact)> {
             device: None,
             class: "dead".to_owned(),
             times: None,
+            by: by(),
+            because: because(),
+        }
+        .into(),
+        LogChanged {
+            filter: "info".to_owned(),
+            until: None,
             by: by(),
             because: because(),
         }
@@ -744,6 +751,13 @@ fn samples() -> Vec<Fact> {
         }
         .into(),
         FaultsCleared { by: by() }.into(),
+        LogChanged {
+            filter: "info,iyagi::http=debug".to_owned(),
+            until: Some(Timestamp(1_767_225_600_000)),
+            by: by(),
+            because: None,
+        }
+        .into(),
         FleetLed {
             epoch: 7,
             leader: MemberId::new("host-a", 3),

@@ -19,6 +19,7 @@ pub mod exit;
 mod failure;
 mod init;
 mod journal;
+mod log;
 mod media;
 mod openapi;
 mod operations;
@@ -132,6 +133,8 @@ enum Command {
     Status,
     /// Watch the actors at work.
     Top(top::TopArguments),
+    /// Show what the daemon logs, or let it log more, or less, for a while.
+    Log(log::LogArguments),
     /// Watch what leaves the daemon.
     #[command(subcommand)]
     Tap(tap::TapCommand),
@@ -237,6 +240,7 @@ impl Context {
             Command::Test(arguments) => test::test(self, &arguments),
             Command::Status => status::status(self),
             Command::Top(arguments) => top::top(self, &arguments),
+            Command::Log(arguments) => log::log(self, &arguments),
             Command::Tap(command) => tap::tap(self, &command),
             Command::Why(arguments) => why::why(self, &arguments),
             Command::WhyNot(arguments) => why_not::why_not(self, &arguments),

@@ -166,11 +166,14 @@ impl Operations {
         path: &str,
         body: &Value,
     ) -> Result<T, OperationsError> {
-        let mut request = self.with_authorization(self.agent.post(self.url(path)));
-        if let Some(by) = &self.by {
-            request = request.header(ACTOR_HEADER, by);
-        }
+        let request = self.signed(self.agent.post(self.url(path)));
         self.read(request.send_json(body))
+    }
+
+    /// What comes of the order that something be no more.
+    pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, OperationsError> {
+        let request = self.signed(self.agent.delete(self.url(path)));
+        self.read(request.call())
     }
 
     /// Lines as the daemon sends them, for as long as it does.
@@ -180,6 +183,15 @@ impl Operations {
         Ok(BufReader::new(
             self.accepted(answer)?.into_body().into_reader(),
         ))
+    }
+
+    /// An order tells who gives it.
+    fn signed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = self.with_authorization(request);
+        match &self.by {
+            Some(by) => request.header(ACTOR_HEADER, by),
+            None => request,
+        }
     }
 
     fn with_authorization<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {

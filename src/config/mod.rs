@@ -3,7 +3,7 @@
 //! Layers, later ones win: built-in defaults, the TOML file, `IYAGI_<SECTION>_<KEY>`, flags.
 //!
 //! # Layout
-//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `dead_letters`, `delivery`, `fleet`, `inbox`, `journal`, `limits`,
+//! - this file: the types, with their defaults; `audio`, `auth`, `aws`, `data`, `dead_letters`, `delivery`, `fleet`, `inbox`, `journal`, `limits`, `log`,
 //!   `operations`, `push`, `search`, `transcripts`: those of their sections
 //! - `load`: the layers, put together
 //! - `schema`, `document`: a TOML file held against the types' JSON Schema, every mistake with its place
@@ -25,6 +25,7 @@ mod inbox;
 mod journal;
 mod limits;
 mod load;
+mod log;
 mod operations;
 mod push;
 mod quota;
@@ -57,6 +58,7 @@ pub use self::inbox::InboxConfig;
 pub use self::journal::{ExportsPlace, JournalConfig, RetentionConfig};
 pub use self::limits::LimitsConfig;
 pub use self::load::{Flag, Loaded, Provenance, SEARCHED, Sources, value_at};
+pub use self::log::{FilterFault, LogConfig, LogFormat, readable_filter};
 pub use self::operations::{OperationsConfig, OperatorConfig, OperatorRole};
 pub use self::push::{DirectFcmConfig, PushConfig};
 pub use self::quota::QuotaConfig;
@@ -229,36 +231,6 @@ impl Default for MediaConfig {
 /// Where files land that something is made of.
 fn upload_prefixes() -> Vec<String> {
     ["profile/", "posts/", "uploads/"].map(str::to_owned).into()
-}
-
-/// What is written to the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    /// Level, or a filter such as `info,iyagi::http=debug`.
-    pub filter: String,
-    /// For people or for machines.
-    pub format: LogFormat,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: LogFormat::Text,
-        }
-    }
-}
-
-/// For people or for machines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// One readable line an event.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// How the daemon stops.

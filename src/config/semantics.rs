@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use iyagi_media::audio::Rendition;
-use tracing_subscriber::EnvFilter;
 
 use super::Config;
-use super::finding::{Finding, Place, meant};
+use super::finding::{Finding, Place};
 
 /// Something that cannot be, and the keys that it is about, the likeliest first.
 #[derive(Debug)]
@@ -297,7 +296,7 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
             faults.push(Fault::new(key, message).help(format!("did you mean \"{plain}\"?")));
         }
     }
-    faults.extend(log_filter(&config.log.filter));
+    super::log::check(config, faults);
 }
 
 /// A folder whose files are uploaded as they appear must not be where the daemon writes: each of its own files would be
@@ -318,26 +317,6 @@ fn drop_folder(config: &Config) -> Option<Fault> {
     );
     let fault = Fault::new(key, message).or("data.dir");
     Some(fault.help("give the drop folder a place of its own"))
-}
-
-fn log_filter(filter: &str) -> Option<Fault> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let key = "log.filter";
-    if let Err(error) = EnvFilter::try_new(filter) {
-        let help = format!(
-            "levels are {}; a filter is such as \"info,iyagi::http=debug\"",
-            LEVELS.join(", ")
-        );
-        return Some(Fault::new(key, format!("`{key}` cannot be read: {error}")).help(help));
-    }
-    // A lone word is a module to the filter, so a level with a slip of the finger would silence everything.
-    let mut words = filter.split(',').map(str::trim);
-    words.find_map(|word| {
-        let lower = word.to_lowercase();
-        let meant = meant(word, LEVELS.into_iter()).filter(|level| *level != lower)?;
-        let message = format!("`{key}` names no level: there is no \"{word}\"");
-        Some(Fault::new(key, message).help(format!("did you mean \"{meant}\"?")))
-    })
 }
 
 fn presets(config: &Config, faults: &mut Vec<Fault>) {

@@ -143,6 +143,7 @@ impl Observed {
         lifecycle.spawn(compact_daily(Arc::clone(surface)));
         lifecycle.spawn(keep_seeing(Arc::clone(surface)));
         lifecycle.spawn(log::tell_unreadable());
+        lifecycle.spawn(log::filter::keep_time());
         lifecycle.spawn(expire_change_log(Arc::clone(surface)));
         if let Some(patience) = sd_notify::watchdog_enabled() {
             lifecycle.spawn(feed_watchdog(

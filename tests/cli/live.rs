@@ -359,6 +359,60 @@ fn what_is_no_http_is_counted_and_said_once_and_is_no_error_of_ours() {
 }
 
 #[test]
+fn a_log_says_more_for_a_while_and_the_journal_knows_who_asked_for_it() {
+    let mut live = Live::start();
+    let refused = |live: &Live, token: &str| {
+        let asked = live.agent.get(format!("{}/v1/inbox", live.public));
+        let asked = asked.header("authorization", format!("Bearer {token}"));
+        let refused = matches!(asked.call(), Err(ureq::Error::StatusCode(401)));
+        assert!(refused, "{token}");
+    };
+    assert_eq!(live.done(&["log"]), "info, as configured\n");
+    refused(&live, "silent");
+    let filter = "info,iyagi::http=debug";
+    let told = live.done(&["log", filter, "--minutes", "30", "--because", "who is it?"]);
+    assert!(told.starts_with("info,iyagi::http=debug, until "), "{told}");
+    assert!(told.ends_with("; then info again\n"), "{told}");
+    refused(&live, "told");
+    let mut refusals = 0;
+    loop {
+        let line = live.log_until("");
+        match line["message"].as_str() {
+            Some("a token is refused") => refusals += 1,
+            Some("request") if line["path"] == "/v1/inbox" => break,
+            _ => {}
+        }
+    }
+    assert_eq!(refusals, 1, "the first one came before the order");
+    let status = live.json(&["log", "--reset"]);
+    let configured = json!({"filter": "info", "configured": "info", "until": null});
+    assert_eq!(status, configured);
+    refused(&live, "silent again");
+    for (wrong, says) in [
+        (&["log", "debgu"][..], "did you mean \"debug\"?"),
+        (&["log", "iyagi=loud"], "levels are off, error"),
+        (&["log", "debug", "--minutes", "0"], "1..=1440"),
+        (&["log", "--reset", "debug"], "cannot be used with"),
+    ] {
+        let answer = live.iyagi(wrong);
+        assert_ne!(answer.status, 0);
+        assert!(answer.err.contains(says), "{wrong:?}: {}", answer.err);
+    }
+    let orders = live.done(&["journal", "ls", "--kind", "log.changed"]);
+    for told in [
+        "a host was told to log by `info,iyagi::http=debug` until ",
+        "who is it?",
+        "a host was told to log by `info` again, as configured, by ",
+    ] {
+        assert!(orders.contains(told), "{orders}");
+    }
+    live.signal("-TERM");
+    let rest = live.rest_of_the_log();
+    assert!(rest.contains("the log is as configured again"), "{rest}");
+    assert!(!rest.contains("a token is refused"), "{rest}");
+}
+
+#[test]
 fn letters_are_listed_shown_redriven_and_purged() {
     let mut live = Live::start();
     live.people();

@@ -55,6 +55,7 @@ impl Rule {
             | Fact::PoolResized(_)
             | Fact::FaultInjected(_)
             | Fact::FaultsCleared(_)
+            | Fact::LogChanged(_)
             | Fact::ActorRestarted(_)
             | Fact::ActorEscalated(_)
             // The daemon's end follows from its start, however long ago that was.

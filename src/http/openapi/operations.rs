@@ -14,8 +14,8 @@ use crate::embedded::graph::wire;
 use crate::http::dashboard;
 use crate::http::listener::Side;
 use crate::http::operations::{
-    access, actors, backfills, compaction, dead_letters, gateway, graph, health, journal, login,
-    metrics, platforms, reprocessing, status, why_not,
+    access, actors, backfills, compaction, dead_letters, gateway, graph, health, journal, log,
+    login, metrics, platforms, reprocessing, status, why_not,
 };
 use crate::http::problem::{Kind, Problem};
 
@@ -59,6 +59,7 @@ const PROBLEMS: Problems = Problems {
         (name = "journal", description = "What has happened, and why"),
         (name = "backfills", description = "Files of changed presets and renditions for uploads that are there already"),
         (name = "media", description = "What is made of one upload"),
+        (name = "log", description = "What a host logs"),
         (name = "gateway", description = "The push gateway of one machine"),
         (name = "graph", description = "The graph of one machine"),
         (name = "sessions", description = "The way in for a browser"),
@@ -92,6 +93,9 @@ const PROBLEMS: Problems = Problems {
         backfills::begin,
         backfills::order,
         reprocessing::order,
+        log::show,
+        log::change,
+        log::change_back,
         gateway::faults,
         gateway::add_fault,
         gateway::clear_faults,

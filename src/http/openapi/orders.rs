@@ -48,6 +48,20 @@ pub(crate) struct Scaling {
     because: Option<Name>,
 }
 
+/// A filter that is to hold for a while.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogOrder {
+    /// A level, or one for each of several modules.
+    #[schema(example = "info,iyagi_actors::push_sender=debug")]
+    filter: Name,
+    /// How long it holds; ten minutes if absent.
+    #[schema(minimum = 1, maximum = 1440)]
+    minutes: Option<u64>,
+    /// Why, for the journal.
+    because: Option<Name>,
+}
+
 /// A backfill that is to begin.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod graph;
 pub mod health;
 pub mod journal;
+pub mod log;
 pub mod login;
 pub mod metrics;
 mod order;
@@ -63,6 +64,13 @@ pub fn routes(config: &mut ServiceConfig) {
             resource("/v1/ops/status")
                 .route(get(status::show))
                 .default_service(otherwise(READ)),
+        )
+        .service(
+            resource("/v1/ops/log")
+                .route(get(log::show))
+                .route(post().to(log::change))
+                .route(delete().to(log::change_back))
+                .default_service(otherwise("GET, HEAD, POST, DELETE")),
         )
         .service(
             resource("/v1/ops/gateway/faults")
