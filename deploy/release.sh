@@ -2,7 +2,7 @@
 # Writes the archive that hosts fetch at start: the daemon, its unit, a configuration to begin with.
 #   deploy/release.sh BINARY ARCHIVE.tar.gz
 set -euo pipefail
-binary=$(realpath "${1:?the built binary, such as target/release/iyagi}")
+binary=$(realpath "${1:?the built binary, such as target/dist/iyagi}")
 archive=$(realpath -m "${2:?the archive to write}")
 cd "$(dirname "$0")/.."
 

@@ -43,6 +43,9 @@ pub enum LogFormat {
 /// Why a filter is none.
 #[derive(Debug, Error)]
 pub enum FilterFault {
+    /// There is nothing in it.
+    #[error("says nothing")]
+    Empty,
     /// It is not written as one.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] ParseError),
@@ -62,7 +65,7 @@ impl FilterFault {
     /// What to do about it.
     pub fn cure(&self) -> String {
         match self {
-            Self::Unreadable(_) => format!(
+            Self::Empty | Self::Unreadable(_) => format!(
                 "levels are {}; a filter is such as \"info,iyagi::http=debug\"",
                 LEVELS.join(", ")
             ),
@@ -74,6 +77,9 @@ impl FilterFault {
 /// Reads a filter as it is configured or ordered.
 pub fn readable_filter(filter: &str) -> Result<EnvFilter, FilterFault> {
     let readable = EnvFilter::try_new(filter)?;
+    if filter.split(',').all(|word| word.trim().is_empty()) {
+        return Err(FilterFault::Empty);
+    }
     for word in filter.split(',').map(str::trim) {
         let lower = word.to_lowercase();
         if let Some(meant) = meant(word, LEVELS.into_iter()).filter(|level| *level != lower) {
@@ -91,5 +97,34 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     let key = "log.filter";
     if let Err(fault) = readable_filter(&config.log.filter) {
         faults.push(Fault::new(key, format!("`{key}` {fault}")).help(fault.cure()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_silence_the_log_by_mistake_is_no_filter() {
+        for filter in [
+            "info",
+            "WARN",
+            "off",
+            "info,iyagi::http=debug",
+            "debug,",
+            "iyagi=3",
+        ] {
+            assert!(readable_filter(filter).is_ok(), "{filter}");
+        }
+        for (mistake, cure) in [
+            ("", "levels are off, error"),
+            (" , ", "levels are off, error"),
+            ("iyagi=loud", "levels are off, error"),
+            ("debgu", "did you mean \"debug\"?"),
+            ("info,wran", "did you mean \"warn\"?"),
+        ] {
+            let fault = readable_filter(mistake).expect_err(mistake);
+            assert!(fault.cure().contains(cure), "{mistake}: {fault}");
+        }
     }
 }
