@@ -70,8 +70,6 @@ struct State<M: Send + 'static> {
     /// Workers that are to stop as soon as they are free.
     retiring: usize,
     handing_back: bool,
-    /// When the pool's clock strikes by itself.
-    strikes_at: Option<Instant>,
 }
 
 impl<M: Send + 'static> PoolCore<M> {
@@ -91,7 +89,6 @@ impl<M: Send + 'static> PoolCore<M> {
                 idle: VecDeque::new(),
                 retiring: 0,
                 handing_back: false,
-                strikes_at: None,
             }),
             wake: Notify::new(),
             lane,
@@ -103,21 +100,17 @@ impl<M: Send + 'static> PoolCore<M> {
     /// Gives out held jobs and probes when their time comes, as long as the pool lives.
     pub(super) async fn keep_time(self: Arc<Self>) {
         loop {
-            // What is due already lacks only workers, and those come by themselves.
-            let strikes_at = {
-                let mut state = self.lock();
-                let now = Instant::now();
-                state.strikes_at = state.lanes.wake_at().filter(|at| *at > now);
-                state.strikes_at
-            };
-            match strikes_at {
-                Some(at) => {
+            let wake_at = self.lock().lanes.wake_at();
+            let now = Instant::now();
+            match wake_at {
+                Some(at) if at > now => {
                     tokio::select! {
                         () = tokio::time::sleep_until(at) => {}
                         () = self.wake.notified() => {}
                     }
                 }
-                None => self.wake.notified().await,
+                // Due already, so only workers are lacking, and those come by themselves.
+                _ => self.wake.notified().await,
             }
             if self.record.permits.is_closed() && self.lock().workers.is_empty() {
                 return;
@@ -188,16 +181,6 @@ impl<M: Send + 'static> PoolCore<M> {
             hand.busy = true;
             hand.recipient.do_send(envelope);
         }
-        self.set_clock(state);
-    }
-
-    /// Wakes whoever keeps the time if something is due before the clock strikes by itself.
-    fn set_clock(&self, state: &State<M>) {
-        let strikes_at = state.strikes_at;
-        let due = state.lanes.wake_at();
-        if due.is_some_and(|due| strikes_at.is_none_or(|strikes_at| due < strikes_at)) {
-            self.wake.notify_one();
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<M>> {
@@ -238,6 +221,8 @@ impl<M: Send + 'static> Dispatch<M> for PoolCore<M> {
         }
         self.dispatch_now(&mut state);
         drop(state);
+        // The earliest moment to wake at may have changed with the job this worker gave back.
+        self.wake.notify_one();
         self.record.signal_drain();
     }
 
@@ -273,6 +258,7 @@ impl<M: Send + 'static> Dispatch<M> for PoolCore<M> {
         if let Some(event) = event {
             self.record.observe(&event);
         }
+        self.wake.notify_one();
     }
 
     fn leftovers(&self) -> Vec<Envelope<M>> {
