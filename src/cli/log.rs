@@ -11,6 +11,7 @@ use crate::tell::moment;
 const PATH: &str = "/v1/ops/log";
 
 #[derive(Debug, Args)]
+#[command(mut_arg("because", |because| because.requires("filter")))]
 pub(super) struct LogArguments {
     /// A level, or one for each of several modules, such as `info,iyagi_actors::push_sender=debug`.
     #[arg(value_name = "FILTER")]

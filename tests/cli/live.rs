@@ -393,6 +393,7 @@ fn a_log_says_more_for_a_while_and_the_journal_knows_who_asked_for_it() {
         (&["log", "iyagi=loud"], "levels are off, error"),
         (&["log", "debug", "--minutes", "0"], "1..=1440"),
         (&["log", "--reset", "debug"], "cannot be used with"),
+        (&["log", "--because", "who is it?"], "required"),
     ] {
         let answer = live.iyagi(wrong);
         assert_ne!(answer.status, 0);
