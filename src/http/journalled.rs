@@ -82,6 +82,22 @@ pub async fn settle<T>(
     .retry_after(1))
 }
 
+/// Writes what is so whatever happened before, as the next event of the entity.
+pub async fn note(
+    journal: &dyn Journal,
+    writer: &str,
+    entity: Entity,
+    fact: impl Into<Fact>,
+) -> Result<(), Problem> {
+    let fact = fact.into();
+    settle(journal, async || {
+        let seen = seq_of(journal, &entity).await?;
+        let (entity, fact) = (entity.clone(), fact.clone());
+        Ok(Decision::next(writer, entity, seen, fact, ()))
+    })
+    .await
+}
+
 /// The number of an entity's last event.
 pub async fn seq_of(journal: &dyn Journal, entity: &Entity) -> Result<Seq, Problem> {
     let events = journal.entity(entity).await;

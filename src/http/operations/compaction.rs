@@ -15,7 +15,7 @@ use super::access::Operator;
 use super::order::{self, BECAUSE};
 use crate::embedded::journal::{Compaction, CompactionStanding, Outcome};
 use crate::http::State;
-use crate::http::journalled::{self, Decision};
+use crate::http::journalled;
 use crate::http::openapi::orders::CompactionOrder;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::Query;
@@ -156,10 +156,5 @@ fn view(compaction: &Compaction, preview: Option<Outcome>) -> View {
 
 async fn journal(surface: &Surface, wish: CompactionRequested) -> Result<(), Problem> {
     let entity = Entity::new("journal", "iyagi");
-    journalled::settle(&*surface.journal, async || {
-        let seen = journalled::seq_of(&*surface.journal, &entity).await?;
-        let (entity, wish) = (entity.clone(), wish.clone());
-        Ok(Decision::next(WRITER, entity, seen, wish, ()))
-    })
-    .await
+    journalled::note(&*surface.journal, WRITER, entity, wish).await
 }

@@ -22,7 +22,7 @@ use super::order::{self, BECAUSE};
 use crate::embedded::push_log::{Accepted, FaultRule, PushLog};
 use crate::http::State;
 use crate::http::body;
-use crate::http::journalled::{self, Decision};
+use crate::http::journalled;
 use crate::http::openapi::events::{TapEvent, TapLine};
 use crate::http::openapi::orders::FaultOrder;
 use crate::http::problem::{Kind, Problem};
@@ -187,17 +187,7 @@ fn log(state: &State) -> Result<&PushLog, Problem> {
 /// Journals what the gateway is about to be told.
 async fn write(surface: &Surface, fact: Fact) -> Result<(), Problem> {
     let entity = Entity::new("gateway", "log");
-    journalled::settle(&*surface.journal, async || {
-        let seen = journalled::seq_of(&*surface.journal, &entity).await?;
-        Ok(Decision::next(
-            WRITER,
-            entity.clone(),
-            seen,
-            fact.clone(),
-            (),
-        ))
-    })
-    .await
+    journalled::note(&*surface.journal, WRITER, entity, fact).await
 }
 
 fn read(body: &[u8]) -> Result<(FaultRule, Option<String>), Problem> {

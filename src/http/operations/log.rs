@@ -6,14 +6,14 @@ use std::time::Duration;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_messages::event::Entity;
-use iyagi_messages::fact::{Fact, LogChanged};
+use iyagi_messages::fact::LogChanged;
 
 use super::WRITER;
 use super::access::Operator;
 use super::order::{self, BECAUSE};
 use crate::config::{FilterFault, readable_filter};
 use crate::http::State;
-use crate::http::journalled::{self, Decision};
+use crate::http::journalled;
 use crate::http::openapi::orders::LogOrder;
 use crate::http::problem::{Kind, Problem};
 use crate::http::request::{self, Query};
@@ -141,10 +141,5 @@ fn invalid(fault: &FilterFault) -> Problem {
 async fn write(surface: &Surface, changed: LogChanged) -> Result<(), Problem> {
     let host = surface.member.as_ref().map(ToString::to_string);
     let entity = Entity::new("log", host.as_deref().unwrap_or("daemon"));
-    journalled::settle(&*surface.journal, async || {
-        let seen = journalled::seq_of(&*surface.journal, &entity).await?;
-        let fact = Fact::from(changed.clone());
-        Ok(Decision::next(WRITER, entity.clone(), seen, fact, ()))
-    })
-    .await
+    journalled::note(&*surface.journal, WRITER, entity, changed).await
 }
