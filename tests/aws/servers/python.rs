@@ -8,6 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 /// Minor versions of Python 3 to look for by name, those first that the pins were chosen with.
 const MINORS: [u32; 4] = [11, 13, 12, 14];
+/// A package index that stumbles is asked again by pip, which waits longer each time; a download that breaks off in
+/// its middle is not, so the whole installation is begun anew.
+const INSTALLATIONS_TRIED: u32 = 3;
+const REQUESTS_TRIED_AGAIN: &str = "8";
 
 /// Packages, all of them pinned.
 #[derive(Clone, Copy)]
@@ -76,11 +80,19 @@ impl Requirements {
                 "--no-input",
                 "--disable-pip-version-check",
                 "--quiet",
+                "--retries",
+                REQUESTS_TRIED_AGAIN,
             ])
             // The file names every package, so that nothing is chosen on the day.
             .args(["--no-deps", "--requirement"])
             .arg(&file);
-        let output = run(&mut install)?;
+        let mut output = run(&mut install)?;
+        for _ in 1..INSTALLATIONS_TRIED {
+            if output.status.success() {
+                break;
+            }
+            output = run(&mut install)?;
+        }
         if output.status.success() {
             return Ok(());
         }
