@@ -6,8 +6,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde_json::json;
 
+use super::daemon::Live;
 use super::iyagi;
-use super::live::Live;
 
 const FILES: [(&str, &str); 5] = [
     ("journal.db", "iyagi backfill --from-graph"),

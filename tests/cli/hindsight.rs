@@ -8,7 +8,7 @@ use iyagi::config::BUILT_IN_TEMPLATES;
 use iyagi::embedded::graph::EmbeddedGraph;
 use serde_json::{Value, json};
 
-use super::live::Live;
+use super::daemon::Live;
 
 impl Live {
     fn commit(&self, operations: &Value) -> u64 {

@@ -3,9 +3,11 @@
 #[path = "../http/bearer.rs"]
 mod bearer;
 mod config;
+mod daemon;
 mod data_folder;
 mod hindsight;
 mod journal;
+mod letters;
 mod live;
 mod search;
 mod surface;
