@@ -1,6 +1,7 @@
 //! The daemon: configuration, wiring, HTTP, and the adapters of each port.
 //!
 //! # Layout
+//! - `allocator`: where memory comes from
 //! - [`auth`]: who is at the other end of a request
 //! - [`aws`]: every port on AWS
 //! - [`backfill`]: a graph that is older than its change log
@@ -26,6 +27,7 @@
 //! - [`surface`]: what the listeners and the command line speak to
 //! - [`upload_quota`]: how much a person may upload in a day
 
+mod allocator;
 pub mod auth;
 pub mod aws;
 pub mod backfill;

@@ -22,6 +22,8 @@ const PUSHES: usize = 1_000_000;
 const CHUNK: usize = 1_000;
 /// Pushes between two looks at the memory.
 const LOOK_EVERY: usize = 100_000;
+/// As the unit of systemd sets it.
+const ALLOCATOR: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10");
 /// How long the memory is looked at while the pushes are sent.
 const SENDING: Duration = Duration::from_secs(20);
 
@@ -46,7 +48,9 @@ pub(crate) fn measure() {
 fn start(role: &str, folder: &Path) -> Child {
     let program = std::env::current_exe().expect("this program");
     let mut command = Command::new(program);
-    command.arg(role).arg(folder).stdout(Stdio::piped());
+    let (option, value) = ALLOCATOR;
+    command.arg(role).arg(folder).env(option, value);
+    command.stdout(Stdio::piped());
     command.spawn().expect("it starts")
 }
 
