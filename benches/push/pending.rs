@@ -23,7 +23,7 @@ const CHUNK: usize = 1_000;
 /// Pushes between two looks at the memory.
 const LOOK_EVERY: usize = 100_000;
 /// As the unit of systemd sets it.
-const ALLOCATOR: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10");
+const ALLOCATOR: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "100");
 /// How long the memory is looked at while the pushes are sent.
 const SENDING: Duration = Duration::from_secs(20);
 
