@@ -4,15 +4,21 @@ use serde_json::{Value, json};
 
 use super::daemon::Live;
 
-#[test]
-fn letters_are_listed_shown_redriven_and_purged() {
-    let mut live = Live::start();
+/// A daemon that gave up the pushes of three follows.
+fn with_three_letters() -> Live {
+    let live = Live::start();
     live.people();
     live.poison(3);
     for edge in ["f1", "f2", "f3"] {
         live.follow(edge);
     }
     Live::until("three letters", || live.letters() == 3);
+    live
+}
+
+#[test]
+fn letters_are_listed_shown_redriven_and_purged() {
+    let mut live = with_three_letters();
     let groups = live.json(&["dlq", "ls", "--groups"]);
     assert_eq!(groups["groups"][0]["count"], 3, "{groups}");
     let listed = live.done(&["dlq", "ls", "--origin", "push"]);
@@ -80,13 +86,7 @@ fn letters_are_listed_shown_redriven_and_purged() {
 
 #[test]
 fn letters_are_redriven_no_faster_than_asked_for_and_the_journal_knows_by_whom_and_why() {
-    let mut live = Live::start();
-    live.people();
-    live.poison(3);
-    for edge in ["f1", "f2", "f3"] {
-        live.follow(edge);
-    }
-    Live::until("three letters", || live.letters() == 3);
+    let mut live = with_three_letters();
     let told = [
         "dlq",
         "redrive",
