@@ -3,8 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use iyagi::clock::SystemClock;
 use iyagi::config::{Config, OperatorConfig, OperatorRole};
 use iyagi_actors::journal::Draft;
+use iyagi_actors::ports::Clock;
 use iyagi_actors::runtime::{ChildSpec, Cx, Done, Failure, Fault, Intensity, Strategy, Worker};
 use iyagi_messages::event::Entity;
 use iyagi_messages::fact::LetterRequested;
@@ -43,7 +45,8 @@ fn letter(number: u64, reason: &str, text: &str) -> Letter {
         reason: reason.to_owned(),
         detail: text.to_owned(),
         attempts: 3,
-        at: Timestamp(1_700_000_000_000 + number as i64),
+        // A daemon that comes up lets expire what is old.
+        at: Timestamp(SystemClock.now().0 + number as i64),
     }
 }
 
