@@ -28,6 +28,7 @@
 //! - [`upload_quota`]: how much a person may upload in a day
 
 mod allocator;
+mod arriving;
 pub mod auth;
 pub mod aws;
 pub mod backfill;

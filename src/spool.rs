@@ -7,13 +7,15 @@
 //! could wait for each other.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use iyagi_actors::media_job::{ByteBudget, Share};
 use iyagi_actors::ports::LocalFile;
 
+use crate::arriving::Arriving;
 use crate::config::Config;
+use crate::digests::{Digester, Digests};
 
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +26,12 @@ pub enum Kind {
     Decoded,
     /// What sound was encoded to.
     Encoded,
+    /// What somebody uploads, until it is an object. Whoever is slow to send keeps nothing but other uploads from coming.
+    Upload,
 }
 
 /// How many kinds there are, each of which has as much room as any other.
-pub const KINDS: u64 = 3;
+pub const KINDS: u64 = 4;
 
 /// A folder for files without names.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub struct Spool {
     objects: ByteBudget,
     decoded: ByteBudget,
     encoded: ByteBudget,
+    uploads: ByteBudget,
 }
 
 /// A file that is being written.
@@ -54,6 +59,7 @@ impl Spool {
             objects: budget(),
             decoded: budget(),
             encoded: budget(),
+            uploads: budget(),
         }
     }
 
@@ -91,6 +97,7 @@ impl Spool {
             Kind::Object => &self.objects,
             Kind::Decoded => &self.decoded,
             Kind::Encoded => &self.encoded,
+            Kind::Upload => &self.uploads,
         };
         let share = budget.share(bytes_max).await;
         let folder = self.folder.clone();
@@ -115,6 +122,18 @@ impl Spooled {
         &self.file
     }
 
+    /// Writes what comes, which is not to be more than there was room made for.
+    pub(crate) fn fill(self) -> Arriving<(LocalFile, Digests)> {
+        Arriving::begin(move |mut pieces| {
+            let (mut file, mut digester) = (self.file(), Digester::default());
+            while let Some(piece) = pieces.blocking_recv() {
+                digester.update(&piece);
+                file.write_all(&piece)?;
+            }
+            Ok((self.finish()?, digester.finish()))
+        })
+    }
+
     /// Nobody writes to it any more. Its room is given back when the last reader is gone.
     pub fn finish(self) -> io::Result<LocalFile> {
         LocalFile::holding(self.file, self.share)
@@ -137,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_has_no_name_and_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().expect("a folder");
-        let spool = Spool::new(folder.path().join("spool"), 3 << 20);
+        let spool = Spool::new(folder.path().join("spool"), KINDS << 20);
         let spooled = spool.file(Kind::Object, 5).await.expect("made");
         spooled.file().write_all(b"12345").expect("written");
         let file = spooled.finish().expect("readable");

@@ -24,6 +24,7 @@ use crate::embedded::links::LocalLinks;
 use crate::embedded::objects::EmbeddedObjects;
 use crate::embedded::push_log::PushLog;
 use crate::links::Links;
+use crate::spool::Spool;
 use crate::upload_quota::UploadCounts;
 
 /// What a service of AWS is elsewhere, and is here within reach.
@@ -76,6 +77,8 @@ pub struct Surface {
     pub gateway: Arc<dyn PushGateway>,
     /// Uploaded and derived files.
     pub store: Arc<dyn ObjectStore>,
+    /// Room on the disk for uploads that go on to a store elsewhere.
+    pub spool: Arc<Spool>,
     /// Makes links to them.
     pub links: Arc<dyn Links>,
     /// Counts people's uploads.

@@ -184,8 +184,8 @@ pub struct MediaConfig {
     pub cpu_threads: usize,
     /// Memory that all pictures being decoded may take together, in bytes. A large one waits for its share.
     pub decode_budget_bytes: u64,
-    /// Disk in the data folder that large files on their way may take together, in bytes: a third each for what comes from
-    /// S3, what `ffmpeg` decodes, and what it encodes. Who finds no room waits.
+    /// Disk in the data folder that large files on their way may take together, in bytes: a quarter each for what comes
+    /// from S3, what goes there by way of the daemon, what `ffmpeg` decodes, and what it encodes. Who finds no room waits.
     pub spool_bytes_max: u64,
     /// How long one picture may take, in milliseconds.
     pub deadline_ms: u64,

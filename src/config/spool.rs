@@ -19,7 +19,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<Fault>) {
     let spool_bytes_max = config.media.spool_bytes_max;
     for Need { key, bytes, .. } in unmet(config).filter(|need| need.here) {
         let message = format!(
-            "`{KEY}` is {spool_bytes_max}, and a third of it must hold one file, which `{key}` lets be {bytes} bytes"
+            "`{KEY}` is {spool_bytes_max}, and a quarter of it must hold one file, which `{key}` lets be {bytes} bytes"
         );
         let help = format!("set it to {} or more", bytes.saturating_mul(KINDS));
         faults.push(Fault::new(KEY, message).or(key).help(help));

@@ -137,6 +137,14 @@ impl Adapters {
         }
     }
 
+    /// Room on this machine's disk for what is on its way.
+    pub fn spool(&self) -> Arc<Spool> {
+        match self {
+            Self::Embedded(adapters) => Arc::clone(&adapters.spool),
+            Self::Aws(adapters) => Arc::clone(&adapters.spool),
+        }
+    }
+
     /// What only a daemon with everything on one machine has.
     pub fn one_machine(&self) -> Option<OneMachine> {
         match self {

@@ -38,6 +38,7 @@ use crate::embedded::journal::{Compaction, OpenError, Place, Sharing, SqliteJour
 use crate::fcm::FcmError;
 use crate::links::Links;
 use crate::retention::exports_bucket;
+use crate::spool::Spool;
 use crate::upload_quota::UploadCounts;
 
 /// Every adapter on AWS.
@@ -46,6 +47,8 @@ pub struct AwsAdapters {
     pub journal_path: PathBuf,
     /// Every queue, for its depth.
     pub queues: Vec<Arc<dyn Queue>>,
+    /// Room on the disk for what is on its way.
+    pub spool: Arc<Spool>,
     ports: Ports,
     links: Arc<dyn Links>,
     upload_counts: Arc<dyn UploadCounts>,
@@ -213,6 +216,7 @@ impl AwsAdapters {
         };
         let adapters = Self {
             journal_path,
+            spool,
             queues: vec![thumbnails, audio, metadata, dead_letters, redrive, feedback],
             ports,
             links: Arc::new(links),

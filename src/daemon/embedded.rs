@@ -32,6 +32,7 @@ use crate::embedded::sqlite::DatabaseError;
 use crate::fcm::FcmError;
 use crate::ffmpeg::Ffmpeg;
 use crate::search_rebuild::{Rebuild, RebuildError};
+use crate::spool::Spool;
 use crate::surface::OneMachine;
 use crate::upload_quota::UploadCounts;
 
@@ -43,6 +44,8 @@ pub struct EmbeddedAdapters {
     pub one_machine: OneMachine,
     /// Every queue, for its depth.
     pub queues: Vec<Arc<dyn Queue>>,
+    /// Room on the disk for what is on its way.
+    pub spool: Arc<Spool>,
     journal: Arc<SqliteJournal>,
     objects: Arc<EmbeddedObjects>,
     table: Arc<EmbeddedMetadata>,
@@ -162,6 +165,7 @@ impl EmbeddedAdapters {
         let (objects, table) = open_files(config, &intake, clock).await?;
         let links = LocalLinks::open(dir, &config.delivery).map_err(EmbeddedError::LinkKey)?;
         let search = search_index(config, &graph, clock).await?;
+        let spool = spool(config);
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -188,7 +192,8 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
-            ffmpeg: ffmpeg(config, &spool(config)),
+            ffmpeg: ffmpeg(config, &spool),
+            spool,
             search,
             clock: Arc::clone(clock),
         })

@@ -210,6 +210,7 @@ impl Daemon {
             stream: Arc::clone(&ports.stream),
             gateway: ports.gateway,
             store: ports.store,
+            spool: adapters.spool(),
             links: adapters.links(),
             upload_counts: adapters.upload_counts(),
             table: ports.table,

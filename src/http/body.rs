@@ -35,14 +35,11 @@ pub async fn read(
 /// Hands over a body of at most `bytes_max` bytes as it comes.
 pub async fn pass(
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
     bytes_max: u64,
     mut take: impl AsyncFnMut(Bytes),
 ) -> Result<(), Problem> {
-    if stated(request).is_some_and(|length| length > bytes_max) {
-        discard(payload).await;
-        return Err(too_large(bytes_max));
-    }
+    let mut payload = refuse_larger(request, payload, bytes_max).await?;
     let mut arrival = Arrival::begin();
     while let Some(piece) = arrival.next(&mut payload).await? {
         if arrival.bytes > bytes_max {
@@ -54,7 +51,21 @@ pub async fn pass(
     Ok(())
 }
 
-fn stated(request: &HttpRequest) -> Option<u64> {
+/// Yields a body again that is not known to be too long before any of it has come.
+pub async fn refuse_larger(
+    request: &HttpRequest,
+    payload: Payload,
+    bytes_max: u64,
+) -> Result<Payload, Problem> {
+    if stated(request).is_some_and(|length| length > bytes_max) {
+        discard(payload).await;
+        return Err(too_large(bytes_max));
+    }
+    Ok(payload)
+}
+
+/// The length that a request says its body has.
+pub fn stated(request: &HttpRequest) -> Option<u64> {
     let stated = request.headers().get(header::CONTENT_LENGTH)?;
     stated.to_str().ok()?.parse().ok()
 }

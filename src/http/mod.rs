@@ -113,7 +113,7 @@ pub struct State {
     pub surface: Arc<Surface>,
     /// Counts what was answered.
     pub requests: Requests,
-    /// Bounds the large bodies that come, or are in memory.
+    /// Bounds the large bodies that come.
     transfers: Arc<Semaphore>,
     /// Who listens to inboxes.
     pub live: Arc<Live>,

@@ -14,14 +14,14 @@ pub enum Wanted {
     /// All of it, also for whoever asks for several parts at once, or in a way that is not understood.
     Whole,
     /// These bytes of it.
-    Part(Range<usize>),
+    Part(Range<u64>),
     /// A part that lies behind its end.
     Nothing,
 }
 
 /// What of a file of `size` bytes a request asks for. Of an empty file every part is the whole: players ask all files for
 /// their beginning.
-pub fn wanted(request: &HttpRequest, etag: &str, size: usize) -> Wanted {
+pub fn wanted(request: &HttpRequest, etag: &str, size: u64) -> Wanted {
     let text = |name: HeaderName| {
         let mut all = request.headers().get_all(name);
         let only = all.next().filter(|_| all.next().is_none());
@@ -39,7 +39,7 @@ pub fn wanted(request: &HttpRequest, etag: &str, size: usize) -> Wanted {
 }
 
 /// The answer to whoever asked for what lies behind the end.
-pub fn nothing(size: usize) -> HttpResponse {
+pub fn nothing(size: u64) -> HttpResponse {
     let detail = format!("the file has {size} bytes, and the range begins behind them");
     let mut answer = Problem::new(Kind::NoSuchRange, detail).error_response();
     let range = HeaderValue::from_str(&format!("bytes */{size}"));
@@ -48,13 +48,13 @@ pub fn nothing(size: usize) -> HttpResponse {
     answer
 }
 
-fn part(range: &str, size: usize) -> Option<Wanted> {
+fn part(range: &str, size: u64) -> Option<Wanted> {
     let (unit, range) = range.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         // A number beyond all files is as good as one beyond this one.
-        digits.then(|| text.parse().unwrap_or(usize::MAX))
+        digits.then(|| text.parse().unwrap_or(u64::MAX))
     };
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
-    fn asked(headers: &[(&'static str, &'static str)], size: usize) -> Wanted {
+    fn asked(headers: &[(&'static str, &'static str)], size: u64) -> Wanted {
         let mut request = TestRequest::get();
         for header in headers {
             request = request.append_header(*header);

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use actix_web::body::SizedStream;
@@ -12,19 +11,15 @@ use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use actix_web::{Route, guard};
 use futures_util::stream;
-use iyagi_actors::ports::LocalFile;
+use iyagi_actors::ports::Pieces;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::problem::Problem;
-use super::range::{self, Wanted};
 use super::request;
 /// A key or an id as it stands in a path, slashes kept.
 pub use crate::links::escaped as encoded;
-
-/// Bytes that are handed to a connection at once.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// Enough of a digest that two contents of one key never share it.
 const DIGEST_BYTES: usize = 12;
@@ -146,69 +141,23 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// What is sent as a file.
-pub enum Content {
-    /// From memory, with its place among what is there at once.
-    Bytes(Bytes, OwnedSemaphorePermit),
-    /// From the disk: no more of it is in memory than a piece, so whoever is slow to take it takes nobody's place.
-    File(LocalFile),
-}
-
-impl Content {
-    fn size(&self) -> usize {
-        match self {
-            Self::Bytes(bytes, _) => bytes.len(),
-            Self::File(file) => usize::try_from(file.size()).unwrap_or(usize::MAX),
-        }
-    }
-
-    async fn piece(&self, part: Range<usize>) -> io::Result<Bytes> {
-        let mut reader = match self {
-            Self::Bytes(bytes, _) => return Ok(bytes.slice(part)),
-            Self::File(file) => file.reader(),
-        };
-        let read = move || {
-            let mut piece = vec![0; part.len()];
-            reader.seek(SeekFrom::Start(part.start as u64))?;
-            reader.read_exact(&mut piece)?;
-            Ok(piece.into())
-        };
-        let read = tokio::task::spawn_blocking(read).await;
-        read.unwrap_or_else(|error| Err(io::Error::other(error)))
-    }
-}
-
-/// Sends a file, or the part of it that is asked for.
+/// Begins to send a file of `size` bytes, or the `part` that was asked for, in pieces as the client takes them.
 pub fn file(
-    request: &HttpRequest,
     response: &mut HttpResponseBuilder,
-    etag: &str,
-    content: Content,
+    size: u64,
+    part: Option<Range<u64>>,
+    pieces: Pieces,
 ) -> HttpResponse {
-    let size = content.size();
-    let mut part = 0..size;
     response.insert_header((header::ACCEPT_RANGES, "bytes"));
-    match range::wanted(request, etag, size) {
-        Wanted::Whole => {}
-        Wanted::Part(wanted) => {
-            let sent = format!("bytes {}-{}/{size}", wanted.start, wanted.end - 1);
-            response
-                .status(StatusCode::PARTIAL_CONTENT)
-                .insert_header((header::CONTENT_RANGE, sent));
-            part = wanted;
-        }
-        Wanted::Nothing => return range::nothing(size),
+    let mut length = size;
+    if let Some(part) = part {
+        let sent = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+        response
+            .status(StatusCode::PARTIAL_CONTENT)
+            .insert_header((header::CONTENT_RANGE, sent));
+        length = part.end - part.start;
     }
-    let length = part.len() as u64;
-    let pieces = stream::unfold((content, part), |(content, left)| async move {
-        let end = left.end.min(left.start + PIECE_BYTES);
-        if left.is_empty() {
-            return None;
-        }
-        let piece = content.piece(left.start..end).await;
-        Some((piece, (content, end..left.end)))
-    });
-    response.body(SizedStream::new(length, Box::pin(pieces)))
+    response.body(SizedStream::new(length, pieces))
 }
 
 /// Content that people uploaded must not run as a page of ours.

@@ -250,7 +250,9 @@ async fn a_long_poll_outlasts_the_limit_of_other_calls_and_no_more() {
 }
 
 /// A bucket whose objects come as they are told.
-async fn bucket(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> S3Objects {
+pub(crate) async fn bucket(
+    answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+) -> S3Objects {
     bucket_spooling(spool(), answer).await
 }
 

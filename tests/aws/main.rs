@@ -15,6 +15,7 @@ mod faults;
 )]
 #[path = "../http/fixture.rs"]
 mod fixture;
+mod handed_on;
 mod instance;
 mod journal;
 mod matrix;

@@ -1,6 +1,7 @@
 //! One installation with three daemons, from its provision to the audit of its journals.
 
 mod check;
+mod files;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -300,6 +301,7 @@ impl Round {
             assert!(runs > 0, "nothing was ever taken out");
             self.newcomer_knows_the_same();
         }
+        let passed = self.a_large_file_passes();
         for number in 0..self.hosts.len() {
             self.signal(number, "-TERM");
         }
@@ -309,7 +311,7 @@ impl Round {
             assert!(ended.success(), "a drain ends with status 0, not {ended}");
         }
         let checked = self.check();
-        format!("{trouble}; {settled}; {checked}")
+        format!("{trouble}; {settled}; {passed}; {checked}")
     }
 
     /// Kills one host and stops another, the leader among them, at random moments.

@@ -3,11 +3,21 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use iyagi_media::hexadecimal;
 use sha2::{Digest, Sha256};
+
+/// Bytes as they are taken, one piece after the other.
+pub type Pieces = BoxStream<'static, io::Result<Bytes>>;
+
+/// What is read of a file at once.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// A file whose bytes stay what they are for as long as anybody holds it, whatever becomes of where they came from. Clones
 /// are the same file.
@@ -88,7 +98,6 @@ impl LocalFile {
 
     /// Hands over all of it, a buffer at a time. Blocks.
     pub fn pass(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        const PIECE_BYTES: usize = 64 << 10;
         let mut reader = BufReader::with_capacity(PIECE_BYTES, self.reader());
         loop {
             let piece = reader.fill_buf()?;
@@ -99,6 +108,28 @@ impl LocalFile {
             take(piece)?;
             reader.consume(length);
         }
+    }
+
+    /// Some of the bytes. No more of them are in memory than a piece, whoever is slow to take it.
+    pub fn pieces(&self, part: Range<u64>) -> Pieces {
+        let pieces = stream::unfold((self.clone(), part), |(file, left)| async move {
+            let end = left.end.min(left.start + PIECE_BYTES as u64);
+            if left.is_empty() {
+                return None;
+            }
+            let mut piece = vec![0; (end - left.start) as usize];
+            let (mut reader, start) = (file.reader(), left.start);
+            let read = tokio::task::spawn_blocking(move || {
+                reader.seek(SeekFrom::Start(start))?;
+                reader.read_exact(&mut piece)?;
+                Ok(piece.into())
+            });
+            let read = read
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error)));
+            Some((read, (file, end..left.end)))
+        });
+        pieces.boxed()
     }
 }
 

@@ -21,7 +21,7 @@ pub use clock::Clock;
 pub use graph_queries::{GraphFault, GraphQueries};
 pub use inbox::{Change, Inbox, InboxCounts, InboxFault, InboxHook, Retention, Since, Standing};
 pub use leases::{Lease, LeaseFault, Leases};
-pub use local_file::{LocalFile, LocalFileReader};
+pub use local_file::{LocalFile, LocalFileReader, Pieces};
 pub use metadata_table::{ALIKE_MAX, MetadataFault, MetadataPage, MetadataTable, Written};
 pub use object_store::{
     NewObject, ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,

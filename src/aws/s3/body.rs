@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
@@ -35,6 +36,12 @@ pub(super) struct Body {
     announced: Option<u64>,
     bytes_max: u64,
     came: u64,
+    limit: Option<TimeLimit>,
+}
+
+/// How long a body may take, and until when that is.
+#[derive(Clone, Copy)]
+struct TimeLimit {
     time: Duration,
     until: Instant,
 }
@@ -49,16 +56,31 @@ impl Body {
             announced,
             bytes_max,
             came: 0,
-            time,
-            until: Instant::now() + time,
+            limit: Some(TimeLimit {
+                time,
+                until: Instant::now() + time,
+            }),
+        }
+    }
+
+    /// One of so many bytes that takes as long as whoever it is handed on to.
+    pub(super) fn unhurried(stream: ByteStream, bytes: u64) -> Self {
+        Self {
+            limit: None,
+            ..Self::new(stream, Some(bytes), bytes)
         }
     }
 
     /// The next chunk; none behind the last, once all that was announced has come.
-    pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + Send + 'static>, Cut> {
-        let next = timeout_at(self.until, self.stream.next()).await;
-        let next =
-            next.map_err(|_| Cut::Broken(format!("it did not end within {:?}", self.time)))?;
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Cut> {
+        let coming = self.stream.next();
+        let next = match self.limit {
+            Some(TimeLimit { time, until }) => {
+                let late = |_| Cut::Broken(format!("it did not end within {time:?}"));
+                timeout_at(until, coming).await.map_err(late)?
+            }
+            None => coming.await,
+        };
         let next = next.transpose();
         let Some(chunk) = next.map_err(|error| Cut::Broken(chain(&error)))? else {
             return match self.announced.filter(|announced| *announced != self.came) {
@@ -81,7 +103,7 @@ impl Body {
         let advance = self.announced.unwrap_or(0).min(ADVANCE_BYTES_MAX);
         let mut bytes = Vec::with_capacity(usize::try_from(advance).unwrap_or(0));
         while let Some(chunk) = self.next().await? {
-            bytes.extend_from_slice(chunk.as_ref());
+            bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)
     }

@@ -11,6 +11,7 @@ mod reading;
 mod writing;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, EncodingType, Object};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use iyagi_actors::ports::{
-    LocalFile, ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
+    LocalFile, ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, Pieces, PutOptions, StoreFault,
 };
 use iyagi_messages::object::ObjectKey;
 use thiserror::Error;
@@ -180,6 +181,14 @@ impl ObjectStore for S3Objects {
         bytes_max: u64,
     ) -> Result<(LocalFile, ObjectInfo), StoreFault> {
         until_whole(key, || self.spool(key, bytes_max)).await
+    }
+
+    async fn get_part(
+        &self,
+        object: &ObjectInfo,
+        part: Range<u64>,
+    ) -> Result<Option<Pieces>, StoreFault> {
+        self.part(object, part).await
     }
 
     async fn get_start(

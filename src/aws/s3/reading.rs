@@ -1,4 +1,4 @@
-//! Reading objects: into memory, or into the spool if they are too large for it.
+//! Reading objects: into memory, into the spool if they are too large for it, or as they come for whoever hands them on.
 //!
 //! A body that breaks off or does not fit its checksum is noticed by the SDK, but only at its end, when the call is
 //! long over: such a read is begun anew here.
@@ -6,26 +6,26 @@
 //! Room in the spool is taken before an object comes, by what its head says of its size. It may be replaced in between, so
 //! it is asked for by its entity tag, and looked at anew if that is no longer its own.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::time::Duration;
 
-use iyagi_actors::ports::{LocalFile, ObjectInfo, ObjectStore, StoreFault};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use iyagi_actors::ports::{LocalFile, ObjectInfo, ObjectStore, Pieces, StoreFault};
 use iyagi_media::hexadecimal;
 use iyagi_messages::object::ObjectKey;
-use tokio::sync::mpsc;
 
 use super::body::{Body, Cut};
 use super::{Facts, S3Objects, fault};
-use crate::digests::{Digester, Digests};
+use crate::digests::Digests;
 use crate::spool::{Kind, Spooled};
 
 /// Tries of a read whose body breaks off.
 const READ_ATTEMPTS_MAX: u32 = 3;
 /// The pause before the second try; the next is as much longer.
 const READ_PAUSE: Duration = Duration::from_millis(100);
-/// Chunks that may wait for the disk; the service waits with them.
-const CHUNKS_WAITING_MAX: usize = 4;
 
 /// How one attempt to read an object ended, if not in a fault.
 pub(super) enum Read<T> {
@@ -93,6 +93,36 @@ impl S3Objects {
         Ok(Read::Whole(bytes, info))
     }
 
+    /// Some of an object, as it comes; nothing if it is another one by now. What has broken off by its first piece is a fault.
+    pub(super) async fn part(
+        &self,
+        object: &ObjectInfo,
+        part: Range<u64>,
+    ) -> Result<Option<Pieces>, StoreFault> {
+        let key = &object.key;
+        // Of the whole the SDK verifies the checksum.
+        let some = part.start > 0 || part.end < object.size;
+        let range = some.then(|| format!("bytes={}-{}", part.start, part.end.saturating_sub(1)));
+        let sent = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key.as_str())
+            .if_match(format!("\"{}\"", object.etag))
+            .set_range(range)
+            .send()
+            .await;
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(error) if fault::is_another(&error) => return Ok(None),
+            Err(error) => return Err(fault::of_get(key, &error)),
+        };
+        let mut body = Body::unhurried(sent.body, part.end - part.start);
+        let first = body.next().await;
+        let first = first.map_err(|cut| StoreFault::Unavailable(format!("`{key}`: {cut}")))?;
+        Ok(Some(handed_on(key.clone(), body, first)))
+    }
+
     /// One attempt to spool an object.
     pub(super) async fn spool(
         &self,
@@ -138,6 +168,22 @@ impl S3Objects {
     }
 }
 
+/// What is left of a body behind its first piece, as it is handed on. Each piece waits for the next: the last one comes once
+/// the SDK has found no fault with all of them, so that nobody takes a damaged object for a whole one.
+fn handed_on(key: ObjectKey, body: Body, first: Option<Bytes>) -> Pieces {
+    let pieces = stream::try_unfold((key, body, first), |(key, mut body, piece)| async move {
+        let Some(piece) = piece else {
+            return Ok(None);
+        };
+        let next = body.next().await.map_err(|cut| {
+            tracing::warn!(%key, reason = %cut, "an object broke off while it was handed on");
+            io::Error::new(ErrorKind::UnexpectedEof, cut)
+        })?;
+        Ok(Some((piece, (key, body, next))))
+    });
+    pieces.boxed()
+}
+
 /// Why an object is not spooled.
 enum Unfilled {
     Cut(Cut),
@@ -152,30 +198,13 @@ impl From<Cut> for Unfilled {
 
 /// Writes a body to a file. Dropping the future ends the writing, and the file with it.
 async fn fill(spooled: Spooled, mut body: Body) -> Result<(LocalFile, Digests), Unfilled> {
-    let (chunks, coming) = mpsc::channel(CHUNKS_WAITING_MAX);
-    let written = tokio::task::spawn_blocking(move || {
-        let digests = write(spooled.file(), coming)?;
-        Ok((spooled.finish()?, digests))
-    });
-    while let Some(chunk) = body.next().await? {
-        if chunks.send(chunk).await.is_err() {
-            // The writer has met an error, which it tells below.
+    let arriving = spooled.fill();
+    while let Some(piece) = body.next().await? {
+        if !arriving.take(piece).await {
             break;
         }
     }
-    drop(chunks);
-    let written = written.await;
-    let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
-    written.map_err(Unfilled::Disk)
-}
-
-fn write<C: AsRef<[u8]>>(mut file: &File, mut chunks: mpsc::Receiver<C>) -> io::Result<Digests> {
-    let mut digester = Digester::default();
-    while let Some(chunk) = chunks.blocking_recv() {
-        digester.update(chunk.as_ref());
-        file.write_all(chunk.as_ref())?;
-    }
-    Ok(digester.finish())
+    arriving.end().await.map_err(Unfilled::Disk)
 }
 
 fn unspooled(key: &ObjectKey, error: &io::Error) -> StoreFault {

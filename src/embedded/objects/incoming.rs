@@ -4,20 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use iyagi_actors::ports::{LocalFile, StoreFault};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use iyagi_actors::ports::LocalFile;
 
+use crate::arriving::Arriving;
 use crate::digests::{Digester, Digests};
 
-/// Pieces that may wait for the disk; whoever sends more waits with them.
-const PIECES_WAITING_MAX: usize = 4;
-
-/// An object that is still coming. Whoever drops it takes it back.
-pub struct Incoming {
-    pieces: mpsc::Sender<Vec<u8>>,
-    written: JoinHandle<io::Result<Received>>,
-}
+/// An object that is still coming.
+pub type Incoming = Arriving<Received>;
 
 /// The bytes of an object, all of them, durable but not yet an object.
 pub struct Received {
@@ -33,27 +26,15 @@ struct Aside {
     kept: bool,
 }
 
-impl Incoming {
-    /// Begins to write into `path`, which must not be there.
-    pub(super) fn begin(write_id: String, path: PathBuf) -> Self {
-        let (pieces, coming) = mpsc::channel(PIECES_WAITING_MAX);
-        let written = tokio::task::spawn_blocking(move || write(write_id, path, coming));
-        Self { pieces, written }
-    }
-
-    /// Takes a piece.
-    pub async fn take(&self, piece: Vec<u8>) {
-        // A writer that has gone has met an error, which `end` tells.
-        self.pieces.send(piece).await.ok();
-    }
-
-    /// There are no more pieces.
-    pub async fn end(self) -> Result<Received, StoreFault> {
-        drop(self.pieces);
-        let written = self.written.await;
-        let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
-        written.map_err(|error| StoreFault::of_disk(&error))
-    }
+/// Begins to write an object into `path`, which must not be there.
+pub(super) fn begin(write_id: String, path: PathBuf) -> Incoming {
+    Arriving::begin(|mut pieces| {
+        let mut writing = Writing::begin(write_id, path)?;
+        while let Some(piece) = pieces.blocking_recv() {
+            writing.write(&piece)?;
+        }
+        writing.end()
+    })
 }
 
 impl Received {
@@ -78,18 +59,6 @@ impl Drop for Aside {
             fs::remove_file(&self.path).ok();
         }
     }
-}
-
-fn write(
-    write_id: String,
-    path: PathBuf,
-    mut pieces: mpsc::Receiver<Vec<u8>>,
-) -> io::Result<Received> {
-    let mut writing = Writing::begin(write_id, path)?;
-    while let Some(piece) = pieces.blocking_recv() {
-        writing.write(&piece)?;
-    }
-    writing.end()
 }
 
 /// An object some of whose bytes are there.

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 
 use super::files::{Files, Stored};
-use super::incoming::{Incoming, Received};
+use super::incoming::{self, Incoming, Received};
 use super::{ObjectsError, index, layout};
 use crate::embedded::sqlite::{Database, DatabaseError, Schema, WriteFault};
 use crate::embedded::unique_id::unique_id;
@@ -177,7 +177,7 @@ impl Store {
     pub(super) fn receive(&self, at: Timestamp) -> Incoming {
         let write_id = write_id(at);
         let path = self.files.aside(&write_id);
-        Incoming::begin(write_id, path)
+        incoming::begin(write_id, path)
     }
 
     /// Makes what is durable aside the current writes of their objects.

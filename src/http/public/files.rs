@@ -1,12 +1,15 @@
 //! Files by key: what an object store's own API would be to its clients.
 
+use std::io;
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::web::{self, Data, Payload};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use iyagi_actors::ports::{ObjectInfo, PutOptions, StoreFault};
+use futures_util::StreamExt;
+use futures_util::stream;
+use iyagi_actors::ports::{LocalFile, ObjectInfo, PutOptions, StoreFault};
 use iyagi_messages::media::{DERIVED_PREFIX, owner_of_key};
 use iyagi_messages::object::{ObjectKey, Sequencer};
 use serde::Serialize;
@@ -19,11 +22,15 @@ use crate::http::State;
 use crate::http::body;
 use crate::http::openapi::parameters::{Bytes, IF_NONE_MATCH, KEY, RANGE};
 use crate::http::problem::{Kind, Problem};
+use crate::http::range::{self, Wanted};
 use crate::http::request::{self, Query};
-use crate::http::response::{self, Content};
+use crate::http::response;
 use crate::http::visible;
+use crate::spool;
 
 const PREFIX: &str = "/v1/files/";
+/// How often a file is looked at anew that is another one each time it is to be read.
+const LOOKS_MAX: u32 = 3;
 /// Whoever has a copy asks whether it is still the file.
 pub(in crate::http) const ASK_AGAIN: &str = "private, max-age=0";
 
@@ -92,32 +99,44 @@ pub async fn write(
         .json(Stored::of(&info)))
 }
 
-/// A body that is not an object yet.
+/// A body that is not an object yet. It goes to the disk as it comes.
 enum Arrived {
-    /// On one machine it goes to the disk as it comes.
-    Aside(Arc<EmbeddedObjects>, Received),
-    InMemory(Vec<u8>),
+    /// Into the store's own folder.
+    Here(Arc<EmbeddedObjects>, Received),
+    /// Into the spool, for a store that is elsewhere.
+    Spooled(LocalFile),
 }
 
 impl Arrived {
     async fn of(state: &State, request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
-        let bytes_max = state.surface.config.media.file_bytes_max;
-        let Some(here) = &state.surface.one_machine else {
-            let bytes = body::read(request, payload, bytes_max).await?;
-            return Ok(Self::InMemory(bytes));
-        };
-        let incoming = here.objects.receive();
-        let take = async |piece: web::Bytes| incoming.take(piece.to_vec()).await;
-        body::pass(request, payload, bytes_max, take).await?;
-        let received = incoming.end().await;
-        let received = received.map_err(|fault| problem_of(&fault))?;
-        Ok(Self::Aside(Arc::clone(&here.objects), received))
+        let surface = &state.surface;
+        let bytes_max = surface.config.media.file_bytes_max;
+        let unwritten = |error: io::Error| problem_of(&StoreFault::of_disk(&error));
+        if let Some(here) = &surface.one_machine {
+            let arriving = here.objects.receive();
+            body::pass(request, payload, bytes_max, async |piece| {
+                arriving.take(piece).await;
+            })
+            .await?;
+            let received = arriving.end().await.map_err(unwritten)?;
+            return Ok(Self::Here(Arc::clone(&here.objects), received));
+        }
+        let payload = body::refuse_larger(request, payload, bytes_max).await?;
+        let room = body::stated(request).unwrap_or(bytes_max);
+        let spooled = surface.spool.file(spool::Kind::Upload, room).await;
+        let arriving = spooled.map_err(unwritten)?.fill();
+        body::pass(request, payload, room, async |piece| {
+            arriving.take(piece).await;
+        })
+        .await?;
+        let (file, _) = arriving.end().await.map_err(unwritten)?;
+        Ok(Self::Spooled(file))
     }
 
     fn size(&self) -> u64 {
         match self {
-            Self::Aside(_, received) => received.digests.size,
-            Self::InMemory(bytes) => bytes.len() as u64,
+            Self::Here(_, received) => received.digests.size,
+            Self::Spooled(file) => file.size(),
         }
     }
 
@@ -128,8 +147,8 @@ impl Arrived {
         options: PutOptions,
     ) -> Result<ObjectInfo, StoreFault> {
         match self {
-            Self::Aside(objects, received) => objects.put_received(received, key, options).await,
-            Self::InMemory(bytes) => state.surface.store.put(key, bytes, options).await,
+            Self::Here(objects, received) => objects.put_received(received, key, options).await,
+            Self::Spooled(file) => state.surface.store.put_file(key, &file, options).await,
         }
     }
 }
@@ -184,33 +203,37 @@ pub(in crate::http) async fn send(
     cache_control: &str,
 ) -> Result<HttpResponse, Problem> {
     let store = &state.surface.store;
-    let info = store.head(key).await.map_err(|fault| problem_of(&fault))?;
-    if response::client_has(request.headers(), &info.etag) {
-        return Ok(response::tagged(request, &info.etag, cache_control).finish());
+    for _ in 0..LOOKS_MAX {
+        let info = store.head(key).await.map_err(|fault| problem_of(&fault))?;
+        if response::client_has(request.headers(), &info.etag) {
+            return Ok(response::tagged(request, &info.etag, cache_control).finish());
+        }
+        let part = match range::wanted(request, &info.etag, info.size) {
+            Wanted::Whole => None,
+            Wanted::Part(part) => Some(part),
+            Wanted::Nothing => return Ok(range::nothing(info.size)),
+        };
+        let pieces = if request.method() == Method::HEAD {
+            Some(stream::empty().boxed())
+        } else {
+            let bytes = part.clone().unwrap_or(0..info.size);
+            let opened = store.get_part(&info, bytes).await;
+            opened.map_err(|fault| problem_of(&fault))?
+        };
+        let Some(pieces) = pieces else {
+            tracing::debug!(%key, "the file was replaced between a look at it and a read");
+            continue;
+        };
+        let mut response = response::tagged(request, &info.etag, cache_control);
+        for header in response::HARMLESS {
+            response.insert_header(header);
+        }
+        let content_type = info.options.content_type.as_deref();
+        response.content_type(content_type.unwrap_or("application/octet-stream"));
+        return Ok(response::file(&mut response, info.size, part, pieces));
     }
-    let (content, info) = read_content(state, key).await?;
-    let mut response = response::tagged(request, &info.etag, cache_control);
-    for header in response::HARMLESS {
-        response.insert_header(header);
-    }
-    let content_type = info.options.content_type.as_deref();
-    response.content_type(content_type.unwrap_or("application/octet-stream"));
-    Ok(response::file(request, &mut response, &info.etag, content))
-}
-
-/// On one machine it is a file already. Of S3 it is not spooled: whoever reads slowly would keep the room of recordings
-/// that are to be worked on, and apps are sent to the bucket itself.
-async fn read_content(state: &State, key: &ObjectKey) -> Result<(Content, ObjectInfo), Problem> {
-    let store = &state.surface.store;
-    if state.surface.one_machine.is_some() {
-        let read = store.get_file(key, u64::MAX).await;
-        let (file, info) = read.map_err(|fault| problem_of(&fault))?;
-        return Ok((Content::File(file), info));
-    }
-    let place = state.transfer().await?;
-    let read = store.get(key, u64::MAX).await;
-    let (bytes, info) = read.map_err(|fault| problem_of(&fault))?;
-    Ok((Content::Bytes(bytes.into(), place), info))
+    let reason = format!("`{key}` was replaced {LOOKS_MAX} times while it was to be read");
+    Err(problem_of(&StoreFault::Unavailable(reason)))
 }
 
 /// Removes a file of the caller's own; one that is not there is removed already.

@@ -204,10 +204,10 @@ async fn receive(
             let detail = format!("more than the declared {} bytes came", upload.size);
             return Err(not_as_declared("content-length", detail));
         }
-        incoming.take(piece.to_vec()).await;
+        incoming.take(piece).await;
     }
     let received = incoming.end().await;
-    let received = received.map_err(|fault| files::problem_of(&fault))?;
+    let received = received.map_err(|error| files::problem_of(&StoreFault::of_disk(&error)))?;
     let digests = &received.digests;
     if digests.size != upload.size {
         let detail = format!(

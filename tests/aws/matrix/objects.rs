@@ -1,8 +1,10 @@
 //! Objects on S3.
 
+use std::io;
 use std::time::Duration;
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use futures_util::TryStreamExt as _;
 use iyagi::aws::s3::{OpenBucketError, S3Objects};
 use iyagi_actors::ports::{LocalFile, ObjectInfo, ObjectStore as _, PutOptions, StoreFault};
 use iyagi_media::sha256;
@@ -25,6 +27,7 @@ enum Operation {
     Open,
     Get,
     GetFile,
+    GetPart,
     Head,
     Put,
     PutFile,
@@ -32,10 +35,11 @@ enum Operation {
     List,
 }
 
-const OPERATIONS: [Operation; 8] = [
+const OPERATIONS: [Operation; 9] = [
     Operation::Open,
     Operation::Get,
     Operation::GetFile,
+    Operation::GetPart,
     Operation::Head,
     Operation::Put,
     Operation::PutFile,
@@ -47,7 +51,7 @@ impl Operation {
     fn call(self) -> Call {
         let operation = match self {
             Self::Open => "HeadBucket",
-            Self::Get | Self::GetFile => "GetObject",
+            Self::Get | Self::GetFile | Self::GetPart => "GetObject",
             Self::Head => "HeadObject",
             Self::Put | Self::PutFile => "PutObject",
             Self::Delete => "DeleteObject",
@@ -150,6 +154,7 @@ async fn run(operation: Operation, trial: Trial) -> String {
         Operation::Open => opening(&subject).await,
         Operation::Get => getting(&subject).await,
         Operation::GetFile => spooling(&subject).await,
+        Operation::GetPart => handing_on(&subject).await,
         Operation::Head => asking(&subject).await,
         Operation::Put => {
             let objects = &subject.objects;
@@ -207,6 +212,31 @@ async fn spooling(subject: &Subject) -> String {
         assert_eq!(info.sha256, Some(sha256(&bytes())));
     }
     word(&got)
+}
+
+async fn handing_on(subject: &Subject) -> String {
+    subject.fill().await;
+    let object = subject.direct.head(&key("a")).await.expect("it is there");
+    let read = async || -> Result<Option<Vec<u8>>, StoreFault> {
+        let pieces = subject.objects.get_part(&object, 0..object.size).await?;
+        let pieces = pieces.expect("nobody replaces it");
+        let whole: io::Result<Vec<_>> = pieces.try_collect().await;
+        Ok(whole.ok().map(|pieces| pieces.concat()))
+    };
+    subject.trial.begin(subject.call);
+    let got = read().await;
+    subject.trial.end();
+    let again = read().await.expect("the fault is over");
+    assert!(again.is_some_and(|again| again == bytes()));
+    match &got {
+        // Who reads it is told by the connection.
+        Ok(None) => "broken off".to_owned(),
+        Ok(Some(whole)) => {
+            assert!(*whole == bytes(), "{} of {BYTES} bytes", whole.len());
+            word(&got)
+        }
+        Err(_) => word(&got),
+    }
 }
 
 async fn asking(subject: &Subject) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt};
 use iyagi_media::sha256;
 use iyagi_messages::media::DERIVED_PREFIX;
 use iyagi_messages::object::{
@@ -28,6 +29,7 @@ pub async fn all(store: &dyn ObjectStore, notifications: &dyn Queue, prefix: &st
     the_latest_write_is_read(store, prefix).await;
     an_object_larger_than_wanted_is_not_read(store, prefix).await;
     the_start_of_an_object_comes_with_the_facts_of_the_whole(store, prefix).await;
+    a_part_of_an_object_comes_while_it_is_the_one_that_was_looked_at(store, prefix).await;
     a_file_is_the_object_that_it_was_asked_for(store, prefix).await;
     a_file_stays_what_it_was_whatever_becomes_of_its_object(store, prefix).await;
     what_is_stored_from_a_file_is_read_as_it_was_in_it(store, prefix).await;
@@ -185,6 +187,34 @@ pub async fn the_start_of_an_object_comes_with_the_facts_of_the_whole(
         assert_eq!(start, &text.as_bytes()[..text.len().min(4)]);
         assert_eq!(store.head(&key).await, Ok(info));
     }
+}
+
+/// Whoever has promised a client so many bytes of an object gets these, or none of another one.
+pub async fn a_part_of_an_object_comes_while_it_is_the_one_that_was_looked_at(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) {
+    let key = key(prefix, "part/a");
+    let long = large("part");
+    put(store, &key, &long).await;
+    let before = store.head(&key).await.expect("is there");
+    let end = before.size;
+    for part in [0..end, 0..1, 1..end, 70_000..70_001, end - 1..end] {
+        let (from, to) = (part.start as usize, part.end as usize);
+        let pieces = store.get_part(&before, part.clone()).await;
+        let pieces = pieces.expect("reads").expect("it is the same");
+        let bytes: Vec<_> = pieces.try_collect().await.expect("none is lost");
+        assert!(bytes.concat() == long.as_bytes()[from..to], "{part:?}");
+    }
+    put(store, &key, "").await;
+    let replaced = store.get_part(&before, 0..1).await.expect("looks");
+    assert!(replaced.is_none(), "it is another one by now");
+    let empty = store.head(&key).await.expect("is there");
+    let pieces = store.get_part(&empty, 0..0).await.expect("reads");
+    assert_eq!(pieces.expect("it is the same").count().await, 0);
+    store.delete(&key).await.expect("removes");
+    let missing = store.get_part(&empty, 0..0).await.err();
+    assert_eq!(missing, Some(StoreFault::NotFound(key)));
 }
 
 /// A file has the bytes and the facts that are read into memory, and the limits hold for it.
