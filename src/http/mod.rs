@@ -10,6 +10,7 @@
 //! - [`caller`]: who a request speaks for
 //! - `cookie`: how a browser is remembered
 //! - [`limits`], [`origin`]: how often they may ask, and where they ask from
+//! - `transfers`: how many large bodies come at once
 //! - [`visible`]: what they may see
 //! - [`listener`]: what holds for every request: where it may come from, its log line, unknown paths
 //! - [`openapi`]: the interfaces in the words of OpenAPI
@@ -35,6 +36,7 @@ pub mod public;
 pub mod range;
 pub mod request;
 pub mod response;
+mod transfers;
 pub mod visible;
 
 use std::io;
@@ -48,20 +50,17 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use iyagi_actors::runtime::Task;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use self::dashboard::Board;
 use self::limits::Limits;
 use self::listener::{Requests, Side};
 use self::operations::sessions::Sessions;
-use self::problem::Problem;
 use self::public::inbox::Live;
+use self::transfers::Transfers;
 use crate::config::Role;
 use crate::surface::Surface;
 
-/// Files and commits that are in memory at once, on their way in or out, or files that come to the disk, each of which has
-/// a thread for it; further ones wait.
-const TRANSFERS_MAX: usize = 8;
 /// How long a stop waits for requests in hand, in seconds.
 const STOP_SECONDS: u64 = 5;
 /// Connections that one listener holds at once.
@@ -114,7 +113,7 @@ pub struct State {
     /// Counts what was answered.
     pub requests: Requests,
     /// Bounds the large bodies that come.
-    transfers: Arc<Semaphore>,
+    transfers: Transfers,
     /// Who listens to inboxes.
     pub live: Arc<Live>,
     /// What the dashboard shows.
@@ -163,7 +162,7 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         limits,
         over_quota: AtomicU64::new(0),
         requests: Requests::default(),
-        transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
+        transfers: Transfers::default(),
         stopping: told,
     });
     let mut running = Vec::new();
@@ -186,14 +185,6 @@ pub async fn serve(surface: Arc<Surface>) -> Result<Listeners, HttpError> {
         stopping,
         running,
     })
-}
-
-impl State {
-    /// Waits for a place among the large bodies that come, or are in memory.
-    async fn transfer(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = Arc::clone(&self.transfers).acquire_owned().await;
-        place.map_err(|error| Problem::internal("the transfer", &error))
-    }
 }
 
 impl Listeners {

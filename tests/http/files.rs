@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::fixture::Fixture;
 
@@ -137,7 +137,6 @@ fn a_player_gets_the_part_of_a_file_that_it_asks_for() {
 fn clients_who_stop_reading_keep_nobody_else_from_a_file() {
     /// More than the system buffers for a connection.
     const LARGE_BYTES: usize = 24 << 20;
-    /// More than there are places for what is in memory.
     const STALLED: usize = 20;
     let fixture = Fixture::start();
     let large = vec![7; LARGE_BYTES];
@@ -167,4 +166,34 @@ fn clients_who_stop_reading_keep_nobody_else_from_a_file() {
     }
     let answer = fixture.get("/v1/files/small", &[]);
     assert_eq!((answer.status, &*answer.body), (200, &b"small"[..]));
+}
+
+#[test]
+fn whoever_stops_sending_keeps_nobody_else_from_sending() {
+    /// More than there are places for what comes at once.
+    const STALLED: usize = 40;
+    const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
+    let fixture = Fixture::start();
+    let bearer = fixture.token("minji", &[]);
+    let stalled = (0..STALLED).map(|number| {
+        let mut client = TcpStream::connect(fixture.public).expect("connects");
+        let begun = format!(
+            "PUT /v1/files/uploads/minji/{number} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {bearer}\r\nContent-Length: 1000\r\n\r\nhalf",
+            fixture.public
+        );
+        client.write_all(begun.as_bytes()).expect("sent");
+        client
+    });
+    let stalled: Vec<_> = stalled.collect();
+    let began = Instant::now();
+    for number in 0..10 {
+        let path = format!("/v1/files/uploads/grace/{number}");
+        let answer = fixture.public_as("grace", "PUT", &path, "all of it");
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    assert!(
+        began.elapsed() < GIVEN_UP_AFTER,
+        "the others were waited for"
+    );
+    drop(stalled);
 }

@@ -37,7 +37,7 @@ pub async fn commit(
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[])?;
     let bytes_max = state.surface.config.http.body_bytes_max as u64;
-    let _place = state.transfer().await?;
+    let _place = state.transfers.place().await;
     let body = body::read(&request, payload, bytes_max).await?;
     let committed = apply(&here(&state)?.graph, body).await?;
     // A commit that changes nothing gets no number of its own, so nothing was created.

@@ -76,7 +76,7 @@ pub async fn write(
         content_type: content_type(&request)?,
         ..PutOptions::default()
     };
-    let _place = state.transfer().await?;
+    let _place = state.transfers.place_of(caller.person.as_str()).await;
     let arrived = Arrived::of(&state, &request, payload).await?;
     quota::take(&state, &caller.person, arrived.size()).await?;
     let store = &state.surface.store;

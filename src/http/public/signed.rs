@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use iyagi_actors::ports::{ObjectStore, PutOptions, StoreFault};
-use iyagi_messages::media::DERIVED_PREFIX;
+use iyagi_messages::media::{DERIVED_PREFIX, owner_of_key};
 use iyagi_messages::object::ObjectKey;
 
 use super::files::{self, Stored};
@@ -90,7 +90,8 @@ pub async fn write(
             return Err(problem);
         }
     };
-    let _place = state.transfer().await?;
+    let owner = owner_of_key(&upload.key).unwrap_or_default();
+    let _place = state.transfers.place_of(&owner).await;
     let received = receive(&here.objects, payload, &upload).await?;
     let options = PutOptions {
         content_type: Some(upload.content_type.clone()),
