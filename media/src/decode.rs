@@ -20,7 +20,7 @@ use crate::limits::{Limits, Quantity};
 use crate::picture::Picture;
 use crate::png::PlainPng;
 use crate::probe::tiff::{self, Indexed};
-use crate::probe::{Colour, Probe};
+use crate::probe::{Colour, Probe, UPLOAD_ANOTHER};
 use crate::raster::{Raster, blank};
 
 /// What is to be made of a picture. Sizes are as stored.
@@ -107,6 +107,11 @@ pub(crate) fn decode(
             Ok(coloured(bytes, &page, probe.width))
         }
         Format::Tiff => decode.tiff(source),
+        // Whoever can have it decoded elsewhere comes with its pixels.
+        format @ Format::Avif => Err(RenderError::Unsupported {
+            format,
+            why: UPLOAD_ANOTHER.to_owned(),
+        }),
         found => Err(RenderError::NotAPicture { found }),
     };
     pixels.map(Picture::Pixels)

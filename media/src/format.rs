@@ -24,7 +24,7 @@ pub enum Format {
     Bmp,
     /// TIFF; its first page.
     Tiff,
-    /// AVIF; recognised, not decoded.
+    /// AVIF; taken apart here, and decoded elsewhere.
     Avif,
     /// HEIC or another HEIF; recognised, not decoded.
     Heic,

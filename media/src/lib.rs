@@ -16,6 +16,7 @@
 //! - `preset`: what is asked for
 //! - `decode`: from a file to a picture, and `jpeg` and `png`: the same for the commonest files, faster
 //! - `libwebp`: the same for WebP, by a library in C
+//! - [`heif`]: AVIF, but for what is coded in it
 //! - `inks`: from a JPEG of inks to their amounts
 //! - `colour`: from the colours of a file to sRGB, and `recolour`: the same without leaving planes
 //! - `picture`: what lies between two files, as pixels (`raster`) or as `planes`
@@ -28,6 +29,7 @@
 //! - `encode`, `animation`: from pixels to a file
 //! - `render`: all of it, in order
 //! - [`audio`]: recordings, in one pass
+//! - `iso_media`: the boxes that recordings and pictures of phones are made of
 
 mod animation;
 pub mod audio;
@@ -38,8 +40,10 @@ mod digest;
 mod encode;
 mod error;
 mod format;
+pub mod heif;
 mod inks;
 mod interest;
+mod iso_media;
 mod jpeg;
 mod lanczos;
 mod libwebp;
@@ -68,4 +72,4 @@ pub use preset::{
     Crop, ENGINE_VERSION, Fit, FocalPoint, FocalPointError, OutputFormat, Preset, PresetError,
 };
 pub use probe::{Colour, Probe, probe};
-pub use render::{Facts, Rendered, Variant, estimated_bytes, render};
+pub use render::{Facts, Rendered, Variant, estimated_bytes, render, render_decoded};

@@ -13,6 +13,10 @@ use serde::Serialize;
 
 use crate::error::ProbeError;
 use crate::format::{Format, sniff};
+use crate::heif;
+
+/// What whoever has a picture of another format can do.
+pub(crate) const UPLOAD_ANOTHER: &str = "upload it as JPEG, PNG or WebP";
 
 /// What the headers of a picture claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,9 +101,8 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, ProbeError> {
         Format::Gif => gif::headers(bytes).map_err(Fault::Corrupt),
         Format::Bmp => bmp::headers(bytes).map_err(Fault::Corrupt),
         Format::Tiff => tiff::headers(bytes),
-        Format::Heic | Format::Avif => {
-            return Err(unsupported("upload it as JPEG, PNG or WebP"));
-        }
+        Format::Avif => heif::headers(bytes),
+        Format::Heic => return Err(unsupported(UPLOAD_ANOTHER)),
         Format::Svg => {
             return Err(unsupported(
                 "a drawing can run scripts; upload a picture of it",
@@ -107,13 +110,7 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, ProbeError> {
         }
         found => return Err(ProbeError::NotAPicture { found }),
     };
-    let probe = headers.map_err(|fault| match fault {
-        Fault::Corrupt(why) => ProbeError::Corrupt {
-            format,
-            why: why.to_owned(),
-        },
-        Fault::Unsupported(why) => unsupported(why),
-    })?;
+    let probe = headers.map_err(|fault| fault.of(format))?;
     if probe.pixels() == 0 {
         let why = "its width or height is 0".to_owned();
         return Err(ProbeError::Corrupt { format, why });
@@ -129,14 +126,31 @@ pub(crate) fn profile(bytes: &[u8], probe: &Probe, limit: u64) -> Option<Vec<u8>
         Format::Png => png::profile(bytes, limit),
         Format::WebP => webp::profile(bytes),
         Format::Tiff => tiff::profile(bytes),
+        Format::Avif => heif::profile(bytes),
         _ => None,
     }
 }
 
 /// What is wrong with headers, apart from whose they are.
-enum Fault {
+pub(crate) enum Fault {
     Corrupt(&'static str),
     Unsupported(&'static str),
+}
+
+impl Fault {
+    /// In a file of that format.
+    pub(crate) fn of(self, format: Format) -> ProbeError {
+        match self {
+            Self::Corrupt(why) => ProbeError::Corrupt {
+                format,
+                why: why.to_owned(),
+            },
+            Self::Unsupported(why) => ProbeError::Unsupported {
+                format,
+                why: why.to_owned(),
+            },
+        }
+    }
 }
 
 /// The EXIF orientation in a TIFF structure, 1 if there is none or it is nonsense.

@@ -11,6 +11,7 @@ use crate::decode::{Needed, decode, each_frame};
 use crate::encode::encode;
 use crate::error::RenderError;
 use crate::format::Format;
+use crate::heif::Pixels;
 use crate::interest;
 use crate::limits::Limits;
 use crate::linear;
@@ -83,13 +84,38 @@ pub fn render(
     limits: &Limits,
     cancel: &dyn Fn() -> bool,
 ) -> Result<Rendered, RenderError> {
+    let decode = |probe: &Probe, needed| decode(bytes, probe, needed, limits, cancel);
+    render_by(decode, bytes, focal_point, presets, limits, cancel)
+}
+
+/// The same for a picture that was decoded elsewhere.
+pub fn render_decoded(
+    bytes: &[u8],
+    decoded: Pixels,
+    focal_point: Option<FocalPoint>,
+    presets: &[Preset],
+    limits: &Limits,
+    cancel: &dyn Fn() -> bool,
+) -> Result<Rendered, RenderError> {
+    let decode = |_: &Probe, _| Ok(Picture::Pixels(decoded.0));
+    render_by(decode, bytes, focal_point, presets, limits, cancel)
+}
+
+fn render_by(
+    decode: impl FnOnce(&Probe, Needed) -> Result<Picture, RenderError>,
+    bytes: &[u8],
+    focal_point: Option<FocalPoint>,
+    presets: &[Preset],
+    limits: &Limits,
+    cancel: &dyn Fn() -> bool,
+) -> Result<Rendered, RenderError> {
     for preset in presets {
         preset.validate()?;
     }
     let probe = admitted(bytes, limits)?;
     go_on(cancel)?;
     let plan = Plan::new(&probe, presets);
-    let source = decode(bytes, &probe, plan.needed(), limits, cancel)?;
+    let source = decode(&probe, plan.needed())?;
     go_on(cancel)?;
     let profile = profile(bytes, &probe, limits.profile_bytes_max);
     let conversion = Conversion::new(profile.as_deref(), source.layout());
@@ -349,7 +375,7 @@ fn sized(pictures: &[Picture], size: (u32, u32)) -> Option<&Picture> {
 }
 
 /// The headers of a picture that is whole and within limits.
-fn admitted(bytes: &[u8], limits: &Limits) -> Result<Probe, RenderError> {
+pub(crate) fn admitted(bytes: &[u8], limits: &Limits) -> Result<Probe, RenderError> {
     limits.admit_size(bytes)?;
     let probe = probe(bytes)?;
     limits.admit(bytes, &probe)?;

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use super::{Rendition, RenditionError};
 use crate::audio::error::AudioError;
-use crate::audio::mp4::{Header, LONGEST_HEADER, header};
 use crate::audio::source::Sound;
+use crate::iso_media::{Header, LONGEST_HEADER, header};
 
 /// What stands before the boxes of a `meta`.
 const META_VERSION_BYTES: u64 = 4;

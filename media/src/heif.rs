@@ -1,0 +1,169 @@
+//! Pictures in HEIF (ISO/IEC 23008-12) that are coded as AV1: AVIF. What is coded is decoded elsewhere, by a program in a
+//! process of its own; everything around it is done here: which picture is shown, of which tiles, how transparent, and in
+//! which colours.
+//!
+//! # Layout
+//! - `items`, with `reader`: what the file says of the pictures in it
+//! - `shown`: the one that is shown
+//! - `ivf`: what the program gets
+//! - `assembly`: from what it yields to pixels
+
+mod assembly;
+mod items;
+mod ivf;
+mod reader;
+mod shown;
+
+use std::borrow::Cow;
+
+use moxcms::ColorProfile;
+
+pub use self::assembly::{Assembly, Pixels};
+use self::shown::{Nclx, Shown, Tiles};
+use crate::error::RenderError;
+use crate::format::Format;
+use crate::limits::{Limits, Quantity};
+use crate::probe::{Fault, Probe};
+use crate::render::admitted;
+
+/// Of a Netpbm: its kind, width, height and greatest number, each with what ends it.
+const NETPBM_HEADER_BYTES_MAX: u64 = 32;
+
+/// A picture that waits to be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Still {
+    /// Its colours and, if it has transparency, how opaque it is.
+    pub layers: Vec<Coded>,
+    /// How they become a picture again.
+    pub assembly: Assembly,
+}
+
+/// Coded pictures for another program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coded {
+    /// They, in IVF.
+    pub ivf: Vec<u8>,
+    /// What their samples are.
+    pub samples: Samples,
+    /// Pixels of each.
+    pub pixels: u64,
+    /// The most bytes that they become together, as Netpbm.
+    pub decoded_bytes_max: u64,
+}
+
+/// What the samples of a coded picture are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Samples {
+    /// Colours, of which the file may say more than the coded picture, and then counts.
+    Colours {
+        /// How luma and chroma are made of them.
+        matrix: Option<Matrix>,
+        /// Whether they go from 0 to the greatest number.
+        full_range: Option<bool>,
+    },
+    /// Shades of grey.
+    Greys,
+}
+
+/// How luma and chroma are made of colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matrix {
+    /// As for television before HD.
+    Bt601,
+    /// As for HD.
+    Bt709,
+    /// As for UHD.
+    Bt2020,
+}
+
+impl Still {
+    /// Takes apart a picture that is whole and within limits. Nothing is decoded.
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, RenderError> {
+        let format = admitted(bytes, limits)?.format;
+        if format != Format::Avif {
+            return Err(RenderError::NotAPicture { found: format });
+        }
+        let shown = Shown::read(bytes).map_err(|fault| fault.of(format))?;
+        let nclx = shown.nclx();
+        let colours = Samples::Colours {
+            matrix: nclx.and_then(|nclx| Matrix::of(nclx.matrix)),
+            full_range: nclx.map(|nclx| nclx.full_range),
+        };
+        let coded = |tiles: &Tiles, samples| {
+            Coded::of(&shown, tiles, samples, bytes.len()).ok_or_else(|| RenderError::Corrupt {
+                format,
+                why: "its tiles have more bytes than all of it".to_owned(),
+            })
+        };
+        let mut layers = vec![coded(&shown.colour, colours)?];
+        if let Some(alpha) = &shown.alpha {
+            layers.push(coded(alpha, Samples::Greys)?);
+        }
+        // Tiles may stand over far.
+        let decoded = layers.iter().map(|layer| layer.decoded_bytes_max).sum();
+        Quantity::DecodeBytes.within(decoded, limits.decode_bytes_max)?;
+        let assembly = Assembly::of(&shown);
+        Ok(Self { layers, assembly })
+    }
+}
+
+impl Coded {
+    /// `None` if they have more than `bytes_max` bytes, because some lie in the same place.
+    fn of(shown: &Shown<'_>, tiles: &Tiles, samples: Samples, bytes_max: usize) -> Option<Self> {
+        let pictures = tiles.items.iter().map(|item| shown.items.bytes(*item));
+        let pictures: Vec<Cow<'_, [u8]>> = pictures.collect::<Option<_>>()?;
+        let bytes: usize = pictures.iter().map(|picture| picture.len()).sum();
+        let channels = samples.channels() as u64;
+        let pixels = u64::from(tiles.size.0) * u64::from(tiles.size.1);
+        (bytes <= bytes_max).then(|| Self {
+            ivf: ivf::file(tiles.size, pictures.iter().map(|picture| &**picture)),
+            samples,
+            pixels,
+            decoded_bytes_max: pictures.len() as u64
+                * (pixels * channels + NETPBM_HEADER_BYTES_MAX),
+        })
+    }
+}
+
+impl Samples {
+    fn channels(self) -> usize {
+        match self {
+            Self::Colours { .. } => 3,
+            Self::Greys => 1,
+        }
+    }
+}
+
+impl Matrix {
+    fn of(number: u16) -> Option<Self> {
+        match number {
+            1 => Some(Self::Bt709),
+            5 | 6 => Some(Self::Bt601),
+            9 => Some(Self::Bt2020),
+            _ => None,
+        }
+    }
+}
+
+/// What the headers of a picture claim.
+pub(crate) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
+    Ok(Shown::read(bytes)?.probe(bytes))
+}
+
+/// The colour profile, or one that means the same as the numbers in its place (ITU-T H.273 §8.1).
+pub(crate) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
+    let shown = Shown::read(bytes).ok()?;
+    if let Some(profile) = shown.profile() {
+        return Some(profile.to_vec());
+    }
+    let Nclx { primaries, .. } = shown.nclx()?;
+    let profile = match primaries {
+        9 => ColorProfile::new_bt2020(),
+        12 => ColorProfile::new_display_p3(),
+        _ => return None,
+    };
+    profile.encode().ok()
+}
+
+#[cfg(test)]
+mod tests;

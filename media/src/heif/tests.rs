@@ -1,0 +1,395 @@
+use image::ColorType;
+
+use super::*;
+use crate::preset::{OutputFormat, Preset};
+use crate::probe::{Colour, probe};
+use crate::raster::{Layout, Raster};
+use crate::render::{render, render_decoded};
+
+/// A picture that ffmpeg coded with libaom, and wrote.
+const FOREIGN: &[u8] = include_bytes!("testsrc.avif");
+const ALPHA: &[u8] = b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
+
+fn iso_box(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
+    let size = (body.len() + 8) as u32;
+    [&size.to_be_bytes()[..], &kind, body].concat()
+}
+
+fn full_box(kind: [u8; 4], version: u8, body: &[u8]) -> Vec<u8> {
+    iso_box(kind, &[&[version, 0, 0, 0], body].concat())
+}
+
+fn numbers(numbers: &[u16]) -> Vec<u8> {
+    numbers
+        .iter()
+        .flat_map(|number| number.to_be_bytes())
+        .collect()
+}
+
+fn ispe(width: u32, height: u32) -> Vec<u8> {
+    full_box(
+        *b"ispe",
+        0,
+        &[width.to_be_bytes(), height.to_be_bytes()].concat(),
+    )
+}
+
+struct Item {
+    kind: [u8; 4],
+    bytes: Vec<u8>,
+    /// And whether each is essential.
+    properties: Vec<(Vec<u8>, bool)>,
+    /// To items, by their places.
+    references: Vec<([u8; 4], Vec<usize>)>,
+}
+
+impl Item {
+    fn coded(bytes: &[u8], size: (u32, u32)) -> Self {
+        Self {
+            kind: *b"av01",
+            bytes: bytes.to_vec(),
+            properties: vec![
+                (ispe(size.0, size.1), false),
+                (iso_box(*b"av1C", b"\x81\0\0\0"), true),
+            ],
+            references: Vec::new(),
+        }
+    }
+
+    fn grid(columns: u8, rows: u8, size: (u32, u32), tiles: Vec<usize>) -> Self {
+        let sides = numbers(&[size.0 as u16, size.1 as u16]);
+        Self {
+            kind: *b"grid",
+            bytes: [&[0, 0, rows - 1, columns - 1], &sides[..]].concat(),
+            properties: vec![(ispe(size.0, size.1), false)],
+            references: vec![(*b"dimg", tiles)],
+        }
+    }
+
+    fn is_grid(&self) -> bool {
+        self.kind == *b"grid"
+    }
+
+    fn with(mut self, property: Vec<u8>) -> Self {
+        self.properties.push((property, true));
+        self
+    }
+
+    fn alpha_of(mut self, other: usize) -> Self {
+        self.references.push((*b"auxl", vec![other]));
+        self.with(iso_box(*b"auxC", ALPHA))
+    }
+}
+
+/// A file whose first item is shown. Grids, which are small, lie beside what is said of them.
+fn avif(items: &[Item]) -> Vec<u8> {
+    let bytes_of = |grids: bool| -> Vec<u8> {
+        let items = items.iter().filter(|item| item.is_grid() == grids);
+        items.flat_map(|item| item.bytes.clone()).collect()
+    };
+    let ftyp = iso_box(*b"ftyp", b"avif\0\0\0\0avifmif1miaf");
+    let begin = ftyp.len() + meta(items, &bytes_of(true), 0).len() + 8;
+    let meta = meta(items, &bytes_of(true), begin);
+    [ftyp, meta, iso_box(*b"mdat", &bytes_of(false))].concat()
+}
+
+/// What is said of items, the bytes of which begin at `begin`.
+fn meta(items: &[Item], idat: &[u8], begin: usize) -> Vec<u8> {
+    let id = |at: usize| at as u16 + 1;
+    let count = items.len() as u16;
+    let mut infe = numbers(&[count]);
+    let mut iloc = numbers(&[0x4400, count]);
+    let mut ipma = u32::from(count).to_be_bytes().to_vec();
+    let (mut ipco, mut iref) = (Vec::new(), Vec::new());
+    let (mut properties, mut beside, mut behind) = (0, 0, begin);
+    for (at, item) in items.iter().enumerate() {
+        let entry = [&numbers(&[id(at), 0])[..], &item.kind, b"\0"].concat();
+        infe.extend(full_box(*b"infe", 2, &entry));
+        ipma.extend(numbers(&[id(at)]));
+        ipma.push(item.properties.len() as u8);
+        for (property, essential) in &item.properties {
+            ipco.extend_from_slice(property);
+            properties += 1;
+            ipma.push(properties | u8::from(*essential) << 7);
+        }
+        for (kind, to) in &item.references {
+            let to: Vec<u16> = to.iter().map(|at| id(*at)).collect();
+            let head = [id(at), to.len() as u16];
+            iref.extend(iso_box(*kind, &numbers(&[&head[..], &to].concat())));
+        }
+        let place = if item.is_grid() {
+            &mut beside
+        } else {
+            &mut behind
+        };
+        iloc.extend(numbers(&[id(at), u16::from(item.is_grid()), 0, 1]));
+        iloc.extend((*place as u32).to_be_bytes());
+        iloc.extend((item.bytes.len() as u32).to_be_bytes());
+        *place += item.bytes.len();
+    }
+    let properties = [iso_box(*b"ipco", &ipco), full_box(*b"ipma", 0, &ipma)];
+    let body = [
+        full_box(*b"hdlr", 0, b"\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        full_box(*b"pitm", 0, &numbers(&[1])),
+        full_box(*b"iloc", 1, &iloc),
+        full_box(*b"iinf", 0, &infe),
+        iso_box(*b"iprp", &properties.concat()),
+        full_box(*b"iref", 0, &iref),
+        iso_box(*b"idat", idat),
+    ];
+    full_box(*b"meta", 0, &body.concat())
+}
+
+fn read(bytes: &[u8]) -> Result<Still, RenderError> {
+    Still::read(bytes, &Limits::default())
+}
+
+/// As a decoder would hand it out.
+fn netpbm(kind: &str, (width, height): (u32, u32), samples: &[u8]) -> Vec<u8> {
+    let header = format!("{kind}\n{width} {height}\n255\n");
+    [header.as_bytes(), samples].concat()
+}
+
+/// A picture of four tiles that stand over at the right and at the bottom, and its transparency in one.
+fn tiled() -> Vec<u8> {
+    let size = (7, 6);
+    let mut items = vec![Item::grid(2, 2, size, vec![1, 2, 3, 4])];
+    items.extend([b"a", b"b", b"c", b"d"].map(|bytes| Item::coded(bytes, (4, 4))));
+    items.push(Item::coded(b"alpha", size).alpha_of(0));
+    avif(&items)
+}
+
+#[test]
+fn a_picture_of_another_hand_is_understood() {
+    let probed = probe(FOREIGN).expect("headers");
+    assert_eq!((probed.format, probed.upright()), (Format::Avif, (64, 48)));
+    assert_eq!((probed.bits_per_channel, probed.colour), (8, Colour::Rgb));
+    assert!(probed.complete && !probed.alpha && !probed.animated);
+    let still = read(FOREIGN).expect("a still");
+    let [colour] = &still.layers[..] else {
+        panic!("{still:?}")
+    };
+    assert_eq!(&colour.ivf[..16], b"DKIF\0\0\x20\0AV01\x40\0\x30\0");
+    // The frame that ffmpeg writes to an IVF itself, which it begins with the same empty unit.
+    let frame = &colour.ivf[32 + 12..];
+    assert_eq!(&frame[..4], b"\x12\0\x0a\x06");
+    assert!(FOREIGN.ends_with(&frame[2..]));
+}
+
+#[test]
+fn tiles_and_transparency_become_one_picture() {
+    let file = tiled();
+    let probed = probe(&file).expect("headers");
+    assert_eq!((probed.upright(), probed.alpha), ((7, 6), true));
+    let still = read(&file).expect("a still");
+    let [colour, alpha] = &still.layers[..] else {
+        panic!("{still:?}")
+    };
+    let pictures: Vec<u8> = colour.ivf[32..].chunks(15).map(|frame| frame[14]).collect();
+    assert_eq!(pictures, b"abcd");
+    assert_eq!(
+        (alpha.samples, &alpha.ivf[46..]),
+        (Samples::Greys, &b"alpha"[..])
+    );
+    let tile = |number: u8| netpbm("P6", (4, 4), &[number * 10; 4 * 4 * 3]);
+    let colours = [1, 2, 3, 4].map(tile).concat();
+    let alphas = netpbm("P5", (7, 6), &[200; 7 * 6]);
+    let Pixels(raster) = still
+        .assembly
+        .pixels(&[colours, alphas].concat()[..])
+        .expect("whole");
+    assert_eq!((raster.size(), raster.layout), ((7, 6), Layout::Rgba));
+    let pixel = |x: usize, y: usize| &raster.samples[(y * 7 + x) * 4..][..4];
+    let seen = |number: u32| (number * 10 * 200 + 127) / 255;
+    for (x, y, number) in [
+        (0, 0, 1),
+        (3, 3, 1),
+        (4, 0, 2),
+        (6, 3, 2),
+        (0, 4, 3),
+        (6, 5, 4),
+    ] {
+        let expected = seen(number) as u8;
+        assert_eq!(pixel(x, y), [expected, expected, expected, 200], "{x} {y}");
+    }
+}
+
+#[test]
+fn what_is_decoded_to_another_size_or_not_to_its_end_is_no_picture() {
+    let still = read(&avif(&[Item::coded(b"x", (2, 1))])).expect("a still");
+    let pixels = |decoded: &[u8]| still.assembly.pixels(decoded).is_ok();
+    assert!(pixels(b"P6\n2 1\n255\n123456"));
+    for decoded in [
+        &b"P6\n1 2\n255\n123456"[..],
+        b"P5\n2 1\n255\n123456",
+        b"P6\n2 1\n65535\n123456123456",
+        b"P6\n2 1\n255\n12345",
+        b"P6\n2 11\n255\n123456",
+        b"",
+    ] {
+        assert!(!pixels(decoded), "{}", String::from_utf8_lossy(decoded));
+    }
+    let still = read(&tiled()).expect("a still");
+    let tile = netpbm("P6", (4, 4), &[0; 48]);
+    let three = [&tile[..]; 3].concat();
+    let alpha = netpbm("P5", (7, 6), &[0; 42]);
+    assert!(
+        still
+            .assembly
+            .pixels(&[&three[..], &alpha].concat()[..])
+            .is_err()
+    );
+    let four = [&tile[..]; 4].concat();
+    assert!(still.assembly.pixels(&four[..]).is_err());
+}
+
+/// Turned and mirrored as the properties say it, against what the same orientation in EXIF makes of it.
+#[test]
+fn a_picture_is_turned_and_then_mirrored() {
+    type Corner = fn((u32, u32), (u32, u32)) -> (u32, u32);
+    // Where a pixel of a picture of that size comes to lie.
+    let anticlockwise: Corner = |(x, y), (width, _)| (y, width - 1 - x);
+    let top_for_bottom: Corner = |(x, y), (_, height)| (x, height - 1 - y);
+    let left_for_right: Corner = |(x, y), (width, _)| (width - 1 - x, y);
+    for turns in 0..4 {
+        for mirror in [None, Some((0, top_for_bottom)), Some((1, left_for_right))] {
+            let mut item = Item::coded(b"x", (3, 2)).with(iso_box(*b"irot", &[turns]));
+            if let Some((axis, _)) = mirror {
+                item = item.with(iso_box(*b"imir", &[axis]));
+            }
+            let orientation = probe(&avif(&[item])).expect("headers").orientation;
+            let samples: Vec<u8> = (0..3 * 2).flat_map(|number| [number; 3]).collect();
+            let upright = Raster::new(3, 2, ColorType::Rgb8, samples).upright(orientation);
+            for number in 0..6 {
+                let (mut at, mut size) = ((number % 3, number / 3), (3, 2));
+                for _ in 0..turns {
+                    at = anticlockwise(at, size);
+                    size = (size.1, size.0);
+                }
+                if let Some((_, mirrored)) = mirror {
+                    at = mirrored(at, size);
+                }
+                assert_eq!(upright.size(), size);
+                let sample = upright.samples[((at.1 * size.0 + at.0) * 3) as usize];
+                assert_eq!(u32::from(sample), number, "{turns} {orientation}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_file_says_of_its_colours_reaches_the_decoder_and_the_profile() {
+    let with = |colr: &[u8]| avif(&[Item::coded(b"x", (2, 2)).with(iso_box(*b"colr", colr))]);
+    let nclx = |primaries, matrix, range| {
+        let numbers = numbers(&[primaries, 13, matrix]);
+        with(&[&b"nclx"[..], &numbers, &[range]].concat())
+    };
+    let samples = |file: &[u8]| read(file).expect("a still").layers[0].samples;
+    let colours = |matrix, full_range| Samples::Colours { matrix, full_range };
+    let hd = colours(Some(Matrix::Bt709), Some(true));
+    assert_eq!(samples(&nclx(1, 1, 0x80)), hd);
+    let television = colours(Some(Matrix::Bt601), Some(false));
+    assert_eq!(samples(&nclx(1, 6, 0)), television);
+    assert_eq!(samples(&nclx(1, 2, 0)), colours(None, Some(false)));
+    assert_eq!(
+        samples(&avif(&[Item::coded(b"x", (2, 2))])),
+        colours(None, None)
+    );
+    assert_eq!(profile(&nclx(1, 1, 0)), None);
+    let wide = profile(&nclx(12, 1, 0)).expect("the profile of a screen");
+    assert!(moxcms::ColorProfile::new_from_slice(&wide).is_ok());
+    let embedded = with(b"profICC");
+    assert_eq!(profile(&embedded), Some(b"ICC".to_vec()));
+    assert_eq!(probe(&embedded).expect("headers").profile_bytes, 3);
+}
+
+#[test]
+fn a_decoded_picture_becomes_thumbnails_and_one_that_is_not_is_refused() {
+    let presets = [Preset::new(
+        "small",
+        32,
+        &[OutputFormat::Jpeg, OutputFormat::WebP],
+    )];
+    let limits = Limits::default();
+    let refused = render(FOREIGN, None, &presets, &limits, &|| false).unwrap_err();
+    assert_eq!(refused.reason_code(), "unsupported_format");
+    let still = read(FOREIGN).expect("a still");
+    let decoded = netpbm("P6", (64, 48), &[90; 64 * 48 * 3]);
+    let pixels = still.assembly.pixels(&decoded[..]);
+    let pixels = pixels.expect("whole");
+    let rendered = render_decoded(FOREIGN, pixels, None, &presets, &limits, &|| false);
+    let rendered = rendered.expect("rendered");
+    assert_eq!(rendered.source.format, Format::Avif);
+    let sizes = rendered
+        .variants
+        .iter()
+        .map(|made| (made.width, made.height));
+    assert_eq!(sizes.collect::<Vec<_>>(), [(32, 24), (32, 24)]);
+}
+
+#[test]
+fn what_contradicts_itself_or_is_not_understood_is_refused_with_a_reason() {
+    let reason = |file: &[u8]| read(file).expect_err("refused").to_string();
+    let grid = |columns, rows, size, tiles| {
+        let mut items = vec![Item::grid(columns, rows, size, tiles)];
+        items.extend([b"a", b"b"].map(|bytes| Item::coded(bytes, (4, 4))));
+        avif(&items)
+    };
+    assert!(read(&grid(2, 1, (8, 4), vec![1, 2])).is_ok());
+    for file in [
+        grid(2, 1, (9, 4), vec![1, 2]),
+        grid(2, 1, (4, 4), vec![1, 2]),
+        grid(2, 1, (8, 4), vec![1]),
+        grid(2, 1, (8, 4), vec![1, 0]),
+        grid(2, 1, (8, 4), vec![1, 9]),
+    ] {
+        assert!(
+            reason(&file).contains("do not make up"),
+            "{}",
+            reason(&file)
+        );
+    }
+    // A picture of 255 times what is in the file.
+    let again = grid(255, 1, (255 * 4, 4), vec![1; 255]);
+    let large = Item::coded(&[7; 10_000], (4, 4));
+    let again_and_large = avif(&[Item::grid(255, 1, (255 * 4, 4), vec![1; 255]), large]);
+    assert!(read(&again).is_ok(), "so few bytes harm nobody");
+    assert!(reason(&again_and_large).contains("more bytes than all of it"));
+    let cut = Item::coded(b"x", (4, 4)).with(iso_box(*b"clap", &[0; 32]));
+    assert!(reason(&avif(&[cut])).contains("not understood"));
+    let mut hevc = Item::coded(b"x", (4, 4));
+    hevc.kind = *b"hvc1";
+    assert!(reason(&avif(&[hevc])).contains("not coded as AV1"));
+    let whole = avif(&[Item::coded(b"0123456789", (4, 4))]);
+    assert!(reason(&whole[..whole.len() - 1]).contains("cut short"));
+    let transparent = Item::coded(b"x", (2, 4)).alpha_of(0);
+    let other_size = avif(&[Item::coded(b"x", (4, 4)), transparent]);
+    assert!(reason(&other_size).contains("transparency"));
+}
+
+#[test]
+fn whatever_becomes_of_its_bytes_a_file_is_taken_apart_or_refused() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let limits = Limits::default();
+    let mut taken_apart = 0;
+    for original in [FOREIGN.to_vec(), tiled()] {
+        for _ in 0..10_000 {
+            let mut bytes = original.clone();
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(..bytes.len());
+                match random.u8(..4) {
+                    0 => bytes[at] = random.u8(..),
+                    1 => bytes[at] ^= 1 << random.u8(..8),
+                    2 => bytes.truncate(at + 1),
+                    _ => bytes.insert(at, random.choice([0, 1, 0x7f, 0xff]).expect("four")),
+                }
+            }
+            profile(&bytes);
+            if let Ok(still) = Still::read(&bytes, &limits) {
+                taken_apart += 1;
+                assert!(still.layers[0].ivf.len() < 2 * bytes.len() + 10_000);
+            }
+        }
+    }
+    assert!(taken_apart > 1_000, "{taken_apart}");
+}
