@@ -348,6 +348,7 @@ async fn ports(folder: &Path, gateway: Arc<dyn PushGateway>) -> Ports {
         push_feedback: None,
         media_intake: None,
         search: None,
+        picture_decoder: None,
         decoder: None,
         encoder: None,
         transcriber: None,

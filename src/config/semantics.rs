@@ -65,7 +65,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     super::auth::check(config, &mut faults);
     super::limits::check(&config.http.limits, &mut faults);
     super::operations::check(&config.operations, &mut faults);
-    super::audio::check(&config.media.audio, &mut faults);
+    super::audio::check(&config.media, &mut faults);
     super::quota::check(&config.media, &mut faults);
     super::spool::check(config, &mut faults);
     super::transcripts::check(config, &mut faults);

@@ -43,7 +43,7 @@ fn unmet(config: &Config) -> impl Iterator<Item = Need> {
     let renditions = media.audio.renditions.iter();
     let encoded = renditions.map(|rendition| rendition.bytes_max(longest_ms));
     let on_aws = config.aws.enabled;
-    let needs = [
+    let mut needs = vec![
         // On one machine an object is a file already.
         ("media.file_bytes_max", media.file_bytes_max, on_aws),
         (
@@ -57,6 +57,15 @@ fn unmet(config: &Config) -> impl Iterator<Item = Need> {
             true,
         ),
     ];
+    if media.avif {
+        let limits = &media.limits;
+        needs.push(("media.limits.bytes_max", limits.bytes_max, true));
+        needs.push((
+            "media.limits.decode_bytes_max",
+            limits.decode_bytes_max,
+            true,
+        ));
+    }
     let share = media.spool_bytes_max / KINDS;
     let needs = needs
         .into_iter()

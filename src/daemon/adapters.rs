@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use iyagi_actors::ports::{Clock, Queue};
+use iyagi_actors::ports::{Clock, PictureDecoder, Queue};
 use iyagi_actors::projections::Projections;
 use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{Ports, Tree};
@@ -70,6 +70,15 @@ pub(super) fn ffmpeg(config: &Config, spool: &Arc<Spool>) -> Option<Arc<Ffmpeg>>
     let (bytes_max, duration_s_max) = (audio.limits.bytes_max, audio.limits.duration_s_max);
     let ffmpeg = Ffmpeg::new(program, Arc::clone(spool), bytes_max, duration_s_max);
     Some(Arc::new(ffmpeg))
+}
+
+/// What decodes pictures that the engine only takes apart, if that is asked for.
+pub(super) fn picture_decoder(
+    config: &Config,
+    ffmpeg: Option<&Arc<Ffmpeg>>,
+) -> Option<Arc<dyn PictureDecoder>> {
+    let ffmpeg = ffmpeg.filter(|_| config.media.avif)?;
+    Some(Arc::clone(ffmpeg) as _)
 }
 
 /// The daemon's own spool, without what an earlier one may have left.

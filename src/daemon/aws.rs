@@ -13,7 +13,7 @@ use iyagi_actors::runtime::System;
 use iyagi_actors::tree::{Ports, Tree};
 use thiserror::Error;
 
-use super::adapters::{Following, ffmpeg, spool};
+use super::adapters::{Following, ffmpeg, picture_decoder, spool};
 use super::fleet_life::{FleetLife, report, share};
 use super::gateways::gateways;
 use super::host::{HostError, host_of};
@@ -209,6 +209,7 @@ impl AwsAdapters {
             audio: Arc::clone(&audio),
             metadata: Arc::clone(&metadata),
             search: search.map(|index| Arc::new(index) as _),
+            picture_decoder: picture_decoder(config, ffmpeg.as_ref()),
             decoder: ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: ffmpeg.map(|ffmpeg| ffmpeg as _),
             transcriber,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use iyagi_actors::journal::{Journal, JournalFault};
 use iyagi_actors::ports::{
-    ChangeStream, Clock, PushGateway, Queue, Retention, SearchIndex, StoreFault, StreamFault,
+    ChangeStream, Clock, PictureDecoder, PushGateway, Queue, Retention, SearchIndex, StoreFault,
+    StreamFault,
 };
 use iyagi_actors::projections::Projections;
 use iyagi_actors::subscription_matcher::bootstrap::BootstrapError;
@@ -14,7 +15,7 @@ use iyagi_actors::tree::Ports;
 use iyagi_messages::ids::Pos;
 use thiserror::Error;
 
-use super::adapters::{ffmpeg, spool};
+use super::adapters::{ffmpeg, picture_decoder, spool};
 use super::companions::{Parted, check_graph, check_journal};
 use super::gateways::gateways;
 use super::known_graph;
@@ -56,6 +57,7 @@ pub struct EmbeddedAdapters {
     audio: Arc<dyn Queue>,
     metadata: Arc<dyn Queue>,
     dead_letters: Arc<dyn Queue>,
+    picture_decoder: Option<Arc<dyn PictureDecoder>>,
     ffmpeg: Option<Arc<Ffmpeg>>,
     search: Option<Arc<dyn SearchIndex>>,
     clock: Arc<dyn Clock>,
@@ -166,6 +168,7 @@ impl EmbeddedAdapters {
         let links = LocalLinks::open(dir, &config.delivery).map_err(EmbeddedError::LinkKey)?;
         let search = search_index(config, &graph, clock).await?;
         let spool = spool(config);
+        let ffmpeg = ffmpeg(config, &spool);
         let queues = vec![
             Arc::clone(&intake),
             Arc::clone(&thumbnails),
@@ -192,7 +195,8 @@ impl EmbeddedAdapters {
             audio,
             metadata,
             dead_letters,
-            ffmpeg: ffmpeg(config, &spool),
+            picture_decoder: picture_decoder(config, ffmpeg.as_ref()),
+            ffmpeg,
             spool,
             search,
             clock: Arc::clone(clock),
@@ -216,6 +220,7 @@ impl EmbeddedAdapters {
             thumbnails: Arc::clone(&self.thumbnails),
             audio: Arc::clone(&self.audio),
             metadata: Arc::clone(&self.metadata),
+            picture_decoder: self.picture_decoder.clone(),
             decoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             encoder: self.ffmpeg.clone().map(|ffmpeg| ffmpeg as _),
             search: self.search.clone(),

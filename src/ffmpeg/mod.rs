@@ -1,9 +1,10 @@
 //! Recordings that the engine does not decode itself, and renditions, which it does not encode: by `ffmpeg`, in a process
-//! of its own (`child`).
+//! of its own (`child`). The same for `pictures` that the engine only takes apart.
 //!
 //! What it decodes comes as FLAC: without loss, and a fraction of a WAVE.
 
 mod child;
+mod pictures;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -135,11 +136,7 @@ impl RecordingDecoder for Ffmpeg {
             output_bytes_max: self.output_bytes_max,
         };
         let decoded = self.run(recording, Kind::Decoded, arguments, bounds).await;
-        decoded.map_err(|fault| match fault {
-            ChildFault::Unavailable(why) => DecoderFault::Unavailable(why),
-            ChildFault::Full(why) => DecoderFault::Full(why),
-            refused => DecoderFault::Refused(refused.to_string()),
-        })
+        decoded.map_err(DecoderFault::from)
     }
 }
 

@@ -4,6 +4,9 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use iyagi_actors::ports::PictureDecoder;
+use iyagi_media::heif::{Coded, Matrix, Samples};
+
 use super::*;
 
 /// A program that stands for `ffmpeg`, so that no machine needs it for the tests.
@@ -31,6 +34,7 @@ fn bytes(file: LocalFile) -> Vec<u8> {
 }
 
 async fn decode(ffmpeg: &Ffmpeg, deadline: Duration) -> Result<Vec<u8>, DecoderFault> {
+    let ffmpeg: &dyn RecordingDecoder = ffmpeg;
     ffmpeg.decode(&recording(), deadline).await.map(bytes)
 }
 
@@ -121,7 +125,7 @@ async fn a_full_disk_is_no_fault_of_the_recording() {
 async fn what_it_reads_has_no_name_and_is_read_from_its_first_byte_by_each() {
     let folder = folder();
     let script = "while [ \"$1\" != -i ]; do shift; done; /bin/cat \"$2\" \"$2\"";
-    let ffmpeg = standing_in(&folder, script);
+    let ffmpeg: &dyn RecordingDecoder = &standing_in(&folder, script);
     let recording = recording();
     for _ in 0..2 {
         let decoded = ffmpeg.decode(&recording, PATIENT).await.map(bytes);
@@ -209,4 +213,77 @@ async fn an_encoder_that_writes_nothing_has_failed() {
     let refused = encode(&standing_in(&folder, ":"), ORDER).await;
     let nothing = EncoderFault::Refused("it yielded nothing".to_owned());
     assert_eq!(refused, Err(nothing));
+}
+
+fn layer(ivf: &[u8], samples: Samples) -> Coded {
+    Coded {
+        ivf: ivf.to_vec(),
+        samples,
+        pixels: 12,
+        decoded_bytes_max: 100,
+    }
+}
+
+#[tokio::test]
+async fn layers_of_a_picture_come_one_behind_the_other_each_as_what_it_is() {
+    let folder = folder();
+    let script = "case \"$*\" in *rgb24*) echo colours ;; *gray*) echo greys ;; esac; \
+        while [ \"$1\" != -i ]; do shift; done; /bin/cat \"$2\"";
+    let colours = Samples::Colours {
+        matrix: Some(Matrix::Bt709),
+        full_range: None,
+    };
+    let layers = vec![
+        layer(b"a long one ", colours),
+        layer(b"short", Samples::Greys),
+    ];
+    let decoder: &dyn PictureDecoder = &standing_in(&folder, script);
+    let decoded = decoder.decode(layers, PATIENT).await.map(bytes);
+    let expected = b"colours\na long one greys\nshort";
+    assert_eq!(decoded, Ok(expected.to_vec()));
+}
+
+#[tokio::test]
+async fn a_picture_is_decoded_as_its_file_says_and_to_no_more_pixels() {
+    let folder = folder();
+    let said = async |samples| {
+        let decoder: &dyn PictureDecoder = &standing_in(&folder, "echo \"$*\"");
+        let mut layer = layer(b"x", samples);
+        layer.decoded_bytes_max = 1_000;
+        let said = decoder.decode(vec![layer], PATIENT).await.map(bytes);
+        String::from_utf8(said.expect("it speaks")).expect("text")
+    };
+    let told = said(Samples::Colours {
+        matrix: Some(Matrix::Bt601),
+        full_range: Some(false),
+    })
+    .await;
+    assert!(
+        told.contains(":in_color_matrix=bt601:in_range=limited "),
+        "{told}"
+    );
+    let untold = said(Samples::Colours {
+        matrix: None,
+        full_range: None,
+    })
+    .await;
+    assert!(!untold.contains(":in_"), "{untold}");
+    for said in [told, untold, said(Samples::Greys).await] {
+        let (before, _) = said.split_once(" -i ").expect("an input");
+        assert!(before.ends_with("-format_whitelist ivf -f ivf"), "{said}");
+        assert!(before.contains("-max_pixels 12 "), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_that_is_more_than_it_may_be_is_refused() {
+    let folder = folder();
+    let script = "/usr/bin/head -c 101 /dev/zero";
+    let decoder: &dyn PictureDecoder = &standing_in(&folder, script);
+    let decoded = decoder.decode(vec![layer(b"x", Samples::Greys)], PATIENT);
+    let refused = decoded.await.map(bytes);
+    assert!(
+        matches!(refused, Err(DecoderFault::Refused(_))),
+        "{refused:?}"
+    );
 }

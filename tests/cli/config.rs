@@ -117,6 +117,19 @@ fn presets_that_cannot_be_are_told_one_by_one() {
 }
 
 #[test]
+fn pictures_that_nothing_decodes_are_not_asked_for() {
+    let told = mistake("[media]\navif = true\n");
+    assert!(
+        told.contains("`media.avif` needs `media.audio.ffmpeg`"),
+        "{told}"
+    );
+    let told = mistake(
+        "[media]\navif = true\nspool_bytes_max = 1000\n[media.audio]\nffmpeg = \"/usr/bin/ffmpeg\"\n",
+    );
+    assert!(told.contains("`media.limits.decode_bytes_max`"), "{told}");
+}
+
+#[test]
 fn renditions_that_nobody_can_make_or_that_are_none_are_refused() {
     let told = mistake("[media.audio]\nrenditions = [\"opus-32k\"]\n");
     assert!(told.contains("needs `media.audio.ffmpeg`"), "{told}");

@@ -167,6 +167,7 @@ pub(crate) async fn ports(
         push_feedback: None,
         media_intake: None,
         search: None,
+        picture_decoder: None,
         decoder: None,
         encoder: None,
         transcriber: None,

@@ -1,6 +1,7 @@
 //! The whole daemon in one process, over real embedded stores: what goes in at one end comes out at the other.
 
 mod audio;
+mod avif;
 mod backfill;
 #[path = "../http/bearer.rs"]
 mod bearer;

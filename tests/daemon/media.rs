@@ -8,7 +8,7 @@ use crate::world::{World, play, play_in};
 
 const PHOTO: &[u8] = include_bytes!("../../demo/media/posts/story-deep-sky/pilot.jpg");
 
-async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
+pub(crate) async fn upload(world: &World, key: &str, bytes: &[u8]) -> ObjectKey {
     let key = ObjectKey::new(key).expect("a key");
     let put = world
         .daemon
@@ -23,7 +23,17 @@ async fn item(world: &World, key: &ObjectKey) -> Option<MetadataItem> {
     world.daemon.surface.table.get(key).await.expect("readable")
 }
 
-async fn recorded(
+/// Why a file is among the dead letters.
+pub(crate) fn reasons(world: &World, key: &ObjectKey) -> Vec<String> {
+    let outbox = world.daemon.surface.tree.projections.outbox();
+    let mine = outbox.letters().filter(|state| {
+        serde_json::to_string(&state.letter.origin)
+            .is_ok_and(|origin| origin.contains(key.as_str()))
+    });
+    mine.map(|state| state.letter.reason.clone()).collect()
+}
+
+pub(crate) async fn recorded(
     world: &World,
     key: &ObjectKey,
     ready: impl Fn(&MetadataItem) -> bool,
@@ -144,14 +154,7 @@ fn what_cannot_have_a_thumbnail_has_an_item_that_says_what_it_is_and_a_letter_th
             let key = upload(&world, key, bytes).await;
             let item = recorded(&world, &key, |_| true).await;
             assert_eq!(item.size, bytes.len() as u64);
-            let letters = || -> Vec<String> {
-                let outbox = world.daemon.surface.tree.projections.outbox();
-                let mine = outbox.letters().filter(|state| {
-                    serde_json::to_string(&state.letter.origin)
-                        .is_ok_and(|origin| origin.contains(key.as_str()))
-                });
-                mine.map(|state| state.letter.reason.clone()).collect()
-            };
+            let letters = || reasons(&world, &key);
             if reason.is_empty() {
                 assert_eq!(letters(), Vec::<String>::new(), "a text is nobody's work");
             } else {

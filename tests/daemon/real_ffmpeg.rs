@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use iyagi_media::audio::{AudioLimits, TRUE_PEAK_MAX_DBTP, analyse};
+use iyagi_messages::media::MetadataItem;
 use tempfile::TempDir;
 
+use crate::avif::decoded_by;
+use crate::media;
 use crate::renditions::{both, made, settled, tone, upload};
 use crate::world::play_changed;
 
@@ -202,4 +205,67 @@ fn amr_and_he_aac_are_decoded_analysed_and_delivered() {
         world
     });
     assert_eq!(report.letters_waiting, 0);
+}
+
+/// A test picture of ffmpeg's own, coded as AV1 and as PNG.
+fn pictures(ffmpeg: &Path, coded: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let folder = TempDir::new().expect("a folder");
+    let drawn = |name: &str, codec: &[&str]| {
+        let to = folder.path().join(name);
+        let mut command = Command::new(ffmpeg);
+        command.args(["-nostdin", "-v", "error", "-f", "lavfi"]);
+        command.args(["-i", "testsrc2=size=640x480", "-frames:v", "1"]);
+        let made = command.args(codec).arg(&to).status().expect("it runs");
+        made.success().then(|| std::fs::read(to).expect("written"))
+    };
+    let png = drawn("picture.png", &["-pix_fmt", "rgb24"]).expect("a PNG");
+    let avif = drawn("picture.avif", coded);
+    if avif.is_none() {
+        println!("skipped: this ffmpeg writes no AVIF");
+    }
+    Some((avif?, png))
+}
+
+#[test]
+fn an_avif_shows_the_same_as_a_png_of_the_same_picture() {
+    const AV1: &str = "-c:v libaom-av1 -still-picture 1 -crf 5 -cpu-used 6";
+    let Some(ffmpeg) = ffmpeg() else { return };
+    for layout in [
+        "-vf scale=out_color_matrix=bt601:out_range=limited -pix_fmt yuv420p",
+        "-vf scale=out_color_matrix=bt709:out_range=full -pix_fmt yuv444p -colorspace bt709 -color_range pc",
+        "-vf scale=out_color_matrix=bt709:out_range=limited -pix_fmt yuv420p10le -colorspace bt709",
+    ] {
+        let words: Vec<&str> = AV1.split(' ').chain(layout.split(' ')).collect();
+        let Some((avif, png)) = pictures(&ffmpeg, &words) else {
+            return;
+        };
+        play_changed(decoded_by(ffmpeg.clone()), async |world| {
+            let mut shown = Vec::new();
+            for (key, bytes) in [("posts/1/a.avif", &avif), ("posts/1/a.png", &png)] {
+                let key = media::upload(&world, key, bytes).await;
+                let has_thumbnails = |item: &MetadataItem| item.thumbnails.is_some();
+                let item = media::recorded(&world, &key, has_thumbnails).await;
+                let variants = item.thumbnails.expect("waited for").variants;
+                let mut large = variants.into_iter().filter(|made| made.preset == "medium");
+                let webp = large.find(|made| made.content_type == "image/webp");
+                let key = webp.expect("a WebP").key;
+                let read = world.daemon.surface.store.get(&key, 1 << 20).await;
+                let (bytes, _) = read.expect("stored");
+                shown.push(
+                    image::load_from_memory(&bytes)
+                        .expect("a picture")
+                        .to_rgb8(),
+                );
+            }
+            assert_eq!(shown[0].dimensions(), (320, 240));
+            let samples = shown[0].iter().zip(shown[1].iter());
+            let apart: u64 = samples
+                .map(|(one, other)| u64::from(one.abs_diff(*other)))
+                .sum();
+            let mean = apart as f64 / shown[0].len() as f64;
+            println!("{layout}: {mean:.2} of 255 apart");
+            assert!(mean < 3.0, "{layout}: {mean}");
+            world
+        });
+    }
 }

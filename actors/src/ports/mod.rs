@@ -9,6 +9,7 @@ pub mod leases;
 pub mod local_file;
 pub mod metadata_table;
 pub mod object_store;
+pub mod picture_decoder;
 pub mod push_gateway;
 pub mod queue;
 pub mod recording_decoder;
@@ -26,6 +27,7 @@ pub use metadata_table::{ALIKE_MAX, MetadataFault, MetadataPage, MetadataTable, 
 pub use object_store::{
     NewObject, ObjectInfo, ObjectPage, ObjectStore, ObjectSummary, PutOptions, StoreFault,
 };
+pub use picture_decoder::PictureDecoder;
 pub use push_gateway::{
     GatewayFault, Payload, PushGateway, QuotaLevel, ServiceCondition, TextKeys,
 };

@@ -32,7 +32,7 @@ use crate::media_job::{
     DerivedFiles, GivenUp, Gone, MediaJournal, Reading, is_candidate, objects_of, queue_down,
     read_write, read_write_of, reprocessing_of, store_down, table_down,
 };
-use crate::ports::{MetadataTable, NewObject, ObjectStore, StoreFault, Written};
+use crate::ports::{DecoderFault, MetadataTable, NewObject, ObjectStore, StoreFault, Written};
 use crate::queue_intake::Delivery;
 use crate::runtime::{CpuError, Cx, Done, Failure, Fault, Incarnation, Worker};
 
@@ -311,6 +311,10 @@ fn failed(unrendered: Unrendered, delivery: &Delivery) -> Failed {
             for_good("cancelled", "it took longer than its deadline")
         }
         Unrendered::Picture(error) => for_good(error.reason_code(), &error.to_string()),
+        Unrendered::Decoder(DecoderFault::Refused(detail)) => for_good("undecodable", &detail),
+        Unrendered::Decoder(fault @ (DecoderFault::Unavailable(_) | DecoderFault::Full(_))) => {
+            Failed::Down(Fault::dependency(fault.to_string()))
+        }
         Unrendered::Work(CpuError::TimedOut { deadline, .. }) => {
             for_good("timed_out", &format!("it took longer than {deadline:?}"))
         }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use iyagi_media::heif::{Assembly, Still};
 use iyagi_media::{
-    FocalPoint, Limits, Preset, Probe, RenderError, Rendered, estimated_bytes, probe, render,
+    FocalPoint, Format, Limits, Preset, Probe, RenderError, Rendered, estimated_bytes, probe,
+    render, render_decoded,
 };
 
 use crate::media_job::{ByteBudget, Watch};
+use crate::ports::{DecoderFault, LocalFile, PictureDecoder};
 use crate::runtime::{CpuError, CpuPool};
 
 /// Where pixels are computed, and what that may cost.
@@ -21,6 +24,8 @@ pub struct Rendering {
     pub limits: Limits,
     /// How long one picture may take, from when a thread is free for it.
     pub deadline: Duration,
+    /// What decodes pictures that the engine only takes apart, if there is anything.
+    pub decoder: Option<Arc<dyn PictureDecoder>>,
 }
 
 /// What is known of a picture before it is rendered.
@@ -38,6 +43,9 @@ pub enum Unrendered {
     /// It cannot be.
     #[error(transparent)]
     Picture(#[from] RenderError),
+    /// What decodes it elsewhere has not.
+    #[error(transparent)]
+    Decoder(#[from] DecoderFault),
     /// The work did not come to its end.
     #[error(transparent)]
     Work(#[from] CpuError),
@@ -69,6 +77,13 @@ impl Rendering {
         // What is beyond the limits is refused by the render, too.
         let affordable =
             probe.filter(|probe| probe.estimated_decode_bytes <= self.limits.decode_bytes_max);
+        let decoded = match (&self.decoder, affordable) {
+            (Some(decoder), Some(probe)) if probe.format == Format::Avif => {
+                Some(self.decoded(&**decoder, Arc::clone(&bytes)).await?)
+            }
+            _ => None,
+        };
+        // Taken last: whoever waited for room on the disk with memory in hand could be waited for.
         let share = match affordable {
             Some(probe) => Some(self.budget.share(estimated_bytes(probe, &presets)).await),
             None => None,
@@ -78,10 +93,29 @@ impl Rendering {
         let work = move || {
             let _share = share;
             let began = Instant::now();
-            let rendered = render(&bytes, focal_point, &presets, &limits, &late)?;
+            let rendered = match decoded {
+                None => render(&bytes, focal_point, &presets, &limits, &late)?,
+                Some((assembly, decoded)) => {
+                    let pixels = assembly.pixels(decoded.reader())?;
+                    render_decoded(&bytes, pixels, focal_point, &presets, &limits, &late)?
+                }
+            };
             Ok::<_, RenderError>((rendered, began.elapsed()))
         };
         Ok(self.cpu.run(self.deadline, work).await??)
+    }
+
+    /// Has a picture decoded elsewhere. Yields what was decoded, and how it becomes one picture again.
+    async fn decoded(
+        &self,
+        decoder: &dyn PictureDecoder,
+        bytes: Arc<Vec<u8>>,
+    ) -> Result<(Assembly, LocalFile), Unrendered> {
+        let limits = self.limits.clone();
+        let take_apart = move || Still::read(&bytes, &limits);
+        let Still { layers, assembly } = self.cpu.run(self.deadline, take_apart).await??;
+        let decoded = decoder.decode(layers, self.deadline).await?;
+        Ok((assembly, decoded))
     }
 }
 
@@ -110,6 +144,7 @@ mod tests {
             budget: ByteBudget::new(1 << 30),
             limits: Limits::default(),
             deadline,
+            decoder: None,
         }
     }
 

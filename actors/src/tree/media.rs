@@ -114,6 +114,7 @@ fn thumbnailers(group: &Group, shared: &Shared<'_>, work: &Work) -> PoolHandle<D
             budget: work.budget.clone(),
             limits: settings.limits.clone(),
             deadline: settings.media_deadline,
+            decoder: ports.picture_decoder.clone(),
         },
         presets: settings.presets.clone(),
         prefixes: settings.thumbnail_prefixes.clone(),

@@ -11,8 +11,8 @@ use crate::dlq_keeper::LetterAge;
 use crate::journal::Journal;
 use crate::platforms::breaker::BreakerPolicy;
 use crate::ports::{
-    ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PushGateway, Queue,
-    RecordingDecoder, RecordingEncoder, SearchIndex, Transcriber,
+    ChangeStream, Clock, GraphQueries, Inbox, MetadataTable, ObjectStore, PictureDecoder,
+    PushGateway, Queue, RecordingDecoder, RecordingEncoder, SearchIndex, Transcriber,
 };
 use crate::projections::{CatchUpPolicy, DyingTokensPolicy, RatePolicy};
 use crate::push_sender::decision::RetryPolicy;
@@ -54,6 +54,8 @@ pub struct Ports {
     pub metadata: Arc<dyn Queue>,
     /// What is searched, if there is an index.
     pub search: Option<Arc<dyn SearchIndex>>,
+    /// Decodes pictures that the engine only takes apart, if they are to be.
+    pub picture_decoder: Option<Arc<dyn PictureDecoder>>,
     /// Decodes recordings that the engine does not, if there is such a decoder.
     pub decoder: Option<Arc<dyn RecordingDecoder>>,
     /// Makes renditions of recordings, if anything does.

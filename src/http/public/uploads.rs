@@ -24,9 +24,11 @@ use crate::http::request::{self, Fields, Query};
 use crate::http::response;
 use crate::links::{Checksum, Grant, GrantForm, Upload};
 
+/// Taken where it is decoded.
+const AVIF: &str = "image/avif";
 /// The types that are taken, and what the names of such files end in. What a name said is the client's to choose, so it has no
 /// part in the key.
-const TYPES: [(&str, &str); 12] = [
+const TYPES: [(&str, &str); 13] = [
     ("audio/aac", "aac"),
     ("audio/amr", "amr"),
     ("audio/flac", "flac"),
@@ -35,6 +37,7 @@ const TYPES: [(&str, &str); 12] = [
     ("audio/ogg", "ogg"),
     ("audio/wav", "wav"),
     ("audio/webm", "webm"),
+    (AVIF, "avif"),
     ("image/gif", "gif"),
     ("image/jpeg", "jpg"),
     ("image/png", "png"),
@@ -132,7 +135,7 @@ fn declared(
     now: Timestamp,
 ) -> Result<(Upload, Method), Problem> {
     let content_type = fields.required_text("content_type")?;
-    let extension = extension_of(&content_type)?;
+    let extension = extension_of(&content_type, media)?;
     let size: u64 = fields.required("size")?;
     check_size(size, &content_type, media)?;
     let checksum = checksum(&mut fields)?;
@@ -154,15 +157,18 @@ fn declared(
     Ok((upload, method))
 }
 
-fn extension_of(content_type: &str) -> Result<&'static str, Problem> {
-    let found = TYPES.iter().find(|(taken, _)| *taken == content_type);
+fn extension_of(content_type: &str, media: &MediaConfig) -> Result<&'static str, Problem> {
+    let mut taken = TYPES
+        .iter()
+        .filter(|(taken, _)| media.avif || *taken != AVIF);
+    let found = taken.clone().find(|(taken, _)| *taken == content_type);
     found.map(|(_, extension)| *extension).ok_or_else(|| {
-        let taken = TYPES.map(|(taken, _)| taken);
-        let hint = request::did_you_mean(content_type, taken.into_iter());
+        let taken: Vec<_> = taken.by_ref().map(|(taken, _)| *taken).collect();
+        let hint = request::did_you_mean(content_type, taken.iter().copied());
         let detail = format!("files of type `{content_type}` are not taken{hint}");
         Problem::new(Kind::UnsupportedType, detail)
             .with("field", "content_type")
-            .with("available", taken.to_vec())
+            .with("available", taken)
     })
 }
 
@@ -266,6 +272,7 @@ mod tests {
         let sound = MediaConfig::default().audio.limits.bytes_max;
         for (field, value, kind) in [
             ("content_type", json!("text/html"), Kind::UnsupportedType),
+            ("content_type", json!("image/avif"), Kind::UnsupportedType),
             (
                 "content_type",
                 json!("image/svg+xml"),

@@ -71,6 +71,7 @@ async fn ports(folder: &Path, fake: &FakeSns, graph: &Arc<EmbeddedGraph>) -> Por
         push_feedback: Some(Arc::new(feedback().await)),
         media_intake: None,
         search: None,
+        picture_decoder: None,
         decoder: None,
         encoder: None,
         transcriber: None,

@@ -146,6 +146,7 @@ impl World {
                 budget: ByteBudget::new(1 << 20),
                 limits: Limits::default(),
                 deadline,
+                decoder: None,
             },
             presets: vec![
                 Preset::new("small", 4, &[OutputFormat::Jpeg]),
