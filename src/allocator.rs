@@ -1,5 +1,8 @@
 //! Where memory comes from, for all that run a daemon: the command itself, and tests and benchmarks that have one in
-//! their own process.
+//! their own process. The binding's feature `override` has C code (`SQLite`, TLS, libwebp) take it from there too.
+//!
+//! What is free is given back after a second, or after as many milliseconds as `MIMALLOC_PURGE_DELAY` says:
+//! `deploy/systemd/iyagi.service` says 100.
 
 use mimalloc::MiMalloc;
 

@@ -20,6 +20,7 @@ mod retention;
 mod robbed;
 mod second_look;
 mod sending;
+mod tokens;
 mod transcripts;
 mod turns;
 mod visibility;
