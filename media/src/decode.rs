@@ -108,7 +108,7 @@ pub(crate) fn decode(
         }
         Format::Tiff => decode.tiff(source),
         // Whoever can have it decoded elsewhere comes with its pixels.
-        format @ Format::Avif => Err(RenderError::Unsupported {
+        format @ (Format::Avif | Format::Heic) => Err(RenderError::Unsupported {
             format,
             why: UPLOAD_ANOTHER.to_owned(),
         }),

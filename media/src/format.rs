@@ -26,7 +26,7 @@ pub enum Format {
     Tiff,
     /// AVIF; taken apart here, and decoded elsewhere.
     Avif,
-    /// HEIC or another HEIF; recognised, not decoded.
+    /// HEIC or another HEIF; the same.
     Heic,
     /// SVG; recognised, never decoded: it is a program, not a picture.
     Svg,

@@ -1,13 +1,14 @@
-//! Pictures in HEIF (ISO/IEC 23008-12) that are coded as AV1: AVIF. What is coded is decoded elsewhere, by a program in a
-//! process of its own; everything around it is done here: which picture is shown, of which tiles, how transparent, and in
-//! which colours.
+//! Pictures in HEIF (ISO/IEC 23008-12): AVIF, which is coded as AV1, and HEIC, as HEVC. What is coded is decoded elsewhere, by
+//! a program in a process of its own; everything around it is done here: which picture is shown, of which tiles, how
+//! transparent, and in which colours.
 //!
 //! # Layout
 //! - `items`, with `reader`: what the file says of the pictures in it
 //! - `shown`: the one that is shown
-//! - `ivf`: what the program gets
+//! - `ivf`, `annex_b`: what the program gets
 //! - `assembly`: from what it yields to pixels
 
+mod annex_b;
 mod assembly;
 mod items;
 mod ivf;
@@ -18,6 +19,7 @@ use std::borrow::Cow;
 
 use moxcms::ColorProfile;
 
+use self::annex_b::Configuration;
 pub use self::assembly::{Assembly, Pixels};
 use self::shown::{Nclx, Shown, Tiles};
 use crate::error::RenderError;
@@ -41,14 +43,25 @@ pub struct Still {
 /// Coded pictures for another program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coded {
-    /// They, in IVF.
-    pub ivf: Vec<u8>,
+    /// What they are coded as.
+    pub codec: Codec,
+    /// They: AV1 in IVF, HEVC as a byte stream.
+    pub stream: Vec<u8>,
     /// What their samples are.
     pub samples: Samples,
     /// Pixels of each.
     pub pixels: u64,
     /// The most bytes that they become together, as Netpbm.
     pub decoded_bytes_max: u64,
+}
+
+/// What a picture is coded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// As in AVIF.
+    Av1,
+    /// As in HEIC.
+    Hevc,
 }
 
 /// What the samples of a coded picture are.
@@ -80,10 +93,8 @@ impl Still {
     /// Takes apart a picture that is whole and within limits. Nothing is decoded.
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, RenderError> {
         let format = admitted(bytes, limits)?.format;
-        if format != Format::Avif {
-            return Err(RenderError::NotAPicture { found: format });
-        }
-        let shown = Shown::read(bytes).map_err(|fault| fault.of(format))?;
+        let codec = Codec::of(format).ok_or(RenderError::NotAPicture { found: format })?;
+        let shown = Shown::read(bytes, codec).map_err(|fault| fault.of(format))?;
         let nclx = shown.nclx();
         let colours = Samples::Colours {
             matrix: nclx.and_then(|nclx| Matrix::of(nclx.matrix)),
@@ -92,7 +103,7 @@ impl Still {
         let coded = |tiles: &Tiles, samples| {
             Coded::of(&shown, tiles, samples, bytes.len()).ok_or_else(|| RenderError::Corrupt {
                 format,
-                why: "its tiles have more bytes than all of it".to_owned(),
+                why: "its tiles are cut short, or have more bytes than all of it".to_owned(),
             })
         };
         let mut layers = vec![coded(&shown.colour, colours)?];
@@ -108,20 +119,75 @@ impl Still {
 }
 
 impl Coded {
-    /// `None` if they have more than `bytes_max` bytes, because some lie in the same place.
+    /// `None` if they have more than `bytes_max` bytes, because some lie in the same place, or if they are cut short.
     fn of(shown: &Shown<'_>, tiles: &Tiles, samples: Samples, bytes_max: usize) -> Option<Self> {
         let pictures = tiles.items.iter().map(|item| shown.items.bytes(*item));
         let pictures: Vec<Cow<'_, [u8]>> = pictures.collect::<Option<_>>()?;
         let bytes: usize = pictures.iter().map(|picture| picture.len()).sum();
+        if bytes > bytes_max {
+            return None;
+        }
+        let stream = match shown.codec {
+            Codec::Av1 => ivf::file(tiles.size, pictures.iter().map(|picture| &**picture)),
+            Codec::Hevc => {
+                let configurations = tiles.items.iter().map(|item| {
+                    Configuration::read(shown.items.property(*item, Codec::Hevc.configuration())?)
+                });
+                let configurations = configurations.collect::<Option<Vec<_>>>()?;
+                let repeated: usize = configurations.iter().map(Configuration::bytes).sum();
+                if repeated > bytes_max {
+                    return None;
+                }
+                let mut stream = Vec::new();
+                for (configuration, picture) in configurations.iter().zip(&pictures) {
+                    configuration.append(picture, &mut stream)?;
+                }
+                stream
+            }
+        };
         let channels = samples.channels() as u64;
         let pixels = u64::from(tiles.size.0) * u64::from(tiles.size.1);
-        (bytes <= bytes_max).then(|| Self {
-            ivf: ivf::file(tiles.size, pictures.iter().map(|picture| &**picture)),
+        Some(Self {
+            codec: shown.codec,
+            stream,
             samples,
             pixels,
             decoded_bytes_max: pictures.len() as u64
                 * (pixels * channels + NETPBM_HEADER_BYTES_MAX),
         })
+    }
+}
+
+impl Codec {
+    fn of(format: Format) -> Option<Self> {
+        match format {
+            Format::Avif => Some(Self::Av1),
+            Format::Heic => Some(Self::Hevc),
+            _ => None,
+        }
+    }
+
+    /// Names the items that are coded so.
+    fn item(self) -> [u8; 4] {
+        match self {
+            Self::Av1 => *b"av01",
+            Self::Hevc => *b"hvc1",
+        }
+    }
+
+    /// Names the property that says how.
+    fn configuration(self) -> [u8; 4] {
+        match self {
+            Self::Av1 => *b"av1C",
+            Self::Hevc => *b"hvcC",
+        }
+    }
+
+    fn format(self) -> Format {
+        match self {
+            Self::Av1 => Format::Avif,
+            Self::Hevc => Format::Heic,
+        }
     }
 }
 
@@ -146,13 +212,13 @@ impl Matrix {
 }
 
 /// What the headers of a picture claim.
-pub(crate) fn headers(bytes: &[u8]) -> Result<Probe, Fault> {
-    Ok(Shown::read(bytes)?.probe(bytes))
+pub(crate) fn headers(bytes: &[u8], codec: Codec) -> Result<Probe, Fault> {
+    Ok(Shown::read(bytes, codec)?.probe(bytes))
 }
 
 /// The colour profile, or one that means the same as the numbers in its place (ITU-T H.273 §8.1).
-pub(crate) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
-    let shown = Shown::read(bytes).ok()?;
+pub(crate) fn profile(bytes: &[u8], codec: Codec) -> Option<Vec<u8>> {
+    let shown = Shown::read(bytes, codec).ok()?;
     if let Some(profile) = shown.profile() {
         return Some(profile.to_vec());
     }

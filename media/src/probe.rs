@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::error::ProbeError;
 use crate::format::{Format, sniff};
-use crate::heif;
+use crate::heif::{self, Codec};
 
 /// What whoever has a picture of another format can do.
 pub(crate) const UPLOAD_ANOTHER: &str = "upload it as JPEG, PNG or WebP";
@@ -101,8 +101,8 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, ProbeError> {
         Format::Gif => gif::headers(bytes).map_err(Fault::Corrupt),
         Format::Bmp => bmp::headers(bytes).map_err(Fault::Corrupt),
         Format::Tiff => tiff::headers(bytes),
-        Format::Avif => heif::headers(bytes),
-        Format::Heic => return Err(unsupported(UPLOAD_ANOTHER)),
+        Format::Avif => heif::headers(bytes, Codec::Av1),
+        Format::Heic => heif::headers(bytes, Codec::Hevc),
         Format::Svg => {
             return Err(unsupported(
                 "a drawing can run scripts; upload a picture of it",
@@ -126,7 +126,8 @@ pub(crate) fn profile(bytes: &[u8], probe: &Probe, limit: u64) -> Option<Vec<u8>
         Format::Png => png::profile(bytes, limit),
         Format::WebP => webp::profile(bytes),
         Format::Tiff => tiff::profile(bytes),
-        Format::Avif => heif::profile(bytes),
+        Format::Avif => heif::profile(bytes, Codec::Av1),
+        Format::Heic => heif::profile(bytes, Codec::Hevc),
         _ => None,
     }
 }

@@ -49,12 +49,12 @@ const RENDITIONS: &str = "media.audio.renditions";
 /// What `ffmpeg` is to do needs one, and each rendition is made once.
 pub(super) fn check(media: &MediaConfig, faults: &mut Vec<Fault>) {
     let audio = &media.audio;
-    if media.avif && audio.ffmpeg.is_none() {
+    if media.heif && audio.ffmpeg.is_none() {
         let fault = Fault::new(
-            "media.avif",
-            "`media.avif` needs `media.audio.ffmpeg`, which is not set",
+            "media.heif",
+            "`media.heif` needs `media.audio.ffmpeg`, which is not set",
         );
-        faults.push(fault.help("set `media.audio.ffmpeg` to its path, or `avif` to false"));
+        faults.push(fault.help("set `media.audio.ffmpeg` to its path, or `heif` to false"));
     }
     if !audio.renditions.is_empty() && audio.ffmpeg.is_none() {
         let message = format!("`{RENDITIONS}` needs `media.audio.ffmpeg`, which is not set");

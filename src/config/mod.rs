@@ -189,8 +189,8 @@ pub struct MediaConfig {
     pub spool_bytes_max: u64,
     /// How long one picture may take, in milliseconds.
     pub deadline_ms: u64,
-    /// Whether pictures in AVIF are decoded, by [`AudioConfig::ffmpeg`]; else they are refused.
-    pub avif: bool,
+    /// Whether pictures in AVIF and HEIC are decoded, by [`AudioConfig::ffmpeg`]; else they are refused.
+    pub heif: bool,
     /// What is not even decoded.
     pub limits: Limits,
     /// What is made of recordings.
@@ -218,7 +218,7 @@ impl Default for MediaConfig {
             decode_budget_bytes: 1024 * 1024 * 1024,
             spool_bytes_max: 2 * 1024 * 1024 * 1024,
             deadline_ms: 30_000,
-            avif: false,
+            heif: false,
             limits: Limits::default(),
             audio: AudioConfig::default(),
             transcripts: TranscriptsConfig::default(),

@@ -57,7 +57,7 @@ fn unmet(config: &Config) -> impl Iterator<Item = Need> {
             true,
         ),
     ];
-    if media.avif {
+    if media.heif {
         let limits = &media.limits;
         needs.push(("media.limits.bytes_max", limits.bytes_max, true));
         needs.push((

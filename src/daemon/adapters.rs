@@ -77,7 +77,7 @@ pub(super) fn picture_decoder(
     config: &Config,
     ffmpeg: Option<&Arc<Ffmpeg>>,
 ) -> Option<Arc<dyn PictureDecoder>> {
-    let ffmpeg = ffmpeg.filter(|_| config.media.avif)?;
+    let ffmpeg = ffmpeg.filter(|_| config.media.heif)?;
     Some(Arc::clone(ffmpeg) as _)
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use iyagi_actors::ports::{DecoderFault, LocalFile, PictureDecoder};
-use iyagi_media::heif::{Coded, Matrix, Samples};
+use iyagi_media::heif::{Codec, Coded, Matrix, Samples};
 
 use super::child::{self, Bounds, ChildFault};
 use super::{Ffmpeg, Watch, words};
@@ -24,7 +24,7 @@ impl PictureDecoder for Ffmpeg {
         deadline: Duration,
     ) -> Result<LocalFile, DecoderFault> {
         let full = |error: io::Error| DecoderFault::Full(error.to_string());
-        let longest = layers.iter().map(|layer| layer.ivf.len()).max();
+        let longest = layers.iter().map(|layer| layer.stream.len()).max();
         let bounds = Bounds {
             deadline,
             output_bytes_max: layers.iter().map(|layer| layer.decoded_bytes_max).sum(),
@@ -40,7 +40,7 @@ impl PictureDecoder for Ffmpeg {
         let (program, unwanted) = (self.program.clone(), Arc::clone(&watch.0));
         let work = move || {
             for layer in layers {
-                replace(input.file(), &layer.ivf).map_err(full)?;
+                replace(input.file(), &layer.stream).map_err(full)?;
                 let files = (input.file(), output.file());
                 child::run(&program, decoding(&layer), files, bounds, &unwanted)?;
             }
@@ -61,7 +61,11 @@ fn replace(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 fn decoding(layer: &Coded) -> Vec<OsString> {
     let whitelist = "-nostdin -hide_banner -loglevel error -threads 1 -protocol_whitelist file";
     let (pixels, input) = (layer.pixels, child::INPUT);
-    let input = format!("-max_pixels {pixels} -format_whitelist ivf -f ivf -i {input}");
+    let format = match layer.codec {
+        Codec::Av1 => "ivf",
+        Codec::Hevc => "hevc",
+    };
+    let input = format!("-max_pixels {pixels} -format_whitelist {format} -f {format} -i {input}");
     let (colours, output) = match layer.samples {
         Samples::Colours { matrix, full_range } => {
             (colours(matrix, full_range), "-pix_fmt rgb24 -c:v ppm")

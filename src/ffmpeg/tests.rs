@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use iyagi_actors::ports::PictureDecoder;
-use iyagi_media::heif::{Coded, Matrix, Samples};
+use iyagi_media::heif::{Codec, Coded, Matrix, Samples};
 
 use super::*;
 
@@ -215,9 +215,10 @@ async fn an_encoder_that_writes_nothing_has_failed() {
     assert_eq!(refused, Err(nothing));
 }
 
-fn layer(ivf: &[u8], samples: Samples) -> Coded {
+fn layer(stream: &[u8], samples: Samples) -> Coded {
     Coded {
-        ivf: ivf.to_vec(),
+        codec: Codec::Av1,
+        stream: stream.to_vec(),
         samples,
         pixels: 12,
         decoded_bytes_max: 100,

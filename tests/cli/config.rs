@@ -118,13 +118,13 @@ fn presets_that_cannot_be_are_told_one_by_one() {
 
 #[test]
 fn pictures_that_nothing_decodes_are_not_asked_for() {
-    let told = mistake("[media]\navif = true\n");
+    let told = mistake("[media]\nheif = true\n");
     assert!(
-        told.contains("`media.avif` needs `media.audio.ffmpeg`"),
+        told.contains("`media.heif` needs `media.audio.ffmpeg`"),
         "{told}"
     );
     let told = mistake(
-        "[media]\navif = true\nspool_bytes_max = 1000\n[media.audio]\nffmpeg = \"/usr/bin/ffmpeg\"\n",
+        "[media]\nheif = true\nspool_bytes_max = 1000\n[media.audio]\nffmpeg = \"/usr/bin/ffmpeg\"\n",
     );
     assert!(told.contains("`media.limits.decode_bytes_max`"), "{told}");
 }

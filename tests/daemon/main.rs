@@ -1,7 +1,6 @@
 //! The whole daemon in one process, over real embedded stores: what goes in at one end comes out at the other.
 
 mod audio;
-mod avif;
 mod backfill;
 #[path = "../http/bearer.rs"]
 mod bearer;
@@ -9,6 +8,7 @@ mod duplicates;
 mod expiry;
 mod fan_out;
 mod gathering;
+mod heif;
 mod in_flight;
 mod media;
 mod memory;

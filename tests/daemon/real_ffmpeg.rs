@@ -4,14 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use image::RgbImage;
 use iyagi_media::audio::{AudioLimits, TRUE_PEAK_MAX_DBTP, analyse};
 use iyagi_messages::media::MetadataItem;
 use tempfile::TempDir;
 
-use crate::avif::decoded_by;
+use crate::heif::{HEIC, decoded_by};
 use crate::media;
 use crate::renditions::{both, made, settled, tone, upload};
-use crate::world::play_changed;
+use crate::world::{World, play_changed};
 
 const COUNTDOWN: &[u8] = include_bytes!("../../demo/media/posts/story-launch/countdown.m4a");
 /// Where all of these recordings say that they were made, and what they are called.
@@ -207,23 +208,44 @@ fn amr_and_he_aac_are_decoded_analysed_and_delivered() {
     assert_eq!(report.letters_waiting, 0);
 }
 
-/// A test picture of ffmpeg's own, coded as AV1 and as PNG.
-fn pictures(ffmpeg: &Path, coded: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
+/// A test picture of ffmpeg's own, if it can write it so.
+fn test_picture(ffmpeg: &Path, size: &str, name: &str, codec: &[&str]) -> Option<Vec<u8>> {
     let folder = TempDir::new().expect("a folder");
-    let drawn = |name: &str, codec: &[&str]| {
-        let to = folder.path().join(name);
-        let mut command = Command::new(ffmpeg);
-        command.args(["-nostdin", "-v", "error", "-f", "lavfi"]);
-        command.args(["-i", "testsrc2=size=640x480", "-frames:v", "1"]);
-        let made = command.args(codec).arg(&to).status().expect("it runs");
-        made.success().then(|| std::fs::read(to).expect("written"))
-    };
-    let png = drawn("picture.png", &["-pix_fmt", "rgb24"]).expect("a PNG");
-    let avif = drawn("picture.avif", coded);
-    if avif.is_none() {
-        println!("skipped: this ffmpeg writes no AVIF");
+    let to = folder.path().join(name);
+    let mut command = Command::new(ffmpeg);
+    command.args(["-nostdin", "-v", "error", "-f", "lavfi"]);
+    command.args(["-i", &format!("testsrc2=size={size}"), "-frames:v", "1"]);
+    let made = command.args(codec).arg(&to).status().expect("it runs");
+    made.success().then(|| std::fs::read(to).expect("written"))
+}
+
+/// The larger thumbnails of some pictures, as they are shown.
+async fn shown<const N: usize>(world: &World, pictures: [(&str, &[u8]); N]) -> [RgbImage; N] {
+    let mut all = Vec::new();
+    for (key, bytes) in pictures {
+        let key = media::upload(world, key, bytes).await;
+        let has_thumbnails = |item: &MetadataItem| item.thumbnails.is_some();
+        let item = media::recorded(world, &key, has_thumbnails).await;
+        let variants = item.thumbnails.expect("waited for").variants;
+        let mut large = variants.into_iter().filter(|made| made.preset == "medium");
+        let webp = large.find(|made| made.content_type == "image/webp");
+        let key = webp.expect("a WebP").key;
+        let read = world.daemon.surface.store.get(&key, 1 << 20).await;
+        let (bytes, _) = read.expect("stored");
+        let picture = image::load_from_memory(&bytes);
+        all.push(picture.expect("a picture").to_rgb8());
     }
-    Some((avif?, png))
+    all.try_into().expect("as many")
+}
+
+/// How far they are apart in the mean, of 255.
+fn apart(one: &RgbImage, other: &RgbImage) -> f64 {
+    assert_eq!(one.dimensions(), other.dimensions());
+    let samples = one.iter().zip(other.iter());
+    let apart: u64 = samples
+        .map(|(one, other)| u64::from(one.abs_diff(*other)))
+        .sum();
+    apart as f64 / one.len() as f64
 }
 
 #[test]
@@ -236,36 +258,36 @@ fn an_avif_shows_the_same_as_a_png_of_the_same_picture() {
         "-vf scale=out_color_matrix=bt709:out_range=limited -pix_fmt yuv420p10le -colorspace bt709",
     ] {
         let words: Vec<&str> = AV1.split(' ').chain(layout.split(' ')).collect();
-        let Some((avif, png)) = pictures(&ffmpeg, &words) else {
+        let Some(avif) = test_picture(&ffmpeg, "640x480", "picture.avif", &words) else {
+            println!("skipped: this ffmpeg writes no AVIF");
             return;
         };
+        let png = test_picture(&ffmpeg, "640x480", "picture.png", &["-pix_fmt", "rgb24"]);
+        let png = png.expect("a PNG");
         play_changed(decoded_by(ffmpeg.clone()), async |world| {
-            let mut shown = Vec::new();
-            for (key, bytes) in [("posts/1/a.avif", &avif), ("posts/1/a.png", &png)] {
-                let key = media::upload(&world, key, bytes).await;
-                let has_thumbnails = |item: &MetadataItem| item.thumbnails.is_some();
-                let item = media::recorded(&world, &key, has_thumbnails).await;
-                let variants = item.thumbnails.expect("waited for").variants;
-                let mut large = variants.into_iter().filter(|made| made.preset == "medium");
-                let webp = large.find(|made| made.content_type == "image/webp");
-                let key = webp.expect("a WebP").key;
-                let read = world.daemon.surface.store.get(&key, 1 << 20).await;
-                let (bytes, _) = read.expect("stored");
-                shown.push(
-                    image::load_from_memory(&bytes)
-                        .expect("a picture")
-                        .to_rgb8(),
-                );
-            }
-            assert_eq!(shown[0].dimensions(), (320, 240));
-            let samples = shown[0].iter().zip(shown[1].iter());
-            let apart: u64 = samples
-                .map(|(one, other)| u64::from(one.abs_diff(*other)))
-                .sum();
-            let mean = apart as f64 / shown[0].len() as f64;
-            println!("{layout}: {mean:.2} of 255 apart");
-            assert!(mean < 3.0, "{layout}: {mean}");
+            let pictures: [(&str, &[u8]); 2] = [("posts/1/a.avif", &avif), ("posts/1/a.png", &png)];
+            let [avif, png] = shown(&world, pictures).await;
+            assert_eq!(avif.dimensions(), (320, 240));
+            let apart = apart(&avif, &png);
+            println!("{layout}: {apart:.2} of 255 apart");
+            assert!(apart < 3.0, "{layout}: {apart}");
             world
         });
     }
+}
+
+/// x265 coded the picture, and its units were put into a HEIF as phones do it.
+#[test]
+fn a_heic_shows_the_same_as_a_png_of_the_same_picture() {
+    let Some(ffmpeg) = ffmpeg() else { return };
+    let png = test_picture(&ffmpeg, "64x48", "picture.png", &["-pix_fmt", "rgb24"]);
+    let png = png.expect("a PNG");
+    play_changed(decoded_by(ffmpeg), async |world| {
+        let pictures: [(&str, &[u8]); 2] = [("posts/1/a.heic", HEIC), ("posts/1/a.png", &png)];
+        let [heic, png] = shown(&world, pictures).await;
+        let apart = apart(&heic, &png);
+        println!("{apart:.2} of 255 apart");
+        assert!(apart < 6.0, "{apart}");
+        world
+    });
 }

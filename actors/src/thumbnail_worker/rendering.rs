@@ -78,7 +78,7 @@ impl Rendering {
         let affordable =
             probe.filter(|probe| probe.estimated_decode_bytes <= self.limits.decode_bytes_max);
         let decoded = match (&self.decoder, affordable) {
-            (Some(decoder), Some(probe)) if probe.format == Format::Avif => {
+            (Some(decoder), Some(probe)) if matches!(probe.format, Format::Avif | Format::Heic) => {
                 Some(self.decoded(&**decoder, Arc::clone(&bytes)).await?)
             }
             _ => None,

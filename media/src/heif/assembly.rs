@@ -15,6 +15,7 @@ pub struct Pixels(pub(crate) Raster);
 /// How what was decoded becomes one picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assembly {
+    format: Format,
     size: (u32, u32),
     colour: Layer,
     alpha: Option<Layer>,
@@ -33,6 +34,7 @@ struct Layer {
 impl Assembly {
     pub(super) fn of(shown: &Shown<'_>) -> Self {
         Self {
+            format: shown.codec.format(),
             size: shown.size,
             colour: Layer::of(&shown.colour),
             alpha: shown.alpha.as_ref().map(Layer::of),
@@ -44,7 +46,7 @@ impl Assembly {
     /// for each tile.
     pub fn pixels(&self, decoded: impl Read) -> Result<Pixels, RenderError> {
         self.drawn(decoded).ok_or_else(|| RenderError::Corrupt {
-            format: Format::Avif,
+            format: self.format,
             why: "it is not of the size that it says, or cut short".to_owned(),
         })
     }

@@ -1,14 +1,15 @@
 //! The picture that a viewer shows: whole or in tiles, with its transparency, as it is to be turned.
 
+use super::Codec;
+use super::annex_b::Configuration;
 use super::items::{ItemId, Items};
 use super::reader::Reader;
-use crate::format::Format;
 use crate::probe::{Colour, Fault, Probe};
 
 /// Names of the properties that are understood, or that change nothing in a small picture.
-const UNDERSTOOD: [&[u8; 4]; 12] = [
-    b"ispe", b"pixi", b"pasp", b"colr", b"av1C", b"irot", b"imir", b"auxC", b"clli", b"mdcv",
-    b"cclv", b"amve",
+const UNDERSTOOD: [&[u8; 4]; 13] = [
+    b"ispe", b"pixi", b"pasp", b"colr", b"av1C", b"hvcC", b"irot", b"imir", b"auxC", b"clli",
+    b"mdcv", b"cclv", b"amve",
 ];
 /// What transparency is called.
 const ALPHA: [&[u8]; 2] = [
@@ -19,6 +20,7 @@ const ALPHA: [&[u8]; 2] = [
 /// A picture, none of which is decoded.
 pub(super) struct Shown<'a> {
     pub(super) items: Items<'a>,
+    pub(super) codec: Codec,
     /// As stored.
     pub(super) size: (u32, u32),
     pub(super) colour: Tiles,
@@ -43,7 +45,7 @@ pub(super) struct Nclx {
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn read(file: &'a [u8]) -> Result<Self, Fault> {
+    pub(super) fn read(file: &'a [u8], codec: Codec) -> Result<Self, Fault> {
         let items = Items::read(file)?;
         let primary = items.primary;
         let unknown = items
@@ -55,7 +57,7 @@ impl<'a> Shown<'a> {
             ));
         }
         let size = size_of(&items, primary)?;
-        let colour = Tiles::of(&items, primary, size)?;
+        let colour = Tiles::of(&items, codec, primary, size)?;
         let mut auxiliary = items.referring(primary, *b"auxl");
         let alpha = auxiliary.find(|item| is_alpha(&items, *item));
         let premultiplied =
@@ -65,12 +67,13 @@ impl<'a> Shown<'a> {
             if own != size {
                 return Err(Fault::Unsupported("its transparency is of another size"));
             }
-            Tiles::of(&items, alpha, own)
+            Tiles::of(&items, codec, alpha, own)
         });
         let alpha = alpha.transpose()?;
         drop(auxiliary);
         Ok(Self {
             items,
+            codec,
             size,
             colour,
             alpha,
@@ -81,25 +84,16 @@ impl<'a> Shown<'a> {
     pub(super) fn probe(&self, bytes: &[u8]) -> Probe {
         let (width, height) = self.size;
         let alpha = self.alpha.is_some();
-        let first = self.colour.items[0];
-        let coded = self.items.property(first, *b"av1C").unwrap_or_default();
-        // The third byte: one bit says that there are more than 8, the next whether 12, the next that there is no chroma.
-        let layout = coded.get(2).copied().unwrap_or_default();
-        let (high, twelve, monochrome) =
-            (layout & 0x40 != 0, layout & 0x20 != 0, layout & 0x10 != 0);
+        let (bits_per_channel, monochrome) = self.samples().unwrap_or((8, false));
         let alphas = self.alpha.iter().flat_map(|tiles| &tiles.items);
         let mut all = self.colour.items.iter().chain(alphas);
         Probe {
-            format: Format::Avif,
+            format: self.codec.format(),
             width,
             height,
             frames: 1,
             animated: false,
-            bits_per_channel: match (high, twelve) {
-                (false, _) => 8,
-                (true, false) => 10,
-                (true, true) => 12,
-            },
+            bits_per_channel,
             colour: if monochrome {
                 Colour::Gray
             } else {
@@ -113,6 +107,25 @@ impl<'a> Shown<'a> {
             // The coded picture is copied once.
             estimated_decode_bytes: u64::from(width) * u64::from(height) * (3 + u64::from(alpha))
                 + 2 * bytes.len() as u64,
+        }
+    }
+
+    /// Bits of a sample, and whether there are but shades of grey.
+    fn samples(&self) -> Option<(u8, bool)> {
+        let first = *self.colour.items.first()?;
+        let coded = self.items.property(first, self.codec.configuration())?;
+        match self.codec {
+            Codec::Hevc => Configuration::samples(coded),
+            Codec::Av1 => {
+                // One bit says that there are more than 8, the next whether 12, the next that there is no chroma.
+                let layout = coded.get(2)?;
+                let bits = match layout & 0x60 {
+                    0x60 => 12,
+                    0x40 => 10,
+                    _ => 8,
+                };
+                Some((bits, layout & 0x10 != 0))
+            }
         }
     }
 
@@ -173,19 +186,26 @@ impl<'a> Shown<'a> {
 
 impl Tiles {
     /// Those of a picture of that size.
-    fn of(items: &Items<'_>, item: ItemId, size: (u32, u32)) -> Result<Self, Fault> {
-        match items.kind(item).as_ref() {
-            Some(b"av01") => Ok(Self {
+    fn of(items: &Items<'_>, codec: Codec, item: ItemId, size: (u32, u32)) -> Result<Self, Fault> {
+        match items.kind(item) {
+            Some(kind) if kind == codec.item() => Ok(Self {
                 size,
                 columns: 1,
                 items: vec![item],
             }),
-            Some(b"grid") => Self::of_grid(items, item, size),
-            _ => Err(Fault::Unsupported("its picture is not coded as AV1")),
+            Some(kind) if kind == *b"grid" => Self::of_grid(items, codec, item, size),
+            _ => Err(Fault::Unsupported(
+                "its picture is not coded as such ones are",
+            )),
         }
     }
 
-    fn of_grid(items: &Items<'_>, grid: ItemId, size: (u32, u32)) -> Result<Self, Fault> {
+    fn of_grid(
+        items: &Items<'_>,
+        codec: Codec,
+        grid: ItemId,
+        size: (u32, u32),
+    ) -> Result<Self, Fault> {
         const WRONG: Fault = Fault::Corrupt("its tiles do not make up its picture");
         let bytes = items.bytes(grid).ok_or(WRONG)?;
         let Grid {
@@ -201,7 +221,7 @@ impl Tiles {
             tile * count >= whole && tile * (count - 1) < whole
         };
         let alike = tiles.iter().all(|tile| {
-            items.kind(*tile) == Some(*b"av01")
+            items.kind(*tile) == Some(codec.item())
                 && size_of(items, *tile).is_ok_and(|size| size == (width, height))
         });
         let sound = alike

@@ -8,6 +8,8 @@ use crate::render::{render, render_decoded};
 
 /// A picture that ffmpeg coded with libaom, and wrote.
 const FOREIGN: &[u8] = include_bytes!("testsrc.avif");
+/// One that x265 coded.
+const HEIC: &[u8] = include_bytes!("testsrc.heic");
 const ALPHA: &[u8] = b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
 
 fn iso_box(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
@@ -169,9 +171,9 @@ fn a_picture_of_another_hand_is_understood() {
     let [colour] = &still.layers[..] else {
         panic!("{still:?}")
     };
-    assert_eq!(&colour.ivf[..16], b"DKIF\0\0\x20\0AV01\x40\0\x30\0");
+    assert_eq!(&colour.stream[..16], b"DKIF\0\0\x20\0AV01\x40\0\x30\0");
     // The frame that ffmpeg writes to an IVF itself, which it begins with the same empty unit.
-    let frame = &colour.ivf[32 + 12..];
+    let frame = &colour.stream[32 + 12..];
     assert_eq!(&frame[..4], b"\x12\0\x0a\x06");
     assert!(FOREIGN.ends_with(&frame[2..]));
 }
@@ -185,10 +187,13 @@ fn tiles_and_transparency_become_one_picture() {
     let [colour, alpha] = &still.layers[..] else {
         panic!("{still:?}")
     };
-    let pictures: Vec<u8> = colour.ivf[32..].chunks(15).map(|frame| frame[14]).collect();
+    let pictures: Vec<u8> = colour.stream[32..]
+        .chunks(15)
+        .map(|frame| frame[14])
+        .collect();
     assert_eq!(pictures, b"abcd");
     assert_eq!(
-        (alpha.samples, &alpha.ivf[46..]),
+        (alpha.samples, &alpha.stream[46..]),
         (Samples::Greys, &b"alpha"[..])
     );
     let tile = |number: u8| netpbm("P6", (4, 4), &[number * 10; 4 * 4 * 3]);
@@ -295,11 +300,11 @@ fn what_a_file_says_of_its_colours_reaches_the_decoder_and_the_profile() {
         samples(&avif(&[Item::coded(b"x", (2, 2))])),
         colours(None, None)
     );
-    assert_eq!(profile(&nclx(1, 1, 0)), None);
-    let wide = profile(&nclx(12, 1, 0)).expect("the profile of a screen");
+    assert_eq!(profile(&nclx(1, 1, 0), Codec::Av1), None);
+    let wide = profile(&nclx(12, 1, 0), Codec::Av1).expect("the profile of a screen");
     assert!(moxcms::ColorProfile::new_from_slice(&wide).is_ok());
     let embedded = with(b"profICC");
-    assert_eq!(profile(&embedded), Some(b"ICC".to_vec()));
+    assert_eq!(profile(&embedded, Codec::Av1), Some(b"ICC".to_vec()));
     assert_eq!(probe(&embedded).expect("headers").profile_bytes, 3);
 }
 
@@ -358,8 +363,8 @@ fn what_contradicts_itself_or_is_not_understood_is_refused_with_a_reason() {
     let cut = Item::coded(b"x", (4, 4)).with(iso_box(*b"clap", &[0; 32]));
     assert!(reason(&avif(&[cut])).contains("not understood"));
     let mut hevc = Item::coded(b"x", (4, 4));
-    hevc.kind = *b"hvc1";
-    assert!(reason(&avif(&[hevc])).contains("not coded as AV1"));
+    hevc.kind = Codec::Hevc.item();
+    assert!(reason(&avif(&[hevc])).contains("not coded as such ones are"));
     let whole = avif(&[Item::coded(b"0123456789", (4, 4))]);
     assert!(reason(&whole[..whole.len() - 1]).contains("cut short"));
     let transparent = Item::coded(b"x", (2, 4)).alpha_of(0);
@@ -372,7 +377,7 @@ fn whatever_becomes_of_its_bytes_a_file_is_taken_apart_or_refused() {
     let mut random = fastrand::Rng::with_seed(7);
     let limits = Limits::default();
     let mut taken_apart = 0;
-    for original in [FOREIGN.to_vec(), tiled()] {
+    for original in [FOREIGN.to_vec(), HEIC.to_vec(), tiled()] {
         for _ in 0..10_000 {
             let mut bytes = original.clone();
             for _ in 0..random.usize(1..4) {
@@ -384,12 +389,53 @@ fn whatever_becomes_of_its_bytes_a_file_is_taken_apart_or_refused() {
                     _ => bytes.insert(at, random.choice([0, 1, 0x7f, 0xff]).expect("four")),
                 }
             }
-            profile(&bytes);
+            profile(&bytes, Codec::Av1);
+            profile(&bytes, Codec::Hevc);
             if let Ok(still) = Still::read(&bytes, &limits) {
                 taken_apart += 1;
-                assert!(still.layers[0].ivf.len() < 2 * bytes.len() + 10_000);
+                assert!(still.layers[0].stream.len() < 2 * bytes.len() + 10_000);
             }
         }
     }
     assert!(taken_apart > 1_000, "{taken_apart}");
+}
+
+#[test]
+fn units_of_hevc_become_a_stream_that_begins_with_what_they_are_decoded_with() {
+    let probed = probe(HEIC).expect("headers");
+    assert_eq!((probed.format, probed.upright()), (Format::Heic, (64, 48)));
+    assert_eq!((probed.bits_per_channel, probed.colour), (8, Colour::Rgb));
+    let still = read(HEIC).expect("a still");
+    let [Coded { codec, stream, .. }] = &still.layers[..] else {
+        panic!("{still:?}")
+    };
+    assert_eq!(*codec, Codec::Hevc);
+    // What x265 wrote, but for the text in which it praises itself: sets for video, sequence and picture, and one slice.
+    let begins = |kind: u8| {
+        let mark = [0, 0, 0, 1, kind << 1];
+        stream.windows(5).filter(|five| **five == mark).count()
+    };
+    assert_eq!([32, 33, 34, 20, 39].map(begins), [1, 1, 1, 1, 0]);
+    let slice = HEIC.len() - 1_525;
+    assert!(stream.ends_with(&HEIC[slice..]));
+}
+
+#[test]
+fn units_that_are_not_as_long_as_they_say_are_refused() {
+    let hvcc = [&[1; 16][..], &[1, 0, 0, 0, 0, 3, 1, 32, 0, 1, 0, 3], b"set"].concat();
+    let picture = |units: &[u8]| {
+        let mut item = Item::coded(units, (4, 4)).with(iso_box(*b"hvcC", &hvcc));
+        item.kind = Codec::Hevc.item();
+        let mut file = avif(&[item]);
+        file[8..12].copy_from_slice(b"heic");
+        file[16..20].copy_from_slice(b"heic");
+        file
+    };
+    let whole = read(&picture(b"\0\0\0\x02ab\0\0\0\x01c")).expect("whole");
+    let expected = b"\0\0\0\x01set\0\0\0\x01ab\0\0\0\x01c";
+    assert_eq!(whole.layers[0].stream, expected);
+    for units in [&b"\0\0\0\x03ab"[..], b"\0\0\0", b"\xff\xff\xff\xffab"] {
+        let refused = read(&picture(units)).expect_err("refused").to_string();
+        assert!(refused.contains("cut short"), "{refused}");
+    }
 }

@@ -24,11 +24,9 @@ use crate::http::request::{self, Fields, Query};
 use crate::http::response;
 use crate::links::{Checksum, Grant, GrantForm, Upload};
 
-/// Taken where it is decoded.
-const AVIF: &str = "image/avif";
 /// The types that are taken, and what the names of such files end in. What a name said is the client's to choose, so it has no
 /// part in the key.
-const TYPES: [(&str, &str); 13] = [
+const TYPES: [(&str, &str); 14] = [
     ("audio/aac", "aac"),
     ("audio/amr", "amr"),
     ("audio/flac", "flac"),
@@ -37,12 +35,15 @@ const TYPES: [(&str, &str); 13] = [
     ("audio/ogg", "ogg"),
     ("audio/wav", "wav"),
     ("audio/webm", "webm"),
-    (AVIF, "avif"),
+    ("image/avif", "avif"),
     ("image/gif", "gif"),
+    ("image/heic", "heic"),
     ("image/jpeg", "jpg"),
     ("image/png", "png"),
     ("image/webp", "webp"),
 ];
+/// Those that are taken where something decodes them.
+const HEIF: [&str; 2] = ["image/avif", "image/heic"];
 const FIELDS: [&str; 5] = [
     "content_type",
     "size",
@@ -160,7 +161,7 @@ fn declared(
 fn extension_of(content_type: &str, media: &MediaConfig) -> Result<&'static str, Problem> {
     let mut taken = TYPES
         .iter()
-        .filter(|(taken, _)| media.avif || *taken != AVIF);
+        .filter(|(taken, _)| media.heif || !HEIF.contains(taken));
     let found = taken.clone().find(|(taken, _)| *taken == content_type);
     found.map(|(_, extension)| *extension).ok_or_else(|| {
         let taken: Vec<_> = taken.by_ref().map(|(taken, _)| *taken).collect();

@@ -1,4 +1,4 @@
-//! Pictures in AVIF, decoded by a program that stands for `ffmpeg`, so that no machine needs it.
+//! Pictures in AVIF and HEIC, decoded by a program that stands for `ffmpeg`, so that no machine needs it.
 
 use std::path::PathBuf;
 
@@ -8,21 +8,22 @@ use crate::media::{reasons, recorded, upload};
 use crate::renditions::StandIn;
 use crate::world::{World, play, play_changed};
 
-/// 64 by 48 pixels.
-const PICTURE: &[u8] = include_bytes!("../../media/src/heif/testsrc.avif");
-/// What it is decoded to, all in one colour.
+/// Each has 64 by 48 pixels.
+pub(crate) const AVIF: &[u8] = include_bytes!("../../media/src/heif/testsrc.avif");
+pub(crate) const HEIC: &[u8] = include_bytes!("../../media/src/heif/testsrc.heic");
+/// What they are decoded to, all in one colour.
 const DECODED: &str = "printf 'P6\\n64 48\\n255\\n'; /usr/bin/head -c 9216 $folder/red";
 
 pub(crate) fn decoded_by(program: PathBuf) -> impl FnOnce(&mut iyagi::config::Config) {
     move |config| {
         config.media.audio.ffmpeg = Some(program);
-        config.media.avif = true;
+        config.media.heif = true;
     }
 }
 
 /// Uploads it, and waits for what is said of it.
 async fn refused(world: &World) -> (MetadataItem, Vec<String>) {
-    let key = upload(world, "posts/1/a.avif", PICTURE).await;
+    let key = upload(world, "posts/1/a.avif", AVIF).await;
     let item = recorded(world, &key, |_| true).await;
     let letters = || reasons(world, &key);
     let written = || !letters().is_empty();
@@ -35,23 +36,23 @@ fn a_picture_that_is_decoded_elsewhere_becomes_thumbnails() {
     let stand_in = StandIn::doing(DECODED);
     stand_in.give("red", &[220, 0, 0].repeat(64 * 48));
     let report = play_changed(decoded_by(stand_in.program()), async |world| {
-        // What it is counts, and not its name.
-        let key = upload(&world, "posts/1/a.jpg", PICTURE).await;
-        let item = recorded(&world, &key, |item| item.thumbnails.is_some()).await;
-        assert_eq!(item.content_type, "image/avif");
-        let size = item.dimensions.expect("its headers say it");
-        assert_eq!((size.width, size.height), (64, 48));
-        let thumbnails = item.thumbnails.expect("waited for");
-        assert_eq!(thumbnails.dominant_colour, "#dc0000");
-        let small = thumbnails
-            .variants
-            .iter()
-            .filter(|made| made.preset == "small");
-        let sizes: Vec<_> = small.map(|made| (made.width, made.height)).collect();
-        assert_eq!(sizes, [(64, 48), (64, 48)], "nothing is made larger");
+        for (bytes, content_type) in [(AVIF, "image/avif"), (HEIC, "image/heic")] {
+            // What it is counts, and not its name.
+            let key = upload(&world, &format!("posts/{content_type}/a.jpg"), bytes).await;
+            let item = recorded(&world, &key, |item| item.thumbnails.is_some()).await;
+            assert_eq!(item.content_type, content_type);
+            let size = item.dimensions.expect("its headers say it");
+            assert_eq!((size.width, size.height), (64, 48));
+            let thumbnails = item.thumbnails.expect("waited for");
+            assert_eq!(thumbnails.dominant_colour, "#dc0000");
+            let variants = thumbnails.variants.iter();
+            let small = variants.filter(|made| made.preset == "small");
+            let sizes: Vec<_> = small.map(|made| (made.width, made.height)).collect();
+            assert_eq!(sizes, [(64, 48), (64, 48)], "nothing is made larger");
+        }
         world
     });
-    assert_eq!(stand_in.calls(), 1);
+    assert_eq!(stand_in.calls(), 2);
     assert_eq!(
         (report.letters_waiting, report.letters_on_their_way),
         (0, 0)
