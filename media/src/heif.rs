@@ -28,6 +28,10 @@ use crate::limits::{Limits, Quantity};
 use crate::probe::{Fault, Probe};
 use crate::render::admitted;
 
+/// What tiles may have together, although the file has less: those that look alike can lie in the same place.
+const SHARED_BYTES_MAX: usize = 1 << 20;
+/// Sides of the largest blocks that a picture is coded in.
+const BLOCK: u64 = 64;
 /// Of a Netpbm: its kind, width, height and greatest number, each with what ends it.
 const NETPBM_HEADER_BYTES_MAX: u64 = 32;
 
@@ -49,7 +53,7 @@ pub struct Coded {
     pub stream: Vec<u8>,
     /// What their samples are.
     pub samples: Samples,
-    /// Pixels of each.
+    /// Pixels of each, with those that fill up its last blocks.
     pub pixels: u64,
     /// The most bytes that they become together, as Netpbm.
     pub decoded_bytes_max: u64,
@@ -101,7 +105,8 @@ impl Still {
             full_range: nclx.map(|nclx| nclx.full_range),
         };
         let coded = |tiles: &Tiles, samples| {
-            Coded::of(&shown, tiles, samples, bytes.len()).ok_or_else(|| RenderError::Corrupt {
+            let bytes_max = bytes.len().max(SHARED_BYTES_MAX);
+            Coded::of(&shown, tiles, samples, bytes_max).ok_or_else(|| RenderError::Corrupt {
                 format,
                 why: "its tiles are cut short, or have more bytes than all of it".to_owned(),
             })
@@ -111,7 +116,8 @@ impl Still {
             layers.push(coded(alpha, Samples::Greys)?);
         }
         // Tiles may stand over far.
-        let decoded = layers.iter().map(|layer| layer.decoded_bytes_max).sum();
+        let decoded = layers.iter().map(|layer| layer.decoded_bytes_max);
+        let decoded = decoded.fold(0, u64::saturating_add);
         Quantity::DecodeBytes.within(decoded, limits.decode_bytes_max)?;
         let assembly = Assembly::of(&shown);
         Ok(Self { layers, assembly })
@@ -145,15 +151,16 @@ impl Coded {
                 stream
             }
         };
-        let channels = samples.channels() as u64;
-        let pixels = u64::from(tiles.size.0) * u64::from(tiles.size.1);
+        let (width, height) = (u64::from(tiles.size.0), u64::from(tiles.size.1));
+        let pixels = width.next_multiple_of(BLOCK) * height.next_multiple_of(BLOCK);
+        let samples_max = pixels.saturating_mul(samples.channels());
+        let each = samples_max.saturating_add(NETPBM_HEADER_BYTES_MAX);
         Some(Self {
             codec: shown.codec,
             stream,
             samples,
             pixels,
-            decoded_bytes_max: pictures.len() as u64
-                * (pixels * channels + NETPBM_HEADER_BYTES_MAX),
+            decoded_bytes_max: each.saturating_mul(pictures.len() as u64),
         })
     }
 }
@@ -192,7 +199,7 @@ impl Codec {
 }
 
 impl Samples {
-    fn channels(self) -> usize {
+    fn channels(self) -> u64 {
         match self {
             Self::Colours { .. } => 3,
             Self::Greys => 1,

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use image::ColorType;
 
-use super::shown::{Shown, Tiles};
+use super::shown::{Shown, Tiles, Window};
 use crate::error::RenderError;
 use crate::format::Format;
 use crate::raster::{Layout, Raster};
@@ -16,7 +16,7 @@ pub struct Pixels(pub(crate) Raster);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assembly {
     format: Format,
-    size: (u32, u32),
+    window: Window,
     colour: Layer,
     alpha: Option<Layer>,
     /// Whether colours are multiplied by alpha.
@@ -35,7 +35,7 @@ impl Assembly {
     pub(super) fn of(shown: &Shown<'_>) -> Self {
         Self {
             format: shown.codec.format(),
-            size: shown.size,
+            window: shown.window,
             colour: Layer::of(&shown.colour),
             alpha: shown.alpha.as_ref().map(Layer::of),
             premultiplied: shown.premultiplied,
@@ -53,10 +53,10 @@ impl Assembly {
 
     fn drawn(&self, decoded: impl Read) -> Option<Pixels> {
         let mut decoded = BufReader::new(decoded);
-        let (width, height) = self.size;
+        let Window { width, height, .. } = self.window;
         let channels = if self.alpha.is_some() { 4 } else { 3 };
         let mut canvas = Canvas {
-            size: (width as usize, height as usize),
+            window: self.window,
             channels,
             samples: vec![u8::MAX; width as usize * height as usize * channels],
         };
@@ -99,7 +99,7 @@ enum Netpbm {
 }
 
 struct Canvas {
-    size: (usize, usize),
+    window: Window,
     channels: usize,
     samples: Vec<u8>,
 }
@@ -107,26 +107,33 @@ struct Canvas {
 impl Canvas {
     /// Draws tiles. What of them lies outside is left out.
     fn draw(&mut self, layer: &Layer, kind: Netpbm, from: &mut impl BufRead) -> Option<()> {
-        let (width, height) = (layer.tile.0 as usize, layer.tile.1 as usize);
+        let Window {
+            left,
+            top,
+            width,
+            height,
+        } = self.window;
         let (first, own) = match kind {
             Netpbm::Ppm => (0, 3),
             Netpbm::Pgm => (3, 1),
         };
-        let mut row = vec![0; width * own];
+        let (tile_width, tile_height) = layer.tile;
+        let mut row = vec![0; tile_width as usize * own];
         for tile in 0..layer.count {
-            let left = (tile % layer.columns) as usize * width;
-            let top = (tile / layer.columns) as usize * height;
+            let x = tile % layer.columns * tile_width;
+            let y = tile / layer.columns * tile_height;
             begin(from, kind, layer.tile)?;
-            for y in top..top + height {
+            let (begins, ends) = (x.max(left), (x + tile_width).min(left + width));
+            for y in y..y + tile_height {
                 from.read_exact(&mut row).ok()?;
-                if y >= self.size.1 {
+                if begins >= ends || !(top..top + height).contains(&y) {
                     continue;
                 }
-                let seen = width.min(self.size.0 - left);
-                let start = (y * self.size.0 + left) * self.channels;
-                let into = &mut self.samples[start..start + seen * self.channels];
+                let seen = &row[(begins - x) as usize * own..(ends - x) as usize * own];
+                let start = (y - top) as usize * width as usize + (begins - left) as usize;
+                let into = &mut self.samples[start * self.channels..];
                 let pixels = into.chunks_exact_mut(self.channels);
-                for (pixel, sample) in pixels.zip(row.chunks_exact(own)) {
+                for (pixel, sample) in pixels.zip(seen.chunks_exact(own)) {
                     pixel[first..first + own].copy_from_slice(sample);
                 }
             }

@@ -66,7 +66,16 @@ impl<'a> Items<'a> {
     }
 
     fn of_meta(file: &'a [u8], meta: &'a [u8]) -> Option<Self> {
-        let (version, mut pitm) = full_box(child(meta, *b"pitm")?)?;
+        let kinds = kinds_in(child(meta, *b"iinf")?)?;
+        let primary = match (child(meta, *b"pitm"), &kinds[..]) {
+            (Some(pitm), _) => {
+                let (version, mut pitm) = full_box(pitm)?;
+                item_id(&mut pitm, version > 0)?
+            }
+            // Some writers of sequences do not say it.
+            (None, [(only, _)]) => *only,
+            (None, _) => return None,
+        };
         let iprp = child(meta, *b"iprp")?;
         let properties = boxes(child(iprp, *b"ipco")?).map(|(kind, body)| Property { kind, body });
         let associations = boxes(iprp).filter(|(kind, _)| kind == b"ipma");
@@ -75,8 +84,8 @@ impl<'a> Items<'a> {
             .collect();
         Some(Self {
             file,
-            primary: item_id(&mut pitm, version > 0)?,
-            kinds: kinds_in(child(meta, *b"iinf")?)?,
+            primary,
+            kinds,
             properties: properties.take(ITEMS_MAX).collect(),
             associations: associations?.into_iter().flatten().collect(),
             references: child(meta, *b"iref").map_or(Some(Vec::new()), references_in)?,

@@ -7,9 +7,9 @@ use super::reader::Reader;
 use crate::probe::{Colour, Fault, Probe};
 
 /// Names of the properties that are understood, or that change nothing in a small picture.
-const UNDERSTOOD: [&[u8; 4]; 13] = [
-    b"ispe", b"pixi", b"pasp", b"colr", b"av1C", b"hvcC", b"irot", b"imir", b"auxC", b"clli",
-    b"mdcv", b"cclv", b"amve",
+const UNDERSTOOD: [&[u8; 4]; 14] = [
+    b"ispe", b"pixi", b"pasp", b"colr", b"av1C", b"hvcC", b"clap", b"irot", b"imir", b"auxC",
+    b"clli", b"mdcv", b"cclv", b"amve",
 ];
 /// What transparency is called.
 const ALPHA: [&[u8]; 2] = [
@@ -21,12 +21,21 @@ const ALPHA: [&[u8]; 2] = [
 pub(super) struct Shown<'a> {
     pub(super) items: Items<'a>,
     pub(super) codec: Codec,
-    /// As stored.
-    pub(super) size: (u32, u32),
+    /// What of it is to be seen, as stored.
+    pub(super) window: Window,
     pub(super) colour: Tiles,
     pub(super) alpha: Option<Tiles>,
     /// Whether its colours are multiplied by alpha.
     pub(super) premultiplied: bool,
+}
+
+/// A part of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) left: u32,
+    pub(super) top: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
 }
 
 /// Coded pictures that together are one, row by row.
@@ -48,16 +57,20 @@ impl<'a> Shown<'a> {
     pub(super) fn read(file: &'a [u8], codec: Codec) -> Result<Self, Fault> {
         let items = Items::read(file)?;
         let primary = items.primary;
+        let size = size_of(&items, primary)?;
+        let colour = Tiles::of(&items, codec, primary, size)?;
         let unknown = items
             .properties(primary)
             .any(|(property, essential)| essential && !UNDERSTOOD.contains(&&property.kind));
         if unknown {
-            return Err(Fault::Unsupported(
-                "it is cut, layered or changed in a way that is not understood",
-            ));
+            let why = "it is layered or changed in a way that is not understood";
+            return Err(Fault::Unsupported(why));
         }
-        let size = size_of(&items, primary)?;
-        let colour = Tiles::of(&items, codec, primary, size)?;
+        let window = match items.property(primary, *b"clap") {
+            Some(clap) => Window::read(clap, size)
+                .ok_or(Fault::Corrupt("what of it is to be seen lies outside"))?,
+            None => Window::of_all(size),
+        };
         let mut auxiliary = items.referring(primary, *b"auxl");
         let alpha = auxiliary.find(|item| is_alpha(&items, *item));
         let premultiplied =
@@ -74,7 +87,7 @@ impl<'a> Shown<'a> {
         Ok(Self {
             items,
             codec,
-            size,
+            window,
             colour,
             alpha,
             premultiplied,
@@ -82,7 +95,7 @@ impl<'a> Shown<'a> {
     }
 
     pub(super) fn probe(&self, bytes: &[u8]) -> Probe {
-        let (width, height) = self.size;
+        let Window { width, height, .. } = self.window;
         let alpha = self.alpha.is_some();
         let (bits_per_channel, monochrome) = self.samples().unwrap_or((8, false));
         let alphas = self.alpha.iter().flat_map(|tiles| &tiles.items);
@@ -184,6 +197,47 @@ impl<'a> Shown<'a> {
     }
 }
 
+impl Window {
+    fn of_all((width, height): (u32, u32)) -> Self {
+        Self {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        }
+    }
+
+    /// Four fractions: width, height, and how far its centre lies from that of the picture (ISO/IEC 14496-12 §12.1.4). `None`
+    /// if a side does not lie between two pixels, or outside.
+    fn read(clap: &[u8], (width, height): (u32, u32)) -> Option<Self> {
+        let mut reader = Reader(clap);
+        let mut number = || reader.number(4).map(|number| number as i32);
+        let mut fraction = || Some((i64::from(number()?), i64::from(number()?)));
+        let fractions = [fraction()?, fraction()?, fraction()?, fraction()?];
+        if fractions.iter().any(|(_, denominator)| *denominator <= 0) {
+            return None;
+        }
+        let [across, down, right, below] = fractions;
+        let side = |(numerator, denominator): (i64, i64), (offset, of): (i64, i64), whole: u32| {
+            let length = (numerator % denominator == 0).then(|| numerator / denominator)?;
+            // Twice as far, so that a half is a whole number.
+            let twice =
+                i64::from(whole) - length + (offset * 2 % of == 0).then(|| offset * 2 / of)?;
+            let start = (twice % 2 == 0).then_some(twice / 2)?;
+            let inside = length > 0 && start >= 0 && start + length <= i64::from(whole);
+            inside.then_some((start as u32, length as u32))
+        };
+        let (left, width) = side(across, right, width)?;
+        let (top, height) = side(down, below, height)?;
+        Some(Self {
+            left,
+            top,
+            width,
+            height,
+        })
+    }
+}
+
 impl Tiles {
     /// Those of a picture of that size.
     fn of(items: &Items<'_>, codec: Codec, item: ItemId, size: (u32, u32)) -> Result<Self, Fault> {
@@ -194,9 +248,10 @@ impl Tiles {
                 items: vec![item],
             }),
             Some(kind) if kind == *b"grid" => Self::of_grid(items, codec, item, size),
-            _ => Err(Fault::Unsupported(
-                "its picture is not coded as such ones are",
-            )),
+            _ => Err(Fault::Unsupported(match codec {
+                Codec::Av1 => "its picture is not coded as AV1",
+                Codec::Hevc => "its picture is not coded as HEVC",
+            })),
         }
     }
 

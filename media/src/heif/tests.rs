@@ -248,6 +248,48 @@ fn what_is_decoded_to_another_size_or_not_to_its_end_is_no_picture() {
     assert!(still.assembly.pixels(&four[..]).is_err());
 }
 
+/// Of four rows and columns, each pixel of which says where it is.
+#[test]
+fn of_a_picture_only_what_is_to_be_seen_is_shown() {
+    let clap = |fractions: [i32; 8]| {
+        let numbers: Vec<u8> = fractions
+            .iter()
+            .flat_map(|number| number.to_be_bytes())
+            .collect();
+        avif(&[Item::coded(b"x", (4, 4)).with(iso_box(*b"clap", &numbers))])
+    };
+    let places = (0..16).flat_map(|at| [at % 4, at / 4, 0]);
+    let decoded = netpbm("P6", (4, 4), &places.collect::<Vec<_>>());
+    for (fractions, size, first) in [
+        ([4, 1, 4, 1, 0, 1, 0, 1], (4, 4), [0, 0]),
+        ([2, 1, 2, 1, 0, 1, 0, 1], (2, 2), [1, 1]),
+        ([3, 1, 3, 1, -1, 2, 1, 2], (3, 3), [0, 1]),
+        ([6, 3, 1, 1, 1, 1, -3, 2], (2, 1), [2, 0]),
+    ] {
+        let file = clap(fractions);
+        let probed = probe(&file).expect("headers");
+        assert_eq!(probed.upright(), size, "{fractions:?}");
+        let still = read(&file).expect("a still");
+        let Pixels(raster) = still.assembly.pixels(&decoded[..]).expect("whole");
+        assert_eq!((raster.size(), &raster.samples[..2]), (size, &first[..]));
+        let last = [first[0] + size.0 as u8 - 1, first[1] + size.1 as u8 - 1, 0];
+        assert!(raster.samples.ends_with(&last), "{fractions:?}");
+    }
+    for fractions in [
+        [5, 1, 4, 1, 0, 1, 0, 1],
+        [4, 1, 4, 1, 1, 1, 0, 1],
+        [2, 1, 2, 1, -2, 1, 0, 1],
+        [3, 1, 4, 1, 0, 1, 0, 1],
+        [5, 2, 4, 1, 0, 1, 0, 1],
+        [4, 0, 4, 1, 0, 1, 0, 1],
+        [0, 1, 4, 1, 0, 1, 0, 1],
+        [i32::MIN, 1, 4, 1, i32::MAX, 1, 0, 1],
+    ] {
+        let refused = read(&clap(fractions)).expect_err("refused").to_string();
+        assert!(refused.contains("lies outside"), "{fractions:?}: {refused}");
+    }
+}
+
 /// Turned and mirrored as the properties say it, against what the same orientation in EXIF makes of it.
 #[test]
 fn a_picture_is_turned_and_then_mirrored() {
@@ -360,11 +402,12 @@ fn what_contradicts_itself_or_is_not_understood_is_refused_with_a_reason() {
     let again_and_large = avif(&[Item::grid(255, 1, (255 * 4, 4), vec![1; 255]), large]);
     assert!(read(&again).is_ok(), "so few bytes harm nobody");
     assert!(reason(&again_and_large).contains("more bytes than all of it"));
-    let cut = Item::coded(b"x", (4, 4)).with(iso_box(*b"clap", &[0; 32]));
-    assert!(reason(&avif(&[cut])).contains("not understood"));
+    let layered = Item::coded(b"x", (4, 4)).with(iso_box(*b"lsel", &[0; 2]));
+    assert!(reason(&avif(&[layered])).contains("not understood"));
     let mut hevc = Item::coded(b"x", (4, 4));
     hevc.kind = Codec::Hevc.item();
-    assert!(reason(&avif(&[hevc])).contains("not coded as such ones are"));
+    let why = reason(&avif(&[hevc]));
+    assert!(why.contains("not coded as AV1"), "{why}");
     let whole = avif(&[Item::coded(b"0123456789", (4, 4))]);
     assert!(reason(&whole[..whole.len() - 1]).contains("cut short"));
     let transparent = Item::coded(b"x", (2, 4)).alpha_of(0);
