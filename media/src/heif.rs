@@ -127,17 +127,19 @@ impl Still {
 impl Coded {
     /// `None` if they have more than `bytes_max` bytes, because some lie in the same place, or if they are cut short.
     fn of(shown: &Shown<'_>, tiles: &Tiles, samples: Samples, bytes_max: usize) -> Option<Self> {
-        let pictures = tiles.items.iter().map(|item| shown.items.bytes(*item));
-        let pictures: Vec<Cow<'_, [u8]>> = pictures.collect::<Option<_>>()?;
-        let bytes: usize = pictures.iter().map(|picture| picture.len()).sum();
+        let items = &shown.items;
+        let mut lengths = tiles.items.iter().map(|item| items.length(*item));
+        let bytes = lengths.try_fold(0_usize, |bytes, length| bytes.checked_add(length?))?;
         if bytes > bytes_max {
             return None;
         }
+        let pictures = tiles.items.iter().map(|item| items.bytes(*item));
+        let pictures: Vec<Cow<'_, [u8]>> = pictures.collect::<Option<_>>()?;
         let stream = match shown.codec {
             Codec::Av1 => ivf::file(tiles.size, pictures.iter().map(|picture| &**picture)),
             Codec::Hevc => {
                 let configurations = tiles.items.iter().map(|item| {
-                    Configuration::read(shown.items.property(*item, Codec::Hevc.configuration())?)
+                    Configuration::read(items.property(*item, Codec::Hevc.configuration())?)
                 });
                 let configurations = configurations.collect::<Option<Vec<_>>>()?;
                 let repeated: usize = configurations.iter().map(Configuration::bytes).sum();

@@ -9,6 +9,9 @@ use crate::probe::Fault;
 
 /// Of a picture of 256 tiles, each with something beside it, and some more.
 const ITEMS_MAX: usize = 1_024;
+/// Of everything else that is said of items, of each kind: several times what a picture of so many tiles has. An entry can
+/// take no bytes in the file, and some here.
+const ENTRIES_MAX: usize = 16 * ITEMS_MAX;
 
 /// A picture, a part of one, or something that belongs to one.
 pub(super) type ItemId = u32;
@@ -78,16 +81,16 @@ impl<'a> Items<'a> {
         };
         let iprp = child(meta, *b"iprp")?;
         let properties = boxes(child(iprp, *b"ipco")?).map(|(kind, body)| Property { kind, body });
-        let associations = boxes(iprp).filter(|(kind, _)| kind == b"ipma");
-        let associations: Option<Vec<_>> = associations
-            .map(|(_, body)| associations_in(body))
-            .collect();
+        let mut associations = Vec::new();
+        for (_, body) in boxes(iprp).filter(|(kind, _)| kind == b"ipma") {
+            associate(body, &mut associations)?;
+        }
         Some(Self {
             file,
             primary,
             kinds,
             properties: properties.take(ITEMS_MAX).collect(),
-            associations: associations?.into_iter().flatten().collect(),
+            associations,
             references: child(meta, *b"iref").map_or(Some(Vec::new()), references_in)?,
             locations: locations_in(child(meta, *b"iloc")?)?,
             idat: child(meta, *b"idat").unwrap_or_default(),
@@ -127,8 +130,26 @@ impl<'a> Items<'a> {
         found.map(|one| one.from)
     }
 
-    /// The bytes of an item; `None` if not all of them are in the file.
+    /// How many bytes an item has; `None` if not all of them are in the file. They may be the same ones again and again.
+    pub(super) fn length(&self, item: ItemId) -> Option<usize> {
+        let mut pieces = self.pieces(item)?;
+        pieces.try_fold(0_usize, |length, piece| length.checked_add(piece?.len()))
+    }
+
+    /// The bytes of an item, the [`length`](Self::length) of which is within bounds.
     pub(super) fn bytes(&self, item: ItemId) -> Option<Cow<'a, [u8]>> {
+        let mut pieces = self.pieces(item)?;
+        let first = pieces.next()??;
+        let rest: Vec<_> = pieces.collect::<Option<_>>()?;
+        Some(if rest.is_empty() {
+            Cow::Borrowed(first)
+        } else {
+            Cow::Owned([&[first], &rest[..]].concat().concat())
+        })
+    }
+
+    /// Where the bytes of an item lie; `None` for a piece that does not lie in the file.
+    fn pieces(&self, item: ItemId) -> Option<impl Iterator<Item = Option<&'a [u8]>>> {
         let mut locations = self.locations.iter();
         let location = locations.find(|location| location.item == item)?;
         let place = if location.in_idat {
@@ -136,26 +157,14 @@ impl<'a> Items<'a> {
         } else {
             self.file
         };
-        let mut pieces = location.extents.iter().map(|&(offset, length)| {
+        Some(location.extents.iter().map(move |&(offset, length)| {
             let start = usize::try_from(location.base.checked_add(offset)?).ok()?;
             let rest = place.get(start..)?;
             match usize::try_from(length).ok()? {
                 0 => Some(rest),
                 length => rest.get(..length),
             }
-        });
-        if let [_] = location.extents[..] {
-            return pieces.next()?.map(Cow::Borrowed);
-        }
-        let mut whole = Vec::new();
-        for piece in pieces {
-            whole.extend_from_slice(piece?);
-            if whole.len() > place.len() {
-                // The same bytes again and again.
-                return None;
-            }
-        }
-        Some(Cow::Owned(whole))
+        }))
     }
 }
 
@@ -184,11 +193,10 @@ fn kinds_in(iinf: &[u8]) -> Option<Vec<(ItemId, [u8; 4])>> {
     Some(kinds.collect())
 }
 
-fn associations_in(ipma: &[u8]) -> Option<Vec<Association>> {
+fn associate(ipma: &[u8], all: &mut Vec<Association>) -> Option<()> {
     let mut head = Reader(ipma);
     let [version, _, _, flags] = head.array()?;
     let wide = flags & 1 == 1;
-    let mut all = Vec::new();
     for _ in 0..head.number(4)?.min(ITEMS_MAX as u64) {
         let item = item_id(&mut head, version > 0)?;
         for _ in 0..head.number(1)? {
@@ -206,7 +214,7 @@ fn associations_in(ipma: &[u8]) -> Option<Vec<Association>> {
             }));
         }
     }
-    Some(all)
+    (all.len() <= ENTRIES_MAX).then_some(())
 }
 
 fn references_in(iref: &[u8]) -> Option<Vec<Reference>> {
@@ -230,6 +238,7 @@ fn locations_in(iloc: &[u8]) -> Option<Vec<Location>> {
     let wide = version == 2;
     let count = reader.number(if wide { 4 } else { 2 })?;
     let mut all = Vec::new();
+    let mut entries = 0;
     for _ in 0..count.min(ITEMS_MAX as u64) {
         let item = item_id(&mut reader, wide)?;
         let method = if version == 0 {
@@ -239,7 +248,12 @@ fn locations_in(iloc: &[u8]) -> Option<Vec<Location>> {
         };
         let _other_file = reader.number(2)?;
         let base = reader.number(base_size)?;
-        let extents = (0..reader.number(2)?).map(|_| {
+        let count = reader.number(2)?;
+        entries += count as usize;
+        if entries > ENTRIES_MAX {
+            return None;
+        }
+        let extents = (0..count).map(|_| {
             if version > 0 {
                 reader.number(index_size)?;
             }

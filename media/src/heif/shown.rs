@@ -11,6 +11,8 @@ const UNDERSTOOD: [&[u8; 4]; 14] = [
     b"ispe", b"pixi", b"pasp", b"colr", b"av1C", b"hvcC", b"clap", b"irot", b"imir", b"auxC",
     b"clli", b"mdcv", b"cclv", b"amve",
 ];
+/// What says how tiles lie takes twelve bytes at most.
+const GRID_BYTES_MAX: usize = 64;
 /// What transparency is called.
 const ALPHA: [&[u8]; 2] = [
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
@@ -116,7 +118,7 @@ impl<'a> Shown<'a> {
             orientation: self.orientation(),
             scans: 1,
             profile_bytes: self.profile().map_or(0, |profile| profile.len() as u64),
-            complete: all.all(|item| self.items.bytes(*item).is_some()),
+            complete: all.all(|item| self.items.length(*item).is_some()),
             // The coded picture is copied once.
             estimated_decode_bytes: u64::from(width) * u64::from(height) * (3 + u64::from(alpha))
                 + 2 * bytes.len() as u64,
@@ -262,7 +264,10 @@ impl Tiles {
         size: (u32, u32),
     ) -> Result<Self, Fault> {
         const WRONG: Fault = Fault::Corrupt("its tiles do not make up its picture");
-        let bytes = items.bytes(grid).ok_or(WRONG)?;
+        let short = items
+            .length(grid)
+            .filter(|length| *length <= GRID_BYTES_MAX);
+        let bytes = short.and_then(|_| items.bytes(grid)).ok_or(WRONG)?;
         let Grid {
             rows,
             columns,

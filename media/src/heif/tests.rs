@@ -482,3 +482,22 @@ fn units_that_are_not_as_long_as_they_say_are_refused() {
         assert!(refused.contains("cut short"), "{refused}");
     }
 }
+
+/// Entries that take no bytes in the file, and pieces that are all of it again and again.
+#[test]
+fn a_small_file_that_says_much_costs_no_more_than_it_is() {
+    let mut file = avif(&[Item::coded(&vec![7; 100_000], (4, 4))]);
+    let at = file.windows(4).position(|four| four == b"iloc");
+    let iloc = at.expect("locations") + 4;
+    // Offsets and lengths of no bytes: 0, and so to the end.
+    file[iloc + 4..iloc + 6].copy_from_slice(&[0, 0]);
+    let extents = iloc + 4 + 2 + 2 + 6;
+    for (count, why) in [
+        (10_000_u16, "more bytes than all of it"),
+        (u16::MAX, "cut short"),
+    ] {
+        file[extents..extents + 2].copy_from_slice(&count.to_be_bytes());
+        let refused = read(&file).expect_err("refused").to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+}
