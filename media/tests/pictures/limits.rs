@@ -215,7 +215,7 @@ fn what_is_no_picture_is_named() {
 
 #[test]
 fn a_picture_that_cannot_be_decoded_says_what_to_do() {
-    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    let heic = include_bytes!("../../src/heif/testsrc.heic");
     let refusal = refusal(heic, &Limits::default());
     assert_eq!(refusal.reason_code(), "unsupported_format");
     assert_eq!(
