@@ -10,19 +10,19 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use iyagi_actors::media_job::{ByteBudget, Share};
 use iyagi_actors::ports::LocalFile;
+use tokio::sync::mpsc;
 
-use crate::arriving::Arriving;
 use crate::config::Config;
-use crate::digests::{Digester, Digests};
 
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An object, as it came.
+    /// An object, as it came, or what is coded in it.
     Object,
-    /// What a recording was decoded to.
+    /// What a recording or a picture was decoded to.
     Decoded,
     /// What sound was encoded to.
     Encoded,
@@ -122,16 +122,18 @@ impl Spooled {
         &self.file
     }
 
-    /// Writes what comes, which is not to be more than there was room made for.
-    pub(crate) fn fill(self) -> Arriving<(LocalFile, Digests)> {
-        Arriving::begin(move |mut pieces| {
-            let (mut file, mut digester) = (self.file(), Digester::default());
-            while let Some(piece) = pieces.blocking_recv() {
-                digester.update(&piece);
-                file.write_all(&piece)?;
-            }
-            Ok((self.finish()?, digester.finish()))
-        })
+    /// Writes what comes, which is not to be more than there was room made for, and shows it to `seen`. Blocks.
+    pub(crate) fn fill(
+        self,
+        mut coming: mpsc::Receiver<Bytes>,
+        mut seen: impl FnMut(&[u8]),
+    ) -> io::Result<LocalFile> {
+        let mut file = self.file();
+        while let Some(piece) = coming.blocking_recv() {
+            seen(&piece);
+            file.write_all(&piece)?;
+        }
+        self.finish()
     }
 
     /// Nobody writes to it any more. Its room is given back when the last reader is gone.

@@ -19,7 +19,8 @@ use iyagi_messages::object::ObjectKey;
 
 use super::body::{Body, Cut};
 use super::{Facts, S3Objects, fault};
-use crate::digests::Digests;
+use crate::arriving::Arriving;
+use crate::digests::{Digester, Digests};
 use crate::spool::{Kind, Spooled};
 
 /// Tries of a read whose body breaks off.
@@ -198,7 +199,11 @@ impl From<Cut> for Unfilled {
 
 /// Writes a body to a file. Dropping the future ends the writing, and the file with it.
 async fn fill(spooled: Spooled, mut body: Body) -> Result<(LocalFile, Digests), Unfilled> {
-    let arriving = spooled.fill();
+    let arriving = Arriving::begin(|coming| {
+        let mut digester = Digester::default();
+        let file = spooled.fill(coming, |piece| digester.update(piece))?;
+        Ok((file, digester.finish()))
+    });
     while let Some(piece) = body.next().await? {
         if !arriving.take(piece).await {
             break;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::quota;
+use crate::arriving::Arriving;
 use crate::auth::Caller;
 use crate::embedded::objects::{EmbeddedObjects, Received};
 use crate::http::State;
@@ -124,13 +125,13 @@ impl Arrived {
         let payload = body::refuse_larger(request, payload, bytes_max).await?;
         let room = body::stated(request).unwrap_or(bytes_max);
         let spooled = surface.spool.file(spool::Kind::Upload, room).await;
-        let arriving = spooled.map_err(unwritten)?.fill();
+        let spooled = spooled.map_err(unwritten)?;
+        let arriving = Arriving::begin(|coming| spooled.fill(coming, |_| {}));
         body::pass(request, payload, room, async |piece| {
             arriving.take(piece).await;
         })
         .await?;
-        let (file, _) = arriving.end().await.map_err(unwritten)?;
-        Ok(Self::Spooled(file))
+        arriving.end().await.map_err(unwritten).map(Self::Spooled)
     }
 
     fn size(&self) -> u64 {
