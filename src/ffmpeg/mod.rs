@@ -7,7 +7,8 @@ mod child;
 mod pictures;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::spool::{Kind, Spool};
 /// this host's own files for a recording.
 const FORMATS: &str =
     "mov,aac,amr,amrnb,amrwb,ogg,matroska,asf,wav,w64,mp3,flac,caf,aiff,au,ac3,eac3";
+/// How it is run, whatever for: without questions, on one thread, and on no input but a file.
+const ALONE: &str = "-nostdin -hide_banner -loglevel error -threads 1 -protocol_whitelist file";
 /// At 64 kbit/s nothing is gained from more samples a second, and many players know no more.
 const AAC_RATE_HZ_MAX: u32 = 48_000;
 
@@ -54,7 +57,7 @@ impl Ffmpeg {
         }
     }
 
-    /// Runs it away from the actors' threads, once there is room for what it writes. Dropping the future ends it.
+    /// Runs it from one file to another in the spool.
     async fn run(
         &self,
         input: &LocalFile,
@@ -62,29 +65,59 @@ impl Ffmpeg {
         arguments: Vec<OsString>,
         bounds: Bounds,
     ) -> Result<LocalFile, ChildFault> {
+        let input = input.clone();
+        let once = move |program: &Program<'_>| program.run(input.file(), arguments);
+        self.work(kind, bounds, once).await
+    }
+
+    /// Works away from the actors' threads, once there is room for what is written. Dropping the future ends it.
+    async fn work(
+        &self,
+        kind: Kind,
+        bounds: Bounds,
+        work: impl FnOnce(&Program<'_>) -> Result<(), ChildFault> + Send + 'static,
+    ) -> Result<LocalFile, ChildFault> {
         let full = |error: std::io::Error| ChildFault::Full(error.to_string());
         let output = self.spool.file(kind, bounds.output_bytes_max).await;
         let output = output.map_err(full)?;
-        let (program, input) = (self.program.clone(), input.clone());
+        let path = self.program.clone();
         let watch = Watch(Arc::new(AtomicBool::new(false)));
         let unwanted = Arc::clone(&watch.0);
-        let work = move || {
-            let files = (input.file(), output.file());
-            child::run(&program, arguments, files, bounds, &unwanted)?;
+        let blocking = move || {
+            work(&Program {
+                path: &path,
+                output: output.file(),
+                bounds,
+                unwanted: &unwanted,
+            })?;
             output.finish().map_err(full)
         };
-        let ran = tokio::task::spawn_blocking(work).await;
+        let ran = tokio::task::spawn_blocking(blocking).await;
         ran.unwrap_or_else(|error| Err(ChildFault::Unavailable(error.to_string())))
+    }
+}
+
+/// The program, which appends to one file as often as it is run.
+struct Program<'a> {
+    path: &'a Path,
+    output: &'a File,
+    bounds: Bounds,
+    unwanted: &'a AtomicBool,
+}
+
+impl Program<'_> {
+    fn run(&self, input: &File, arguments: Vec<OsString>) -> Result<(), ChildFault> {
+        let files = (input, self.output);
+        child::run(self.path, arguments, files, self.bounds, self.unwanted)
     }
 }
 
 /// How a recording is read: its sound, and nothing that is said about it.
 fn reading() -> Vec<OsString> {
-    let whitelist = "-nostdin -hide_banner -loglevel error -threads 1 -protocol_whitelist file";
     let input = format!("-format_whitelist {FORMATS} -i {}", child::INPUT);
     let sound = "-map 0:a:0 -map_metadata -1 -map_chapters -1";
     let plain = "-fflags +bitexact -flags:a +bitexact";
-    [whitelist, &input, sound, plain]
+    [ALONE, &input, sound, plain]
         .into_iter()
         .flat_map(words)
         .collect()
@@ -163,6 +196,16 @@ impl RecordingEncoder for Ffmpeg {
             ChildFault::Full(why) => EncoderFault::Full(why),
             refused => EncoderFault::Refused(refused.to_string()),
         })
+    }
+}
+
+impl From<ChildFault> for DecoderFault {
+    fn from(fault: ChildFault) -> Self {
+        match fault {
+            ChildFault::Unavailable(why) => Self::Unavailable(why),
+            ChildFault::Full(why) => Self::Full(why),
+            refused => Self::Refused(refused.to_string()),
+        }
     }
 }
 

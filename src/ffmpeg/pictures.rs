@@ -4,8 +4,6 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +11,7 @@ use iyagi_actors::ports::{DecoderFault, LocalFile, PictureDecoder};
 use iyagi_media::heif::{Codec, Coded, Matrix, Samples};
 
 use super::child::{self, Bounds, ChildFault};
-use super::{Ffmpeg, Watch, words};
+use super::{ALONE, Ffmpeg, Program, words};
 use crate::spool::Kind;
 
 #[async_trait]
@@ -23,31 +21,22 @@ impl PictureDecoder for Ffmpeg {
         layers: Vec<Coded>,
         deadline: Duration,
     ) -> Result<LocalFile, DecoderFault> {
-        let full = |error: io::Error| DecoderFault::Full(error.to_string());
+        let full = |error: io::Error| ChildFault::Full(error.to_string());
         let longest = layers.iter().map(|layer| layer.stream.len()).max();
+        let longest = longest.unwrap_or_default() as u64;
         let bounds = Bounds {
             deadline,
             output_bytes_max: layers.iter().map(|layer| layer.decoded_bytes_max).sum(),
         };
-        let longest = longest.unwrap_or_default() as u64;
         let input = self.spool.file(Kind::Object, longest).await.map_err(full)?;
-        let output = self
-            .spool
-            .file(Kind::Decoded, bounds.output_bytes_max)
-            .await;
-        let output = output.map_err(full)?;
-        let watch = Watch(Arc::new(AtomicBool::new(false)));
-        let (program, unwanted) = (self.program.clone(), Arc::clone(&watch.0));
-        let work = move || {
+        let each = move |program: &Program<'_>| {
             for layer in layers {
                 replace(input.file(), &layer.stream).map_err(full)?;
-                let files = (input.file(), output.file());
-                child::run(&program, decoding(&layer), files, bounds, &unwanted)?;
+                program.run(input.file(), decoding(&layer))?;
             }
-            output.finish().map_err(full)
+            Ok(())
         };
-        let decoded = tokio::task::spawn_blocking(work).await;
-        decoded.unwrap_or_else(|error| Err(DecoderFault::Unavailable(error.to_string())))
+        Ok(self.work(Kind::Decoded, bounds, each).await?)
     }
 }
 
@@ -59,7 +48,6 @@ fn replace(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 
 /// Each picture as it is coded, and none of them twice or left out for their times. Further layers are appended.
 fn decoding(layer: &Coded) -> Vec<OsString> {
-    let whitelist = "-nostdin -hide_banner -loglevel error -threads 1 -protocol_whitelist file";
     let (pixels, input) = (layer.pixels, child::INPUT);
     let format = match layer.codec {
         Codec::Av1 => "ivf",
@@ -76,7 +64,7 @@ fn decoding(layer: &Coded) -> Vec<OsString> {
     let scale = format!("-vf scale=flags=bicubic+accurate_rnd+full_chroma_int{colours}");
     let all = "-map 0:v:0 -fps_mode passthrough";
     let pipe = "-f image2pipe -protocol_whitelist pipe pipe:1";
-    [whitelist, &input, all, &scale, output, pipe]
+    [ALONE, &input, all, &scale, output, pipe]
         .into_iter()
         .flat_map(words)
         .collect()
@@ -96,14 +84,4 @@ fn colours(matrix: Option<Matrix>, full_range: Option<bool>) -> String {
         }
     });
     [matrix, range].into_iter().flatten().collect()
-}
-
-impl From<ChildFault> for DecoderFault {
-    fn from(fault: ChildFault) -> Self {
-        match fault {
-            ChildFault::Unavailable(why) => Self::Unavailable(why),
-            ChildFault::Full(why) => Self::Full(why),
-            refused => Self::Refused(refused.to_string()),
-        }
-    }
 }
