@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::semantics::Fault;
-use super::{MediaConfig, upload_prefixes};
+use super::upload_prefixes;
 
 /// What is made of recordings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,27 +44,18 @@ impl Default for AudioConfig {
     }
 }
 
-const RENDITIONS: &str = "media.audio.renditions";
-
-/// What `ffmpeg` is to do needs one, and each rendition is made once.
-pub(super) fn check(media: &MediaConfig, faults: &mut Vec<Fault>) {
-    let audio = &media.audio;
-    if media.heif && audio.ffmpeg.is_none() {
-        let fault = Fault::new(
-            "media.heif",
-            "`media.heif` needs `media.audio.ffmpeg`, which is not set",
-        );
-        faults.push(fault.help("set `media.audio.ffmpeg` to its path, or `heif` to false"));
-    }
+/// Renditions need somebody who makes them, and each once.
+pub(super) fn check(audio: &AudioConfig, faults: &mut Vec<Fault>) {
+    const KEY: &str = "media.audio.renditions";
     if !audio.renditions.is_empty() && audio.ffmpeg.is_none() {
-        let message = format!("`{RENDITIONS}` needs `media.audio.ffmpeg`, which is not set");
-        let fault = Fault::new(RENDITIONS, message);
+        let message = format!("`{KEY}` needs `media.audio.ffmpeg`, which is not set");
+        let fault = Fault::new(KEY, message);
         faults.push(fault.help("set `media.audio.ffmpeg` to its path, or `renditions` to []"));
     }
     for (at, rendition) in audio.renditions.iter().enumerate() {
         if audio.renditions[..at].contains(rendition) {
-            let message = format!("`{RENDITIONS}` names \"{}\" twice", rendition.name());
-            faults.push(Fault::new(RENDITIONS, message));
+            let message = format!("`{KEY}` names \"{}\" twice", rendition.name());
+            faults.push(Fault::new(KEY, message));
         }
     }
 }

@@ -59,13 +59,14 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     sizes(config, &mut faults);
     texts(config, &mut faults);
     faults.extend(drop_folder(config));
+    faults.extend(heif(config));
     presets(config, &mut faults);
     super::data::check(&config.data, &mut faults);
     super::dead_letters::check(config, &mut faults);
     super::auth::check(config, &mut faults);
     super::limits::check(&config.http.limits, &mut faults);
     super::operations::check(&config.operations, &mut faults);
-    super::audio::check(&config.media, &mut faults);
+    super::audio::check(&config.media.audio, &mut faults);
     super::quota::check(&config.media, &mut faults);
     super::spool::check(config, &mut faults);
     super::transcripts::check(config, &mut faults);
@@ -297,6 +298,19 @@ fn texts(config: &Config, faults: &mut Vec<Fault>) {
         }
     }
     super::log::check(config, faults);
+}
+
+/// Pictures that only another program decodes need one.
+fn heif(config: &Config) -> Option<Fault> {
+    const KEY: &str = "media.heif";
+    let nobody = config.media.heif && config.media.audio.ffmpeg.is_none();
+    nobody.then(|| {
+        let fault = Fault::new(
+            KEY,
+            format!("`{KEY}` needs `media.audio.ffmpeg`, which is not set"),
+        );
+        fault.help("set `media.audio.ffmpeg` to its path, or `heif` to false")
+    })
 }
 
 /// A folder whose files are uploaded as they appear must not be where the daemon writes: each of its own files would be
