@@ -154,7 +154,8 @@ impl Coded {
             }
         };
         let (width, height) = (u64::from(tiles.size.0), u64::from(tiles.size.1));
-        let pixels = width.next_multiple_of(BLOCK) * height.next_multiple_of(BLOCK);
+        let blocks = [width, height].map(|side| side.next_multiple_of(BLOCK));
+        let pixels = blocks[0].saturating_mul(blocks[1]);
         let samples_max = pixels.saturating_mul(samples.channels());
         let each = samples_max.saturating_add(NETPBM_HEADER_BYTES_MAX);
         Some(Self {

@@ -100,6 +100,8 @@ impl<'a> Shown<'a> {
         let Window { width, height, .. } = self.window;
         let alpha = self.alpha.is_some();
         let (bits_per_channel, monochrome) = self.samples().unwrap_or((8, false));
+        let pixels = u64::from(width) * u64::from(height);
+        let samples = pixels.saturating_mul(3 + u64::from(alpha));
         let alphas = self.alpha.iter().flat_map(|tiles| &tiles.items);
         let mut all = self.colour.items.iter().chain(alphas);
         Probe {
@@ -119,9 +121,8 @@ impl<'a> Shown<'a> {
             scans: 1,
             profile_bytes: self.profile().map_or(0, |profile| profile.len() as u64),
             complete: all.all(|item| self.items.length(*item).is_some()),
-            // The coded picture is copied once.
-            estimated_decode_bytes: u64::from(width) * u64::from(height) * (3 + u64::from(alpha))
-                + 2 * bytes.len() as u64,
+            // What is coded is copied once.
+            estimated_decode_bytes: samples.saturating_add(2 * bytes.len() as u64),
         }
     }
 

@@ -275,6 +275,18 @@ fn of_a_picture_only_what_is_to_be_seen_is_shown() {
         let last = [first[0] + size.0 as u8 - 1, first[1] + size.1 as u8 - 1, 0];
         assert!(raster.samples.ends_with(&last), "{fractions:?}");
     }
+    let largest = avif(&[Item::coded(b"x", (u32::MAX, u32::MAX))]);
+    let refused = read(&largest).expect_err("refused");
+    assert_eq!(refused.reason_code(), "too_many_pixels");
+    // One pixel in the middle of a picture that is as large as can be said.
+    let pixel = iso_box(
+        *b"clap",
+        &[1_u32, 1, 1, 1, 0, 1, 0, 1].map(u32::to_be_bytes).concat(),
+    );
+    let endless = avif(&[Item::coded(b"x", (u32::MAX, u32::MAX)).with(pixel)]);
+    assert_eq!(probe(&endless).expect("headers").upright(), (1, 1));
+    let refused = read(&endless).expect_err("refused");
+    assert!(matches!(refused, RenderError::TooLarge { .. }), "{refused}");
     for fractions in [
         [5, 1, 4, 1, 0, 1, 0, 1],
         [4, 1, 4, 1, 1, 1, 0, 1],
