@@ -20,7 +20,7 @@ use crate::limits::{Limits, Quantity};
 use crate::picture::Picture;
 use crate::png::PlainPng;
 use crate::probe::tiff::{self, Indexed};
-use crate::probe::{Colour, Probe, UPLOAD_ANOTHER};
+use crate::probe::{Colour, Probe};
 use crate::raster::{Raster, blank};
 
 /// What is to be made of a picture. Sizes are as stored.
@@ -110,7 +110,7 @@ pub(crate) fn decode(
         // Whoever can have it decoded elsewhere comes with its pixels.
         format @ (Format::Avif | Format::Heic) => Err(RenderError::Unsupported {
             format,
-            why: UPLOAD_ANOTHER.to_owned(),
+            why: "upload it as JPEG, PNG or WebP".to_owned(),
         }),
         found => Err(RenderError::NotAPicture { found }),
     };

@@ -169,7 +169,8 @@ impl Coded {
 }
 
 impl Codec {
-    fn of(format: Format) -> Option<Self> {
+    /// That of pictures of a format. `None` for those that are decoded here.
+    pub fn of(format: Format) -> Option<Self> {
         match format {
             Format::Avif => Some(Self::Av1),
             Format::Heic => Some(Self::Hevc),

@@ -1,5 +1,5 @@
-//! What a picture claims, from its headers alone. Nothing is decoded and nothing is allocated, so a
-//! probe costs the same whether the claims are honest or not.
+//! What a picture claims, from its headers alone. Nothing is decoded, and what is allocated is bounded by the file, so
+//! a probe costs the same whether the claims are honest or not.
 
 mod bmp;
 mod gif;
@@ -14,9 +14,6 @@ use serde::Serialize;
 use crate::error::ProbeError;
 use crate::format::{Format, sniff};
 use crate::heif::{self, Codec};
-
-/// What whoever has a picture of another format can do.
-pub(crate) const UPLOAD_ANOTHER: &str = "upload it as JPEG, PNG or WebP";
 
 /// What the headers of a picture claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

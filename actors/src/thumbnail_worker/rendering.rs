@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iyagi_media::heif::{Assembly, Still};
+use iyagi_media::heif::{Assembly, Codec, Still};
 use iyagi_media::{
-    FocalPoint, Format, Limits, Preset, Probe, RenderError, Rendered, estimated_bytes, probe,
-    render, render_decoded,
+    FocalPoint, Limits, Preset, Probe, RenderError, Rendered, estimated_bytes, probe, render,
+    render_decoded,
 };
 
 use crate::media_job::{ByteBudget, Watch};
@@ -78,7 +78,7 @@ impl Rendering {
         let affordable =
             probe.filter(|probe| probe.estimated_decode_bytes <= self.limits.decode_bytes_max);
         let decoded = match (&self.decoder, affordable) {
-            (Some(decoder), Some(probe)) if matches!(probe.format, Format::Avif | Format::Heic) => {
+            (Some(decoder), Some(probe)) if Codec::of(probe.format).is_some() => {
                 Some(self.decoded(&**decoder, Arc::clone(&bytes)).await?)
             }
             _ => None,

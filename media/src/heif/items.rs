@@ -139,13 +139,11 @@ impl<'a> Items<'a> {
     /// The bytes of an item, the [`length`](Self::length) of which is within bounds.
     pub(super) fn bytes(&self, item: ItemId) -> Option<Cow<'a, [u8]>> {
         let mut pieces = self.pieces(item)?;
-        let first = pieces.next()??;
-        let rest: Vec<_> = pieces.collect::<Option<_>>()?;
-        Some(if rest.is_empty() {
-            Cow::Borrowed(first)
-        } else {
-            Cow::Owned([&[first], &rest[..]].concat().concat())
-        })
+        let mut bytes = Cow::Borrowed(pieces.next()??);
+        for piece in pieces {
+            bytes.to_mut().extend_from_slice(piece?);
+        }
+        Some(bytes)
     }
 
     /// Where the bytes of an item lie; `None` for a piece that does not lie in the file.
