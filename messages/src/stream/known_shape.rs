@@ -6,7 +6,7 @@
 use serde_json::Number;
 use smol_str::SmolStr;
 
-use super::{Op, RecordData, RecordKind, Scalar, StreamPage, StreamRecord, TypedValue};
+use super::{DataType, Op, RecordData, RecordKind, Scalar, StreamPage, StreamRecord, TypedValue};
 use crate::cursor::Cursor;
 use crate::ids::{ElementId, Timestamp};
 
@@ -31,12 +31,12 @@ struct Reader<'t> {
 
 /// A record's `data`, as far as it has been read.
 #[derive(Default)]
-struct Data<'t> {
+struct Data {
     id: Option<SmolStr>,
     kind: Option<RecordKind>,
     key: Option<SmolStr>,
     value: Option<Scalar>,
-    named_type: Option<&'t str>,
+    value_type: Option<DataType>,
     from: Option<SmolStr>,
     to: Option<SmolStr>,
 }
@@ -44,13 +44,12 @@ struct Data<'t> {
 impl<'t> Reader<'t> {
     fn page(&mut self) -> Option<StreamPage> {
         let (mut last_event_id, mut at, mut format, mut records, mut total) = Default::default();
-        self.object(|reader, key| match key {
-            "lastEventId" => once(&mut last_event_id, reader.event_id()),
-            "lastTrxTimestamp" => once(&mut at, reader.timestamp()),
-            "format" => once(&mut format, reader.string()),
-            "records" => once(&mut records, reader.records()),
-            "totalRecords" => once(&mut total, reader.natural()),
-            _ => None,
+        self.object(|reader| {
+            reader.field("lastEventId", &mut last_event_id, Self::event_id)?;
+            reader.field("lastTrxTimestamp", &mut at, Self::timestamp)?;
+            reader.field("format", &mut format, Self::string)?;
+            reader.field("records", &mut records, Self::records)?;
+            reader.field("totalRecords", &mut total, Self::natural)
         })?;
         Some(StreamPage {
             last_event_id: last_event_id?,
@@ -85,17 +84,16 @@ impl<'t> Reader<'t> {
     fn record(&mut self, records: &mut Vec<StreamRecord>) -> Option<()> {
         let (mut at, mut event_id, mut op, mut last) = Default::default();
         let (mut data, mut has_data) = (Data::default(), None);
-        self.object(|reader, key| match key {
-            "commitTimestamp" => once(&mut at, reader.timestamp()),
-            "eventId" => once(&mut event_id, reader.event_id()),
-            "data" => once(&mut has_data, reader.data(&mut data)),
-            "op" => once(&mut op, reader.op()),
-            "isLastOp" => once(&mut last, reader.flag()),
-            _ => None,
+        self.object(|reader| {
+            reader.field("commitTimestamp", &mut at, Self::timestamp)?;
+            reader.field("eventId", &mut event_id, Self::event_id)?;
+            reader.field("data", &mut has_data, |reader| reader.data(&mut data))?;
+            reader.field("op", &mut op, Self::op)?;
+            reader.field("isLastOp", &mut last, Self::flag)
         })?;
         let value = TypedValue {
             value: data.value?,
-            data_type: data.named_type.map(Into::into).unwrap_or_default(),
+            data_type: data.value_type.unwrap_or_default(),
         };
         records.push(StreamRecord {
             commit_timestamp: at,
@@ -114,53 +112,52 @@ impl<'t> Reader<'t> {
         Some(())
     }
 
-    fn data(&mut self, data: &mut Data<'t>) -> Option<()> {
+    fn data(&mut self, data: &mut Data) -> Option<()> {
         let mut has_value = None;
-        self.object(|reader, key| match key {
-            "id" => once(&mut data.id, reader.string()),
-            "type" => once(&mut data.kind, reader.kind()),
-            "key" => once(&mut data.key, reader.string()),
-            "value" => once(&mut has_value, reader.value(data)),
-            "from" => once(&mut data.from, reader.string()),
-            "to" => once(&mut data.to, reader.string()),
-            _ => None,
+        self.object(|reader| {
+            reader.field("id", &mut data.id, Self::string)?;
+            reader.field("type", &mut data.kind, Self::kind)?;
+            reader.field("key", &mut data.key, Self::string)?;
+            reader.field("value", &mut has_value, |reader| {
+                reader.value(&mut data.value, &mut data.value_type)
+            })?;
+            reader.field("from", &mut data.from, Self::string)?;
+            reader.field("to", &mut data.to, Self::string)
         })
     }
 
-    fn value(&mut self, data: &mut Data<'t>) -> Option<()> {
-        self.object(|reader, key| match key {
-            "value" => once(&mut data.value, reader.scalar()),
-            "dataType" => once(&mut data.named_type, reader.plain_string()),
-            _ => None,
+    fn value(&mut self, value: &mut Option<Scalar>, of: &mut Option<DataType>) -> Option<()> {
+        self.object(|reader| {
+            reader.field("value", value, Self::scalar)?;
+            reader.field("dataType", of, Self::data_type)
         })
     }
 
     fn event_id(&mut self) -> Option<Cursor> {
         let (mut commit, mut op) = Default::default();
-        self.object(|reader, key| match key {
-            "commitNum" => once(&mut commit, reader.natural()),
-            "opNum" => once(&mut op, reader.natural()),
-            _ => None,
+        self.object(|reader| {
+            reader.field("commitNum", &mut commit, Self::natural)?;
+            reader.field("opNum", &mut op, Self::natural)
         })?;
         Some(Cursor::new(commit?, op?))
     }
 
     fn kind(&mut self) -> Option<RecordKind> {
-        Some(match self.plain_string()? {
-            "vl" => RecordKind::VertexLabel,
-            "vp" => RecordKind::VertexProperty,
-            "e" => RecordKind::Edge,
-            "ep" => RecordKind::EdgeProperty,
-            _ => return None,
-        })
+        self.one_of([
+            ("e", RecordKind::Edge),
+            ("vp", RecordKind::VertexProperty),
+            ("vl", RecordKind::VertexLabel),
+            ("ep", RecordKind::EdgeProperty),
+        ])
     }
 
     fn op(&mut self) -> Option<Op> {
-        Some(match self.plain_string()? {
-            "ADD" => Op::Add,
-            "REMOVE" => Op::Remove,
-            _ => return None,
-        })
+        self.one_of([("ADD", Op::Add), ("REMOVE", Op::Remove)])
+    }
+
+    fn data_type(&mut self) -> Option<DataType> {
+        let usual = self.one_of([("String", DataType::String)]);
+        usual.or_else(|| self.plain_string().map(Into::into))
     }
 
     fn timestamp(&mut self) -> Option<Timestamp> {
@@ -254,17 +251,54 @@ impl<'t> Reader<'t> {
         plain
     }
 
-    /// Reads an object; `field` reads the value that follows a key.
-    fn object(&mut self, mut field: impl FnMut(&mut Self, &'t str) -> Option<()>) -> Option<()> {
+    /// Reads an object; `fields` reads those that come next, in the order in which they usually come.
+    #[inline]
+    fn object(&mut self, mut fields: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.take(b'{')?;
         loop {
-            let key = self.plain_string()?;
-            self.take(b':')?;
-            field(self, key)?;
-            if self.take(b',').is_none() {
-                return self.take(b'}');
+            let begin = self.at;
+            fields(self)?;
+            if self.take(b'}').is_some() {
+                return Some(());
+            }
+            if self.at == begin {
+                return None;
             }
         }
+    }
+
+    /// Reads a field, which may come once, if it comes next.
+    #[inline]
+    fn field<T>(
+        &mut self,
+        key: &str,
+        field: &mut Option<T>,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<()> {
+        if self.quoted(key).is_none() {
+            return Some(());
+        }
+        self.take(b':')?;
+        let first = field.is_none();
+        *field = Some(read(self)?);
+        let more = self.take(b',').is_some();
+        let next = if more { b'"' } else { b'}' };
+        (first && self.peek()? == next).then_some(())
+    }
+
+    #[inline]
+    fn one_of<T, const N: usize>(&mut self, words: [(&str, T); N]) -> Option<T> {
+        let mut words = words.into_iter();
+        words.find_map(|(word, meaning)| self.quoted(word).map(|()| meaning))
+    }
+
+    /// A string that is known.
+    #[inline]
+    fn quoted(&mut self, word: &str) -> Option<()> {
+        self.skip_space();
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let rest = rest.strip_prefix(b"\"")?.strip_prefix(word.as_bytes())?;
+        rest.starts_with(b"\"").then(|| self.at += word.len() + 2)
     }
 
     fn word(&mut self, word: &str) -> Option<()> {
@@ -288,13 +322,6 @@ impl<'t> Reader<'t> {
             self.at += 1;
         }
     }
-}
-
-/// Fills a field that may come once.
-fn once<T>(field: &mut Option<T>, value: Option<T>) -> Option<()> {
-    let first = field.is_none();
-    *field = value;
-    (first && field.is_some()).then_some(())
 }
 
 /// How many bytes come before the first quote, backslash or control character, eight at a time.
