@@ -39,9 +39,8 @@ impl Config {
 fn unmet(config: &Config) -> impl Iterator<Item = Need> {
     let media = &config.media;
     let limits = &media.audio.limits;
-    let longest_ms = limits.duration_s_max.saturating_mul(1_000);
     let renditions = media.audio.renditions.iter();
-    let encoded = renditions.map(|rendition| rendition.bytes_max(longest_ms));
+    let encoded = renditions.map(|rendition| rendition.bytes_max(limits.longest_ms()));
     let on_aws = config.aws.enabled;
     let mut needs = vec![
         // On one machine an object is a file already.

@@ -11,7 +11,7 @@ use crate::audio::error::AudioError;
 pub struct AudioLimits {
     /// Size of the file. An hour of AAC at 256 kbit/s is 115 MB; default 128 MiB.
     pub bytes_max: u64,
-    /// Length in seconds. Default 3,600, an hour.
+    /// Length in seconds, and half a second more: most codecs add to what was recorded. Default 3,600, an hour.
     pub duration_s_max: u64,
     /// Channels. Default 8: 7.1 surround.
     pub channels_max: u64,
@@ -41,7 +41,16 @@ impl Default for AudioLimits {
     }
 }
 
+/// What may be before and behind what was recorded: AAC adds some three thousand samples, at 8,000 Hz 0.4 s.
+const ADDED_MS: u64 = 500;
+
 impl AudioLimits {
+    /// The length of what is just not refused, in milliseconds.
+    pub fn longest_ms(&self) -> u64 {
+        let seconds = self.duration_s_max;
+        seconds.saturating_mul(1_000).saturating_add(ADDED_MS)
+    }
+
     /// Refuses a sample rate or a number of channels, as claimed or as decoded.
     pub(super) fn admit_shape(&self, rate: u32, channels: usize) -> Result<(), AudioError> {
         AudioQuantity::Channels.within(channels as u64, self.channels_max)?;
@@ -56,8 +65,9 @@ impl AudioLimits {
 
     /// Refuses a length in samples of one channel, as claimed or as decoded.
     pub(super) fn admit_length(&self, frames: u64, rate: u32) -> Result<(), AudioError> {
-        let seconds = frames.div_ceil(u64::from(rate.max(1)));
-        AudioQuantity::Seconds.within(seconds, self.duration_s_max)
+        let rate = u64::from(rate.max(1));
+        let recorded = frames.saturating_sub(rate * ADDED_MS / 1_000);
+        AudioQuantity::Seconds.within(recorded.div_ceil(rate), self.duration_s_max)
     }
 }
 

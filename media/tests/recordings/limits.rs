@@ -59,6 +59,20 @@ fn a_length_that_no_header_tells_is_refused_when_it_is_reached() {
 }
 
 #[test]
+fn a_recording_as_long_as_may_be_is_not_refused_for_what_its_codec_adds() {
+    let limits = AudioLimits {
+        duration_s_max: 1,
+        ..AudioLimits::default()
+    };
+    let of_samples = |samples| wav(8_000, 1, noise(1, samples));
+    let longest = analyse(&of_samples(12_000), &limits, &|| false).unwrap();
+    assert_eq!(longest.recording.duration_ms, limits.longest_ms());
+    let error = refused_unheard(&of_samples(12_001), &limits);
+    let (what, got, limit) = (AudioQuantity::Seconds, 2, 1);
+    assert_eq!(error, AudioError::TooLarge { what, got, limit });
+}
+
+#[test]
 fn bytes_channels_and_rate_are_refused_before_decoding() {
     let small = AudioLimits {
         bytes_max: 1_000,
