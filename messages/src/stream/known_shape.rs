@@ -3,9 +3,11 @@
 //! **Invariant:** a page that is read here is read the same leniently. Whatever is unusual, broken or merely unknown is
 //! `None`, and the lenient way decides what it is and says what is wrong with it.
 
-use serde_json::Number;
+mod reader;
+
 use smol_str::SmolStr;
 
+use self::reader::Reader;
 use super::{DataType, Op, RecordData, RecordKind, Scalar, StreamPage, StreamRecord, TypedValue};
 use crate::cursor::Cursor;
 use crate::ids::{ElementId, Timestamp};
@@ -14,19 +16,10 @@ use crate::ids::{ElementId, Timestamp};
 const RECORDS_MAX: usize = 100_000;
 
 pub(super) fn read(body: &[u8]) -> Option<StreamPage> {
-    let mut reader = Reader {
-        text: std::str::from_utf8(body).ok()?,
-        at: 0,
-    };
+    let mut reader = Reader::of(body)?;
     let page = reader.page()?;
-    reader.skip_space();
     let usual = matches!(page.format.as_str(), "PG_JSON" | "GREMLIN_JSON");
-    (usual && reader.at == body.len()).then_some(page)
-}
-
-struct Reader<'t> {
-    text: &'t str,
-    at: usize,
+    (usual && reader.is_at_end()).then_some(page)
 }
 
 /// A record's `data`, as far as it has been read.
@@ -41,7 +34,7 @@ struct Data {
     to: Option<SmolStr>,
 }
 
-impl<'t> Reader<'t> {
+impl Reader<'_> {
     fn page(&mut self) -> Option<StreamPage> {
         let (mut last_event_id, mut at, mut format, mut records, mut total) = Default::default();
         self.object(|reader| {
@@ -67,10 +60,10 @@ impl<'t> Reader<'t> {
             return Some(records);
         }
         loop {
-            let begin = self.at;
+            let ahead = self.ahead();
             self.record(&mut records)?;
             if records.len() == 1 {
-                let like_the_first = (self.text.len() - begin) / (self.at - begin) + 1;
+                let like_the_first = ahead / (ahead - self.ahead()) + 1;
                 records.reserve(like_the_first.min(RECORDS_MAX));
             }
             if self.take(b',').is_none() {
@@ -164,11 +157,6 @@ impl<'t> Reader<'t> {
         self.natural()?.try_into().ok().map(Timestamp)
     }
 
-    fn flag(&mut self) -> Option<bool> {
-        let flag = self.word("true").map(|()| true);
-        flag.or_else(|| self.word("false").map(|()| false))
-    }
-
     fn scalar(&mut self) -> Option<Scalar> {
         Some(match self.peek()? {
             b'"' => Scalar::Text(self.string()?),
@@ -177,176 +165,6 @@ impl<'t> Reader<'t> {
             _ => Scalar::Number(self.number()?),
         })
     }
-
-    /// Whatever a number may consist of, judged by the parser of the lenient way.
-    fn number(&mut self) -> Option<Number> {
-        self.skip_space();
-        let rest = self.text.get(self.at..)?;
-        let end =
-            rest.find(|letter: char| !matches!(letter, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
-        let digits = &rest[..end.unwrap_or(rest.len())];
-        self.at += digits.len();
-        serde_json::from_str(digits).ok()
-    }
-
-    /// A whole number of so few digits that it fits, without leading zeros.
-    fn natural(&mut self) -> Option<u64> {
-        const DIGITS_MAX: usize = 19;
-        self.skip_space();
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let mut number = 0;
-        let mut digits = 0;
-        while let Some(digit @ b'0'..=b'9') = rest.get(digits) {
-            if digits == DIGITS_MAX {
-                return None;
-            }
-            number = number * 10 + u64::from(digit - b'0');
-            digits += 1;
-        }
-        let usual = match digits {
-            0 => false,
-            1 => true,
-            _ => rest[0] != b'0',
-        };
-        // A fraction or an exponent is refused by whatever is expected next.
-        self.at += digits;
-        usual.then_some(number)
-    }
-
-    fn string(&mut self) -> Option<SmolStr> {
-        self.take(b'"')?;
-        let begin = self.at;
-        if let Some(plain) = self.plain_rest() {
-            return Some(plain.into());
-        }
-        // Escapes are rare, and the parser of the lenient way knows all of them.
-        loop {
-            self.at += plain_len(&self.text.as_bytes()[self.at..]);
-            match self.text.as_bytes().get(self.at)? {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => return None,
-            }
-            self.text.as_bytes().get(self.at)?;
-        }
-        self.at += 1;
-        let quoted = self.text.get(begin - 1..self.at)?;
-        let text: String = serde_json::from_str(quoted).ok()?;
-        Some(text.into())
-    }
-
-    fn plain_string(&mut self) -> Option<&'t str> {
-        self.take(b'"')?;
-        self.plain_rest()
-    }
-
-    /// What is left of a string that needs no unescaping, and its closing quote.
-    fn plain_rest(&mut self) -> Option<&'t str> {
-        let end = self.at + plain_len(&self.text.as_bytes()[self.at..]);
-        if self.text.as_bytes().get(end) != Some(&b'"') {
-            return None;
-        }
-        let plain = self.text.get(self.at..end);
-        self.at = end + 1;
-        plain
-    }
-
-    /// Reads an object; `fields` reads those that come next, in the order in which they usually come.
-    #[inline]
-    fn object(&mut self, mut fields: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
-        self.take(b'{')?;
-        loop {
-            let begin = self.at;
-            fields(self)?;
-            if self.take(b'}').is_some() {
-                return Some(());
-            }
-            if self.at == begin {
-                return None;
-            }
-        }
-    }
-
-    /// Reads a field, which may come once, if it comes next.
-    #[inline]
-    fn field<T>(
-        &mut self,
-        key: &str,
-        field: &mut Option<T>,
-        read: impl FnOnce(&mut Self) -> Option<T>,
-    ) -> Option<()> {
-        if self.quoted(key).is_none() {
-            return Some(());
-        }
-        self.take(b':')?;
-        let first = field.is_none();
-        *field = Some(read(self)?);
-        let more = self.take(b',').is_some();
-        let next = if more { b'"' } else { b'}' };
-        (first && self.peek()? == next).then_some(())
-    }
-
-    #[inline]
-    fn one_of<T, const N: usize>(&mut self, words: [(&str, T); N]) -> Option<T> {
-        let mut words = words.into_iter();
-        words.find_map(|(word, meaning)| self.quoted(word).map(|()| meaning))
-    }
-
-    /// A string that is known.
-    #[inline]
-    fn quoted(&mut self, word: &str) -> Option<()> {
-        self.skip_space();
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let rest = rest.strip_prefix(b"\"")?.strip_prefix(word.as_bytes())?;
-        rest.starts_with(b"\"").then(|| self.at += word.len() + 2)
-    }
-
-    fn word(&mut self, word: &str) -> Option<()> {
-        self.skip_space();
-        let rest = self.text.as_bytes().get(self.at..)?;
-        rest.starts_with(word.as_bytes())
-            .then(|| self.at += word.len())
-    }
-
-    fn take(&mut self, wanted: u8) -> Option<()> {
-        (self.peek()? == wanted).then(|| self.at += 1)
-    }
-
-    fn peek(&mut self) -> Option<u8> {
-        self.skip_space();
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.as_bytes().get(self.at) {
-            self.at += 1;
-        }
-    }
-}
-
-/// How many bytes come before the first quote, backslash or control character, eight at a time.
-fn plain_len(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
-    /// The high bit of each byte that is zero, and of none below the first such byte.
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word & HIGHS
-    }
-    let mut len = 0;
-    while let Some(eight) = bytes.get(len..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*eight);
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let quotes = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslashes = zeros(word ^ (ONES * u64::from(b'\\')));
-        let found = controls | quotes | backslashes;
-        if found != 0 {
-            return len + found.trailing_zeros() as usize / 8;
-        }
-        len += 8;
-    }
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    let rest = &bytes[len..];
-    len + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 #[cfg(test)]
@@ -489,21 +307,31 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_string_is_found_wherever_it_is() {
-        for special in ["\"", "\\", "\n", "\0", "\u{1f}"] {
-            for before in [
-                "",
-                "a",
-                "1234567",
-                "12345678",
-                "한글한글",
-                "\u{7f}\u{80}\u{ff}012345678",
-            ] {
-                for after in ["", "x", "123456789\"", "한글한글"] {
-                    let text = format!("{before}{special}{after}");
-                    assert_eq!(plain_len(text.as_bytes()), before.len(), "{text:?}");
-                }
-            }
+    fn fields_may_come_in_any_order_and_only_once() {
+        let fields = [
+            r#""commitTimestamp":1"#,
+            r#""eventId":{"opNum":1,"commitNum":7}"#,
+            r#""op":"ADD""#,
+            r#""data":{"value":{"dataType":"Int","value":5},"key":"age","type":"vp","id":"v"}"#,
+        ];
+        let page = |fields: &[&str]| {
+            let record = fields.join(" , ");
+            format!(
+                r#"{{"format":"PG_JSON","records":[{{{record}}}],"totalRecords":1,"lastEventId":{{"commitNum":7,"opNum":1}}}}"#
+            )
+        };
+        for turn in 0..fields.len() {
+            let mut turned = fields;
+            turned.rotate_left(turn);
+            assert!(agree(page(&turned).as_bytes()), "{turned:?}");
+            turned.reverse();
+            assert!(agree(page(&turned).as_bytes()), "{turned:?}");
+            let twice = [&fields[..], &fields[turn..=turn]].concat();
+            assert!(read(page(&twice).as_bytes()).is_none(), "{twice:?}");
+        }
+        for damaged in [",}", "\"op\":\"ADD\" \"op\"", "{,", "}}"] {
+            let broken = page(&fields).replacen('}', damaged, 1);
+            assert!(!agree(broken.as_bytes()), "{broken}");
         }
     }
 }
